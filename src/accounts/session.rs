@@ -1,0 +1,206 @@
+//! Sessions: what a token stands for, while it stands for anything.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use quick_cache::sync::Cache;
+use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::error::Error;
+use crate::log::{Database, NewSession, SessionRow, Unavailable, UserRow};
+use crate::messaging::{SessionId, Timestamp};
+use crate::random;
+
+/// Sessions that are remembered without asking the database.
+const REMEMBERED: usize = 100_000;
+
+/// How exactly the last use of a session is known to the database.
+const TOUCH: Duration = Duration::from_secs(10 * 60);
+
+/// A bearer token: 256 random bits, known to its holder alone. The server keeps a hash.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token([u8; 32]);
+
+impl Token {
+    fn draw() -> Self {
+        Self(random::bytes())
+    }
+
+    fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.0).into()
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+impl FromStr for Token {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| Error::Unauthenticated)?;
+        bytes.try_into().map(Self).map_err(|_| Error::Unauthenticated)
+    }
+}
+
+/// A session in use on this node. Everyone who uses it shares one of these.
+#[derive(Debug)]
+pub struct Live {
+    /// Its identity.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user: Arc<UserRow>,
+    /// When it ends, used or not.
+    pub expires_at: Timestamp,
+    last_used_at: AtomicI64,
+    ended: CancellationToken,
+}
+
+impl Live {
+    /// Returns once the session has ended: signed out, or expired.
+    pub async fn ended(&self) {
+        let left = self.expires_at.0.saturating_sub(clock::now().0);
+        let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
+        tokio::select! {
+            () = self.ended.cancelled() => {}
+            () = tokio::time::sleep(left) => {}
+        }
+    }
+
+    /// Whether the session has ended.
+    pub fn has_ended(&self) -> bool {
+        self.ended.is_cancelled() || self.expires_at <= clock::now()
+    }
+}
+
+/// How long sessions last.
+#[derive(Debug, Clone, Copy)]
+pub struct Lifetimes {
+    /// A session that is not used for so long ends.
+    pub idle: Duration,
+    /// A session ends after so long in any case.
+    pub absolute: Duration,
+}
+
+/// Every session, with those in use on this node remembered.
+#[derive(Debug)]
+pub struct Sessions {
+    database: Database,
+    lifetimes: Lifetimes,
+    by_token: Cache<[u8; 32], Arc<Live>>,
+    // A `std` mutex: held for one look, never across an await.
+    by_id: Mutex<HashMap<SessionId, (Weak<Live>, [u8; 32])>>,
+    /// Sessions that ended lately, for whoever had read one from the database just before.
+    ended: Cache<SessionId, ()>,
+}
+
+impl Sessions {
+    /// The sessions in `database`.
+    pub fn new(database: Database, lifetimes: Lifetimes) -> Self {
+        Self {
+            database,
+            lifetimes,
+            by_token: Cache::new(REMEMBERED),
+            by_id: Mutex::default(),
+            ended: Cache::new(REMEMBERED),
+        }
+    }
+
+    /// Signs a user in.
+    pub async fn begin(&self, user: Arc<UserRow>) -> Result<(Token, Arc<Live>), Error> {
+        let token = Token::draw();
+        let now = clock::now();
+        let row = SessionRow {
+            id: SessionId(random::id()),
+            user: user.id,
+            last_used_at: now,
+            expires_at: clock::after(now, self.lifetimes.absolute),
+        };
+        let token_hash = token.hash();
+        self.database.insert_session(&NewSession { row: row.clone(), token_hash }, now).await?;
+        Ok((token, self.remember(token_hash, &row, user)))
+    }
+
+    /// The session that a token stands for.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when it stands for none: never given out, signed out, or expired.
+    pub async fn find(&self, token: &Token) -> Result<Arc<Live>, Error> {
+        let token_hash = token.hash();
+        let live = match self.by_token.get(&token_hash) {
+            Some(live) => live,
+            None => {
+                let (row, user) = self.database.session(&token_hash).await?.ok_or(Error::Unauthenticated)?;
+                self.remember(token_hash, &row, Arc::new(user))
+            }
+        };
+        if self.ended.get(&live.id).is_some() {
+            return Err(Error::Unauthenticated);
+        }
+        let now = clock::now();
+        let last_used_at = Timestamp(live.last_used_at.load(Ordering::Relaxed));
+        if live.has_ended() || clock::after(last_used_at, self.lifetimes.idle) <= now {
+            return Err(Error::Unauthenticated);
+        }
+        if clock::after(last_used_at, TOUCH.min(self.lifetimes.idle / 2)) <= now {
+            live.last_used_at.store(now.0, Ordering::Relaxed);
+            self.database.touch_session(live.id, now).await?;
+        }
+        Ok(live)
+    }
+
+    /// Ends a session at once, with everything that was opened in it.
+    pub async fn end(&self, live: &Live) -> Result<bool, Unavailable> {
+        let deleted = self.database.delete_session(live.id).await?;
+        self.ended.insert(live.id, ());
+        let remembered = self.by_id().remove(&live.id);
+        if let Some((_, token_hash)) = remembered {
+            self.by_token.remove(&token_hash);
+        }
+        live.ended.cancel();
+        Ok(deleted)
+    }
+
+    /// Makes sure that there is one `Live` for each session, however often it is looked up.
+    fn remember(&self, token_hash: [u8; 32], row: &SessionRow, user: Arc<UserRow>) -> Arc<Live> {
+        let mut by_id = self.by_id();
+        if let Some(live) = by_id.get(&row.id).and_then(|(live, _)| live.upgrade()) {
+            self.by_token.insert(token_hash, Arc::clone(&live));
+            return live;
+        }
+        let live = Arc::new(Live {
+            id: row.id,
+            user,
+            expires_at: row.expires_at,
+            last_used_at: AtomicI64::new(row.last_used_at.0),
+            ended: CancellationToken::new(),
+        });
+        if by_id.len() >= 2 * REMEMBERED {
+            by_id.retain(|_, (live, _)| live.strong_count() > 0);
+        }
+        by_id.insert(row.id, (Arc::downgrade(&live), token_hash));
+        self.by_token.insert(token_hash, Arc::clone(&live));
+        live
+    }
+
+    fn by_id(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, (Weak<Live>, [u8; 32])>> {
+        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,156 @@
+//! What may go wrong, and the one conversion to what a client is told: a message in plain words, and a code in
+//! `extensions.code` for programs. Causes inside herald are logged where they occur and never sent.
+
+use async_graphql::ErrorExtensions;
+
+use crate::hub::OpenError;
+use crate::log::{SubmitError, Unavailable};
+use crate::messaging::{Invalid, Refusal};
+
+/// A refusal, as a client is told of it.
+///
+/// It is deliberately not `Display`: that keeps async-graphql from converting it without its code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// A value is not acceptable.
+    BadInput {
+        /// The argument or input field.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nobody is signed in.
+    Unauthenticated,
+    /// Wrong password or unknown handle: the two look alike.
+    InvalidCredentials,
+    /// Somebody has that handle.
+    HandleTaken,
+    /// There is no such thing, or it is none of the viewer's business: the two look alike.
+    NotFound(&'static str),
+    /// The sender of a message cannot mark it.
+    SenderCannotMark,
+    /// The idempotency key was used for something else.
+    IdempotencyKeyReused,
+    /// Too often.
+    RateLimited {
+        /// When to try again.
+        seconds: u64,
+    },
+    /// The cursor was never given out by this log.
+    CursorInvalid,
+    /// The cursor was given out, but its place in the log is no longer known.
+    CursorExpired,
+    /// Not now.
+    Unavailable,
+    /// A fault in herald.
+    Internal,
+}
+
+impl Error {
+    /// Says what is wrong with a field.
+    pub fn bad_input(field: &'static str, reason: impl Into<String>) -> Self {
+        Self::BadInput { field, reason: reason.into() }
+    }
+
+    /// Names the field in which a text is invalid.
+    pub fn invalid(field: &'static str) -> impl Fn(Invalid) -> Self {
+        move |Invalid(reason)| Self::BadInput { field, reason }
+    }
+
+    /// The code for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::BadInput { .. } => "BAD_INPUT",
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::InvalidCredentials => "INVALID_CREDENTIALS",
+            Self::HandleTaken => "HANDLE_TAKEN",
+            Self::NotFound(_) => "NOT_FOUND",
+            Self::SenderCannotMark => "SENDER_CANNOT_MARK",
+            Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
+            Self::RateLimited { .. } => "RATE_LIMITED",
+            Self::CursorInvalid => "CURSOR_INVALID",
+            Self::CursorExpired => "CURSOR_EXPIRED",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::Internal => "INTERNAL",
+        }
+    }
+
+    /// The message for people: what is wrong, and what to do.
+    pub fn message(&self) -> String {
+        match self {
+            Self::BadInput { field, reason } => format!("`{field}` {reason}."),
+            Self::Unauthenticated => "Sign in first: send the token from `login` or `register` as \
+                 `Authorization: Bearer …`, or as `authorization` in the payload of `connection_init`."
+                .into(),
+            Self::InvalidCredentials => "The handle or the password is wrong.".into(),
+            Self::HandleTaken => "This handle is taken: choose another.".into(),
+            Self::NotFound(what) => format!("There is no such {what}."),
+            Self::SenderCannotMark => {
+                "The sender of a message cannot mark it: only those who receive it can.".into()
+            }
+            Self::IdempotencyKeyReused => "This idempotency key was used for another message: \
+                 choose a new key for each new message."
+                .into(),
+            Self::RateLimited { seconds } => format!("Too many requests: try again in {seconds} s."),
+            Self::CursorInvalid => "This cursor was not given out by this server: take a new snapshot \
+                 with `cursor` in it, and subscribe with that."
+                .into(),
+            Self::CursorExpired => "This cursor's place in the log is no longer known: take a new \
+                 snapshot with `cursor` in it, and subscribe with that."
+                .into(),
+            Self::Unavailable => {
+                "herald cannot do this now: try again, with the same idempotency key if you send.".into()
+            }
+            Self::Internal => "Something went wrong inside herald; its log says what.".into(),
+        }
+    }
+}
+
+impl From<Error> for async_graphql::Error {
+    fn from(error: Error) -> Self {
+        Self::new(error.message()).extend_with(|_, extensions| {
+            extensions.set("code", error.code());
+            match &error {
+                Error::BadInput { field, .. } => extensions.set("field", *field),
+                Error::RateLimited { seconds } => extensions.set("retryAfter", *seconds),
+                _ => {}
+            }
+        })
+    }
+}
+
+impl From<Unavailable> for Error {
+    fn from(_: Unavailable) -> Self {
+        Self::Unavailable
+    }
+}
+
+impl From<SubmitError> for Error {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Unavailable => Self::Unavailable,
+            SubmitError::Refused(refusal) => match refusal {
+                Refusal::NoSuchConversation => Self::NotFound("conversation"),
+                Refusal::NoSuchMessage => Self::NotFound("message"),
+                Refusal::SenderCannotMark => Self::SenderCannotMark,
+                Refusal::KeyReused => Self::IdempotencyKeyReused,
+                Refusal::NobodyElse => {
+                    Self::bad_input("participantHandles", "must name somebody other than yourself")
+                }
+                Refusal::TooManyParticipants { most } => {
+                    Self::bad_input("handles", format!("would make more than {most} participants"))
+                }
+            },
+        }
+    }
+}
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::FromTheFuture => Self::CursorInvalid,
+            OpenError::NoSuchConversation => Self::NotFound("conversation"),
+            OpenError::Unavailable => Self::Unavailable,
+        }
+    }
+}

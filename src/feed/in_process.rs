@@ -1,0 +1,36 @@
+//! The feed of a single node: a channel.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::mpsc;
+
+use super::{Feed, News};
+
+/// News that wait for one listener. Each is a batch, so this covers a listener that is late by seconds.
+const ROOM: usize = 1_024;
+
+/// Carries news within this process.
+#[derive(Debug, Default)]
+pub struct InProcess {
+    listeners: Mutex<Vec<mpsc::Sender<News>>>,
+}
+
+impl Feed for InProcess {
+    fn announce(&self, news: News) {
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        listeners.retain(|listener| match listener.try_send(news.clone()) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                tracing::warn!("a listener is late: it reads the log instead");
+                true
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+        });
+    }
+
+    fn listen(&self) -> mpsc::Receiver<News> {
+        let (listener, news) = mpsc::channel(ROOM);
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
+        news
+    }
+}

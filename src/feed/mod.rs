@@ -1,0 +1,33 @@
+//! The news that the log has grown, from the node that wrote to every node.
+//!
+//! A feed may lose, repeat and reorder what it carries: it is a hint that makes things fast. What makes them
+//! right is the log, which the hub reads wherever the hints leave a gap. What never lives here: anything that
+//! a client could notice if all news were lost, other than the time it takes.
+
+mod in_process;
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+pub use in_process::InProcess;
+
+use crate::messaging::{Event, Position};
+
+/// The log has grown.
+#[derive(Debug, Clone)]
+pub struct News {
+    /// Up to here.
+    pub head: Position,
+    /// By these, in order, where the feed brings them along. Empty: they are in the log.
+    pub events: Vec<Arc<Event>>,
+}
+
+/// A way for news to travel.
+pub trait Feed: Send + Sync + std::fmt::Debug {
+    /// Tells every listener. Never waits: news that finds no room is lost.
+    fn announce(&self, news: News);
+
+    /// Listens from now on. The channel is bounded.
+    fn listen(&self) -> mpsc::Receiver<News>;
+}

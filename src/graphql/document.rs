@@ -1,0 +1,348 @@
+//! Documents: parsed once, held to the limits before anything is made of them, and remembered.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use async_graphql::parser::types::{
+    DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet,
+};
+use async_graphql::{Name, Positioned, Response, ServerError, parser};
+use quick_cache::sync::Cache;
+
+use super::response::{LIMIT_EXCEEDED, PARSE_FAILED, VALIDATION_FAILED, refusal};
+use crate::config::Limits;
+
+/// Documents that are remembered.
+const REMEMBERED: usize = 1_000;
+
+/// How deep brackets of any kind may nest: deeper than any limit on depth, and shallow enough for a parser
+/// that recurses.
+const BRACKETS: usize = 64;
+
+/// The arguments of a subscription that steer what it follows, and not how an event looks.
+const STEERING: [&str; 2] = ["after", "conversationId"];
+
+/// A parsed document that is within the limits.
+#[derive(Debug)]
+pub(crate) struct Document {
+    /// As it was sent.
+    pub(super) text: Arc<str>,
+    pub(super) parsed: ExecutableDocument,
+    /// Whether a field named `cursor` is selected anywhere, so that the head of the log has to be read first.
+    pub(super) asks_cursor: bool,
+    /// Whether the schema itself is asked for.
+    pub(super) asks_schema: bool,
+    /// The variables that do nothing but steer.
+    pub(super) steering: HashSet<String>,
+}
+
+impl Document {
+    /// The kind of the operation that is to be executed; `None` when the name does not tell one.
+    pub(super) fn kind(&self, operation_name: Option<&str>) -> Option<OperationType> {
+        let operation = match (&self.parsed.operations, operation_name) {
+            (DocumentOperations::Single(operation), None) => operation,
+            (DocumentOperations::Single(_), Some(_)) => return None,
+            (DocumentOperations::Multiple(operations), Some(name)) => operations.get(name)?,
+            (DocumentOperations::Multiple(operations), None) if operations.len() == 1 => {
+                operations.values().next()?
+            }
+            (DocumentOperations::Multiple(_), None) => return None,
+        };
+        Some(operation.node.ty)
+    }
+}
+
+/// The documents that were used lately.
+pub(super) struct Documents {
+    limits: Limits,
+    by_text: Cache<Arc<str>, Arc<Document>>,
+}
+
+impl Documents {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, by_text: Cache::new(REMEMBERED) }
+    }
+
+    /// The document with this text.
+    ///
+    /// # Errors
+    /// The response that says what is wrong with it.
+    pub(super) fn get(&self, text: &str) -> Result<Arc<Document>, Box<Response>> {
+        if let Some(document) = self.by_text.get(text) {
+            return Ok(document);
+        }
+        let document = Arc::new(self.read(text)?);
+        self.by_text.insert(Arc::clone(&document.text), Arc::clone(&document));
+        Ok(document)
+    }
+
+    fn read(&self, text: &str) -> Result<Document, Box<Response>> {
+        let limits = &self.limits;
+        within("bytes long", text.len(), limits.max_document_bytes)?;
+        let tokens = Tokens::count(text);
+        within("tokens long", tokens.count, limits.max_tokens)?;
+        within("brackets deep", tokens.depth, BRACKETS)?;
+        let parsed = parser::parse_query(text).map_err(|error| {
+            let mut response = refusal(PARSE_FAILED, String::new());
+            let error = ServerError::from(error);
+            response.errors[0].message = error.message;
+            response.errors[0].locations = error.locations;
+            Box::new(response)
+        })?;
+        let mut survey = Survey { document: &parsed, fragments: HashMap::new(), found: Found::default() };
+        for (_, operation) in parsed.operations.iter() {
+            let reach = survey.selection_set(&operation.node.selection_set.node)?;
+            within("levels deep", reach.depth, limits.max_depth)?;
+            within("fields in all", reach.fields, limits.max_complexity)?;
+            survey.found.directives += operation.node.directives.len();
+        }
+        for fragment in parsed.fragments.values() {
+            // Fragments that nothing uses are looked at all the same: validation does so too.
+            survey.selection_set(&fragment.node.selection_set.node)?;
+        }
+        let found = survey.found;
+        within("aliases in all", found.aliases, limits.max_aliases)?;
+        within("directives in all", found.directives, limits.max_directives)?;
+        let steering = steering(&parsed, &tokens.variables);
+        Ok(Document {
+            text: text.into(),
+            asks_cursor: found.asks_cursor,
+            asks_schema: found.asks_schema,
+            steering,
+            parsed,
+        })
+    }
+}
+
+fn within(what: &str, found: usize, most: usize) -> Result<(), Box<Response>> {
+    if found <= most {
+        return Ok(());
+    }
+    let message = format!("The document is {found} {what}; at most {most} are allowed.");
+    Err(Box::new(refusal(LIMIT_EXCEEDED, message)))
+}
+
+/// The variables that are used for nothing but the steering arguments of a subscription's field: declared
+/// once, used once, there.
+fn steering(document: &ExecutableDocument, uses: &HashMap<String, usize>) -> HashSet<String> {
+    let is_subscription =
+        |operation: &&Positioned<OperationDefinition>| operation.node.ty == OperationType::Subscription;
+    let operations = document.operations.iter().map(|(_, operation)| operation);
+    let arguments = operations
+        .filter(is_subscription)
+        .flat_map(|operation| &operation.node.selection_set.node.items)
+        .filter_map(|selection| match &selection.node {
+            Selection::Field(field) => Some(&field.node.arguments),
+            _ => None,
+        })
+        .flatten();
+    arguments
+        .filter(|(name, _)| STEERING.contains(&name.node.as_str()))
+        // A value that is a variable is written `$name`; a string would be written with its quotes.
+        .filter_map(|(_, value)| value.node.to_string().strip_prefix('$').map(ToOwned::to_owned))
+        .filter(|name| uses.get(name) == Some(&2))
+        .collect()
+}
+
+/// What a selection set comes to once its fragments are spread.
+#[derive(Debug, Clone, Copy, Default)]
+struct Reach {
+    depth: usize,
+    fields: usize,
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    aliases: usize,
+    directives: usize,
+    asks_cursor: bool,
+    asks_schema: bool,
+}
+
+/// A walk over a document that looks at every fragment once, however often it is spread: a short document
+/// can spread to more fields than there are atoms.
+struct Survey<'a> {
+    document: &'a ExecutableDocument,
+    /// `None` while a fragment is being looked at, which is how a cycle is noticed.
+    fragments: HashMap<&'a Name, Option<Reach>>,
+    found: Found,
+}
+
+impl<'a> Survey<'a> {
+    fn selection_set(&mut self, set: &'a SelectionSet) -> Result<Reach, Box<Response>> {
+        let mut reach = Reach::default();
+        for selection in &set.items {
+            let inner = match &selection.node {
+                Selection::Field(field) => {
+                    let field = &field.node;
+                    self.found.aliases += usize::from(field.alias.is_some());
+                    self.found.directives += field.directives.len();
+                    self.found.asks_cursor |= field.name.node == "cursor";
+                    self.found.asks_schema |= field.name.node == "__schema" || field.name.node == "__type";
+                    let inner = self.selection_set(&field.selection_set.node)?;
+                    Reach { depth: inner.depth + 1, fields: inner.fields.saturating_add(1) }
+                }
+                Selection::InlineFragment(inline) => {
+                    self.found.directives += inline.node.directives.len();
+                    self.selection_set(&inline.node.selection_set.node)?
+                }
+                Selection::FragmentSpread(spread) => {
+                    self.found.directives += spread.node.directives.len();
+                    self.fragment(&spread.node.fragment_name.node)?
+                }
+            };
+            reach.depth = reach.depth.max(inner.depth);
+            reach.fields = reach.fields.saturating_add(inner.fields);
+        }
+        Ok(reach)
+    }
+
+    fn fragment(&mut self, name: &'a Name) -> Result<Reach, Box<Response>> {
+        match self.fragments.get(name) {
+            Some(Some(reach)) => return Ok(*reach),
+            Some(None) => {
+                let message = format!("Fragment `{name}` spreads itself.");
+                return Err(Box::new(refusal(VALIDATION_FAILED, message)));
+            }
+            None => {}
+        }
+        // An unknown fragment is for validation to report.
+        let Some(fragment) = self.document.fragments.get(name) else { return Ok(Reach::default()) };
+        self.fragments.insert(name, None);
+        let reach = self.selection_set(&fragment.node.selection_set.node)?;
+        self.fragments.insert(name, Some(reach));
+        Ok(reach)
+    }
+}
+
+/// What can be told of a text without parsing it (<https://spec.graphql.org/October2021/#sec-Language.Source-Text>).
+#[derive(Debug, Default)]
+struct Tokens {
+    count: usize,
+    depth: usize,
+    variables: HashMap<String, usize>,
+}
+
+impl Tokens {
+    fn count(text: &str) -> Self {
+        let mut tokens = Self::default();
+        let mut open = 0_usize;
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            let length = match c {
+                '\u{feff}' | '\t' | '\n' | '\r' | ' ' | ',' => {
+                    rest = &rest[c.len_utf8()..];
+                    continue;
+                }
+                '#' => {
+                    rest = rest.split_once(['\n', '\r']).map_or("", |(_, rest)| rest);
+                    continue;
+                }
+                '"' => string(rest),
+                '$' => {
+                    let name = word(&rest[1..]);
+                    *tokens.variables.entry(rest[1..=name].to_owned()).or_default() += 1;
+                    1 + name
+                }
+                '{' | '[' | '(' => {
+                    open += 1;
+                    tokens.depth = tokens.depth.max(open);
+                    1
+                }
+                '}' | ']' | ')' => {
+                    open = open.saturating_sub(1);
+                    1
+                }
+                c if c == '_' || c == '-' || c.is_ascii_alphanumeric() => word(rest).max(1),
+                c => c.len_utf8(),
+            };
+            tokens.count += 1;
+            rest = &rest[length..];
+        }
+        tokens
+    }
+}
+
+/// The length of the name or number at the beginning of `text`.
+fn word(text: &str) -> usize {
+    text.find(|c: char| !(c == '_' || c.is_ascii_alphanumeric())).unwrap_or(text.len())
+}
+
+/// The length of the string at the beginning of `text`, or of the rest when it does not end.
+fn string(text: &str) -> usize {
+    let (quote, start) = if text.starts_with("\"\"\"") { ("\"\"\"", 3) } else { ("\"", 1) };
+    let mut at = start;
+    while let Some(found) = text.get(at..).and_then(|rest| rest.find(quote)) {
+        let end = at + found;
+        let escapes = text[start..end].bytes().rev().take_while(|b| *b == b'\\').count();
+        // In a block string `\"""` is the only escape; elsewhere a backslash can be escaped itself.
+        let is_escaped = if start == 3 { escapes > 0 } else { escapes % 2 == 1 };
+        if !is_escaped {
+            return end + quote.len();
+        }
+        at = end + quote.len();
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graphql::response::code;
+
+    fn documents() -> Documents {
+        Documents::new(crate::config::ServeArgs::default().limits)
+    }
+
+    fn refused(text: &str) -> String {
+        let response = documents().get(text).expect_err("the document is refused");
+        code(&response.errors[0]).unwrap().to_owned()
+    }
+
+    #[test]
+    fn tokens_are_counted_as_the_specification_cuts_them() {
+        for (text, count, depth) in [
+            ("{ a }", 3, 1),
+            ("query($x: [Int!]) { a(x: $x) # } }\n}", 19, 2),
+            (r#"{ a(s: "}\"}", t: """ " \""" } """) }"#, 11, 2),
+            ("{ a(n: -1.5) ... on B { c } }", 14, 2),
+        ] {
+            let tokens = Tokens::count(text);
+            assert_eq!(tokens.depth, depth, "{text}");
+            assert!(tokens.count.abs_diff(count) <= 3, "{text}: {}", tokens.count);
+        }
+        assert_eq!(Tokens::count("query($x: Int) { a(x: $x) }").variables["x"], 2);
+    }
+
+    #[test]
+    fn a_document_that_explodes_when_spread_is_refused_quickly() {
+        use std::fmt::Write;
+        let mut text = String::from("{ ...f0 }");
+        for i in 0..100 {
+            write!(text, " fragment f{i} on Query {{ ...f{0} ...f{0} }}", i + 1).unwrap();
+        }
+        text.push_str(" fragment f100 on Query { cursor }");
+        assert_eq!(refused(&text), LIMIT_EXCEEDED);
+    }
+
+    #[test]
+    fn every_limit_refuses_with_its_code() {
+        assert_eq!(refused(&format!("{{ {} }}", "a ".repeat(5_000))), LIMIT_EXCEEDED);
+        assert_eq!(refused(&"#".repeat(40_000)), LIMIT_EXCEEDED);
+        assert_eq!(refused(&format!("{{ a(x: {}1{}) }}", "[".repeat(999), "]".repeat(999))), LIMIT_EXCEEDED);
+        assert_eq!(refused(&format!("{}a{}", "{ a ".repeat(30), "}".repeat(30))), LIMIT_EXCEEDED);
+        let aliases: String = (0..60).map(|i| format!("a{i}: cursor ")).collect();
+        assert_eq!(refused(&format!("{{ {aliases} }}")), LIMIT_EXCEEDED);
+        assert_eq!(refused(&format!("{{ a {} }}", "@skip(if: true) ".repeat(60))), LIMIT_EXCEEDED);
+        assert_eq!(refused("{ ...f } fragment f on Query { ...f }"), VALIDATION_FAILED);
+        assert_eq!(refused("{"), PARSE_FAILED);
+    }
+
+    #[test]
+    fn only_variables_that_steer_and_nothing_else_are_steering() {
+        let steering = |text: &str| documents().get(text).unwrap().steering.clone();
+        assert!(steering("subscription($a: Cursor) { events(after: $a) { cursor } }").contains("a"));
+        assert!(steering("subscription($a: Cursor) { events(after: $a) { cursor x(a: $a) } }").is_empty());
+        assert!(steering("query($a: String) { conversations(after: $a) { nodes { id } } }").is_empty());
+    }
+}

@@ -1,0 +1,50 @@
+//! The GraphQL API: requests in, responses out.
+//!
+//! Here live the schema, the loaders behind it, the documents it was asked, and the operations of those who
+//! subscribe. What never lives here: rules of messaging (resolvers make commands, they do not decide), SQL,
+//! and the bytes of any transport.
+
+mod caller;
+mod cookie;
+mod document;
+mod engine;
+mod loaders;
+mod mutation;
+mod operation;
+mod page;
+mod query;
+mod response;
+mod services;
+mod subscription;
+mod types;
+
+use async_graphql::SchemaBuilder;
+
+pub(crate) use caller::Caller;
+pub(crate) use cookie::NAME as COOKIE;
+pub(crate) use engine::{Answers, Engine, Prepared};
+pub(crate) use response::{LIMIT_EXCEEDED, code, complete, errors_json, is_request_error, refusal, to_json};
+pub(crate) use services::Services;
+pub(crate) use types::Cursor;
+
+use self::mutation::Mutation;
+use self::query::Query;
+use self::subscription::Subscription;
+use crate::config::Limits;
+
+type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
+
+fn builder(limits: &Limits) -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query, Mutation, Subscription)
+        .limit_complexity(limits.max_complexity)
+        .limit_depth(limits.max_depth)
+        .limit_recursive_depth(limits.max_depth + 12)
+        .disable_suggestions()
+}
+
+/// The schema definition, as `herald schema` prints it.
+pub fn sdl() -> String {
+    let schema = Schema::build(Query, Mutation, Subscription).finish();
+    let options = async_graphql::SDLExportOptions::new().sorted_fields().include_specified_by();
+    schema.sdl_with_options(options)
+}

@@ -1,0 +1,307 @@
+//! What can be changed. Each mutation makes a command of its input and hands it to the writer; none decides.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
+
+use super::caller::{caller, viewer};
+use super::cookie;
+use super::services::services;
+use super::types::{Conversation, Cursor, DateTime, Message, User};
+use crate::error::Error;
+use crate::log::{Committed, Head, UserRow};
+use crate::messaging::{
+    Action, Body, ConversationId, Handle, IdempotencyKey, Mark, MessageId, Title, UserId,
+};
+use crate::random;
+
+/// Who is to be created.
+#[derive(InputObject)]
+struct RegisterInput {
+    /// 3 to 32 of a-z, 0-9, `_` and `-`.
+    handle: String,
+    /// The name shown to others: 1 to 100 characters.
+    display_name: String,
+    /// At least 8 characters.
+    password: String,
+}
+
+/// Who signs in.
+#[derive(InputObject)]
+struct LoginInput {
+    /// The handle they registered with.
+    handle: String,
+    /// Their password.
+    password: String,
+}
+
+/// What is to be started.
+#[derive(InputObject)]
+struct StartConversationInput {
+    /// What to call it, if anything.
+    title: Option<String>,
+    /// The others in it.
+    participant_handles: Vec<String>,
+}
+
+/// Who is to be added, and where.
+#[derive(InputObject)]
+struct ParticipantsInput {
+    /// Where.
+    conversation_id: ID,
+    /// Whom. Those who take part already stay as they are.
+    handles: Vec<String>,
+}
+
+/// What is to be left.
+#[derive(InputObject)]
+struct LeaveConversationInput {
+    /// Which conversation.
+    conversation_id: ID,
+}
+
+/// What is to be sent.
+#[derive(InputObject)]
+struct SendMessageInput {
+    /// Where to.
+    conversation_id: ID,
+    /// What to say. Stored unchanged.
+    body: String,
+    /// Chosen by the client, unique to this send. A retry with the same key and body returns the message
+    /// that the first try stored; with another body it is refused with `IDEMPOTENCY_KEY_REUSED`.
+    idempotency_key: Option<String>,
+}
+
+/// What is to be marked.
+#[derive(InputObject)]
+struct MarkInput {
+    /// The newest message that the mark covers.
+    message_id: ID,
+}
+
+/// A session that has begun.
+#[derive(SimpleObject)]
+struct SessionPayload {
+    /// A bearer token. It is shown once; the server keeps only its hash.
+    token: String,
+    /// When the session ends, used or not.
+    expires_at: DateTime,
+    /// Who is signed in.
+    user: User,
+}
+
+/// A session that has ended.
+#[derive(SimpleObject)]
+struct LogoutPayload {
+    /// Whether it was this request that ended it.
+    ended: bool,
+}
+
+/// A conversation that was changed.
+#[derive(SimpleObject)]
+struct ConversationPayload {
+    /// The conversation.
+    conversation: Conversation,
+    /// A place in the log that includes the change.
+    cursor: Cursor,
+}
+
+/// A conversation that was left.
+#[derive(SimpleObject)]
+struct LeaveConversationPayload {
+    /// A place in the log that includes the change.
+    cursor: Cursor,
+}
+
+/// A message that was sent.
+#[derive(SimpleObject)]
+struct SendMessagePayload {
+    /// The message.
+    message: Message,
+    /// A place in the log that includes it.
+    cursor: Cursor,
+}
+
+/// A message that was marked.
+#[derive(SimpleObject)]
+struct MarkPayload {
+    /// The message.
+    message: Message,
+    /// A place in the log that includes the mark.
+    cursor: Cursor,
+}
+
+/// What can be changed.
+#[derive(Debug)]
+pub(crate) struct Mutation;
+
+/// What can be changed.
+#[Object]
+impl Mutation {
+    /// Creates a user and signs them in.
+    async fn register(&self, ctx: &Context<'_>, input: RegisterInput) -> Result<SessionPayload> {
+        let services = services(ctx)?;
+        if let Some(rates) = &services.rates {
+            rates.register(caller(ctx)?.address)?;
+        }
+        let RegisterInput { handle, display_name, password } = input;
+        let user = services.accounts.register(&handle, &display_name, &password).await?;
+        Ok(begin_session(ctx, user).await?)
+    }
+
+    /// A wrong password and an unknown handle give the same answer, in the same time.
+    async fn login(&self, ctx: &Context<'_>, input: LoginInput) -> Result<SessionPayload> {
+        let services = services(ctx)?;
+        if let Some(rates) = &services.rates {
+            rates.sign_in(caller(ctx)?.address, &input.handle)?;
+        }
+        let user = services.accounts.authenticate(&input.handle, &input.password).await?;
+        Ok(begin_session(ctx, user).await?)
+    }
+
+    /// Ends the session used for this request, and closes every socket that it opened.
+    async fn logout(&self, ctx: &Context<'_>) -> Result<LogoutPayload> {
+        let ended = services(ctx)?.accounts.sessions.end(viewer(ctx)?).await.map_err(Error::from)?;
+        ctx.append_http_header("set-cookie", cookie::clear(caller(ctx)?.is_secure));
+        Ok(LogoutPayload { ended })
+    }
+
+    /// Starts a conversation with others.
+    async fn start_conversation(
+        &self,
+        ctx: &Context<'_>,
+        input: StartConversationInput,
+    ) -> Result<ConversationPayload> {
+        let title = input.title.as_deref().map(Title::parse).transpose().map_err(Error::invalid("title"))?;
+        let with = users(ctx, "participantHandles", &input.participant_handles).await?;
+        let conversation = ConversationId(random::id());
+        let action = Action::Start { conversation, title, with };
+        Ok(conversation_payload(ctx, conversation, action).await?)
+    }
+
+    /// Adds people to a conversation that the viewer takes part in. They see what happens from here on.
+    async fn add_participants(
+        &self,
+        ctx: &Context<'_>,
+        input: ParticipantsInput,
+    ) -> Result<ConversationPayload> {
+        let conversation = conversation_id(&input.conversation_id)?;
+        let users = users(ctx, "handles", &input.handles).await?;
+        Ok(conversation_payload(ctx, conversation, Action::Add { conversation, users }).await?)
+    }
+
+    /// From here on the viewer receives nothing more of it.
+    async fn leave_conversation(
+        &self,
+        ctx: &Context<'_>,
+        input: LeaveConversationInput,
+    ) -> Result<LeaveConversationPayload> {
+        let conversation = conversation_id(&input.conversation_id)?;
+        let left = services(ctx)?.submit(ctx, Action::Leave { conversation }).await?;
+        Ok(LeaveConversationPayload { cursor: cursor(ctx, &left)? })
+    }
+
+    /// Sends a message. When this is answered the message is stored and will not be lost.
+    async fn send_message(&self, ctx: &Context<'_>, input: SendMessageInput) -> Result<SendMessagePayload> {
+        let services = services(ctx)?;
+        let sender = viewer(ctx)?.user.id;
+        if let Some(rates) = &services.rates {
+            rates.send(sender)?;
+        }
+        let key = input.idempotency_key.as_deref().map(IdempotencyKey::parse).transpose();
+        let action = Action::Send {
+            conversation: conversation_id(&input.conversation_id)?,
+            message: MessageId(random::id()),
+            body: Body::parse(&input.body, services.limits.max_message_chars)
+                .map_err(Error::invalid("body"))?,
+            key: key.map_err(Error::invalid("idempotencyKey"))?,
+        };
+        let sent = services.submit(ctx, action).await?;
+        Ok(SendMessagePayload { cursor: cursor(ctx, &sent)?, message: message(sent)? })
+    }
+
+    /// Says that the viewer has received this message and every earlier one of its conversation.
+    /// Refused with `SENDER_CANNOT_MARK` for the viewer's own message. Saying it again changes nothing
+    /// and tells nobody.
+    async fn mark_delivered(&self, ctx: &Context<'_>, input: MarkInput) -> Result<MarkPayload> {
+        Ok(mark(ctx, &input.message_id, Mark::Delivered).await?)
+    }
+
+    /// Says that the viewer has read this message and every earlier one; read implies delivered.
+    async fn mark_read(&self, ctx: &Context<'_>, input: MarkInput) -> Result<MarkPayload> {
+        Ok(mark(ctx, &input.message_id, Mark::Read).await?)
+    }
+}
+
+async fn begin_session(ctx: &Context<'_>, user: Arc<UserRow>) -> Result<SessionPayload, Error> {
+    let (token, session) = services(ctx)?.accounts.sessions.begin(user).await?;
+    ctx.append_http_header("set-cookie", cookie::set(&token, &session, caller(ctx)?.is_secure));
+    Ok(SessionPayload {
+        token: token.to_string(),
+        expires_at: DateTime(session.expires_at),
+        user: User::from(Arc::clone(&session.user)),
+    })
+}
+
+async fn conversation_payload(
+    ctx: &Context<'_>,
+    conversation: ConversationId,
+    action: Action,
+) -> Result<ConversationPayload, Error> {
+    let changed = services(ctx)?.submit(ctx, action).await?;
+    Ok(ConversationPayload {
+        conversation: Conversation::by_id(conversation),
+        cursor: cursor(ctx, &changed)?,
+    })
+}
+
+async fn mark(ctx: &Context<'_>, id: &ID, mark: Mark) -> Result<MarkPayload, Error> {
+    let id: MessageId = id.parse().map_err(|_| Error::NotFound("message"))?;
+    let marked = services(ctx)?.submit(ctx, Action::Mark { message: id, mark }).await?;
+    Ok(MarkPayload { cursor: cursor(ctx, &marked)?, message: message(marked)? })
+}
+
+fn message(committed: Committed) -> Result<Message, Error> {
+    committed.message.map(Message).ok_or(Error::Internal)
+}
+
+fn cursor(ctx: &Context<'_>, committed: &Committed) -> Result<Cursor, Error> {
+    let epoch = services(ctx)?.database.epoch();
+    Ok(Cursor::new(Head { epoch, position: committed.position }))
+}
+
+fn conversation_id(id: &ID) -> Result<ConversationId, Error> {
+    // An id that cannot be one looks like one that nobody has.
+    id.parse().map_err(|_| Error::NotFound("conversation"))
+}
+
+/// The users with these handles, each of which must be somebody's.
+async fn users(ctx: &Context<'_>, field: &'static str, handles: &[String]) -> Result<Vec<UserId>, Error> {
+    let services = services(ctx)?;
+    viewer(ctx)?;
+    let most = services.limits.max_participants;
+    if handles.is_empty() {
+        return Err(Error::bad_input(field, "must name somebody"));
+    }
+    if handles.len() > most as usize {
+        return Err(Error::bad_input(field, format!("must be at most {most}")));
+    }
+    let unknown = |handle: &str| {
+        // What is no handle at all may be long: a few letters of it suffice to recognise it.
+        let handle: String = handle.chars().take(40).collect();
+        Error::bad_input(field, format!("names {handle:?}, which is nobody's handle"))
+    };
+    let mut parsed = Vec::with_capacity(handles.len());
+    for handle in handles {
+        parsed.push(Handle::parse(handle).map_err(|_| unknown(handle))?);
+    }
+    let known: HashMap<Handle, UserId> = services
+        .database
+        .users_by_handle(&parsed)
+        .await?
+        .into_iter()
+        .map(|user| (user.handle, user.id))
+        .collect();
+    parsed.iter().map(|handle| known.get(handle).copied().ok_or_else(|| unknown(handle.as_str()))).collect()
+}

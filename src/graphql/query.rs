@@ -1,0 +1,92 @@
+//! What can be asked.
+
+use async_graphql::connection::Connection;
+use async_graphql::{Context, ID, Object, Result};
+
+use super::caller::{caller, viewer};
+use super::page::{Opaque, PageArgs, connection, weight};
+use super::services::services;
+use super::types::{Conversation, Cursor, Message, Node, User, node};
+use crate::error::Error;
+use crate::log::Head;
+use crate::messaging::{Handle, Position};
+
+/// The head of the log, read before anything else of the response was.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Snapshot(pub(super) Head);
+
+/// What can be asked.
+#[derive(Debug)]
+pub(crate) struct Query;
+
+/// What can be asked.
+#[Object]
+impl Query {
+    /// The signed-in user; null when nobody is signed in.
+    async fn viewer(&self, ctx: &Context<'_>) -> Result<Option<User>> {
+        Ok(caller(ctx)?.viewer().ok().map(|session| User::from(session.user.clone())))
+    }
+
+    /// A place in the event log that this whole response is sure to include. Ask for it beside a
+    /// snapshot and hand it to a subscription's `after`: nothing falls between the two.
+    async fn cursor(&self, ctx: &Context<'_>) -> Result<Cursor> {
+        Ok(ctx.data_opt::<Snapshot>().map(|Snapshot(head)| Cursor::new(*head)).ok_or(Error::Internal)?)
+    }
+
+    /// The viewer's conversations, the one with the latest activity first.
+    #[graphql(complexity = "weight(first, last) * child_complexity")]
+    async fn conversations(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        before: Option<String>,
+        first: Option<i32>,
+        last: Option<i32>,
+    ) -> Result<Connection<Opaque<Position>, Conversation>> {
+        let services = services(ctx)?;
+        let page = PageArgs { after, before, first, last }.page(&services.limits)?;
+        let viewer = viewer(ctx)?.user.id;
+        let found = services.database.conversations(viewer, &page).await.map_err(Error::from)?;
+        Ok(connection(&page, found.into_iter().map(|row| (row.latest, Conversation::from(row)))))
+    }
+
+    /// Null when there is no such conversation or the viewer takes no part in it: the two look alike.
+    async fn conversation(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Conversation>> {
+        Ok(match node(ctx, &id).await? {
+            Some(Node::Conversation(conversation)) => Some(conversation),
+            _ => None,
+        })
+    }
+
+    /// Null when there is no such message or the viewer may not see it: the two look alike.
+    async fn message(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Message>> {
+        Ok(match node(ctx, &id).await? {
+            Some(Node::Message(message)) => Some(message),
+            _ => None,
+        })
+    }
+
+    /// Finds a user to talk to by exact handle.
+    async fn user(&self, ctx: &Context<'_>, handle: String) -> Result<Option<User>> {
+        viewer(ctx)?;
+        let Ok(handle) = Handle::parse(&handle) else { return Ok(None) };
+        let mut found = services(ctx)?.database.users_by_handle([&handle]).await.map_err(Error::from)?;
+        Ok(found.pop().map(|row| User::from(std::sync::Arc::new(row))))
+    }
+
+    /// Anything by its global id; null when there is no such thing or the viewer may not see it.
+    async fn node(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Node>> {
+        Ok(node(ctx, &id).await?)
+    }
+
+    /// Several things by their global ids, in the same order, null for each that cannot be seen.
+    #[graphql(complexity = "ids.len() * child_complexity")]
+    async fn nodes(&self, ctx: &Context<'_>, ids: Vec<ID>) -> Result<Vec<Option<Node>>> {
+        let most = services(ctx)?.limits.max_page_size;
+        if ids.len() > most {
+            return Err(Error::bad_input("ids", format!("must be at most {most}")).into());
+        }
+        let nodes = futures_util::future::try_join_all(ids.iter().map(|id| node(ctx, id))).await?;
+        Ok(nodes)
+    }
+}

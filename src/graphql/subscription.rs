@@ -1,0 +1,100 @@
+//! What can be followed. A subscription's resolver does not follow anything itself: it says what it wants in
+//! its [`Tap`], and renders the events that whoever follows pours into it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_graphql::{Context, ID, Result, Subscription as AsSubscription};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
+
+use super::types::{Cursor, Event, MessageSent, StatusChanged};
+use crate::error::Error;
+use crate::hub::Seen;
+use crate::log::Kinds;
+
+/// What a subscription wants to follow, in the client's words.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) kinds: Kinds,
+    pub(super) conversation: Option<ID>,
+    pub(super) after: Option<Cursor>,
+}
+
+/// Connects a running execution with whoever follows on its behalf.
+#[derive(Debug)]
+pub(super) struct Tap {
+    plan: Mutex<Option<Plan>>,
+    events: Mutex<Option<mpsc::Receiver<Seen>>>,
+}
+
+impl Tap {
+    /// A tap, and the end into which events are poured one by one.
+    pub(super) fn new() -> (mpsc::Sender<Seen>, Arc<Self>) {
+        let (pour, events) = mpsc::channel(1);
+        (pour, Arc::new(Self { plan: Mutex::default(), events: Mutex::new(Some(events)) }))
+    }
+
+    /// What the resolver wants, once it has run.
+    pub(super) fn plan(&self) -> Option<Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn open(&self, plan: Plan) -> Result<mpsc::Receiver<Seen>, Error> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let events = events
+            .ok_or_else(|| Error::bad_input("subscription", "must select exactly one field of its own"))?;
+        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
+        Ok(events)
+    }
+}
+
+fn open(
+    ctx: &Context<'_>,
+    kinds: Kinds,
+    after: Option<Cursor>,
+    conversation: Option<ID>,
+) -> Result<ReceiverStream<Seen>, Error> {
+    let tap = ctx.data_opt::<Arc<Tap>>().ok_or(Error::Internal)?;
+    tap.open(Plan { kinds, conversation, after }).map(ReceiverStream::new)
+}
+
+/// What can be followed.
+#[derive(Debug)]
+pub(crate) struct Subscription;
+
+/// Every subscription omits what the subscribing connection itself caused: that client has the
+/// mutation's own answer. The viewer's other connections do receive it.
+#[AsSubscription]
+impl Subscription {
+    /// New messages, of one conversation or of all that the viewer takes part in.
+    async fn message_sent(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<Cursor>,
+        conversation_id: Option<ID>,
+    ) -> Result<impl Stream<Item = MessageSent>> {
+        Ok(open(ctx, Kinds::Sent, after, conversation_id)?.map(MessageSent))
+    }
+
+    /// Messages being received and read. In a large conversation (more than 32 participants, unless the operator
+    /// says otherwise) told only to the senders of the messages it covers and to the recipient's own connections.
+    async fn status_changed(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<Cursor>,
+        conversation_id: Option<ID>,
+    ) -> Result<impl Stream<Item = StatusChanged>> {
+        Ok(open(ctx, Kinds::Marked, after, conversation_id)?.map(StatusChanged))
+    }
+
+    /// Everything, in one order, with one cursor.
+    async fn events(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<Cursor>,
+        conversation_id: Option<ID>,
+    ) -> Result<impl Stream<Item = Event>> {
+        Ok(open(ctx, Kinds::All, after, conversation_id)?.map(Event::from))
+    }
+}

@@ -1,0 +1,123 @@
+//! Conversations.
+
+use std::sync::Arc;
+
+use async_graphql::connection::Connection;
+use async_graphql::{Context, ID, Object, Result};
+
+use super::{DateTime, Message, Participant};
+use crate::error::Error;
+use crate::graphql::caller::viewer;
+use crate::graphql::loaders::{MessagesPage, ParticipantsPage, PartsOf, UnreadOf};
+use crate::graphql::page::{Opaque, PageArgs, connection, weight};
+use crate::graphql::services::services;
+use crate::log::{Direction, Page, ParticipantKey};
+use crate::messaging::{self, ConversationId, Interval, Position};
+
+/// A conversation of two or of many.
+#[derive(Debug, Clone)]
+pub(crate) struct Conversation {
+    id: ConversationId,
+    known: Option<Arc<messaging::Conversation>>,
+}
+
+impl Conversation {
+    /// The conversation with this id; the rest is looked up when it is asked for.
+    pub(crate) fn by_id(id: ConversationId) -> Self {
+        Self { id, known: None }
+    }
+
+    async fn row(&self, ctx: &Context<'_>) -> Result<Arc<messaging::Conversation>, Error> {
+        match &self.known {
+            Some(row) => Ok(Arc::clone(row)),
+            None => services(ctx)?.rows.load_one(self.id).await?.ok_or(Error::NotFound("conversation")),
+        }
+    }
+
+    /// When the viewer took part.
+    async fn intervals(&self, ctx: &Context<'_>) -> Result<Vec<Interval>, Error> {
+        let key = PartsOf(viewer(ctx)?.user.id, self.id);
+        let parts = services(ctx)?.rows.load_one(key).await?;
+        Ok(parts.iter().flat_map(|parts| parts.iter()).map(|part| part.interval).collect())
+    }
+}
+
+impl From<messaging::Conversation> for Conversation {
+    fn from(row: messaging::Conversation) -> Self {
+        Self { id: row.id, known: Some(Arc::new(row)) }
+    }
+}
+
+/// A conversation of two or of many.
+#[Object]
+impl Conversation {
+    /// Globally unique; begins with `cnv_`.
+    pub(crate) async fn id(&self) -> ID {
+        self.id.into()
+    }
+
+    /// What it is called, if anything.
+    async fn title(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+        Ok(self.row(ctx).await?.title.as_ref().map(ToString::to_string))
+    }
+
+    /// When it was started.
+    async fn created_at(&self, ctx: &Context<'_>) -> Result<DateTime> {
+        Ok(DateTime(self.row(ctx).await?.created_at))
+    }
+
+    /// Those who take part now, in the order in which they joined.
+    #[graphql(complexity = "weight(first, last) * child_complexity")]
+    async fn participants(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        before: Option<String>,
+        first: Option<i32>,
+        last: Option<i32>,
+    ) -> Result<Connection<Opaque<ParticipantKey>, Participant>> {
+        let services = services(ctx)?;
+        let page = PageArgs { after, before, first, last }.page(&services.limits)?;
+        let key = ParticipantsPage(self.id, page.clone());
+        let parts = services.rows.load_one(key).await.map_err(Error::from)?.unwrap_or_default();
+        Ok(connection(
+            &page,
+            parts.into_iter().map(|part| {
+                (ParticipantKey { joined: part.interval.joined, user: part.user }, Participant(part))
+            }),
+        ))
+    }
+
+    /// In the order in which they were sent; `last: 50` is the newest page.
+    #[graphql(complexity = "weight(first, last) * child_complexity")]
+    async fn messages(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        before: Option<String>,
+        first: Option<i32>,
+        last: Option<i32>,
+    ) -> Result<Connection<Opaque<Position>, Message>> {
+        let services = services(ctx)?;
+        let page = PageArgs { after, before, first, last }.page(&services.limits)?;
+        let key =
+            MessagesPage { conversation: self.id, intervals: self.intervals(ctx).await?, page: page.clone() };
+        let messages = services.rows.load_one(key).await.map_err(Error::from)?.unwrap_or_default();
+        Ok(connection(&page, messages.into_iter().map(|message| (message.position, Message(message)))))
+    }
+
+    /// The newest message that the viewer may see.
+    async fn last_message(&self, ctx: &Context<'_>) -> Result<Option<Message>> {
+        let newest = Page { after: None, before: None, limit: 1, direction: Direction::Last };
+        let key = MessagesPage { conversation: self.id, intervals: self.intervals(ctx).await?, page: newest };
+        let found = services(ctx)?.rows.load_one(key).await.map_err(Error::from)?;
+        Ok(found.and_then(|mut messages| messages.pop()).map(Message))
+    }
+
+    /// Messages from others that the viewer has not marked as read.
+    async fn unread_count(&self, ctx: &Context<'_>) -> Result<i32> {
+        let key = UnreadOf(viewer(ctx)?.user.id, self.id);
+        let unread = services(ctx)?.rows.load_one(key).await.map_err(Error::from)?.unwrap_or(0);
+        Ok(i32::try_from(unread).unwrap_or(i32::MAX))
+    }
+}

@@ -1,0 +1,40 @@
+//! Instants, as the schema shows them.
+
+use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+
+use crate::messaging::Timestamp;
+
+/// An instant, RFC 3339 in UTC with millisecond precision, such as `2026-11-24T06:30:00.000Z`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DateTime(pub(crate) Timestamp);
+
+#[Scalar(specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339")]
+impl ScalarType for DateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::String(text) => match text.parse::<jiff::Timestamp>() {
+                Ok(instant) => Ok(Self(Timestamp(instant.as_millisecond()))),
+                Err(error) => Err(InputValueError::custom(error)),
+            },
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        // A time that no calendar has can only come from a broken clock; it is shown as the epoch.
+        let instant = jiff::Timestamp::from_millisecond(self.0.0).unwrap_or_default();
+        Value::String(format!("{instant:.3}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_written_to_the_millisecond() {
+        assert_eq!(DateTime(Timestamp(0)).to_value(), Value::from("1970-01-01T00:00:00.000Z"));
+        let some = DateTime(Timestamp(1_795_501_800_120));
+        assert_eq!(some.to_value(), Value::from("2026-11-24T06:30:00.120Z"));
+    }
+}

@@ -1,0 +1,247 @@
+//! Events, as subscribers see them.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Interface, Object, Result};
+
+use super::{Conversation, Cursor, DateTime, DeliveryStatus, Message, User};
+use crate::error::Error;
+use crate::graphql::loaders::MessageAt;
+use crate::graphql::page::weight;
+use crate::graphql::services::services;
+use crate::hub::Seen;
+use crate::log::Head;
+use crate::messaging::{self, Change, Mark, Position};
+
+/// Something that happened in a conversation.
+#[derive(Debug, Clone, Interface)]
+#[graphql(
+    field(name = "cursor", ty = "Cursor", desc = "Subscribe again with this as `after` to go on from here."),
+    field(name = "at", ty = "DateTime", desc = "When it happened, by the server's clock."),
+    field(name = "conversation", ty = "Conversation", desc = "Where it happened.")
+)]
+pub(crate) enum Event {
+    MessageSent(MessageSent),
+    StatusChanged(StatusChanged),
+    ConversationStarted(ConversationStarted),
+    ParticipantsJoined(ParticipantsJoined),
+    ParticipantLeft(ParticipantLeft),
+}
+
+impl From<Seen> for Event {
+    fn from(seen: Seen) -> Self {
+        match seen.occurrence.event.change {
+            Change::Started { .. } => Self::ConversationStarted(ConversationStarted(seen)),
+            Change::Joined { .. } => Self::ParticipantsJoined(ParticipantsJoined(seen)),
+            Change::Left => Self::ParticipantLeft(ParticipantLeft(seen)),
+            Change::Sent(_) => Self::MessageSent(MessageSent(seen)),
+            Change::Marked { .. } => Self::StatusChanged(StatusChanged(seen)),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct MessageSent(pub(crate) Seen);
+#[derive(Debug, Clone)]
+pub(crate) struct StatusChanged(pub(crate) Seen);
+#[derive(Debug, Clone)]
+pub(crate) struct ConversationStarted(Seen);
+#[derive(Debug, Clone)]
+pub(crate) struct ParticipantsJoined(Seen);
+#[derive(Debug, Clone)]
+pub(crate) struct ParticipantLeft(Seen);
+
+fn event(seen: &Seen) -> &messaging::Event {
+    &seen.occurrence.event
+}
+
+fn cursor_of(ctx: &Context<'_>, seen: &Seen) -> Result<Cursor> {
+    let epoch = services(ctx)?.database.epoch();
+    Ok(Cursor::new(Head { epoch, position: event(seen).position }))
+}
+
+fn at(seen: &Seen) -> DateTime {
+    DateTime(event(seen).at)
+}
+
+fn conversation_of(seen: &Seen) -> Conversation {
+    Conversation::by_id(event(seen).conversation)
+}
+
+fn actor(seen: &Seen) -> User {
+    User::by_id(event(seen).actor)
+}
+
+/// A message was sent.
+#[Object]
+impl MessageSent {
+    /// Subscribe again with this as `after` to go on from here.
+    pub(crate) async fn cursor(&self, ctx: &Context<'_>) -> Result<Cursor> {
+        cursor_of(ctx, &self.0)
+    }
+
+    /// When it was sent.
+    pub(crate) async fn at(&self) -> DateTime {
+        at(&self.0)
+    }
+
+    /// Where it was sent.
+    pub(crate) async fn conversation(&self) -> Conversation {
+        conversation_of(&self.0)
+    }
+
+    /// The message.
+    async fn message(&self) -> Result<Message> {
+        match &event(&self.0).change {
+            Change::Sent(message) => Ok(Message(Arc::clone(message))),
+            _ => Err(Error::Internal.into()),
+        }
+    }
+}
+
+impl StatusChanged {
+    /// What was marked, from where up to where.
+    fn marked(&self) -> Result<(Mark, Position), Error> {
+        match &event(&self.0).change {
+            Change::Marked { mark, through, .. } => Ok((*mark, *through)),
+            _ => Err(Error::Internal),
+        }
+    }
+}
+
+/// Somebody received or read messages.
+#[Object]
+impl StatusChanged {
+    /// Subscribe again with this as `after` to go on from here.
+    pub(crate) async fn cursor(&self, ctx: &Context<'_>) -> Result<Cursor> {
+        cursor_of(ctx, &self.0)
+    }
+
+    /// When they said so.
+    pub(crate) async fn at(&self) -> DateTime {
+        at(&self.0)
+    }
+
+    /// Where the messages were sent.
+    pub(crate) async fn conversation(&self) -> Conversation {
+        conversation_of(&self.0)
+    }
+
+    /// Who received or read.
+    async fn recipient(&self) -> User {
+        actor(&self.0)
+    }
+
+    /// DELIVERED or READ. To have read a message is to have received it.
+    async fn status(&self) -> Result<DeliveryStatus> {
+        Ok(self.marked()?.0.into())
+    }
+
+    /// The newest message that this change covers.
+    async fn message(&self, ctx: &Context<'_>) -> Result<Message> {
+        let (_, through) = self.marked()?;
+        let message = services(ctx)?.rows.load_one(MessageAt(through)).await.map_err(Error::from)?;
+        Ok(message.map(Message).ok_or(Error::NotFound("message"))?)
+    }
+
+    /// The messages whose receipt by this recipient changed, newest first, at most `first` of them.
+    #[graphql(complexity = "weight(first, None) * child_complexity")]
+    async fn messages(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default_with = "Some(50)")] first: Option<i32>,
+    ) -> Result<Vec<Message>> {
+        let services = services(ctx)?;
+        let most = services.limits.max_page_size;
+        let first = usize::try_from(first.unwrap_or(50)).ok().filter(|first| *first <= most);
+        let first = first.ok_or_else(|| Error::bad_input("first", format!("must be from 0 to {most}")))?;
+        let (_, through) = self.marked()?;
+        let event = event(&self.0);
+        let messages = services
+            .database
+            .messages_received(event.conversation, event.actor, self.0.view.after, through, first)
+            .await
+            .map_err(Error::from)?;
+        Ok(messages.into_iter().map(Message).collect())
+    }
+}
+
+/// A conversation began. One event however many it starts with: `conversation.participants` says who they are.
+#[Object]
+impl ConversationStarted {
+    /// Subscribe again with this as `after` to go on from here.
+    pub(crate) async fn cursor(&self, ctx: &Context<'_>) -> Result<Cursor> {
+        cursor_of(ctx, &self.0)
+    }
+
+    /// When it began.
+    pub(crate) async fn at(&self) -> DateTime {
+        at(&self.0)
+    }
+
+    /// The conversation.
+    pub(crate) async fn conversation(&self) -> Conversation {
+        conversation_of(&self.0)
+    }
+
+    /// Who started it.
+    async fn started_by(&self) -> User {
+        actor(&self.0)
+    }
+}
+
+/// People joined a conversation.
+#[Object]
+impl ParticipantsJoined {
+    /// Subscribe again with this as `after` to go on from here.
+    pub(crate) async fn cursor(&self, ctx: &Context<'_>) -> Result<Cursor> {
+        cursor_of(ctx, &self.0)
+    }
+
+    /// When they joined.
+    pub(crate) async fn at(&self) -> DateTime {
+        at(&self.0)
+    }
+
+    /// What they joined.
+    pub(crate) async fn conversation(&self) -> Conversation {
+        conversation_of(&self.0)
+    }
+
+    /// Who joined.
+    async fn users(&self) -> Vec<User> {
+        match &event(&self.0).change {
+            Change::Joined { users } => users.iter().copied().map(User::by_id).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Who added them.
+    async fn added_by(&self) -> User {
+        actor(&self.0)
+    }
+}
+
+/// Somebody left a conversation. The last event of the conversation that this user sees.
+#[Object]
+impl ParticipantLeft {
+    /// Subscribe again with this as `after` to go on from here.
+    pub(crate) async fn cursor(&self, ctx: &Context<'_>) -> Result<Cursor> {
+        cursor_of(ctx, &self.0)
+    }
+
+    /// When they left.
+    pub(crate) async fn at(&self) -> DateTime {
+        at(&self.0)
+    }
+
+    /// What they left.
+    pub(crate) async fn conversation(&self) -> Conversation {
+        conversation_of(&self.0)
+    }
+
+    /// Who left.
+    async fn user(&self) -> User {
+        actor(&self.0)
+    }
+}

@@ -1,0 +1,62 @@
+//! Users.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object, Result};
+
+use super::DateTime;
+use crate::error::Error;
+use crate::graphql::services::services;
+use crate::log::UserRow;
+use crate::messaging::UserId;
+
+/// Somebody who sends and receives.
+#[derive(Debug, Clone)]
+pub(crate) struct User {
+    id: UserId,
+    known: Option<Arc<UserRow>>,
+}
+
+impl User {
+    /// The user with this id; the rest is looked up when it is asked for.
+    pub(crate) fn by_id(id: UserId) -> Self {
+        Self { id, known: None }
+    }
+
+    async fn row(&self, ctx: &Context<'_>) -> Result<Arc<UserRow>, Error> {
+        match &self.known {
+            Some(row) => Ok(Arc::clone(row)),
+            None => services(ctx)?.users.load_one(self.id).await?.ok_or(Error::NotFound("user")),
+        }
+    }
+}
+
+impl From<Arc<UserRow>> for User {
+    fn from(row: Arc<UserRow>) -> Self {
+        Self { id: row.id, known: Some(row) }
+    }
+}
+
+/// Somebody who sends and receives.
+#[Object]
+impl User {
+    /// Globally unique; begins with `usr_`.
+    pub(crate) async fn id(&self) -> ID {
+        self.id.into()
+    }
+
+    /// Lower-case, unique, 3 to 32 of a-z, 0-9, `_` and `-`.
+    async fn handle(&self, ctx: &Context<'_>) -> Result<String> {
+        Ok(self.row(ctx).await?.handle.to_string())
+    }
+
+    /// The name as its owner writes it.
+    async fn display_name(&self, ctx: &Context<'_>) -> Result<String> {
+        Ok(self.row(ctx).await?.display_name.to_string())
+    }
+
+    /// When they registered.
+    async fn created_at(&self, ctx: &Context<'_>) -> Result<DateTime> {
+        Ok(DateTime(self.row(ctx).await?.created_at))
+    }
+}

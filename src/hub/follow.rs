@@ -1,0 +1,149 @@
+//! One subscription: replay from the log up to the place where it joined the hub, then live. Whenever it
+//! falls behind it goes back to replay from its own position, so a slow subscriber costs a position and not
+//! a queue.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::task::{JoinError, Joined};
+use super::{Hub, Occurrence, Seen};
+use crate::log::{Database, Interest, Scope, Unavailable};
+use crate::messaging::{Origin, Position};
+
+/// Events per statement of a replay.
+const PAGE: usize = 250;
+
+/// Positions that the first statement of a replay looks at. Doubled whenever a stretch had little for this
+/// viewer, so that a long absence from a busy log takes few statements, and halved back by full pages.
+const STRETCH: i64 = 16_384;
+
+/// Pauses between tries while the log cannot be read: the first, and the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Why a subscription does not begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenError {
+    /// The cursor is from a future that this log has not reached.
+    FromTheFuture,
+    /// No such conversation, or the viewer takes no part in it.
+    NoSuchConversation,
+    /// The log cannot be read now.
+    Unavailable,
+}
+
+impl From<Unavailable> for OpenError {
+    fn from(_: Unavailable) -> Self {
+        Self::Unavailable
+    }
+}
+
+/// A subscription under way.
+#[derive(Debug)]
+pub struct Follow {
+    hub: Hub,
+    database: Database,
+    interest: Interest,
+    origin: Option<Origin>,
+    /// Everything up to here has been handed out, or is in `replayed`.
+    position: Position,
+    stretch: i64,
+    replayed: VecDeque<Seen>,
+    joined: Option<Joined>,
+}
+
+impl Follow {
+    /// Begins to follow after the given position, or from now on. What cannot be honoured is refused here,
+    /// at once.
+    pub async fn open(
+        hub: Hub,
+        database: Database,
+        interest: Interest,
+        origin: Option<Origin>,
+        after: Option<Position>,
+    ) -> Result<Self, OpenError> {
+        let head = database.head().await?.position;
+        if after.is_some_and(|after| after > head) {
+            return Err(OpenError::FromTheFuture);
+        }
+        if let Scope::Conversation(conversation) = interest.scope {
+            let parts = database.participations(interest.viewer, [conversation]).await?;
+            // Whoever left while away still sees what happened up to then.
+            let something_to_see = parts.iter().any(|part| match (part.interval.left, after) {
+                (None, _) => true,
+                (Some(left), Some(after)) => left > after,
+                (Some(_), None) => false,
+            });
+            if !something_to_see {
+                return Err(OpenError::NoSuchConversation);
+            }
+        }
+        Ok(Self {
+            hub,
+            database,
+            interest,
+            origin,
+            position: after.unwrap_or(head),
+            stretch: STRETCH,
+            replayed: VecDeque::new(),
+            joined: None,
+        })
+    }
+
+    /// The next event, in order, without a gap or a repeat. `None` when there will never be another: the
+    /// viewer has left the one conversation that was followed. May be dropped and called again at any time.
+    pub async fn next(&mut self) -> Option<Seen> {
+        let mut pause = PAUSE.0;
+        loop {
+            if let Some(seen) = self.replayed.pop_front() {
+                return Some(seen);
+            }
+            if let Some(Joined { at, live }) = &mut self.joined
+                && *at <= self.position
+            {
+                if let Some(seen) = live.recv().await {
+                    self.position = seen.occurrence.event.position;
+                    return Some(seen);
+                }
+                // The queue overflowed, or there is nothing more to come: the log tells.
+                self.joined = None;
+            }
+            match self.advance().await {
+                Ok(()) => pause = PAUSE.0,
+                Err(JoinError::NotTakingPart) => return None,
+                Err(JoinError::Unavailable) => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE.1);
+                }
+            }
+        }
+    }
+
+    /// One step forward: a stretch of the log, or a place in the hub once the log is exhausted.
+    async fn advance(&mut self) -> Result<(), JoinError> {
+        let through = match &self.joined {
+            Some(joined) => joined.at,
+            None => self.database.head().await.map_err(|_| JoinError::Unavailable)?.position,
+        };
+        if self.position < through {
+            return self.replay(through).await.map_err(|_| JoinError::Unavailable);
+        }
+        self.joined = Some(self.hub.join(self.interest, self.origin.clone(), self.position).await?);
+        Ok(())
+    }
+
+    async fn replay(&mut self, through: Position) -> Result<(), Unavailable> {
+        let through = through.min(Position(self.position.0.saturating_add(self.stretch)));
+        let (events, reached) = self.database.replay(self.interest, self.position, through, PAGE).await?;
+        self.stretch =
+            if reached < through { (self.stretch / 2).max(STRETCH) } else { self.stretch.saturating_mul(2) };
+        let own = |origin: &Option<Origin>| self.origin.is_some() && *origin == self.origin;
+        let seen = events
+            .into_iter()
+            .filter(|(event, _)| !own(&event.origin))
+            .map(|(event, view)| Seen { occurrence: Arc::new(Occurrence::new(event)), view });
+        self.replayed.extend(seen);
+        self.position = reached;
+        Ok(())
+    }
+}

@@ -1,0 +1,68 @@
+//! An event on its way out, and what it was rendered to.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OnceCell;
+
+use crate::messaging::{Event, View};
+
+/// Tells operations apart: equal only where document, variables and operation name are.
+pub type Fingerprint = [u8; 16];
+
+/// What one rendering came to; `None` when it depends on who looks, and so is nobody else's.
+type Rendered = Option<Arc<str>>;
+
+/// An event, with the answers that were rendered from it so far.
+#[derive(Debug)]
+pub struct Occurrence {
+    /// What happened.
+    pub event: Arc<Event>,
+    // A handful of operations look at one event, so a list beats a map. This is a `std` mutex since it is
+    // held for a look at the list and never across an await.
+    renders: Mutex<Vec<(Fingerprint, View, Arc<OnceCell<Rendered>>)>>,
+}
+
+impl Occurrence {
+    /// An event that nobody has rendered yet.
+    pub fn new(event: Arc<Event>) -> Self {
+        Self { event, renders: Mutex::default() }
+    }
+
+    /// The answer that the operation gives to whoever has this view of the event. The first to ask renders
+    /// it with `render`, everyone else gets the same bytes; if the first gives up, the next one renders.
+    ///
+    /// # Errors
+    /// Those of `render`; nothing is kept then, and the next one tries again.
+    pub async fn render_once<E>(
+        &self,
+        operation: Fingerprint,
+        view: View,
+        render: impl Future<Output = Result<Rendered, E>>,
+    ) -> Result<Rendered, E> {
+        let cell = self.cell(operation, view);
+        if let Some(rendered) = cell.get() {
+            return Ok(rendered.clone());
+        }
+        cell.get_or_try_init(|| render).await.cloned()
+    }
+
+    fn cell(&self, operation: Fingerprint, view: View) -> Arc<OnceCell<Rendered>> {
+        let mut renders = self.renders.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = renders.iter().find(|(o, v, _)| *o == operation && *v == view);
+        if let Some((_, _, cell)) = known {
+            return Arc::clone(cell);
+        }
+        let cell = Arc::<OnceCell<Rendered>>::default();
+        renders.push((operation, view, Arc::clone(&cell)));
+        cell
+    }
+}
+
+/// An event as one subscriber sees it.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The event.
+    pub occurrence: Arc<Occurrence>,
+    /// How much of it.
+    pub view: View,
+}

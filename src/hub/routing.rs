@@ -1,0 +1,146 @@
+//! Who on this node is to be handed which event: a table that follows the log as the log grows.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::{Occurrence, Seen};
+use crate::log::{Interest, Membership, Scope};
+use crate::messaging::{Change, ConversationId, Event, Interval, Origin, Position, UserId, view};
+
+/// One subscription, seen from the hub.
+#[derive(Debug)]
+pub(super) struct Subscriber {
+    pub(super) interest: Interest,
+    pub(super) origin: Option<Origin>,
+    pub(super) live: mpsc::Sender<Seen>,
+}
+
+impl Subscriber {
+    fn wants(&self, event: &Event) -> bool {
+        self.interest.kinds.hold(event)
+            && match self.interest.scope {
+                Scope::All => true,
+                Scope::Conversation(conversation) => conversation == event.conversation,
+            }
+            && (self.origin.is_none() || self.origin != event.origin)
+    }
+
+    /// Hands an event over. `false` when the subscriber is to be let go: it is gone, or its queue is full and
+    /// it goes back to the log from its own position.
+    fn offer(&self, seen: &Seen) -> bool {
+        !self.wants(&seen.occurrence.event) || self.live.try_send(seen.clone()).is_ok()
+    }
+}
+
+/// The users with a subscriber on this node, and everything they take part in.
+#[derive(Debug, Default)]
+pub(super) struct Routing {
+    users: HashMap<UserId, Listening>,
+    rooms: HashMap<ConversationId, HashMap<UserId, Vec<Interval>>>,
+}
+
+#[derive(Debug, Default)]
+struct Listening {
+    subscribers: Vec<Subscriber>,
+    rooms: HashSet<ConversationId>,
+}
+
+impl Routing {
+    pub(super) fn knows(&self, user: UserId) -> bool {
+        self.users.contains_key(&user)
+    }
+
+    /// Takes in users with all that they take part in, read from the log at `applied` or later: what happened
+    /// after `applied` is left out, because it is still to be routed.
+    pub(super) fn learn(&mut self, users: &[UserId], memberships: &[Membership], applied: Position) {
+        for user in users {
+            self.users.entry(*user).or_default();
+        }
+        for membership in memberships.iter().filter(|m| m.interval.joined <= applied) {
+            let Interval { joined, left } = membership.interval;
+            let left = left.filter(|left| *left <= applied);
+            self.enter(membership.conversation, membership.user, Interval { joined, left });
+        }
+    }
+
+    /// Whether the user takes part in the conversation now.
+    pub(super) fn takes_part(&self, user: UserId, conversation: ConversationId) -> bool {
+        self.rooms
+            .get(&conversation)
+            .and_then(|room| room.get(&user))
+            .is_some_and(|intervals| intervals.iter().any(|interval| interval.left.is_none()))
+    }
+
+    /// Adds a subscriber of a known user.
+    pub(super) fn add(&mut self, subscriber: Subscriber) {
+        self.users.entry(subscriber.interest.viewer).or_default().subscribers.push(subscriber);
+    }
+
+    /// Hands an event to everyone who may see it and wants to.
+    pub(super) fn route(&mut self, occurrence: &Arc<Occurrence>) {
+        let event = &occurrence.event;
+        if let Change::Started { users } | Change::Joined { users } = &event.change {
+            for user in users.iter().filter(|user| self.users.contains_key(user)).copied().collect::<Vec<_>>()
+            {
+                self.enter(event.conversation, user, Interval { joined: event.position, left: None });
+            }
+        }
+        if let Some(room) = self.rooms.get(&event.conversation) {
+            for (user, intervals) in room {
+                if let Some(view) = view(event, *user, intervals)
+                    && let Some(listening) = self.users.get_mut(user)
+                {
+                    let seen = Seen { occurrence: Arc::clone(occurrence), view };
+                    listening.subscribers.retain(|subscriber| subscriber.offer(&seen));
+                }
+            }
+        }
+        if matches!(event.change, Change::Left) {
+            self.leave(event);
+        }
+    }
+
+    fn enter(&mut self, conversation: ConversationId, user: UserId, interval: Interval) {
+        self.rooms.entry(conversation).or_default().entry(user).or_default().push(interval);
+        if let Some(listening) = self.users.get_mut(&user) {
+            listening.rooms.insert(conversation);
+        }
+    }
+
+    fn leave(&mut self, event: &Event) {
+        let intervals = self.rooms.get_mut(&event.conversation).and_then(|room| room.get_mut(&event.actor));
+        for interval in intervals.into_iter().flatten().filter(|interval| interval.left.is_none()) {
+            interval.left = Some(event.position);
+        }
+        // Whoever follows just this conversation is let go: it finds that there is nothing more to come.
+        if let Some(listening) = self.users.get_mut(&event.actor) {
+            let gone = Scope::Conversation(event.conversation);
+            listening.subscribers.retain(|subscriber| subscriber.interest.scope != gone);
+        }
+    }
+
+    /// Forgets subscribers that are gone, and users without any.
+    pub(super) fn sweep(&mut self) {
+        let mut idle = Vec::new();
+        for (user, listening) in &mut self.users {
+            listening.subscribers.retain(|subscriber| !subscriber.live.is_closed());
+            if listening.subscribers.is_empty() {
+                idle.push(*user);
+            }
+        }
+        for user in idle {
+            let rooms = self.users.remove(&user).map(|listening| listening.rooms).unwrap_or_default();
+            for room in rooms {
+                if let Entry::Occupied(mut entry) = self.rooms.entry(room) {
+                    entry.get_mut().remove(&user);
+                    if entry.get().is_empty() {
+                        entry.remove();
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! herald carries messages between people and tells every sender, live, how far each has come.
+//!
+//! The way in: [`transport`] takes bytes, [`graphql`] makes commands of them, [`messaging`] decides, [`log`]
+//! commits and tells the [`feed`]. The way out: the [`feed`] tells the [`hub`], which hands each event to those
+//! who may see it; [`graphql`] renders it, once for all who see the same; [`transport`] writes the bytes.
+//! `ARCHITECTURE.md` has the map and the invariants.
+
+pub mod accounts;
+pub mod clock;
+pub mod config;
+pub mod error;
+pub mod feed;
+pub mod graphql;
+pub mod hub;
+pub mod log;
+pub mod messaging;
+pub mod random;
+pub mod rates;
+pub mod transport;
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::accounts::{Accounts, Lifetimes, Sessions};
+use crate::config::{DAY, ServeArgs, Switch, seconds};
+use crate::feed::{Feed, InProcess};
+use crate::graphql::{Engine, Services};
+use crate::hub::{Hub, HubOptions};
+use crate::log::{Database, DatabaseOptions, Observer, Rules, Writer};
+use crate::rates::Rates;
+use crate::transport::Shared;
+
+/// What a test may put in the place of herald's own parts.
+#[derive(Debug, Default)]
+pub struct Parts {
+    /// The feed; the in-process one, if left out.
+    pub feed: Option<Arc<dyn Feed>>,
+    /// Is told every SQL statement.
+    pub observer: Option<Observer>,
+}
+
+/// A herald that is ready to serve.
+pub struct App {
+    shared: Arc<Shared>,
+    database: Database,
+    writer: JoinHandle<()>,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Opens the database, brings its schema up to date and starts the writer and the hub.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub async fn open(args: &ServeArgs, parts: Parts) -> Result<Self, String> {
+        let limits = args.limits.clone();
+        let options = DatabaseOptions {
+            url: args.database.database.clone(),
+            readers: args.database.database_readers,
+            observer: parts.observer,
+        };
+        let database = Database::open(&options).await?;
+        let feed = parts.feed.unwrap_or_else(|| Arc::new(InProcess::default()));
+        let hub = HubOptions { queue: limits.subscriber_queue, poll: seconds(limits.poll_interval) };
+        let hub = Hub::start(database.clone(), feed.as_ref(), hub)
+            .await
+            .map_err(|_| "cannot read the log's head".to_owned())?;
+        let rules = Rules {
+            small_conversation: limits.small_conversation,
+            most_participants: limits.max_participants,
+            batch: limits.max_batch,
+            queue: limits.write_queue,
+        };
+        let (writer, writing) = Writer::start(database.clone(), feed, rules);
+        let lifetimes =
+            Lifetimes { idle: DAY * limits.session_idle_days, absolute: DAY * limits.session_days };
+        let sessions = Sessions::new(database.clone(), lifetimes);
+        let accounts = Accounts::new(database.clone(), sessions, limits.max_hashing);
+        let rates = (args.rate_limit == Switch::On).then(|| {
+            Rates::new(limits.sends_per_second, limits.sign_ins_per_minute, limits.sign_ins_per_handle)
+        });
+        let services = Services::new(database.clone(), writer, hub, accounts, rates, limits.clone());
+        let engine = Engine::new(services, args.introspection == Switch::On);
+        let shared = Arc::new(Shared::new(engine, limits, args.trust_proxy));
+        Ok(Self { shared, database, writer: writing })
+    }
+
+    /// Serves on `listener` until `shutdown` returns; then stops accepting, finishes what is under way and
+    /// tells every socket to come back.
+    pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        let Self { shared, database, writer } = self;
+        let patience = seconds(shared.limits.shutdown_timeout);
+        transport::serve(listener, shared, shutdown).await;
+        // The last way to the writer is gone with the connections: it finishes what it holds and ends.
+        if tokio::time::timeout(patience, writer).await.is_err() {
+            tracing::warn!("the writer did not end in time");
+        }
+        database.close().await;
+    }
+}

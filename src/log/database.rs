@@ -1,0 +1,193 @@
+//! Opening the database: connections, their settings, the schema, and the epoch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use migration::{Migrator, MigratorTrait};
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ActiveValue::Set, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
+    DbErr, EntityTrait, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+
+use super::entities::log_head;
+use super::{Epoch, Head, Unavailable};
+use crate::messaging::Position;
+
+/// The oldest SQLite that is safe in WAL mode: earlier ones can corrupt the file when two connections reset
+/// the log at once (<https://www.sqlite.org/wal.html#walresetbug>).
+const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
+
+/// How long a statement waits for a connection, or SQLite for the file's lock, before the answer is
+/// [`Unavailable`].
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Is told of every SQL statement that is run. For tests that count them.
+#[derive(Clone)]
+pub struct Observer(pub Arc<dyn Fn(&str) + Send + Sync>);
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Observer")
+    }
+}
+
+/// How to open a database.
+#[derive(Clone)]
+pub struct DatabaseOptions {
+    /// `sqlite://FILE?mode=rwc` or `postgres://…`.
+    pub url: String,
+    /// Connections for reading, beside the one that appends.
+    pub readers: u32,
+    /// Is told of every statement.
+    pub observer: Option<Observer>,
+}
+
+impl std::fmt::Debug for DatabaseOptions {
+    /// Without the URL: it may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DatabaseOptions").field("readers", &self.readers).finish_non_exhaustive()
+    }
+}
+
+/// A database whose schema is current. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// One connection, which appends and changes.
+    pub(super) writer: DatabaseConnection,
+    /// A pool, which only reads.
+    pub(super) reader: DatabaseConnection,
+    epoch: Epoch,
+}
+
+impl Database {
+    /// Connects, brings the schema up to date and makes sure that there is an epoch.
+    ///
+    /// # Errors
+    /// In words for the operator: what could not be opened, and why.
+    pub async fn open(options: &DatabaseOptions) -> Result<Self, String> {
+        let is_memory = options.url.contains(":memory:") || options.url.contains("mode=memory");
+        if is_memory {
+            return Err("an SQLite database in memory is not supported: name a file, \
+                 such as sqlite://herald.db?mode=rwc"
+                .into());
+        }
+        let mut writer = connect(options, 1).await?;
+        check_sqlite(&writer).await?;
+        Migrator::up(&writer, None).await.map_err(|e| format!("cannot migrate the database: {e}"))?;
+        let epoch = ensure_epoch(&writer).await.map_err(|e| format!("cannot read the log's head: {e}"))?;
+        let mut reader = connect(options, options.readers.max(1)).await?;
+        if let Some(Observer(observe)) = &options.observer {
+            for connection in [&mut writer, &mut reader] {
+                let observe = Arc::clone(observe);
+                connection.set_metric_callback(move |info| observe(&info.statement.sql));
+            }
+        }
+        Ok(Self { writer, reader, epoch })
+    }
+
+    /// The epoch that this database was opened in.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The newest committed position.
+    pub async fn head(&self) -> Result<Head, Unavailable> {
+        Ok(read_head(&self.reader).await?)
+    }
+
+    /// Whether the database answers and its schema is the one this program was built for.
+    pub async fn is_ready(&self) -> bool {
+        self.head().await.is_ok()
+            && Migrator::get_pending_migrations(&self.reader).await.is_ok_and(|p| p.is_empty())
+    }
+
+    /// Begins a new epoch: every cursor given out so far is refused from now on. For an operator who has
+    /// restored a backup, and whose clients may hold cursors to events that are gone.
+    pub async fn begin_epoch(&self) -> Result<Epoch, Unavailable> {
+        let epoch = draw_epoch();
+        let row = log_head::ActiveModel { id: Set(1), epoch: Set(epoch), ..Default::default() };
+        log_head::Entity::update(row).exec(&self.writer).await?;
+        Ok(Epoch(epoch))
+    }
+
+    /// A transaction that nobody else can append beside, and the head of the log as it holds it.
+    pub(super) async fn lock(&self) -> Result<(DatabaseTransaction, Head), DbErr> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..Default::default()
+        };
+        let transaction = self.writer.begin_with_options(options).await?;
+        let head = match transaction.get_database_backend() {
+            DbBackend::Postgres => {
+                use sea_orm::QuerySelect;
+                let row = log_head::Entity::find_by_id(1).lock_exclusive().one(&transaction).await?;
+                head_of(row)?
+            }
+            _ => read_head(&transaction).await?,
+        };
+        Ok((transaction, head))
+    }
+}
+
+async fn connect(options: &DatabaseOptions, connections: u32) -> Result<DatabaseConnection, String> {
+    let mut connect = ConnectOptions::new(&options.url);
+    connect
+        .max_connections(connections)
+        .min_connections(connections)
+        .acquire_timeout(PATIENCE)
+        .connect_timeout(PATIENCE)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(|sqlite| {
+            sqlite
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .busy_timeout(PATIENCE)
+                .statement_cache_capacity(256)
+        });
+    // The connection string may hold a password: only its first word goes into the message.
+    let scheme = options.url.split(':').next().unwrap_or_default();
+    sea_orm::Database::connect(connect).await.map_err(|e| {
+        format!("cannot open the {scheme} database: {e} (expected sqlite://FILE?mode=rwc or postgres://…)")
+    })
+}
+
+async fn check_sqlite(connection: &DatabaseConnection) -> Result<(), String> {
+    if connection.get_database_backend() != DbBackend::Sqlite {
+        return Ok(());
+    }
+    let statement = sea_orm::Statement::from_string(DbBackend::Sqlite, "SELECT sqlite_version() AS version");
+    let row = connection.query_one_raw(statement).await.map_err(|e| e.to_string())?;
+    let version: String =
+        row.ok_or("SQLite does not say its version")?.try_get("", "version").map_err(|e| e.to_string())?;
+    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut part = || parts.next().unwrap_or(0);
+    if (part(), part(), part()) < OLDEST_SQLITE {
+        let (major, minor, patch) = OLDEST_SQLITE;
+        return Err(format!(
+            "SQLite {version} can corrupt a database in WAL mode: build with {major}.{minor}.{patch} or later"
+        ));
+    }
+    Ok(())
+}
+
+async fn ensure_epoch(connection: &DatabaseConnection) -> Result<Epoch, DbErr> {
+    let first = log_head::ActiveModel { id: Set(1), epoch: Set(draw_epoch()), position: Set(0) };
+    log_head::Entity::insert(first).on_conflict_do_nothing().exec_without_returning(connection).await?;
+    Ok(read_head(connection).await?.epoch)
+}
+
+async fn read_head(connection: &impl ConnectionTrait) -> Result<Head, DbErr> {
+    head_of(log_head::Entity::find_by_id(1).one(connection).await?)
+}
+
+fn head_of(row: Option<log_head::Model>) -> Result<Head, DbErr> {
+    let row = row.ok_or_else(|| DbErr::RecordNotFound("log_head".into()))?;
+    Ok(Head { epoch: Epoch(row.epoch), position: Position(row.position) })
+}
+
+fn draw_epoch() -> i64 {
+    i64::from_be_bytes(crate::random::bytes())
+}

@@ -1,0 +1,10 @@
+//! The tables, row by row, as sea-orm sees them. They never leave `log`: everyone else gets the types of
+//! `messaging` and `accounts`.
+
+pub(super) mod conversation;
+pub(super) mod event;
+pub(super) mod log_head;
+pub(super) mod message;
+pub(super) mod participant;
+pub(super) mod session;
+pub(super) mod user;

@@ -1,0 +1,46 @@
+//! The log: the one place that decides what happened and in which order, and the only one that knows SQL.
+//!
+//! Here live the tables, the [`Writer`] that appends to the log in group commits, the reader behind every
+//! query and replay, and the rows of users and sessions. What never lives here: rules (they are in
+//! `messaging`), subscribers, GraphQL. Nothing of sea-orm leaves this module.
+
+mod convert;
+mod database;
+mod entities;
+mod load;
+mod people;
+mod reader;
+mod store;
+mod writer;
+
+pub use database::{Database, DatabaseOptions, Observer};
+pub use people::{NewSession, SessionRow, UserRow};
+pub use reader::{Direction, Interest, Kinds, MarkTime, Membership, Page, ParticipantKey, Receipt, Scope};
+pub use writer::{Committed, Rules, SubmitError, Writer};
+
+use crate::messaging::Position;
+
+/// The database cannot answer now. The cause has been logged; nothing was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unavailable;
+
+impl From<sea_orm::DbErr> for Unavailable {
+    fn from(error: sea_orm::DbErr) -> Self {
+        tracing::error!(%error, "the database failed");
+        Self
+    }
+}
+
+/// Which life of the database a position belongs to: drawn when it is made, and again when a backup is
+/// restored, so that a cursor from a future that was lost is not mistaken for one that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Epoch(pub i64);
+
+/// The end of the log as it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// The life of the database.
+    pub epoch: Epoch,
+    /// The position of the newest event.
+    pub position: Position,
+}

@@ -1,0 +1,159 @@
+//! The rows of users and sessions. What they mean is decided in `accounts`.
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, SqlErr};
+use uuid::Uuid;
+
+use super::entities::{session, user};
+use super::{Database, Unavailable};
+use crate::messaging::{DisplayName, Handle, SessionId, Timestamp, UserId};
+
+/// A user as stored.
+#[derive(Debug, Clone)]
+pub struct UserRow {
+    /// Their identity.
+    pub id: UserId,
+    /// The name they are found by.
+    pub handle: Handle,
+    /// The name they are shown by.
+    pub display_name: DisplayName,
+    /// What proves their password, in PHC form.
+    pub password_hash: String,
+    /// When they registered.
+    pub created_at: Timestamp,
+}
+
+/// A session as stored: never the token, only its hash.
+#[derive(Debug, Clone)]
+pub struct SessionRow {
+    /// Its identity.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// When it was last seen in use.
+    pub last_used_at: Timestamp,
+    /// When it ends, used or not.
+    pub expires_at: Timestamp,
+}
+
+/// A session to be stored.
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    /// The session.
+    pub row: SessionRow,
+    /// The hash of its token.
+    pub token_hash: [u8; 32],
+}
+
+impl Database {
+    /// Stores a user. `false` when the handle is taken, also by someone who registers at this very moment.
+    pub async fn insert_user(&self, row: &UserRow) -> Result<bool, Unavailable> {
+        let model = user::ActiveModel {
+            id: Set(row.id.0),
+            handle: Set(row.handle.to_string()),
+            display_name: Set(row.display_name.to_string()),
+            password_hash: Set(row.password_hash.clone()),
+            created_at: Set(row.created_at.0),
+        };
+        match user::Entity::insert(model).exec_without_returning(&self.writer).await {
+            Ok(_) => Ok(true),
+            Err(error) if is_taken(&error) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The users with these handles, as far as there are any.
+    pub async fn users_by_handle(
+        &self,
+        handles: impl IntoIterator<Item = &Handle>,
+    ) -> Result<Vec<UserRow>, Unavailable> {
+        let handles = handles.into_iter().map(Handle::as_str);
+        let rows = user::Entity::find().filter(user::Column::Handle.is_in(handles)).all(&self.reader).await?;
+        Ok(rows.into_iter().map(user_row).collect())
+    }
+
+    /// These users, as far as they exist.
+    pub async fn users_by_id(
+        &self,
+        ids: impl IntoIterator<Item = UserId>,
+    ) -> Result<Vec<UserRow>, Unavailable> {
+        let ids = ids.into_iter().map(|id| id.0);
+        let rows = user::Entity::find().filter(user::Column::Id.is_in(ids)).all(&self.reader).await?;
+        Ok(rows.into_iter().map(user_row).collect())
+    }
+
+    /// Stores a session, and forgets those that have expired by `now`.
+    pub async fn insert_session(&self, new: &NewSession, now: Timestamp) -> Result<(), Unavailable> {
+        session::Entity::delete_many()
+            .filter(session::Column::ExpiresAt.lt(now.0))
+            .exec(&self.writer)
+            .await?;
+        let model = session::ActiveModel {
+            id: Set(new.row.id.0),
+            token_hash: Set(new.token_hash.to_vec()),
+            user_id: Set(new.row.user.0),
+            created_at: Set(now.0),
+            last_used_at: Set(new.row.last_used_at.0),
+            expires_at: Set(new.row.expires_at.0),
+        };
+        session::Entity::insert(model).exec_without_returning(&self.writer).await?;
+        Ok(())
+    }
+
+    /// The session whose token has this hash, and its user.
+    pub async fn session(&self, token_hash: &[u8; 32]) -> Result<Option<(SessionRow, UserRow)>, Unavailable> {
+        let found = session::Entity::find()
+            .filter(session::Column::TokenHash.eq(token_hash.to_vec()))
+            .one(&self.reader)
+            .await?;
+        let Some(found) = found else { return Ok(None) };
+        let user = user::Entity::find_by_id(found.user_id).one(&self.reader).await?;
+        let row = SessionRow {
+            id: SessionId(found.id),
+            user: UserId(found.user_id),
+            last_used_at: Timestamp(found.last_used_at),
+            expires_at: Timestamp(found.expires_at),
+        };
+        Ok(user.map(|user| (row, user_row(user))))
+    }
+
+    /// Remembers that the session was in use at `now`.
+    pub async fn touch_session(&self, id: SessionId, now: Timestamp) -> Result<(), Unavailable> {
+        let used = session::ActiveModel { last_used_at: Set(now.0), ..Default::default() };
+        session::Entity::update_many()
+            .set(used)
+            .filter(session::Column::Id.eq(id.0))
+            .exec(&self.writer)
+            .await?;
+        Ok(())
+    }
+
+    /// Ends a session. `false` when it had ended before.
+    pub async fn delete_session(&self, id: SessionId) -> Result<bool, Unavailable> {
+        let deleted = session::Entity::delete_by_id(Uuid::from(id.0)).exec(&self.writer).await?;
+        Ok(deleted.rows_affected > 0)
+    }
+
+    /// Waits for everything under way and closes every connection.
+    pub async fn close(self) {
+        for connection in [self.writer, self.reader] {
+            if let Err(error) = connection.close().await {
+                tracing::warn!(%error, "closing the database");
+            }
+        }
+    }
+}
+
+fn is_taken(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
+}
+
+fn user_row(row: user::Model) -> UserRow {
+    UserRow {
+        id: UserId(row.id),
+        handle: Handle::trusted(row.handle),
+        display_name: DisplayName::trusted(row.display_name),
+        password_hash: row.password_hash,
+        created_at: Timestamp(row.created_at),
+    }
+}

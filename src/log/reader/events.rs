@@ -1,0 +1,200 @@
+//! Events: the gap that the feed left, and the replay that a subscriber asks for.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
+
+use super::Sql;
+use crate::log::convert::{self, kind};
+use crate::log::entities::{event, message, participant};
+use crate::log::{Database, Unavailable};
+use crate::messaging::{
+    Change, ConversationId, Event, Interval, Message, Participation, Position, UserId, View, view,
+};
+
+/// Which kinds of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kinds {
+    /// Every kind.
+    All,
+    /// Messages sent.
+    Sent,
+    /// Messages received and read.
+    Marked,
+}
+
+impl Kinds {
+    /// Whether `event` is of this kind.
+    pub fn hold(self, event: &Event) -> bool {
+        match self {
+            Self::All => true,
+            Self::Sent => matches!(event.change, Change::Sent(_)),
+            Self::Marked => matches!(event.change, Change::Marked { .. }),
+        }
+    }
+
+    fn numbers(self) -> &'static [i64] {
+        match self {
+            Self::All => &[kind::STARTED, kind::JOINED, kind::LEFT, kind::SENT, kind::DELIVERED, kind::READ],
+            Self::Sent => &[kind::SENT],
+            Self::Marked => &[kind::DELIVERED, kind::READ],
+        }
+    }
+}
+
+/// Which conversations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// All that the viewer takes part in.
+    All,
+    /// This one.
+    Conversation(ConversationId),
+}
+
+/// What a subscriber wants to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Interest {
+    /// Who it is.
+    pub viewer: UserId,
+    /// Of which conversations.
+    pub scope: Scope,
+    /// Of which kinds of events.
+    pub kinds: Kinds,
+}
+
+/// That a user takes or took part in a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Membership {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Who.
+    pub user: UserId,
+    /// When.
+    pub interval: Interval,
+}
+
+impl Database {
+    /// The events in `after < position <= through`, at most `limit`, in order.
+    pub async fn events(
+        &self,
+        after: Position,
+        through: Position,
+        limit: u64,
+    ) -> Result<Vec<Arc<Event>>, Unavailable> {
+        let rows = event::Entity::find()
+            .filter(event::Column::Position.gt(after.0))
+            .filter(event::Column::Position.lte(through.0))
+            .order_by_asc(event::Column::Position)
+            .limit(limit)
+            .all(&self.reader)
+            .await?;
+        self.events_of(rows).await
+    }
+
+    /// What the interested viewer may see of `after < position <= through`, at most `limit`, in order. The
+    /// position tells how far this reached.
+    pub async fn replay(
+        &self,
+        interest: Interest,
+        after: Position,
+        through: Position,
+        limit: usize,
+    ) -> Result<(Vec<(Arc<Event>, View)>, Position), Unavailable> {
+        let mut sql = Sql::default();
+        // The cross join makes SQLite go from the viewer's few conversations to their events by index,
+        // rather than over everybody's events. Postgres decides for itself.
+        sql.push(
+            "SELECT e.* FROM participants p CROSS JOIN events e \
+             WHERE e.conversation_id = p.conversation_id AND e.position >= p.joined_position \
+             AND (p.left_position IS NULL OR e.position <= p.left_position) AND p.user_id = ",
+        );
+        sql.bind(interest.viewer.0).push(" AND e.position > ").bind(after.0);
+        sql.push(" AND e.position <= ").bind(through.0);
+        if let Scope::Conversation(conversation) = interest.scope {
+            sql.push(" AND p.conversation_id = ").bind(conversation.0);
+        }
+        if interest.kinds != Kinds::All {
+            sql.push(" AND e.kind IN ").bind_list(interest.kinds.numbers().iter().copied());
+        }
+        sql.push(" ORDER BY e.position LIMIT ").bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        let rows: Vec<event::Model> = sql.rows(self).await?;
+        let reached = match rows.last() {
+            Some(last) if rows.len() == limit => Position(last.position),
+            _ => through,
+        };
+        let events = self.events_of(rows).await?;
+        let intervals = self.intervals_in(interest.viewer, &events).await?;
+        let seen = events.into_iter().filter_map(|event| {
+            let view = view(&event, interest.viewer, intervals.get(&event.conversation)?)?;
+            Some((event, view))
+        });
+        Ok((seen.collect(), reached))
+    }
+
+    async fn intervals_in(
+        &self,
+        viewer: UserId,
+        events: &[Arc<Event>],
+    ) -> Result<HashMap<ConversationId, Vec<Interval>>, Unavailable> {
+        let conversations: BTreeSet<ConversationId> = events.iter().map(|e| e.conversation).collect();
+        let parts = self.participations(viewer, conversations).await?;
+        let mut intervals: HashMap<_, Vec<_>> = HashMap::new();
+        for part in parts {
+            intervals.entry(part.conversation).or_default().push(part.interval);
+        }
+        Ok(intervals)
+    }
+
+    /// Every part that `viewer` took in these conversations.
+    pub async fn participations(
+        &self,
+        viewer: UserId,
+        conversations: impl IntoIterator<Item = ConversationId>,
+    ) -> Result<Vec<Participation>, Unavailable> {
+        let ids: Vec<Uuid> = conversations.into_iter().map(|c| c.0).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = participant::Entity::find()
+            .filter(participant::Column::UserId.eq(viewer.0))
+            .filter(participant::Column::ConversationId.is_in(ids))
+            .order_by_asc(participant::Column::JoinedPosition)
+            .all(&self.reader)
+            .await?;
+        Ok(rows.iter().map(convert::participation).collect())
+    }
+
+    /// Every part that these users take or took, anywhere.
+    pub async fn memberships(&self, users: &[UserId]) -> Result<Vec<Membership>, Unavailable> {
+        let rows = participant::Entity::find()
+            .filter(participant::Column::UserId.is_in(users.iter().map(|u| u.0)))
+            .all(&self.reader)
+            .await?;
+        Ok(rows
+            .iter()
+            .map(convert::participation)
+            .map(|part| Membership {
+                conversation: part.conversation,
+                user: part.user,
+                interval: part.interval,
+            })
+            .collect())
+    }
+
+    async fn events_of(&self, rows: Vec<event::Model>) -> Result<Vec<Arc<Event>>, Unavailable> {
+        let sent: Vec<i64> =
+            rows.iter().filter(|row| row.kind == kind::SENT).map(|row| row.position).collect();
+        let messages: HashMap<i64, Arc<Message>> = if sent.is_empty() {
+            HashMap::new()
+        } else {
+            let rows = message::Entity::find()
+                .filter(message::Column::Position.is_in(sent))
+                .all(&self.reader)
+                .await?;
+            rows.into_iter().map(|row| (row.position, Arc::new(convert::message(row)))).collect()
+        };
+        rows.into_iter().map(|row| Ok(Arc::new(convert::event(row, &messages)?))).collect()
+    }
+}

@@ -1,0 +1,87 @@
+//! Writing the outcome of a batch, set by set: a fixed few statements, however many events there are.
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveModelTrait, ConnectionTrait, DbErr, EntityTrait, Insert, InsertMany, Iterable};
+
+use super::convert;
+use super::entities::{conversation, event, log_head, participant};
+use crate::messaging::{Change, Event, Facts, IdempotencyKey};
+
+/// Rows per statement: with at most 10 columns a row this stays far below the 32,766 parameters that SQLite
+/// allows (<https://www.sqlite.org/limits.html>) and the 65,535 that Postgres does.
+const ROWS: usize = 1_000;
+
+/// Appends `events`, each with the idempotency key it was sent under, and writes back what they changed.
+pub(super) async fn store(
+    db: &impl ConnectionTrait,
+    events: &[(&Event, Option<&IdempotencyKey>)],
+    facts: &Facts,
+) -> Result<(), DbErr> {
+    upsert(
+        db,
+        facts.changed_conversations().map(convert::conversation_row),
+        OnConflict::column(conversation::Column::Id)
+            .update_columns([conversation::Column::LatestPosition, conversation::Column::ParticipantCount])
+            .to_owned(),
+    )
+    .await?;
+    upsert(
+        db,
+        facts.changed_participations().map(convert::participation_row),
+        OnConflict::columns(participant::PrimaryKey::iter())
+            .update_columns([
+                participant::Column::LeftPosition,
+                participant::Column::DeliveredThrough,
+                participant::Column::ReadThrough,
+            ])
+            .to_owned(),
+    )
+    .await?;
+    insert(
+        db,
+        events.iter().filter_map(|(event, key)| match &event.change {
+            Change::Sent(message) => Some(convert::message_row(message, *key)),
+            _ => None,
+        }),
+    )
+    .await?;
+    insert::<event::ActiveModel>(db, events.iter().map(|(event, _)| convert::event_row(event))).await?;
+    let head = log_head::ActiveModel { id: Set(1), position: Set(facts.head.0), ..Default::default() };
+    log_head::Entity::update_many().set(head).exec(db).await?;
+    Ok(())
+}
+
+async fn insert<A>(db: &impl ConnectionTrait, rows: impl Iterator<Item = A>) -> Result<(), DbErr>
+where
+    A: ActiveModelTrait,
+{
+    write(db, rows, |insert| insert).await
+}
+
+async fn upsert<A>(
+    db: &impl ConnectionTrait,
+    rows: impl Iterator<Item = A>,
+    on_conflict: OnConflict,
+) -> Result<(), DbErr>
+where
+    A: ActiveModelTrait,
+{
+    write(db, rows, |insert| insert.on_conflict(on_conflict.clone())).await
+}
+
+async fn write<A>(
+    db: &impl ConnectionTrait,
+    rows: impl Iterator<Item = A>,
+    shape: impl Fn(InsertMany<A>) -> InsertMany<A>,
+) -> Result<(), DbErr>
+where
+    A: ActiveModelTrait,
+{
+    let rows: Vec<A> = rows.collect();
+    for rows in rows.chunks(ROWS) {
+        let insert = shape(Insert::<A>::many(rows.iter().cloned()));
+        db.execute(&sea_orm::QueryTrait::into_query(insert)).await?;
+    }
+    Ok(())
+}

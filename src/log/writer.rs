@@ -1,0 +1,195 @@
+//! The one that appends. Commands queue up; whatever has gathered is decided and committed together, so that
+//! a hundred sends cost one transaction and one wait for the disk.
+
+use std::sync::Arc;
+
+use sea_orm::DbErr;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::load::load;
+use super::store::store;
+use super::{Database, Unavailable};
+use crate::clock;
+use crate::feed::{Feed, News};
+use crate::messaging::{Command, Event, Facts, Message, Position, Refusal, decide};
+
+/// The numbers in the rules of messaging that an operator may set.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Most participants of a conversation in which everyone is told of every mark.
+    pub small_conversation: u32,
+    /// Most participants of a conversation.
+    pub most_participants: u32,
+    /// Most commands in one transaction.
+    pub batch: usize,
+    /// Most commands that wait; whoever comes then is told `UNAVAILABLE` at once.
+    pub queue: usize,
+}
+
+/// A command was carried out, durably.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// Everything that the answer tells is in the log up to here.
+    pub position: Position,
+    /// The message that the command was about, where it was about one.
+    pub message: Option<Arc<Message>>,
+}
+
+/// A command was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubmitError {
+    /// The rules forbid it.
+    Refused(Refusal),
+    /// The database, or this node, cannot take it now.
+    Unavailable,
+}
+
+struct Submission {
+    command: Command,
+    answer: oneshot::Sender<Result<Committed, SubmitError>>,
+}
+
+/// The way to the writer's task. Cheap to clone; when the last clone is gone the task finishes what it holds
+/// and ends.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    queue: mpsc::Sender<Submission>,
+}
+
+impl Writer {
+    /// Starts the task that appends to `database` and announces on `feed`. The handle ends with it.
+    pub fn start(database: Database, feed: Arc<dyn Feed>, rules: Rules) -> (Self, JoinHandle<()>) {
+        let (queue, submissions) = mpsc::channel(rules.queue);
+        let task = Task { database, feed, rules };
+        (Self { queue }, tokio::spawn(task.run(submissions)))
+    }
+
+    /// Has a command decided and, if it changes something, appended. When this returns `Ok` the change is
+    /// durable. A caller that stops waiting does not undo it: it is wholly committed or wholly absent.
+    pub async fn submit(&self, command: Command) -> Result<Committed, SubmitError> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.try_send(Submission { command, answer }).map_err(|_| SubmitError::Unavailable)?;
+        answered.await.unwrap_or(Err(SubmitError::Unavailable))
+    }
+}
+
+/// Where a batch failed, which decides whether it may be tried again.
+enum Failure {
+    /// Nothing was written.
+    BeforeCommit(DbErr),
+    /// The commit itself: it may have happened. Trying again could say everything twice.
+    AtCommit(DbErr),
+}
+
+impl From<DbErr> for Failure {
+    fn from(error: DbErr) -> Self {
+        Self::BeforeCommit(error)
+    }
+}
+
+type Outcome = Result<Committed, Refusal>;
+
+struct Task {
+    database: Database,
+    feed: Arc<dyn Feed>,
+    rules: Rules,
+}
+
+impl Task {
+    async fn run(self, mut submissions: mpsc::Receiver<Submission>) {
+        let mut batch = Vec::new();
+        while submissions.recv_many(&mut batch, self.rules.batch).await > 0 {
+            let (commands, answers): (Vec<_>, Vec<_>) =
+                batch.drain(..).map(|submission| (submission.command, submission.answer)).unzip();
+            for (answer, outcome) in answers.into_iter().zip(self.carry_out(&commands).await) {
+                // Whoever asked may be gone; what was done stays done.
+                let _ = answer.send(outcome);
+            }
+        }
+    }
+
+    /// Carries a batch out; if it fails as a whole, each command gets a try of its own, so that one that the
+    /// database cannot take does not spoil the others.
+    async fn carry_out(&self, commands: &[Command]) -> Vec<Result<Committed, SubmitError>> {
+        match self.commit(commands).await {
+            Ok(outcomes) => {
+                outcomes.into_iter().map(|outcome| outcome.map_err(SubmitError::Refused)).collect()
+            }
+            Err(Failure::BeforeCommit(error)) if commands.len() > 1 && !is_connection(&error) => {
+                tracing::warn!(%error, commands = commands.len(), "a batch failed, trying one by one");
+                self.one_by_one(commands).await
+            }
+            Err(Failure::BeforeCommit(error) | Failure::AtCommit(error)) => {
+                let Unavailable = error.into();
+                vec![Err(SubmitError::Unavailable); commands.len()]
+            }
+        }
+    }
+
+    async fn one_by_one(&self, commands: &[Command]) -> Vec<Result<Committed, SubmitError>> {
+        let mut outcomes = Vec::with_capacity(commands.len());
+        for command in commands {
+            match self.commit(std::slice::from_ref(command)).await {
+                Ok(outcome) => {
+                    outcomes.extend(outcome.into_iter().map(|o| o.map_err(SubmitError::Refused)));
+                }
+                Err(Failure::BeforeCommit(error) | Failure::AtCommit(error)) => {
+                    let out_of_reach = is_connection(&error);
+                    let Unavailable = error.into();
+                    outcomes.push(Err(SubmitError::Unavailable));
+                    if out_of_reach {
+                        break;
+                    }
+                }
+            }
+        }
+        outcomes.resize(commands.len(), Err(SubmitError::Unavailable));
+        outcomes
+    }
+
+    async fn commit(&self, commands: &[Command]) -> Result<Vec<Outcome>, Failure> {
+        let (transaction, head) = self.database.lock().await?;
+        let mut facts = Facts::new(
+            head.position,
+            clock::now(),
+            self.rules.small_conversation,
+            self.rules.most_participants,
+        );
+        load(&transaction, commands, &mut facts).await?;
+        let (outcomes, events) = decide_all(commands, &mut facts);
+        if events.is_empty() {
+            transaction.rollback().await?;
+            return Ok(outcomes);
+        }
+        let rows: Vec<_> =
+            events.iter().map(|(event, command)| (event.as_ref(), commands[*command].key())).collect();
+        store(&transaction, &rows, &facts).await?;
+        transaction.commit().await.map_err(Failure::AtCommit)?;
+        self.feed.announce(News {
+            head: facts.head,
+            events: events.into_iter().map(|(event, _)| event).collect(),
+        });
+        Ok(outcomes)
+    }
+}
+
+/// Decides the commands in order, each in the light of those before it. With each event comes the index of
+/// the command that it answers.
+fn decide_all(commands: &[Command], facts: &mut Facts) -> (Vec<Outcome>, Vec<(Arc<Event>, usize)>) {
+    let mut outcomes = Vec::with_capacity(commands.len());
+    let mut events = Vec::with_capacity(commands.len());
+    for (index, command) in commands.iter().enumerate() {
+        outcomes.push(decide(facts, command).map(|decision| {
+            facts.apply(&decision, command.key());
+            events.extend(decision.event.map(|event| (Arc::new(event), index)));
+            Committed { position: facts.head, message: decision.message }
+        }));
+    }
+    (outcomes, events)
+}
+
+/// Whether the database is out of reach as a whole, so that trying each command would only wait longer.
+fn is_connection(error: &DbErr) -> bool {
+    matches!(error, DbErr::ConnectionAcquire(_) | DbErr::Conn(_))
+}

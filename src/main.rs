@@ -1,0 +1,132 @@
+//! The command line.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use herald::accounts::{Accounts, Lifetimes, Sessions};
+use herald::config::{Cli, Command, DAY, DatabaseArgs, LogFormat, MigrateArgs, ServeArgs, UserCommand};
+use herald::log::{Database, DatabaseOptions};
+use herald::{App, Parts, graphql};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        None => serve(&cli.serve),
+        Some(Command::Serve(args)) => serve(&args),
+        Some(Command::Migrate(args)) => block_on(None, migrate(&args)),
+        Some(Command::Schema) => say(&graphql::sdl()),
+        Some(Command::User(UserCommand::Add { handle, display_name, database })) => {
+            block_on(None, add_user(&handle, display_name.as_deref(), &database))
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("herald: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn block_on(workers: Option<usize>, work: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(workers) = workers {
+        runtime.worker_threads(workers.max(1));
+    }
+    runtime.enable_all().build().map_err(|error| error.to_string())?.block_on(work)
+}
+
+/// Writes to standard output. Whoever stops reading it early has seen enough.
+fn say(text: &str) -> Result<(), String> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.to_string()),
+        _ => Ok(()),
+    }
+}
+
+fn serve(args: &ServeArgs) -> Result<(), String> {
+    log(args)?;
+    // Each socket is a file handle. Where the soft limit cannot be raised, it stays as it is.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    block_on(args.workers, async {
+        let app = App::open(args, Parts::default()).await?;
+        let listener = TcpListener::bind(args.listen)
+            .await
+            .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
+        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        let (scheme, place) = args.database.database.split_once("://").unwrap_or_default();
+        // A Postgres URL may hold a password; an SQLite one names a file.
+        let place = if scheme == "sqlite" { place.split('?').next().unwrap_or_default() } else { "…" };
+        tracing::info!("GraphQL    http://{address}/graphql, and WebSocket on the same path");
+        tracing::info!("database   {scheme}://{place}");
+        tracing::info!("health     http://{address}/healthz and /readyz");
+        app.run(listener, asked_to_stop()).await;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+fn log(args: &ServeArgs) -> Result<(), String> {
+    let filter = EnvFilter::try_new(&args.log).map_err(|error| format!("--log {}: {error}", args.log))?;
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match args.log_format {
+        LogFormat::Text => subscriber.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => subscriber.json().init(),
+    }
+    Ok(())
+}
+
+/// Returns at the first SIGINT or SIGTERM.
+async fn asked_to_stop() {
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+        tracing::error!("cannot listen for signals");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping: finishing what is under way");
+}
+
+async fn open(args: &DatabaseArgs) -> Result<Database, String> {
+    let options =
+        DatabaseOptions { url: args.database.clone(), readers: args.database_readers, observer: None };
+    Database::open(&options).await
+}
+
+async fn migrate(args: &MigrateArgs) -> Result<(), String> {
+    let database = open(&args.database).await?;
+    say("The schema is current.\n")?;
+    if args.restored {
+        database.begin_epoch().await.map_err(|_| "cannot begin a new epoch")?;
+        say("A new epoch has begun: every cursor given out before is refused.\n")?;
+    }
+    database.close().await;
+    Ok(())
+}
+
+async fn add_user(handle: &str, display_name: Option<&str>, args: &DatabaseArgs) -> Result<(), String> {
+    if std::io::stdin().is_terminal() {
+        eprint!("Password (it will be shown): ");
+    }
+    let mut password = String::new();
+    std::io::stdin().lock().read_line(&mut password).map_err(|error| error.to_string())?;
+    let database = open(args).await?;
+    let sessions = Sessions::new(database.clone(), Lifetimes { idle: DAY, absolute: DAY });
+    let accounts = Accounts::new(database.clone(), sessions, 1);
+    let display_name = display_name.unwrap_or(handle);
+    let user = accounts
+        .register(handle, display_name, password.trim_end_matches(['\r', '\n']))
+        .await
+        .map_err(|error| error.message())?;
+    say(&format!("Added {} ({}).\n", user.handle, user.id))?;
+    drop(accounts);
+    database.close().await;
+    Ok(())
+}

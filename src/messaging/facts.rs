@@ -1,0 +1,212 @@
+//! What must be known to decide a batch of commands, and how each event changes it.
+//!
+//! The writer loads the facts once for the whole batch; [`Facts::apply`] then carries every decision over to
+//! the commands after it, and remembers what has to be written back.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::{
+    Change, ConversationId, Decision, Event, IdempotencyKey, Mark, Message, MessageId, Participation,
+    Position, Timestamp, Title, UserId,
+};
+
+/// A conversation as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conversation {
+    /// Its identity.
+    pub id: ConversationId,
+    /// What it is called, if anything.
+    pub title: Option<Title>,
+    /// When it was started.
+    pub created_at: Timestamp,
+    /// Its latest activity: the newest event that is not a mark. Reading moves no conversation up a list.
+    pub latest: Position,
+    /// How many take part now.
+    pub participants: u32,
+}
+
+/// Someone who sent into a range of positions, and the newest place in it where they did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sending {
+    /// Who.
+    pub sender: UserId,
+    /// Their newest message in the range.
+    pub newest: Position,
+}
+
+/// The facts behind a batch of commands. Whoever is not in here does not exist, as far as the batch goes.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The newest position in the log.
+    pub head: Position,
+    /// The time of this batch.
+    pub now: Timestamp,
+    /// Most participants that still see every mark of each other.
+    pub small_conversation: u32,
+    /// Most participants that a conversation may have.
+    pub most_participants: u32,
+    conversations: HashMap<ConversationId, Conversation>,
+    participations: HashMap<(ConversationId, UserId), Vec<Participation>>,
+    messages: HashMap<MessageId, Arc<Message>>,
+    keys: HashMap<(UserId, IdempotencyKey), Arc<Message>>,
+    sendings: HashMap<MessageId, Vec<Sending>>,
+    changed_conversations: BTreeSet<ConversationId>,
+    changed_participations: BTreeSet<(ConversationId, UserId)>,
+}
+
+impl Facts {
+    /// Nothing but an empty range of the log that ends at `head`.
+    pub fn new(head: Position, now: Timestamp, small_conversation: u32, most_participants: u32) -> Self {
+        Self {
+            head,
+            now,
+            small_conversation,
+            most_participants,
+            conversations: HashMap::new(),
+            participations: HashMap::new(),
+            messages: HashMap::new(),
+            keys: HashMap::new(),
+            sendings: HashMap::new(),
+            changed_conversations: BTreeSet::new(),
+            changed_participations: BTreeSet::new(),
+        }
+    }
+
+    /// Learns of a conversation.
+    pub fn know_conversation(&mut self, conversation: Conversation) {
+        self.conversations.insert(conversation.id, conversation);
+    }
+
+    /// Learns of one part that someone takes or took.
+    pub fn know_participation(&mut self, participation: Participation) {
+        let key = (participation.conversation, participation.user);
+        self.participations.entry(key).or_default().push(participation);
+    }
+
+    /// Learns of a message.
+    pub fn know_message(&mut self, message: Arc<Message>) {
+        self.messages.insert(message.id, message);
+    }
+
+    /// Learns which message a sender's key stands for.
+    pub fn know_key(&mut self, key: IdempotencyKey, message: Arc<Message>) {
+        self.keys.insert((message.sender, key), message);
+    }
+
+    /// Learns who sent between the marker's mark and `message`, with `message` itself.
+    pub fn know_sendings(&mut self, message: MessageId, sendings: Vec<Sending>) {
+        self.sendings.insert(message, sendings);
+    }
+
+    /// The conversation, if it exists.
+    pub fn conversation(&self, id: ConversationId) -> Option<&Conversation> {
+        self.conversations.get(&id)
+    }
+
+    /// Every part that `user` took in the conversation.
+    pub fn participations(&self, conversation: ConversationId, user: UserId) -> &[Participation] {
+        self.participations.get(&(conversation, user)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The part that `user` takes in the conversation now.
+    pub fn open_participation(&self, conversation: ConversationId, user: UserId) -> Option<&Participation> {
+        self.participations(conversation, user).iter().find(|p| p.is_open())
+    }
+
+    /// How far the user's mark has come, over every part they took.
+    pub fn through(&self, conversation: ConversationId, user: UserId, mark: Mark) -> Position {
+        let parts = self.participations(conversation, user).iter();
+        parts.map(|p| p.through(mark)).max().unwrap_or(Position::START)
+    }
+
+    /// The message, if it exists.
+    pub fn message(&self, id: MessageId) -> Option<&Arc<Message>> {
+        self.messages.get(&id)
+    }
+
+    /// The message that `sender` sent under `key`.
+    pub fn by_key(&self, sender: UserId, key: &IdempotencyKey) -> Option<&Arc<Message>> {
+        self.keys.get(&(sender, key.clone()))
+    }
+
+    /// Those who sent between `from` and `message`, the latter included.
+    pub fn senders_between(&self, from: Position, message: MessageId) -> impl Iterator<Item = UserId> {
+        let sendings = self.sendings.get(&message).map_or(&[][..], Vec::as_slice);
+        sendings.iter().filter(move |s| s.newest > from).map(|s| s.sender)
+    }
+
+    /// Carries a decision over to the commands that are decided after it.
+    pub fn apply(&mut self, decision: &Decision, key: Option<&IdempotencyKey>) {
+        if let Some(conversation) = &decision.begins {
+            self.know_conversation(conversation.clone());
+        }
+        if let Some(event) = &decision.event {
+            self.apply_event(event);
+        }
+        if let (Some(key), Some(message)) = (key, &decision.message) {
+            self.know_key(key.clone(), Arc::clone(message));
+        }
+    }
+
+    fn apply_event(&mut self, event: &Event) {
+        self.head = event.position;
+        match &event.change {
+            Change::Started { users } | Change::Joined { users } => self.join(event, users),
+            Change::Left => self.leave(event),
+            Change::Sent(message) => self.know_message(Arc::clone(message)),
+            Change::Marked { mark, through, .. } => self.mark(event, *mark, *through),
+        }
+        if !matches!(event.change, Change::Marked { .. })
+            && let Some(conversation) = self.conversations.get_mut(&event.conversation)
+        {
+            conversation.latest = event.position;
+            self.changed_conversations.insert(event.conversation);
+        }
+    }
+
+    fn join(&mut self, event: &Event, users: &[UserId]) {
+        for &user in users {
+            let mut part = Participation::new(event.conversation, user, event.position, event.at);
+            if !self.participations(event.conversation, user).is_empty() {
+                // What they had not received when they left, they still have not.
+                part.delivered_through = self.through(event.conversation, user, Mark::Delivered);
+                part.read_through = self.through(event.conversation, user, Mark::Read);
+            }
+            self.know_participation(part);
+            self.changed_participations.insert((event.conversation, user));
+        }
+        if let Some(conversation) = self.conversations.get_mut(&event.conversation) {
+            conversation.participants += u32::try_from(users.len()).unwrap_or(u32::MAX);
+        }
+    }
+
+    fn leave(&mut self, event: &Event) {
+        let key = (event.conversation, event.actor);
+        for part in self.participations.entry(key).or_default().iter_mut().filter(|p| p.is_open()) {
+            part.interval.left = Some(event.position);
+        }
+        self.changed_participations.insert(key);
+        if let Some(conversation) = self.conversations.get_mut(&event.conversation) {
+            conversation.participants -= 1;
+        }
+    }
+
+    fn mark(&mut self, event: &Event, mark: Mark, through: Position) {
+        let key = (event.conversation, event.actor);
+        for part in self.participations.entry(key).or_default() {
+            part.advance(mark, through);
+        }
+        self.changed_participations.insert(key);
+    }
+
+    /// The conversations that the applied events changed.
+    pub fn changed_conversations(&self) -> impl Iterator<Item = &Conversation> {
+        self.changed_conversations.iter().filter_map(|id| self.conversations.get(id))
+    }
+
+    /// The participations that the applied events changed.
+    pub fn changed_participations(&self) -> impl Iterator<Item = &Participation> {
+        self.changed_participations.iter().filter_map(|key| self.participations.get(key)).flatten()
+    }
+}

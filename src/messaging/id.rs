@@ -1,0 +1,74 @@
+//! Identities. Each kind has its own type, and a prefix that tells the kind in text.
+
+use std::fmt;
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+/// The text is not an id of the wanted kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotAnId;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "_{}"), self.0.simple())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAnId;
+
+            /// Accepts exactly what `Display` writes, so that one thing has one id.
+            fn from_str(text: &str) -> Result<Self, NotAnId> {
+                let hex = text.strip_prefix(concat!($prefix, "_")).ok_or(NotAnId)?;
+                if hex.len() != 32 || !hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+                    return Err(NotAnId);
+                }
+                Uuid::try_parse(hex).map(Self).map_err(|_| NotAnId)
+            }
+        }
+    };
+}
+
+id!(
+    /// A user.
+    UserId,
+    "usr"
+);
+id!(
+    /// A conversation of two or of many.
+    ConversationId,
+    "cnv"
+);
+id!(
+    /// A message.
+    MessageId,
+    "msg"
+);
+id!(
+    /// A signed-in session. Never shown to clients; the token that proves it is another thing.
+    SessionId,
+    "ses"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_reads_back_only_as_what_it_is() {
+        let id = MessageId(Uuid::from_u128(7));
+        let text = id.to_string();
+        assert_eq!(text, "msg_00000000000000000000000000000007");
+        assert_eq!(text.parse(), Ok(id));
+        assert_eq!(text.parse::<UserId>(), Err(NotAnId));
+        assert_eq!(text.to_uppercase().parse::<MessageId>(), Err(NotAnId));
+        assert_eq!("msg_{00000000000000000000000000007}".parse::<MessageId>(), Err(NotAnId));
+    }
+}

@@ -1,0 +1,26 @@
+//! The rules of messaging, as pure functions over plain data.
+//!
+//! Here lives what a conversation is, who takes part in it and when, what may happen to it, and what each
+//! participant may see: [`decide`] turns a [`Command`] and the [`Facts`] it needs into a [`Decision`] or a
+//! [`Refusal`]. What never lives here: I/O of any kind, the clock, randomness, the database, GraphQL. A
+//! caller brings ids and times along, so that every rule can be tested by the million without a database.
+
+mod command;
+mod decide;
+mod event;
+mod facts;
+mod id;
+mod participation;
+mod position;
+mod status;
+mod text;
+
+pub use command::{Action, Command};
+pub use decide::{Decision, Refusal, decide};
+pub use event::{Audience, Change, Event, Mark, Message, Origin};
+pub use facts::{Conversation, Facts, Sending};
+pub use id::{ConversationId, MessageId, SessionId, UserId};
+pub use participation::{Interval, Participation, View, view};
+pub use position::{Position, Timestamp};
+pub use status::{Counts, Status};
+pub use text::{Body, ConnectionId, DisplayName, Handle, IdempotencyKey, Invalid, Title};

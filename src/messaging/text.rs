@@ -1,0 +1,161 @@
+//! Text that has been checked: whoever holds one of these types need not check again.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Why a text was refused, in words for the person who wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid(pub String);
+
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The text itself.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// Takes a text that was checked when it was stored.
+            pub fn trusted(text: impl Into<Arc<str>>) -> Self {
+                Self(text.into())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text!(
+    /// The name by which a user is found: 3 to 32 of `a-z`, `0-9`, `_` and `-`.
+    Handle
+);
+text!(
+    /// A name as people write it: 1 to 100 characters, not only white space.
+    DisplayName
+);
+text!(
+    /// A conversation's title: 1 to 200 characters, not only white space.
+    Title
+);
+text!(
+    /// A message's text: not empty, at most as many characters as the operator allows.
+    Body
+);
+text!(
+    /// A client's own name for one send: 1 to 128 characters.
+    IdempotencyKey
+);
+text!(
+    /// A client's name for one of its connections: 1 to 64 printable ASCII characters without spaces.
+    ConnectionId
+);
+
+impl Handle {
+    /// Checks a handle. Upper case is refused rather than folded: a handle has one spelling.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let known = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+        if (3..=32).contains(&text.len()) && text.bytes().all(known) {
+            Ok(Self(text.into()))
+        } else {
+            Err(Invalid("must be 3 to 32 of a-z, 0-9, _ and -".into()))
+        }
+    }
+}
+
+impl DisplayName {
+    /// Checks a display name.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        one_line(text, 100).map(Self)
+    }
+}
+
+impl Title {
+    /// Checks a title.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        one_line(text, 200).map(Self)
+    }
+}
+
+impl Body {
+    /// Checks a message's text, of at most `most` characters. What passes is stored unchanged.
+    pub fn parse(text: &str, most: usize) -> Result<Self, Invalid> {
+        length(text, most)?;
+        if text.chars().all(char::is_whitespace) {
+            return Err(Invalid("must not be empty".into()));
+        }
+        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t' | '\r')) {
+            return Err(Invalid("must not contain control characters other than newline and tab".into()));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl IdempotencyKey {
+    /// Checks an idempotency key.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        one_line(text, 128).map(Self)
+    }
+}
+
+impl ConnectionId {
+    /// Checks a connection id; header-safe, since it travels in `X-Connection-Id` too.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) {
+            Ok(Self(text.into()))
+        } else {
+            Err(Invalid("must be 1 to 64 printable ASCII characters without spaces".into()))
+        }
+    }
+}
+
+fn one_line(text: &str, most: usize) -> Result<Arc<str>, Invalid> {
+    length(text, most)?;
+    if text.chars().all(char::is_whitespace) {
+        return Err(Invalid("must not be empty".into()));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Invalid("must not contain control characters".into()));
+    }
+    Ok(text.into())
+}
+
+fn length(text: &str, most: usize) -> Result<(), Invalid> {
+    // Bytes first: a character has at most four, so a huge text is refused without being counted.
+    if text.len() > most.saturating_mul(4) || text.chars().count() > most {
+        return Err(Invalid(format!("must be at most {most} characters long")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handles_have_one_spelling() {
+        assert!(Handle::parse("ada_l-1").is_ok());
+        for bad in ["ab", "Ada", "ada lovelace", "ädä", "", &"a".repeat(33)] {
+            assert!(Handle::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn bodies_keep_every_script_and_refuse_control_characters() {
+        for good in ["hi", "a\nb\tc\r\n", "👩‍👩‍👧‍👦", "שלום", "e\u{301}"] {
+            assert_eq!(Body::parse(good, 100).unwrap().as_str(), good);
+        }
+        for bad in ["", " \n ", "a\0b", "\u{7}", "\u{85}"] {
+            assert!(Body::parse(bad, 100).is_err(), "{bad:?}");
+        }
+        assert!(Body::parse(&"é".repeat(100), 100).is_ok());
+        assert!(Body::parse(&"é".repeat(101), 100).is_err());
+    }
+}

@@ -1,0 +1,119 @@
+//! Who is calling, by the headers of a request.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::http::{Extensions, HeaderMap, StatusCode, header};
+use axum::response::Response;
+
+use super::Shared;
+use super::respond::{bad_request, refuse};
+use crate::accounts::Token;
+use crate::error::Error;
+use crate::graphql::{COOKIE, Caller};
+use crate::messaging::ConnectionId;
+
+/// The header in which an HTTP request names the connection that it belongs to.
+pub(super) const CONNECTION_ID: &str = "x-connection-id";
+
+/// Finds out who sent a request.
+///
+/// # Errors
+/// The answer that refuses it: a bearer token that is none, a cookie sent along from a foreign site, a
+/// connection id that cannot be one.
+pub(super) async fn caller(
+    shared: &Shared,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Result<Caller, Box<Response>> {
+    let mut caller = Caller {
+        session: None,
+        connection: connection(headers)?,
+        address: address(shared, headers, extensions),
+        is_secure: shared.trust_proxy && forwarded(headers, "x-forwarded-proto") == Some("https"),
+    };
+    let sessions = &shared.engine.services().accounts.sessions;
+    if let Some(authorization) = text(headers, header::AUTHORIZATION.as_str()) {
+        let found = match token(authorization) {
+            Ok(token) => sessions.find(&token).await,
+            Err(error) => Err(error),
+        };
+        caller.session = Some(found.map_err(|error| Box::new(refused(&error)))?);
+    } else if let Some(token) = cookie(headers) {
+        match sessions.find(&token).await {
+            Ok(session) => {
+                from_here(headers)?;
+                caller.session = Some(session);
+            }
+            // A browser keeps sending a cookie whose session has ended: it must still be able to sign in.
+            Err(Error::Unauthenticated) => {}
+            Err(error) => return Err(Box::new(refused(&error))),
+        }
+    }
+    Ok(caller)
+}
+
+/// The token in `Bearer …`. A bare token is taken too.
+pub(super) fn token(authorization: &str) -> Result<Token, Error> {
+    let scheme = authorization.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer "));
+    scheme.map_or(authorization, |_| &authorization[7..]).trim().parse()
+}
+
+fn refused(error: &Error) -> Response {
+    let status = match error {
+        Error::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Error::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    refuse(status, error.code(), error.message())
+}
+
+fn connection(headers: &HeaderMap) -> Result<Option<ConnectionId>, Box<Response>> {
+    let Some(value) = headers.get(CONNECTION_ID) else { return Ok(None) };
+    let id = value.to_str().ok().and_then(|text| ConnectionId::parse(text).ok());
+    id.map(Some).ok_or_else(|| {
+        Box::new(bad_request("X-Connection-Id must be 1 to 64 printable ASCII characters without spaces."))
+    })
+}
+
+/// Whether a request that a cookie vouches for comes from a page of this very host. Browsers say where a
+/// request comes from; whoever says nothing is not a browser.
+fn from_here(headers: &HeaderMap) -> Result<(), Box<Response>> {
+    let host = text(headers, header::HOST.as_str());
+    let is_foreign = match text(headers, header::ORIGIN.as_str()) {
+        Some(origin) => origin.split_once("://").map(|(_, host)| host) != host,
+        None => matches!(text(headers, "sec-fetch-site"), Some("cross-site" | "same-site")),
+    };
+    if is_foreign {
+        let message = "A cookie is accepted only from pages of this host: send a bearer token instead.";
+        return Err(Box::new(refuse(StatusCode::FORBIDDEN, "FORBIDDEN", message)));
+    }
+    Ok(())
+}
+
+fn address(shared: &Shared, headers: &HeaderMap, extensions: &Extensions) -> IpAddr {
+    let peer = extensions.get::<SocketAddr>().map_or([0, 0, 0, 0].into(), SocketAddr::ip);
+    if !shared.trust_proxy {
+        return peer;
+    }
+    // The last entry is the one that the trusted proxy added itself.
+    forwarded(headers, "x-forwarded-for").and_then(|address| address.parse().ok()).unwrap_or(peer)
+}
+
+fn forwarded<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    text(headers, name)?.rsplit(',').next().map(str::trim)
+}
+
+fn cookie(headers: &HeaderMap) -> Option<Token> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|cookies| cookies.split(';'))
+        .filter_map(|cookie| cookie.trim().split_once('='))
+        .find(|(name, _)| *name == COOKIE)
+        .and_then(|(_, token)| token.parse().ok())
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}

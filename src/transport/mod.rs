@@ -1,0 +1,80 @@
+//! Bytes to operations and back.
+//!
+//! Here live the listener with its limits, GraphQL over HTTP, the `graphql-transport-ws` protocol, and the
+//! finding out of who is calling. What never lives here: anything about messages. A transport hands an
+//! operation to [`crate::graphql`] and writes down what comes back.
+
+mod body;
+mod caller;
+mod health;
+mod http;
+mod listener;
+mod protocol;
+mod respond;
+mod sockets;
+mod websocket;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::response::Response;
+use axum::routing::{any, get};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use listener::serve;
+
+use self::respond::refuse;
+use self::sockets::Sockets;
+use crate::config::Limits;
+use crate::graphql::Engine;
+
+/// What every transport works with.
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) limits: Limits,
+    pub(crate) trust_proxy: bool,
+    pub(crate) sockets: Sockets,
+    /// Cancelled when herald is to stop: sockets say goodbye then.
+    pub(crate) stopping: CancellationToken,
+}
+
+impl Shared {
+    pub(crate) fn new(engine: Engine, limits: Limits, trust_proxy: bool) -> Self {
+        let sockets = Sockets::new(limits.max_sockets_per_user);
+        Self { engine, limits, trust_proxy, sockets, stopping: CancellationToken::new() }
+    }
+}
+
+/// Every path that herald answers on.
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/graphql", any(graphql))
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .fallback(nowhere)
+        .method_not_allowed_fallback(not_so)
+        .with_state(shared)
+}
+
+async fn graphql(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let wants_socket = request
+        .headers()
+        .get(header::UPGRADE)
+        .is_some_and(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    match *request.method() {
+        Method::GET if wants_socket => websocket::upgrade(shared, request).await,
+        Method::GET => http::get(shared, request).await,
+        Method::POST => http::post(shared, request).await,
+        _ => respond::not_allowed("GET, POST", "Use POST, or GET for queries."),
+    }
+}
+
+async fn nowhere() -> Response {
+    refuse(StatusCode::NOT_FOUND, "NOT_FOUND", "There is nothing here: GraphQL is at /graphql.")
+}
+
+async fn not_so() -> Response {
+    respond::not_allowed("GET", "Use GET.")
+}

@@ -1,0 +1,193 @@
+//! The messages of the `graphql-transport-ws` protocol
+//! (<https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>), as types.
+
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// The subprotocol's name.
+pub(super) const SUBPROTOCOL: &str = "graphql-transport-ws";
+
+/// Longest id of an operation, in bytes. Clients use counters or UUIDs.
+const LONGEST_ID: usize = 128;
+
+/// What a client may say.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum ClientMessage {
+    ConnectionInit { payload: Option<Map<String, Value>> },
+    Ping { payload: Option<Map<String, Value>> },
+    Pong {},
+    Subscribe { id: String, payload: Box<Subscribe> },
+    Complete { id: String },
+}
+
+/// The operation that a client asks for.
+#[derive(Debug, Deserialize)]
+pub(super) struct Subscribe {
+    pub(super) query: String,
+    #[serde(rename = "operationName")]
+    pub(super) operation_name: Option<String>,
+    pub(super) variables: Option<Map<String, Value>>,
+}
+
+impl ClientMessage {
+    /// Reads a message; whatever cannot be read closes the socket with the returned reason.
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        let message: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if let Self::Subscribe { id, .. } | Self::Complete { id } = &message
+            && (id.is_empty() || id.len() > LONGEST_ID)
+        {
+            return Err(format!("an id has 1 to {LONGEST_ID} bytes"));
+        }
+        Ok(message)
+    }
+}
+
+/// Why herald closes a socket, and with which code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Goodbye {
+    /// herald is stopping; the client resumes elsewhere or later.
+    Stopping,
+    /// The bytes are no WebSocket messages.
+    Protocol,
+    /// Text that is not UTF-8.
+    NotUtf8,
+    /// A message over the limit.
+    TooBig,
+    /// herald cannot serve now.
+    TryAgainLater,
+    /// A message that the protocol does not know.
+    Invalid(String),
+    /// An operation before the connection was acknowledged.
+    NotAcknowledged,
+    /// A token that stands for no session, a session that ended, or too many sockets.
+    Forbidden(&'static str),
+    /// No `connection_init` in time.
+    InitTimeout,
+    /// An id that is in use.
+    DuplicateId,
+    /// A second `connection_init`.
+    TooManyInits,
+}
+
+impl Goodbye {
+    /// The close code.
+    pub(super) fn code(&self) -> u16 {
+        match self {
+            Self::Stopping => 1001,
+            Self::Protocol => 1002,
+            Self::NotUtf8 => 1007,
+            Self::TooBig => 1009,
+            Self::TryAgainLater => 1013,
+            Self::Invalid(_) => 4400,
+            Self::NotAcknowledged => 4401,
+            Self::Forbidden(_) => 4403,
+            Self::InitTimeout => 4408,
+            Self::DuplicateId => 4409,
+            Self::TooManyInits => 4429,
+        }
+    }
+
+    /// The reason, which must fit the 123 bytes that a close frame leaves for it (RFC 6455, section 5.5).
+    pub(super) fn reason(&self) -> String {
+        let reason = match self {
+            Self::Stopping => "Going away",
+            Self::Protocol => "Protocol error",
+            Self::NotUtf8 => "Text must be UTF-8",
+            Self::TooBig => "Message too big",
+            Self::TryAgainLater => "Try again later",
+            Self::Invalid(reason) => return truncate(&format!("Invalid message: {reason}"), 123).to_owned(),
+            Self::NotAcknowledged => "Unauthorized",
+            Self::Forbidden(reason) => reason,
+            Self::InitTimeout => "Connection initialisation timeout",
+            Self::DuplicateId => "Subscriber for this id already exists",
+            Self::TooManyInits => "Too many initialisation requests",
+        };
+        reason.to_owned()
+    }
+}
+
+/// As much of `text` as fits into `most` bytes.
+fn truncate(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// `next`: an answer, already JSON, to the operation whose id is already JSON.
+pub(super) fn next(id: &str, payload: &str) -> String {
+    let mut text = String::with_capacity(id.len() + payload.len() + 34);
+    // Writing to a string cannot fail.
+    let _ = write!(text, r#"{{"id":{id},"type":"next","payload":{payload}}}"#);
+    text
+}
+
+/// `error`: the errors, already JSON, that end an operation.
+pub(super) fn error(id: &str, errors: &str) -> String {
+    format!(r#"{{"id":{id},"type":"error","payload":{errors}}}"#)
+}
+
+/// `complete`: there will be no further answers.
+pub(super) fn complete(id: &str) -> String {
+    format!(r#"{{"id":{id},"type":"complete"}}"#)
+}
+
+/// `connection_ack`, with what a client needs to resume and to be left out of what it causes.
+pub(super) fn ack(connection: &str, cursor: &str) -> String {
+    let payload = serde_json::json!({ "connectionId": connection, "cursor": cursor });
+    format!(r#"{{"type":"connection_ack","payload":{payload}}}"#)
+}
+
+/// `pong`, with what came with the ping.
+pub(super) fn pong(payload: Option<Map<String, Value>>) -> String {
+    match payload {
+        Some(payload) => format!(r#"{{"type":"pong","payload":{}}}"#, Value::Object(payload)),
+        None => r#"{"type":"pong"}"#.to_owned(),
+    }
+}
+
+/// An id as JSON.
+pub(super) fn json_id(id: &str) -> String {
+    Value::from(id).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_protocol_does_not_know_is_refused() {
+        for bad in [
+            "",
+            "[]",
+            "{}",
+            r#"{"type":"nonsense"}"#,
+            r#"{"type":"subscribe"}"#,
+            r#"{"type":"subscribe","id":"","payload":{"query":"{a}"}}"#,
+            r#"{"type":"subscribe","id":7,"payload":{"query":"{a}"}}"#,
+            r#"{"type":"subscribe","id":"1","payload":{}}"#,
+            r#"{"type":"complete"}"#,
+            r#"{"type":"connection_init","payload":"x"}"#,
+        ] {
+            assert!(ClientMessage::read(bad).is_err(), "{bad}");
+        }
+        let huge = format!(r#"{{"type":"complete","id":"{}"}}"#, "x".repeat(1_000));
+        assert!(ClientMessage::read(&huge).is_err());
+    }
+
+    #[test]
+    fn a_reason_fits_a_close_frame_whatever_it_quotes() {
+        let reason = Goodbye::Invalid("é".repeat(500)).reason();
+        assert!(reason.len() <= 123 && reason.len() > 100);
+    }
+
+    #[test]
+    fn ids_are_quoted() {
+        assert_eq!(complete(&json_id("a\"b")), r#"{"id":"a\"b","type":"complete"}"#);
+        assert_eq!(next(&json_id("1"), "{}"), r#"{"id":"1","type":"next","payload":{}}"#);
+    }
+}
