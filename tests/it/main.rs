@@ -1,0 +1,10 @@
+//! herald from outside: GraphQL over real sockets, one file per capability.
+//!
+//! Every test has a herald and a database of its own: an SQLite file, or, when `HERALD_TEST_POSTGRES` names a
+//! server (`postgres://user@host/postgres`), a Postgres database that is made for it.
+
+#![allow(clippy::unwrap_used, missing_docs, reason = "a test that fails should say where, and then stop")]
+
+mod support;
+
+mod conversation;

@@ -1,0 +1,115 @@
+//! A herald that serves on a port of its own, in this process.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use herald::config::{ServeArgs, Switch};
+use herald::{App, Parts};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::database::TestDatabase;
+use super::{Reply, Socket, User, request};
+
+/// How a test wants its herald.
+pub(crate) struct Setup {
+    pub(crate) args: ServeArgs,
+    pub(crate) parts: Parts,
+}
+
+/// A running herald. Stops when dropped.
+pub(crate) struct TestApp {
+    pub(crate) address: SocketAddr,
+    pub(crate) database: TestDatabase,
+    args: ServeArgs,
+    names: AtomicU32,
+    stop: Option<oneshot::Sender<()>>,
+    serving: Option<JoinHandle<()>>,
+}
+
+impl TestApp {
+    /// A herald as it is by default, without limits of rate.
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A herald that differs from the default.
+    pub(crate) async fn with(adapt: impl FnOnce(&mut Setup)) -> Self {
+        let database = TestDatabase::create().await;
+        let mut setup = Setup { args: ServeArgs::default(), parts: Parts::default() };
+        setup.args.database.database.clone_from(&database.url);
+        setup.args.rate_limit = Switch::Off;
+        adapt(&mut setup);
+        let Setup { args, parts } = setup;
+        let (address, stop, serving) = serve(&args, parts).await;
+        Self { address, database, args, names: AtomicU32::new(0), stop: Some(stop), serving: Some(serving) }
+    }
+
+    /// Stops gracefully and waits until everything is done.
+    pub(crate) async fn stop(&mut self) {
+        drop(self.stop.take());
+        if let Some(serving) = self.serving.take() {
+            serving.await.unwrap();
+        }
+    }
+
+    /// Starts again on the same data, on another port.
+    pub(crate) async fn restart(&mut self) {
+        self.stop().await;
+        let (address, stop, serving) = serve(&self.args, Parts::default()).await;
+        self.address = address;
+        self.stop = Some(stop);
+        self.serving = Some(serving);
+    }
+
+    /// Somebody new, whose handle begins with `name`.
+    pub(crate) async fn user(&self, name: &str) -> User {
+        let handle = format!("{name}-{}", self.names.fetch_add(1, Ordering::Relaxed));
+        User::register(self.address, &handle).await
+    }
+
+    /// Two who talk: them, and their conversation.
+    pub(crate) async fn pair(&self) -> (User, User, String) {
+        let (ada, bob) = (self.user("ada").await, self.user("bob").await);
+        let conversation = ada.start(&[&bob]).await;
+        (ada, bob, conversation)
+    }
+
+    /// Nobody's request, as JSON.
+    pub(crate) async fn post(&self, query: &str, variables: Value) -> Value {
+        let body = json!({ "query": query, "variables": variables }).to_string();
+        self.request("POST", "/graphql", &[("content-type", "application/json")], body.as_bytes())
+            .await
+            .json()
+    }
+
+    /// Any request.
+    pub(crate) async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Reply {
+        request(self.address, method, path, headers, body).await
+    }
+
+    /// A socket on which nothing has been said yet.
+    pub(crate) async fn socket(&self) -> Socket {
+        Socket::connect(self.address, &[]).await.expect("a socket")
+    }
+}
+
+async fn serve(args: &ServeArgs, parts: Parts) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = App::open(args, parts).await.unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(app.run(listener, async {
+        // Told to stop, or the test is over.
+        let _ = stopped.await;
+    }));
+    (address, stop, serving)
+}

@@ -1,0 +1,41 @@
+//! A database for one test, gone after it.
+
+use std::path::PathBuf;
+
+use sea_orm::{ConnectionTrait, Database};
+
+/// Where a test keeps its data.
+pub(crate) struct TestDatabase {
+    pub(crate) url: String,
+    folder: Option<PathBuf>,
+}
+
+impl TestDatabase {
+    pub(crate) async fn create() -> Self {
+        let name = format!("herald_test_{}", herald::random::id().simple());
+        match std::env::var("HERALD_TEST_POSTGRES") {
+            Ok(server) => {
+                let admin = Database::connect(&server).await.expect("the Postgres of HERALD_TEST_POSTGRES");
+                admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+                admin.close().await.unwrap();
+                let (server, _) = server.rsplit_once('/').expect("a URL with a database");
+                Self { url: format!("{server}/{name}"), folder: None }
+            }
+            Err(_) => {
+                let folder = std::env::temp_dir().join(&name);
+                std::fs::create_dir(&folder).unwrap();
+                let file = folder.join("herald.db");
+                Self { url: format!("sqlite://{}?mode=rwc", file.display()), folder: Some(folder) }
+            }
+        }
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        // A Postgres database stays: the server was made for the tests and goes with them.
+        if let Some(folder) = &self.folder {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! A herald to talk to, and people who talk.
+
+mod app;
+mod database;
+mod http;
+mod socket;
+mod user;
+
+pub(crate) use app::{Setup, TestApp};
+pub(crate) use http::{Reply, request};
+pub(crate) use socket::{Closed, Socket};
+pub(crate) use user::User;
+
+/// The code of a response's first error.
+pub(crate) fn code(response: &serde_json::Value) -> &str {
+    response["errors"][0]["extensions"]["code"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no error code: {response}"))
+}
