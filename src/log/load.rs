@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoValueTuple, Query, SelectStatement, SimpleExpr};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
 use super::convert;
 use super::entities::{conversation, message, participant};
 use crate::messaging::{
-    Action, Command, ConversationId, Facts, IdempotencyKey, Mark, Message, MessageId, Position, Sending,
+    Action, Command, ConversationId, Facts, IdempotencyKey, Interval, Mark, Message, MessageId, Position, Sending,
     UserId,
 };
 
@@ -167,6 +167,12 @@ async fn sendings_up_to(
     facts: &Facts,
 ) -> Result<Vec<Sending>, DbErr> {
     let from = facts.through(message.conversation, marker, mark);
+    // Only what was sent while the marker took part is theirs to receive.
+    let mut received = Condition::any();
+    for Interval { joined, left } in facts.participations(message.conversation, marker).iter().map(|p| p.interval) {
+        let since = Condition::all().add(message::Column::Position.gte(joined.0));
+        received = received.add(since.add_option(left.map(|left| message::Column::Position.lte(left.0))));
+    }
     let rows: Vec<(Uuid, i64)> = message::Entity::find()
         .select_only()
         .column(message::Column::SenderId)
@@ -174,6 +180,7 @@ async fn sendings_up_to(
         .filter(message::Column::ConversationId.eq(message.conversation.0))
         .filter(message::Column::Position.gt(from.0))
         .filter(message::Column::Position.lte(message.position.0))
+        .filter(received)
         .group_by(message::Column::SenderId)
         .into_tuple()
         .all(db)

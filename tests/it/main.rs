@@ -8,3 +8,5 @@
 mod support;
 
 mod conversation;
+mod core;
+mod follow;

@@ -7,6 +7,7 @@ mod socket;
 mod user;
 
 pub(crate) use app::{Setup, TestApp};
+pub(crate) use database::TestDatabase;
 pub(crate) use http::{Reply, request};
 pub(crate) use socket::{Closed, Socket};
 pub(crate) use user::User;

@@ -1,0 +1,348 @@
+//! The rules of messaging against a model that is too simple to be wrong: for every message it keeps a row per
+//! recipient, which is exactly what herald does not do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use herald::messaging::{
+    Action, Audience, Body, Change, Command, Conversation, ConversationId, Counts, Decision, Facts,
+    IdempotencyKey, Mark, MessageId, Participation, Position, Refusal, Sending, Status, Timestamp, UserId, decide,
+};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
+use uuid::Uuid;
+
+const USERS: u128 = 6;
+const SMALL: u32 = 2;
+const MOST: u32 = 5;
+
+fn user(n: u128) -> UserId {
+    UserId(Uuid::from_u128(n))
+}
+
+/// What someone does. Conversations and messages are picked among those there are.
+#[derive(Debug, Clone)]
+enum Step {
+    Start { by: u128, with: Vec<u128> },
+    Add { by: u128, to: Index, whom: Vec<u128> },
+    Leave { by: u128, from: Index },
+    Send { by: u128, to: Index, body: u8, key: Option<u8> },
+    Mark { by: u128, message: Index, mark: Mark },
+}
+
+/// What must come of it.
+#[derive(Debug, Clone, PartialEq)]
+enum Expected {
+    Refused(Refusal),
+    Unchanged,
+    Event { told: Option<BTreeSet<UserId>> },
+}
+
+#[derive(Debug, Clone)]
+struct ModelMessage {
+    room: usize,
+    sender: u128,
+    /// How far it has come with each recipient: received, read.
+    receipts: BTreeMap<u128, (bool, bool)>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Model {
+    rooms: Vec<BTreeSet<u128>>,
+    messages: Vec<ModelMessage>,
+    keys: BTreeMap<(u128, u8), (usize, u8)>,
+    expected: Option<Expected>,
+}
+
+impl Model {
+    fn step(&mut self, step: &Step) -> Expected {
+        match step {
+            Step::Start { by, with } => {
+                let room: BTreeSet<_> = with.iter().copied().chain([*by]).collect();
+                if room.len() < 2 {
+                    return Expected::Refused(Refusal::NobodyElse);
+                }
+                if room.len() > MOST as usize {
+                    return Expected::Refused(Refusal::TooManyParticipants { most: MOST });
+                }
+                self.rooms.push(room);
+            }
+            Step::Add { by, to, whom } => {
+                let Some(room) = self.room(to).filter(|room| self.rooms[*room].contains(by)) else {
+                    return Expected::Refused(Refusal::NoSuchConversation);
+                };
+                let all: BTreeSet<_> = self.rooms[room].iter().chain(whom).copied().collect();
+                if all == self.rooms[room] {
+                    return Expected::Unchanged;
+                }
+                if all.len() > MOST as usize {
+                    return Expected::Refused(Refusal::TooManyParticipants { most: MOST });
+                }
+                self.rooms[room] = all;
+            }
+            Step::Leave { by, from } => {
+                let Some(room) = self.room(from).filter(|room| self.rooms[*room].contains(by)) else {
+                    return Expected::Refused(Refusal::NoSuchConversation);
+                };
+                self.rooms[room].remove(by);
+            }
+            Step::Send { by, to, body, key } => return self.send(*by, to, *body, *key),
+            Step::Mark { by, message, mark } => return self.mark(*by, message, *mark),
+        }
+        Expected::Event { told: None }
+    }
+
+    fn send(&mut self, by: u128, to: &Index, body: u8, key: Option<u8>) -> Expected {
+        let Some(room) = self.room(to) else {
+            return Expected::Refused(Refusal::NoSuchConversation);
+        };
+        if let Some(first) = key.and_then(|key| self.keys.get(&(by, key))) {
+            return if *first == (room, body) {
+                Expected::Unchanged
+            } else {
+                Expected::Refused(Refusal::KeyReused)
+            };
+        }
+        if !self.rooms[room].contains(&by) {
+            return Expected::Refused(Refusal::NoSuchConversation);
+        }
+        if let Some(key) = key {
+            self.keys.insert((by, key), (room, body));
+        }
+        let recipients = self.rooms[room].iter().filter(|user| **user != by);
+        let receipts = recipients.map(|user| (*user, (false, false))).collect();
+        self.messages.push(ModelMessage { room, sender: by, receipts });
+        Expected::Event { told: None }
+    }
+
+    fn mark(&mut self, by: u128, message: &Index, mark: Mark) -> Expected {
+        let Some(index) = (!self.messages.is_empty()).then(|| message.index(self.messages.len())) else {
+            return Expected::Refused(Refusal::NoSuchMessage);
+        };
+        let ModelMessage { room, sender, receipts } = self.messages[index].clone();
+        let is_visible = sender == by || receipts.contains_key(&by);
+        if !self.rooms[room].contains(&by) || !is_visible {
+            return Expected::Refused(Refusal::NoSuchMessage);
+        }
+        if sender == by {
+            return Expected::Refused(Refusal::SenderCannotMark);
+        }
+        let mut senders = BTreeSet::new();
+        for message in self.messages[..=index].iter_mut().filter(|message| message.room == room) {
+            let sender = message.sender;
+            let Some((delivered, read)) = message.receipts.get_mut(&by) else { continue };
+            let reached = match mark {
+                Mark::Delivered => &mut *delivered,
+                Mark::Read => read,
+            };
+            if !*reached {
+                senders.insert(user(sender));
+            }
+            *reached = true;
+            // To have read is to have received.
+            *delivered = true;
+        }
+        if senders.is_empty() {
+            return Expected::Unchanged;
+        }
+        let is_large = self.rooms[room].len() > SMALL as usize;
+        Expected::Event { told: is_large.then(|| senders.into_iter().chain([user(by)]).collect()) }
+    }
+
+    fn room(&self, index: &Index) -> Option<usize> {
+        (!self.rooms.is_empty()).then(|| index.index(self.rooms.len()))
+    }
+}
+
+impl ReferenceStateMachine for Model {
+    type State = Self;
+    type Transition = Step;
+
+    fn init_state() -> BoxedStrategy<Self> {
+        Just(Self::default()).boxed()
+    }
+
+    fn transitions(_: &Self) -> BoxedStrategy<Step> {
+        let who = || 0..USERS;
+        let some = || prop::collection::vec(0..USERS, 0..6);
+        let mark = prop_oneof![Just(Mark::Delivered), Just(Mark::Read)];
+        prop_oneof![
+            1 => (who(), some()).prop_map(|(by, with)| Step::Start { by, with }),
+            2 => (who(), any::<Index>(), some()).prop_map(|(by, to, whom)| Step::Add { by, to, whom }),
+            2 => (who(), any::<Index>()).prop_map(|(by, from)| Step::Leave { by, from }),
+            6 => (who(), any::<Index>(), 0..2_u8, prop::option::weighted(0.3, 0..3_u8))
+                .prop_map(|(by, to, body, key)| Step::Send { by, to, body, key }),
+            8 => (who(), any::<Index>(), mark)
+                .prop_map(|(by, message, mark)| Step::Mark { by, message, mark }),
+        ]
+        .boxed()
+    }
+
+    fn apply(mut state: Self, step: &Step) -> Self {
+        state.expected = Some(state.step(step));
+        state
+    }
+}
+
+/// The real rules, with facts that are never forgotten, so that each batch is the whole history.
+struct Rules {
+    facts: Facts,
+    rooms: Vec<ConversationId>,
+    messages: Vec<(MessageId, ConversationId, UserId, Position)>,
+    drawn: u128,
+}
+
+impl Rules {
+    fn draw(&mut self) -> Uuid {
+        self.drawn += 1;
+        Uuid::from_u128(self.drawn)
+    }
+
+    fn command(&mut self, step: &Step) -> Command {
+        let room = |rooms: &[ConversationId], index: &Index| {
+            if rooms.is_empty() { ConversationId(Uuid::nil()) } else { rooms[index.index(rooms.len())] }
+        };
+        let users = |ns: &[u128]| ns.iter().copied().map(user).collect();
+        let (by, action) = match step {
+            Step::Start { by, with } => {
+                let conversation = ConversationId(self.draw());
+                (by, Action::Start { conversation, title: None, with: users(with) })
+            }
+            Step::Add { by, to, whom } => {
+                (by, Action::Add { conversation: room(&self.rooms, to), users: users(whom) })
+            }
+            Step::Leave { by, from } => (by, Action::Leave { conversation: room(&self.rooms, from) }),
+            Step::Send { by, to, body, key } => {
+                let conversation = room(&self.rooms, to);
+                let message = MessageId(self.draw());
+                let body = Body::trusted(body.to_string());
+                let key = key.map(|key| IdempotencyKey::trusted(key.to_string()));
+                (by, Action::Send { conversation, message, body, key })
+            }
+            Step::Mark { by, message, mark } => {
+                if self.messages.is_empty() {
+                    (by, Action::Mark { message: MessageId(Uuid::nil()), mark: *mark })
+                } else {
+                    let (message, ..) = self.messages[message.index(self.messages.len())];
+                    (by, Action::Mark { message, mark: *mark })
+                }
+            }
+        };
+        Command { actor: user(*by), origin: None, action }
+    }
+
+    /// What the log's loader finds out for a mark in a large conversation.
+    fn know_sendings(&mut self, command: &Command) {
+        let Action::Mark { message, mark } = &command.action else { return };
+        let Some((_, room, _, through)) = self.messages.iter().find(|(id, ..)| id == message).copied() else {
+            return;
+        };
+        let from = self.facts.through(room, command.actor, *mark);
+        let parts = self.facts.participations(room, command.actor).to_vec();
+        let received = |at: Position| parts.iter().any(|part| part.interval.holds(at));
+        let mut newest: BTreeMap<UserId, Position> = BTreeMap::new();
+        for (_, conversation, sender, at) in &self.messages {
+            if *conversation == room && *at > from && *at <= through && received(*at) {
+                newest.insert(*sender, *at);
+            }
+        }
+        let sendings = newest.into_iter().map(|(sender, newest)| Sending { sender, newest }).collect();
+        self.facts.know_sendings(*message, sendings);
+    }
+
+    fn statuses(&self) -> Vec<Status> {
+        (0..self.messages.len()).map(|index| self.counts(index).status()).collect()
+    }
+
+    fn counts(&self, index: usize) -> Counts {
+        let (_, room, sender, at) = self.messages[index];
+        let recipients: Vec<&Participation> = (0..USERS)
+            .map(user)
+            .filter(|user| *user != sender)
+            .flat_map(|user| self.facts.participations(room, user))
+            .filter(|part| part.interval.holds(at))
+            .collect();
+        let count = |reached: fn(&Participation) -> Position| {
+            recipients.iter().filter(|part| reached(part) >= at).count() as u32
+        };
+        Counts {
+            recipients: recipients.len() as u32,
+            delivered: count(|part| part.delivered_through),
+            read: count(|part| part.read_through),
+        }
+    }
+}
+
+impl StateMachineTest for Rules {
+    type SystemUnderTest = Self;
+    type Reference = Model;
+
+    fn init_test(_: &Model) -> Self {
+        Self {
+            facts: Facts::new(Position::START, Timestamp(0), SMALL, MOST),
+            rooms: Vec::new(),
+            messages: Vec::new(),
+            drawn: 1_000,
+        }
+    }
+
+    fn apply(mut rules: Self, model: &Model, step: Step) -> Self {
+        let command = rules.command(&step);
+        rules.know_sendings(&command);
+        let head = rules.facts.head;
+        let decided = decide(&rules.facts, &command);
+        let outcome = match &decided {
+            Err(refusal) => Expected::Refused(refusal.clone()),
+            Ok(Decision { event: None, .. }) => Expected::Unchanged,
+            Ok(Decision { event: Some(event), .. }) => {
+                assert_eq!(event.position, head.next(), "positions have no gaps");
+                let told = match &event.change {
+                    Change::Marked { audience: Audience::Only(users), .. } => {
+                        Some(users.iter().copied().collect())
+                    }
+                    _ => None,
+                };
+                Expected::Event { told }
+            }
+        };
+        assert_eq!(Some(&outcome), model.expected.as_ref(), "{step:?}");
+        let before = rules.statuses();
+        if let Ok(decision) = decided {
+            rules.facts.apply(&decision, command.key());
+            if let Some(Conversation { id, .. }) = decision.begins {
+                rules.rooms.push(id);
+            }
+            if let Some(Change::Sent(message)) = decision.event.as_ref().map(|event| &event.change) {
+                let message = Arc::clone(message);
+                rules.messages.push((message.id, message.conversation, message.sender, message.position));
+            }
+        }
+        for (before, after) in before.iter().zip(rules.statuses()) {
+            assert!(*before <= after, "a status moved back at {step:?}");
+        }
+        rules
+    }
+
+    fn check_invariants(rules: &Self, model: &Model) {
+        for (index, message) in model.messages.iter().enumerate() {
+            let expected = Counts {
+                recipients: message.receipts.len() as u32,
+                delivered: message.receipts.values().filter(|(delivered, _)| *delivered).count() as u32,
+                read: message.receipts.values().filter(|(_, read)| *read).count() as u32,
+            };
+            assert_eq!(rules.counts(index), expected, "message {index}");
+        }
+        for (room, members) in rules.rooms.iter().zip(&model.rooms) {
+            let count = rules.facts.conversation(*room).map(|room| room.participants);
+            assert_eq!(count, Some(members.len() as u32), "participants");
+        }
+    }
+}
+
+prop_state_machine! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_decision_is_what_a_row_per_recipient_would_say(sequential 1..80 => Rules);
+}

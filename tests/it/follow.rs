@@ -1,0 +1,535 @@
+//! Subscribers against a model: whatever people do, however often a subscriber is cut off, and whatever the feed
+//! loses, repeats or reorders, each ends with exactly what it was entitled to, in order, once, without its own
+//! echoes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use herald::feed::{Feed, News};
+use herald::hub::{Follow, Hub, HubOptions, OpenError};
+use herald::log::{Database, DatabaseOptions, Interest, Kinds, Rules, Scope, UserRow, Writer};
+use herald::messaging::{
+    Action, Body, Command, ConnectionId, ConversationId, DisplayName, Handle, Mark, MessageId, Origin, Position,
+    SessionId, Timestamp, UserId,
+};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use crate::support::TestDatabase;
+
+const USERS: usize = 4;
+const SMALL: u32 = 2;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Debug, Clone)]
+enum Step {
+    Start { by: usize, with: BTreeSet<usize>, connection: Option<u8> },
+    Add { by: usize, room: Index, whom: usize, connection: Option<u8> },
+    Leave { by: usize, room: Index, connection: Option<u8> },
+    Send { by: usize, room: Index, connection: Option<u8> },
+    Mark { by: usize, message: Index, mark: Mark, connection: Option<u8> },
+    Subscribe { by: usize, connection: u8, room: Option<Index>, kinds: Kinds, after: Option<Index> },
+    Read { subscriber: Index, count: usize },
+    CutOff { subscriber: Index },
+    Resume { subscriber: Index },
+}
+
+/// One event, with those who may see it.
+#[derive(Debug, Clone)]
+struct Entry {
+    room: usize,
+    actor: usize,
+    connection: Option<u8>,
+    kind: Kinds,
+    seen_by: BTreeSet<usize>,
+    left: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Sent {
+    room: usize,
+    sender: usize,
+    receipts: BTreeMap<usize, (bool, bool)>,
+}
+
+#[derive(Debug, Clone)]
+struct Subscriber {
+    user: usize,
+    connection: u8,
+    room: Option<usize>,
+    kinds: Kinds,
+    start: usize,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Model {
+    rooms: Vec<BTreeSet<usize>>,
+    messages: Vec<Sent>,
+    /// The entry at index `i` has position `i + 1`.
+    log: Vec<Entry>,
+    subscribers: Vec<Subscriber>,
+    /// Whether the last step changed something.
+    changed: bool,
+}
+
+impl Model {
+    /// The positions that a subscriber is to receive.
+    fn expected(&self, subscriber: &Subscriber) -> Vec<usize> {
+        let wants = |entry: &Entry| {
+            entry.seen_by.contains(&subscriber.user)
+                && subscriber.room.is_none_or(|room| room == entry.room)
+                && (subscriber.kinds == Kinds::All || subscriber.kinds == entry.kind)
+                && !(entry.actor == subscriber.user && entry.connection == Some(subscriber.connection))
+        };
+        let entries = self.log.iter().enumerate().skip(subscriber.start);
+        entries.filter(|(_, entry)| wants(entry)).map(|(index, _)| index + 1).collect()
+    }
+
+    /// Where the user left the room, after `start`.
+    fn leaves(&self, user: usize, room: usize, start: usize) -> Vec<usize> {
+        let entries = self.log.iter().enumerate().skip(start);
+        entries
+            .filter(|(_, entry)| entry.left && entry.actor == user && entry.room == room)
+            .map(|(index, _)| index + 1)
+            .collect()
+    }
+
+    fn room(&self, index: &Index) -> Option<usize> {
+        (!self.rooms.is_empty()).then(|| index.index(self.rooms.len()))
+    }
+
+    fn append(&mut self, room: usize, actor: usize, connection: Option<u8>, kind: Kinds, seen: BTreeSet<usize>) {
+        self.log.push(Entry { room, actor, connection, kind, seen_by: seen, left: false });
+    }
+
+    /// Whether the step is accepted and changes something.
+    fn step(&mut self, step: &Step) -> bool {
+        match step {
+            Step::Start { by, with, connection } => {
+                let members: BTreeSet<_> = with.iter().copied().chain([*by]).collect();
+                if members.len() < 2 {
+                    return false;
+                }
+                self.rooms.push(members.clone());
+                self.append(self.rooms.len() - 1, *by, *connection, Kinds::All, members);
+            }
+            Step::Add { by, room, whom, connection } => {
+                let Some(room) = self.room(room).filter(|room| self.rooms[*room].contains(by)) else {
+                    return false;
+                };
+                if !self.rooms[room].insert(*whom) {
+                    return false;
+                }
+                self.append(room, *by, *connection, Kinds::All, self.rooms[room].clone());
+            }
+            Step::Leave { by, room, connection } => {
+                let Some(room) = self.room(room).filter(|room| self.rooms[*room].contains(by)) else {
+                    return false;
+                };
+                self.append(room, *by, *connection, Kinds::All, self.rooms[room].clone());
+                self.log.last_mut().unwrap().left = true;
+                self.rooms[room].remove(by);
+            }
+            Step::Send { by, room, connection } => {
+                let Some(room) = self.room(room).filter(|room| self.rooms[*room].contains(by)) else {
+                    return false;
+                };
+                let receipts = self.rooms[room].iter().filter(|user| *user != by);
+                let receipts = receipts.map(|user| (*user, (false, false))).collect();
+                self.messages.push(Sent { room, sender: *by, receipts });
+                self.append(room, *by, *connection, Kinds::Sent, self.rooms[room].clone());
+            }
+            Step::Mark { by, message, mark, connection } => {
+                return self.mark(*by, message, *mark, *connection);
+            }
+            Step::Subscribe { by, connection, room, kinds, after } => {
+                let start = after.map_or(self.log.len(), |after| after.index(self.log.len() + 1));
+                let room = room.as_ref().and_then(|room| self.room(room));
+                if let Some(room) = room
+                    && !self.rooms[room].contains(by)
+                    && (after.is_none() || self.leaves(*by, room, start).is_empty())
+                {
+                    return false;
+                }
+                self.subscribers.push(Subscriber {
+                    user: *by,
+                    connection: *connection,
+                    room,
+                    kinds: *kinds,
+                    start,
+                });
+            }
+            Step::Read { .. } | Step::CutOff { .. } | Step::Resume { .. } => {}
+        }
+        true
+    }
+
+    fn mark(&mut self, by: usize, message: &Index, mark: Mark, connection: Option<u8>) -> bool {
+        if self.messages.is_empty() {
+            return false;
+        }
+        let index = message.index(self.messages.len());
+        let Sent { room, sender, receipts } = self.messages[index].clone();
+        if !self.rooms[room].contains(&by) || !receipts.contains_key(&by) {
+            return false;
+        }
+        let mut senders = BTreeSet::new();
+        for message in self.messages[..=index].iter_mut().filter(|message| message.room == room) {
+            let Some((delivered, read)) = message.receipts.get_mut(&by) else { continue };
+            let reached = if mark == Mark::Read { &mut *read } else { &mut *delivered };
+            if !std::mem::replace(reached, true) {
+                senders.insert(message.sender);
+            }
+            *delivered = true;
+        }
+        if senders.is_empty() {
+            return false;
+        }
+        // Everyone who is there and may see the message; in a large room only those it concerns.
+        let mut seen = self.rooms[room].clone();
+        seen.retain(|user| *user == sender || receipts.contains_key(user));
+        if self.rooms[room].len() > SMALL as usize {
+            seen.retain(|user| *user == by || senders.contains(user));
+        }
+        self.append(room, by, connection, Kinds::Marked, seen);
+        true
+    }
+}
+
+impl ReferenceStateMachine for Model {
+    type State = Self;
+    type Transition = Step;
+
+    fn init_state() -> BoxedStrategy<Self> {
+        Just(Self::default()).boxed()
+    }
+
+    fn transitions(_: &Self) -> BoxedStrategy<Step> {
+        let who = || 0..USERS;
+        let connection = || prop::option::of(0..2_u8);
+        let kinds = prop_oneof![2 => Just(Kinds::All), 1 => Just(Kinds::Sent), 1 => Just(Kinds::Marked)];
+        let index = any::<Index>;
+        let mark = prop_oneof![Just(Mark::Delivered), Just(Mark::Read)];
+        prop_oneof![
+            1 => (who(), prop::collection::btree_set(who(), 0..4), connection())
+                .prop_map(|(by, with, connection)| Step::Start { by, with, connection }),
+            2 => (who(), index(), who(), connection())
+                .prop_map(|(by, room, whom, connection)| Step::Add { by, room, whom, connection }),
+            1 => (who(), index(), connection())
+                .prop_map(|(by, room, connection)| Step::Leave { by, room, connection }),
+            8 => (who(), index(), connection())
+                .prop_map(|(by, room, connection)| Step::Send { by, room, connection }),
+            6 => (who(), index(), mark, connection())
+                .prop_map(|(by, message, mark, connection)| Step::Mark { by, message, mark, connection }),
+            4 => (who(), 0..2_u8, prop::option::of(index()), kinds, prop::option::of(index())).prop_map(
+                |(by, connection, room, kinds, after)| Step::Subscribe { by, connection, room, kinds, after }
+            ),
+            4 => (index(), 1..5_usize).prop_map(|(subscriber, count)| Step::Read { subscriber, count }),
+            2 => index().prop_map(|subscriber| Step::CutOff { subscriber }),
+            2 => index().prop_map(|subscriber| Step::Resume { subscriber }),
+        ]
+        .boxed()
+    }
+
+    fn apply(mut state: Self, step: &Step) -> Self {
+        state.changed = state.step(step);
+        state
+    }
+}
+
+/// A feed that does everything a feed may do: it carries news, drops them, carries them twice, late, in the
+/// wrong order, and without the events.
+#[derive(Debug, Default)]
+struct Unreliable {
+    state: Mutex<(u64, Vec<mpsc::Sender<News>>, Option<News>)>,
+}
+
+impl Feed for Unreliable {
+    fn announce(&self, news: News) {
+        let (turn, listeners, held) = &mut *self.state.lock().unwrap();
+        // A fixed, irregular sequence: the steps around it are what proptest varies.
+        *turn = turn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let carried = match *turn >> 61 {
+            0 => vec![],
+            1 => vec![news.clone(), news],
+            2 => vec![News { events: Vec::new(), ..news }],
+            3 => held.replace(news).into_iter().collect(),
+            4 => std::iter::once(news).chain(held.take()).collect(),
+            _ => vec![news],
+        };
+        for news in carried {
+            listeners.retain(|listener| listener.try_send(news.clone()).is_ok());
+        }
+    }
+
+    fn listen(&self) -> mpsc::Receiver<News> {
+        let (listener, news) = mpsc::channel(1_000);
+        self.state.lock().unwrap().1.push(listener);
+        news
+    }
+}
+
+struct Following {
+    follow: Option<Follow>,
+    received: Vec<usize>,
+    ended: bool,
+}
+
+struct Herald {
+    runtime: Runtime,
+    database: Database,
+    writer: Writer,
+    hub: Hub,
+    rooms: Vec<ConversationId>,
+    messages: Vec<MessageId>,
+    following: Vec<Following>,
+    /// Dropped last: it removes the file.
+    _files: TestDatabase,
+}
+
+fn user(n: usize) -> UserId {
+    UserId(Uuid::from_u128(n as u128 + 1))
+}
+
+fn origin(by: usize, connection: u8) -> Origin {
+    Origin {
+        session: SessionId(user(by).0),
+        connection: ConnectionId::parse(&format!("connection-{connection}")).unwrap(),
+    }
+}
+
+impl Herald {
+    fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (files, database, writer, hub) = runtime.block_on(async {
+            let files = TestDatabase::create().await;
+            let options = DatabaseOptions { url: files.url.clone(), readers: 2, observer: None };
+            let database = Database::open(&options).await.unwrap();
+            for n in 0..USERS {
+                let row = UserRow {
+                    id: user(n),
+                    handle: Handle::parse(&format!("user-{n}")).unwrap(),
+                    display_name: DisplayName::parse("Somebody").unwrap(),
+                    password_hash: String::new(),
+                    created_at: Timestamp(0),
+                };
+                assert!(database.insert_user(&row).await.unwrap());
+            }
+            let feed = Arc::new(Unreliable::default());
+            let options = HubOptions { queue: 2, poll: Duration::from_millis(5) };
+            let hub = Hub::start(database.clone(), feed.as_ref(), options).await.unwrap();
+            let rules = Rules { small_conversation: SMALL, most_participants: 100, batch: 8, queue: 8 };
+            let (writer, _) = Writer::start(database.clone(), feed, rules);
+            (files, database, writer, hub)
+        });
+        Self {
+            runtime,
+            database,
+            writer,
+            hub,
+            rooms: Vec::new(),
+            messages: Vec::new(),
+            following: Vec::new(),
+            _files: files,
+        }
+    }
+
+    fn room(&self, index: &Index) -> ConversationId {
+        if self.rooms.is_empty() { ConversationId(Uuid::nil()) } else { *index.get(&self.rooms) }
+    }
+
+    fn submit(&mut self, model: &Model, by: usize, connection: Option<u8>, action: Action) {
+        let origin = connection.map(|connection| origin(by, connection));
+        let command = Command { actor: user(by), origin, action };
+        let outcome = self.runtime.block_on(self.writer.submit(command));
+        match outcome {
+            Ok(committed) if model.changed => {
+                assert_eq!(committed.position, Position(model.log.len() as i64));
+            }
+            Ok(committed) => assert!(committed.position <= Position(model.log.len() as i64)),
+            Err(refusal) => assert!(!model.changed, "refused: {refusal:?}"),
+        }
+    }
+
+    fn open(&self, subscriber: &Subscriber, after: Option<usize>) -> Result<Follow, OpenError> {
+        let scope = subscriber.room.map_or(Scope::All, |room| Scope::Conversation(self.rooms[room]));
+        let interest = Interest { viewer: user(subscriber.user), scope, kinds: subscriber.kinds };
+        let origin = origin(subscriber.user, subscriber.connection);
+        let after = after.map(|after| Position(after as i64));
+        let open = Follow::open(self.hub.clone(), self.database.clone(), interest, Some(origin), after);
+        self.runtime.block_on(open)
+    }
+
+    /// Reads what the subscriber is to receive, up to `count` events, and checks each.
+    fn read(&mut self, model: &Model, index: usize, count: usize) {
+        let subscriber = &model.subscribers[index];
+        let expected = model.expected(subscriber);
+        let following = &mut self.following[index];
+        let Some(follow) = &mut following.follow else { return };
+        let remaining = expected.len().saturating_sub(following.received.len());
+        for _ in 0..count.min(remaining) {
+            let next = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, follow.next()).await });
+            let next = next.unwrap_or_else(|_| {
+                panic!("{subscriber:?} waits in vain: {:?} of {expected:?}", following.received)
+            });
+            let Some(seen) = next else {
+                following.ended = true;
+                following.follow = None;
+                break;
+            };
+            let position = usize::try_from(seen.occurrence.event.position.0).unwrap();
+            assert_eq!(Some(&position), expected.get(following.received.len()), "{subscriber:?}");
+            following.received.push(position);
+        }
+        self.check_ending(model, index);
+    }
+
+    /// A subscription ends only when its one conversation was left, and only with everything up to there.
+    fn check_ending(&self, model: &Model, index: usize) {
+        let (subscriber, following) = (&model.subscribers[index], &self.following[index]);
+        if !following.ended {
+            return;
+        }
+        let room = subscriber.room.expect("a subscription to everything never ends");
+        let leaves = model.leaves(subscriber.user, room, subscriber.start);
+        let expected = model.expected(subscriber);
+        let complete = |leave: &usize| {
+            let due = expected.iter().filter(|position| *position <= leave).count();
+            following.received.len() >= due
+        };
+        assert!(leaves.iter().any(complete), "{subscriber:?} ended early: {:?}", following.received);
+    }
+}
+
+impl StateMachineTest for Herald {
+    type SystemUnderTest = Self;
+    type Reference = Model;
+
+    fn init_test(_: &Model) -> Self {
+        Self::start()
+    }
+
+    fn apply(mut herald: Self, model: &Model, step: Step) -> Self {
+        let pick = |index: &Index| {
+            (!model.subscribers.is_empty()).then(|| index.index(model.subscribers.len()))
+        };
+        match step {
+            Step::Start { by, with, connection } => {
+                let conversation = ConversationId(herald::random::id());
+                let with = with.into_iter().map(user).collect();
+                let action = Action::Start { conversation, title: None, with };
+                herald.submit(model, by, connection, action);
+                if model.changed {
+                    herald.rooms.push(conversation);
+                }
+            }
+            Step::Add { by, room, whom, connection } => {
+                let action = Action::Add { conversation: herald.room(&room), users: vec![user(whom)] };
+                herald.submit(model, by, connection, action);
+            }
+            Step::Leave { by, room, connection } => {
+                let action = Action::Leave { conversation: herald.room(&room) };
+                herald.submit(model, by, connection, action);
+            }
+            Step::Send { by, room, connection } => {
+                let message = MessageId(herald::random::id());
+                let body = Body::parse("hello", 10).unwrap();
+                let conversation = herald.room(&room);
+                herald.submit(model, by, connection, Action::Send { conversation, message, body, key: None });
+                if model.changed {
+                    herald.messages.push(message);
+                }
+            }
+            Step::Mark { by, message, mark, connection } => {
+                if !herald.messages.is_empty() {
+                    let message = *message.get(&herald.messages);
+                    herald.submit(model, by, connection, Action::Mark { message, mark });
+                }
+            }
+            Step::Subscribe { by, connection, room, kinds, after } => {
+                let room = room.as_ref().and_then(|room| model.room(room));
+                let start = after.map(|after| after.index(model.log.len() + 1));
+                let subscriber = Subscriber { user: by, connection, room, kinds, start: 0 };
+                match herald.open(&subscriber, start) {
+                    Ok(follow) => {
+                        assert!(model.changed, "{subscriber:?} should have been refused");
+                        let follow = Some(follow);
+                        herald.following.push(Following { follow, received: Vec::new(), ended: false });
+                    }
+                    Err(error) => assert!(!model.changed, "{subscriber:?} was refused: {error:?}"),
+                }
+            }
+            Step::Read { subscriber, count } => {
+                if let Some(index) = pick(&subscriber) {
+                    herald.read(model, index, count);
+                }
+            }
+            Step::CutOff { subscriber } => {
+                if let Some(index) = pick(&subscriber) {
+                    herald.following[index].follow = None;
+                }
+            }
+            Step::Resume { subscriber } => {
+                if let Some(index) = pick(&subscriber)
+                    && !herald.following[index].ended
+                {
+                    herald.resume(model, index);
+                }
+            }
+        }
+        herald
+    }
+
+    fn teardown(mut herald: Self, model: Model) {
+        for index in 0..model.subscribers.len() {
+            if herald.following[index].follow.is_none() && !herald.following[index].ended {
+                herald.resume(&model, index);
+            }
+            herald.read(&model, index, usize::MAX);
+        }
+        // And nothing more. Too short a wait could only miss a fault, never make one up.
+        for (following, subscriber) in herald.following.iter_mut().zip(&model.subscribers) {
+            let Some(follow) = &mut following.follow else { continue };
+            let more = herald
+                .runtime
+                .block_on(async { tokio::time::timeout(Duration::from_millis(10), follow.next()).await });
+            if let Ok(Some(seen)) = more {
+                panic!("{subscriber:?} was told too much: {:?}", seen.occurrence.event);
+            }
+        }
+    }
+}
+
+impl Herald {
+    /// Resumes from the last event received, as a client does with its cursor.
+    fn resume(&mut self, model: &Model, index: usize) {
+        let subscriber = &model.subscribers[index];
+        let last = self.following[index].received.last().copied().unwrap_or(subscriber.start);
+        match self.open(subscriber, Some(last)) {
+            Ok(follow) => self.following[index].follow = Some(follow),
+            Err(OpenError::NoSuchConversation) => {
+                self.following[index].follow = None;
+                self.following[index].ended = true;
+                self.check_ending(model, index);
+            }
+            Err(error) => panic!("{subscriber:?} cannot resume: {error:?}"),
+        }
+    }
+}
+
+prop_state_machine! {
+    #![proptest_config(ProptestConfig {
+        cases: 48,
+        failure_persistence: None,
+        max_shrink_iters: 200,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn every_subscriber_ends_with_exactly_what_the_model_says(sequential 1..120 => Herald);
+}
