@@ -52,6 +52,15 @@ impl Error {
         Self::BadInput { field, reason: reason.into() }
     }
 
+    /// The same, with the field under the name that this mutation's input gives it.
+    #[must_use]
+    pub fn about(self, field: &'static str) -> Self {
+        match self {
+            Self::BadInput { reason, .. } => Self::BadInput { field, reason },
+            other => other,
+        }
+    }
+
     /// Names the field in which a text is invalid.
     pub fn invalid(field: &'static str) -> impl Fn(Invalid) -> Self {
         move |Invalid(reason)| Self::BadInput { field, reason }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
@@ -10,13 +11,14 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use crate::error::Error;
 use crate::messaging::UserId;
 
-/// Keys after which those that are long idle are forgotten.
-const KEYS: usize = 10_000;
+/// Checks after which keys that are long idle are forgotten.
+const SWEEP: usize = 4_096;
 
 /// The rates that are enforced.
 #[derive(Debug)]
 pub struct Rates {
     clock: DefaultClock,
+    checks: AtomicUsize,
     sends: DefaultKeyedRateLimiter<UserId>,
     addresses: DefaultKeyedRateLimiter<IpAddr>,
     handles: DefaultKeyedRateLimiter<(IpAddr, String)>,
@@ -32,6 +34,7 @@ impl Rates {
             Quota::per_minute(n(sign_ins_per_minute)).allow_burst(n(sign_ins_per_minute.saturating_mul(2)));
         Self {
             clock: DefaultClock::default(),
+            checks: AtomicUsize::new(1),
             sends: RateLimiter::keyed(sends),
             addresses: RateLimiter::keyed(addresses),
             handles: RateLimiter::keyed(Quota::per_minute(n(sign_ins_per_handle))),
@@ -60,7 +63,7 @@ impl Rates {
     where
         K: std::hash::Hash + Eq + Clone,
     {
-        if limiter.len() > KEYS {
+        if self.checks.fetch_add(1, Ordering::Relaxed) % SWEEP == 0 {
             limiter.retain_recent();
         }
         limiter.check_key(key).map_err(|not_until| {

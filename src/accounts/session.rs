@@ -159,11 +159,19 @@ impl Sessions {
         if live.has_ended() || clock::after(last_used_at, self.lifetimes.idle) <= now {
             return Err(Error::Unauthenticated);
         }
+        self.keep(&live).await?;
+        Ok(live)
+    }
+
+    /// Notes that a session is in use, which keeps it from ending for lack of it.
+    pub async fn keep(&self, live: &Live) -> Result<(), Unavailable> {
+        let now = clock::now();
+        let last_used_at = Timestamp(live.last_used_at.load(Ordering::Relaxed));
         if clock::after(last_used_at, TOUCH.min(self.lifetimes.idle / 2)) <= now {
             live.last_used_at.store(now.0, Ordering::Relaxed);
             self.database.touch_session(live.id, now).await?;
         }
-        Ok(live)
+        Ok(())
     }
 
     /// Ends a session at once, with everything that was opened in it.

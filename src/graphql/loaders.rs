@@ -135,14 +135,19 @@ impl Loader<MessagesPage> for Rows {
 
 /// A page of a conversation's participants.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct ParticipantsPage(pub(super) ConversationId, pub(super) Page<ParticipantKey>);
+pub(super) struct ParticipantsPage(
+    pub(super) ConversationId,
+    /// As of here; as of now, if there is none.
+    pub(super) Option<Position>,
+    pub(super) Page<ParticipantKey>,
+);
 
 impl Loader<ParticipantsPage> for Rows {
     type Value = Vec<Participation>;
     type Error = Unavailable;
 
     async fn load(&self, keys: &[ParticipantsPage]) -> Found<ParticipantsPage, Vec<Participation>> {
-        let wanted: Vec<_> = keys.iter().map(|key| (key.0, key.1.clone())).collect();
+        let wanted: Vec<_> = keys.iter().map(|key| (key.0, key.1, key.2.clone())).collect();
         pair(keys, self.0.participants(&wanted).await?)
     }
 }

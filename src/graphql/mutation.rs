@@ -177,7 +177,8 @@ impl Mutation {
         let with = users(ctx, "participantHandles", &input.participant_handles).await?;
         let conversation = ConversationId(random::id());
         let action = Action::Start { conversation, title, with };
-        Ok(conversation_payload(ctx, conversation, action).await?)
+        let started = conversation_payload(ctx, conversation, action).await;
+        Ok(started.map_err(|error| error.about("participantHandles"))?)
     }
 
     /// Adds people to a conversation that the viewer takes part in. They see what happens from here on.

@@ -93,9 +93,17 @@ impl PageArgs {
     }
 }
 
-/// How much a page weighs in the complexity of a query.
-pub(super) fn weight(first: Option<i32>, last: Option<i32>) -> usize {
-    first.or(last).and_then(|n| usize::try_from(n).ok()).unwrap_or(50)
+/// More than any limit on complexity, and little enough that a document's sum of such numbers does not overflow.
+const HOPELESS: usize = 1 << 40;
+
+/// What a list of `elements` adds to the complexity of a query, each of which comes to `each`.
+pub(super) fn complexity(elements: usize, each: usize) -> usize {
+    elements.saturating_mul(each).min(HOPELESS)
+}
+
+/// What a page adds to the complexity of a query. Without a size it is taken for one of the default size.
+pub(super) fn page_complexity(first: Option<i32>, last: Option<i32>, each: usize) -> usize {
+    complexity(first.or(last).and_then(|n| usize::try_from(n).ok()).unwrap_or(50), each)
 }
 
 /// Makes a connection of what the log returned for `page`, in the order of the list.

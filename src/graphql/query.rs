@@ -4,7 +4,7 @@ use async_graphql::connection::Connection;
 use async_graphql::{Context, ID, Object, Result};
 
 use super::caller::{caller, viewer};
-use super::page::{Opaque, PageArgs, connection, weight};
+use super::page::{Opaque, PageArgs, complexity, connection, page_complexity};
 use super::services::services;
 use super::types::{Conversation, Cursor, Message, Node, User, node};
 use crate::error::Error;
@@ -34,7 +34,7 @@ impl Query {
     }
 
     /// The viewer's conversations, the one with the latest activity first.
-    #[graphql(complexity = "weight(first, last) * child_complexity")]
+    #[graphql(complexity = "page_complexity(first, last, child_complexity)")]
     async fn conversations(
         &self,
         ctx: &Context<'_>,
@@ -80,7 +80,7 @@ impl Query {
     }
 
     /// Several things by their global ids, in the same order, null for each that cannot be seen.
-    #[graphql(complexity = "ids.len() * child_complexity")]
+    #[graphql(complexity = "complexity(ids.len(), child_complexity)")]
     async fn nodes(&self, ctx: &Context<'_>, ids: Vec<ID>) -> Result<Vec<Option<Node>>> {
         let most = services(ctx)?.limits.max_page_size;
         if ids.len() > most {

@@ -15,9 +15,11 @@ pub(crate) const LIMIT_EXCEEDED: &str = "LIMIT_EXCEEDED";
 
 /// A response that is nothing but this error.
 pub(crate) fn failure(error: &Error) -> Response {
-    Response::from_errors(vec![
-        async_graphql::Error::from(error.clone()).into_server_error(Default::default()),
-    ])
+    let async_graphql::Error { message, source, extensions } = error.clone().into();
+    let mut error = ServerError::new(message, None);
+    error.source = source;
+    error.extensions = extensions;
+    Response::from_errors(vec![error])
 }
 
 /// A response that refuses a request with a code.

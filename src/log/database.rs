@@ -1,13 +1,16 @@
 //! Opening the database: connections, their settings, the schema, and the epoch.
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use migration::{Migrator, MigratorTrait};
-use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ActiveValue::Set, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
-    DbErr, EntityTrait, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    DbErr, EntityTrait, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 
 use super::entities::log_head;
@@ -72,6 +75,7 @@ impl Database {
                  such as sqlite://herald.db?mode=rwc"
                 .into());
         }
+        create_file(&options.url)?;
         let mut writer = connect(options, 1).await?;
         check_sqlite(&writer).await?;
         Migrator::up(&writer, None).await.map_err(|e| format!("cannot migrate the database: {e}"))?;
@@ -98,8 +102,12 @@ impl Database {
 
     /// Whether the database answers and its schema is the one this program was built for.
     pub async fn is_ready(&self) -> bool {
-        self.head().await.is_ok()
-            && Migrator::get_pending_migrations(&self.reader).await.is_ok_and(|p| p.is_empty())
+        // Asked as a plain question: the migrator's own way of asking would create its table.
+        let applied = "SELECT COUNT(*) AS applied FROM seaql_migrations";
+        let applied = Statement::from_string(self.reader.get_database_backend(), applied);
+        let Ok(Some(row)) = self.reader.query_one_raw(applied).await else { return false };
+        let applied: i64 = row.try_get("", "applied").unwrap_or(0);
+        usize::try_from(applied) == Ok(Migrator::migrations().len()) && self.head().await.is_ok()
     }
 
     /// Begins a new epoch: every cursor given out so far is refused from now on. For an operator who has
@@ -127,6 +135,22 @@ impl Database {
             _ => read_head(&transaction).await?,
         };
         Ok((transaction, head))
+    }
+}
+
+/// Makes an SQLite file that only its owner may read, where there is none: it holds password hashes. What SQLite
+/// puts beside it has the same permissions.
+fn create_file(url: &str) -> Result<(), String> {
+    let Ok(sqlite) = url.parse::<SqliteConnectOptions>() else { return Ok(()) };
+    if !url.contains("mode=rwc") {
+        return Ok(());
+    }
+    let file = sqlite.get_filename();
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(format!("cannot create {}: {error}", file.display()))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -158,7 +182,7 @@ async fn check_sqlite(connection: &DatabaseConnection) -> Result<(), String> {
     if connection.get_database_backend() != DbBackend::Sqlite {
         return Ok(());
     }
-    let statement = sea_orm::Statement::from_string(DbBackend::Sqlite, "SELECT sqlite_version() AS version");
+    let statement = Statement::from_string(DbBackend::Sqlite, "SELECT sqlite_version() AS version");
     let row = connection.query_one_raw(statement).await.map_err(|e| e.to_string())?;
     let version: String =
         row.ok_or("SQLite does not say its version")?.try_get("", "version").map_err(|e| e.to_string())?;

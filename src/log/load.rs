@@ -4,13 +4,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoValueTuple, Query, SelectStatement, SimpleExpr};
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter};
 use uuid::Uuid;
 
 use super::convert;
 use super::entities::{conversation, message, participant};
+use super::sql::{union, within};
 use crate::messaging::{
-    Action, Command, ConversationId, Facts, IdempotencyKey, Interval, Mark, Message, MessageId, Position, Sending,
+    Action, Command, ConversationId, Facts, IdempotencyKey, Mark, Message, MessageId, Position, Sending,
     UserId,
 };
 
@@ -138,57 +139,65 @@ async fn conversations(
     Ok(())
 }
 
-/// In large conversations: who sent what a mark is about to cover.
+/// Where a conversation is large, or may become so within this batch: who sent what a mark is about to cover.
 async fn sendings(
     db: &impl ConnectionTrait,
     commands: &[Command],
     marked: &HashMap<MessageId, Arc<Message>>,
     facts: &mut Facts,
 ) -> Result<(), DbErr> {
-    for command in commands {
-        let Action::Mark { message, mark } = command.action else { continue };
-        let Some(message) = marked.get(&message) else { continue };
-        let large = facts
-            .conversation(message.conversation)
-            .is_some_and(|conversation| conversation.participants > facts.small_conversation);
-        if large {
-            let sendings = sendings_up_to(db, message, command.actor, mark, facts).await?;
-            facts.know_sendings(message.id, sendings);
+    let added = |id| -> usize {
+        let adds = commands.iter().map(|command| match &command.action {
+            Action::Add { conversation, users } if *conversation == id => users.len(),
+            _ => 0,
+        });
+        adds.sum()
+    };
+    let wanted: BTreeSet<(UserId, Mark, MessageId)> = commands
+        .iter()
+        .filter_map(|command| match command.action {
+            Action::Mark { message, mark } => Some((command.actor, mark, marked.get(&message)?)),
+            _ => None,
+        })
+        .filter(|(_, _, message)| {
+            facts.conversation(message.conversation).is_some_and(|conversation| {
+                let most = conversation.participants as usize + added(conversation.id);
+                most > facts.small_conversation as usize
+            })
+        })
+        .map(|(marker, mark, message)| (marker, mark, message.id))
+        .collect();
+    let wanted: Vec<_> = wanted.into_iter().collect();
+    let rows: Vec<SendingRow> = union(db, &wanted, |sql, number, (marker, mark, message)| {
+        let message = &marked[message];
+        let from = facts.through(message.conversation, *marker, *mark);
+        sql.push("SELECT ").bind(number);
+        sql.push(" AS number, m.sender_id AS sender, MAX(m.position) AS newest FROM messages m");
+        sql.push(" WHERE m.conversation_id = ").bind(message.conversation.0);
+        sql.push(" AND m.position > ").bind(from.0).push(" AND m.position <= ").bind(message.position.0);
+        // Only what was sent while the marker took part is theirs to receive.
+        let parts = facts.participations(message.conversation, *marker);
+        within(sql, parts.iter().map(|part| part.interval));
+        sql.push(" GROUP BY m.sender_id");
+    })
+    .await?;
+    let mut found = vec![Vec::new(); wanted.len()];
+    for row in rows {
+        if let Some(sendings) = usize::try_from(row.number).ok().and_then(|number| found.get_mut(number)) {
+            sendings.push(Sending { sender: UserId(row.sender), newest: Position(row.newest) });
         }
+    }
+    for ((marker, mark, message), sendings) in wanted.into_iter().zip(found) {
+        facts.know_sendings(marker, mark, message, sendings);
     }
     Ok(())
 }
 
-async fn sendings_up_to(
-    db: &impl ConnectionTrait,
-    message: &Message,
-    marker: UserId,
-    mark: Mark,
-    facts: &Facts,
-) -> Result<Vec<Sending>, DbErr> {
-    let from = facts.through(message.conversation, marker, mark);
-    // Only what was sent while the marker took part is theirs to receive.
-    let mut received = Condition::any();
-    for Interval { joined, left } in facts.participations(message.conversation, marker).iter().map(|p| p.interval) {
-        let since = Condition::all().add(message::Column::Position.gte(joined.0));
-        received = received.add(since.add_option(left.map(|left| message::Column::Position.lte(left.0))));
-    }
-    let rows: Vec<(Uuid, i64)> = message::Entity::find()
-        .select_only()
-        .column(message::Column::SenderId)
-        .column_as(message::Column::Position.max(), "newest")
-        .filter(message::Column::ConversationId.eq(message.conversation.0))
-        .filter(message::Column::Position.gt(from.0))
-        .filter(message::Column::Position.lte(message.position.0))
-        .filter(received)
-        .group_by(message::Column::SenderId)
-        .into_tuple()
-        .all(db)
-        .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(sender, newest)| Sending { sender: UserId(sender), newest: Position(newest) })
-        .collect())
+#[derive(FromQueryResult)]
+struct SendingRow {
+    number: i64,
+    sender: Uuid,
+    newest: i64,
 }
 
 /// `(first, second) IN (…)`, in the one spelling that SQLite and Postgres share.

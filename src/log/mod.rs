@@ -10,6 +10,7 @@ mod entities;
 mod load;
 mod people;
 mod reader;
+mod sql;
 mod store;
 mod writer;
 

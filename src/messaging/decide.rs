@@ -142,7 +142,7 @@ fn set_mark(facts: &Facts, command: &Command, id: MessageId, mark: Mark) -> Resu
     let audience = if conversation.participants <= facts.small_conversation {
         Audience::Everyone
     } else {
-        let told = facts.senders_between(from, id).chain(std::iter::once(command.actor));
+        let told = facts.senders_up_to(command.actor, mark, message).chain(std::iter::once(command.actor));
         Audience::Only(distinct(told).into())
     };
     let change = Change::Marked { mark, from, through: message.position, audience };

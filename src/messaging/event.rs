@@ -78,7 +78,7 @@ pub struct Message {
 }
 
 /// The two things a recipient can say of a message. To have read is to have received.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Mark {
     /// It arrived.
     Delivered,

@@ -50,7 +50,7 @@ pub struct Facts {
     participations: HashMap<(ConversationId, UserId), Vec<Participation>>,
     messages: HashMap<MessageId, Arc<Message>>,
     keys: HashMap<(UserId, IdempotencyKey), Arc<Message>>,
-    sendings: HashMap<MessageId, Vec<Sending>>,
+    sendings: HashMap<(UserId, Mark, MessageId), Vec<Sending>>,
     changed_conversations: BTreeSet<ConversationId>,
     changed_participations: BTreeSet<(ConversationId, UserId)>,
 }
@@ -94,9 +94,9 @@ impl Facts {
         self.keys.insert((message.sender, key), message);
     }
 
-    /// Learns who sent between the marker's mark and `message`, with `message` itself.
-    pub fn know_sendings(&mut self, message: MessageId, sendings: Vec<Sending>) {
-        self.sendings.insert(message, sendings);
+    /// Learns who sent what the marker has yet to mark up to and with `message`.
+    pub fn know_sendings(&mut self, marker: UserId, mark: Mark, message: MessageId, sendings: Vec<Sending>) {
+        self.sendings.insert((marker, mark, message), sendings);
     }
 
     /// The conversation, if it exists.
@@ -130,10 +130,16 @@ impl Facts {
         self.keys.get(&(sender, key.clone()))
     }
 
-    /// Those who sent between `from` and `message`, the latter included.
-    pub fn senders_between(&self, from: Position, message: MessageId) -> impl Iterator<Item = UserId> {
-        let sendings = self.sendings.get(&message).map_or(&[][..], Vec::as_slice);
-        sendings.iter().filter(move |s| s.newest > from).map(|s| s.sender)
+    /// Those who sent what the marker has yet to mark up to and with `message`.
+    pub fn senders_up_to(
+        &self,
+        marker: UserId,
+        mark: Mark,
+        message: &Message,
+    ) -> impl Iterator<Item = UserId> {
+        let from = self.through(message.conversation, marker, mark);
+        let sendings = self.sendings.get(&(marker, mark, message.id)).map_or(&[][..], Vec::as_slice);
+        sendings.iter().filter(move |sending| sending.newest > from).map(|sending| sending.sender)
     }
 
     /// Carries a decision over to the commands that are decided after it.

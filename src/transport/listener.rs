@@ -1,4 +1,5 @@
-//! Accepting connections: a bounded number, each with a bounded time to say what it wants.
+//! Accepting connections: a bounded number, each with a bounded time to say what it wants and to accept what it
+//! gets.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::ServiceExt;
@@ -86,11 +88,13 @@ async fn serve_connection(
         let router = router.clone();
         async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
     });
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(seconds(shared.limits.write_timeout)));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(seconds(shared.limits.request_timeout))
         .max_buf_size(shared.limits.max_header_bytes.max(LEAST_HEADER_BYTES))
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service)
         .with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {

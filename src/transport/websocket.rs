@@ -174,7 +174,8 @@ impl Connection {
             // Pongs to pings are queued by the library; they go out here.
             Message::Ping(_) => self.flush().await,
             Message::Pong(_) => Ok(()),
-            Message::Close(_) => Err(End::Gone),
+            // The library has the answering close frame ready; it goes out with the flush.
+            Message::Close(_) => self.flush().await.and(Err(End::Gone)),
         }
     }
 
@@ -282,34 +283,23 @@ impl Connection {
             return Err(End::Gone);
         }
         self.unanswered += 1;
+        if let Some(session) = &self.caller.session {
+            // A session that a socket lives in is in use. If this cannot be noted now, it will be at a later ping.
+            let _ = self.shared.engine.services().accounts.sessions.keep(session).await;
+        }
         self.write(Message::Ping(Vec::new().into())).await?;
         self.flush().await
     }
 
-    /// Hands a frame to the socket's buffer, which is written out when it is full.
+    /// Hands a frame to the socket's buffer, which is written out when it is full. A client that accepts nothing
+    /// for too long is cut off by the listener's write timeout, and resumes.
     async fn write(&mut self, message: Message) -> Result<(), End> {
-        let patience = seconds(self.shared.limits.write_timeout);
-        in_time(patience, self.socket.feed(message)).await
+        self.socket.feed(message).await.map_err(|_| End::Gone)
     }
 
     async fn flush(&mut self) -> Result<(), End> {
-        let patience = seconds(self.shared.limits.write_timeout);
-        in_time(patience, self.socket.flush()).await
+        self.socket.flush().await.map_err(|_| End::Gone)
     }
-}
-
-/// Waits for a write, but not for ever: a client that accepts nothing is cut off, and resumes.
-async fn in_time(
-    patience: Duration,
-    write: impl Future<Output = Result<(), axum::Error>>,
-) -> Result<(), End> {
-    tokio::pin!(write);
-    // Most writes are done at once; only those that are not need a timer.
-    let written = match write.as_mut().now_or_never() {
-        Some(written) => written,
-        None => timeout(patience, write).await.map_err(|_| End::Gone)?,
-    };
-    written.map_err(|_| End::Gone)
 }
 
 fn session_end(caller: &Arc<Caller>) -> BoxFuture<'static, ()> {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use herald::messaging::{
     Action, Audience, Body, Change, Command, Conversation, ConversationId, Counts, Decision, Facts,
-    IdempotencyKey, Mark, MessageId, Participation, Position, Refusal, Sending, Status, Timestamp, UserId, decide,
+    IdempotencyKey, Mark, MessageId, Participation, Position, Refusal, Sending, Status, Timestamp, UserId,
+    decide,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -248,7 +249,7 @@ impl Rules {
             }
         }
         let sendings = newest.into_iter().map(|(sender, newest)| Sending { sender, newest }).collect();
-        self.facts.know_sendings(*message, sendings);
+        self.facts.know_sendings(command.actor, *mark, *message, sendings);
     }
 
     fn statuses(&self) -> Vec<Status> {

@@ -10,20 +10,22 @@ use herald::feed::{Feed, News};
 use herald::hub::{Follow, Hub, HubOptions, OpenError};
 use herald::log::{Database, DatabaseOptions, Interest, Kinds, Rules, Scope, UserRow, Writer};
 use herald::messaging::{
-    Action, Body, Command, ConnectionId, ConversationId, DisplayName, Handle, Mark, MessageId, Origin, Position,
-    SessionId, Timestamp, UserId,
+    Action, Body, Command, ConnectionId, ConversationId, DisplayName, Handle, Mark, MessageId, Origin,
+    Position, SessionId, Timestamp, UserId,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::support::TestDatabase;
 
 const USERS: usize = 4;
-const SMALL: u32 = 2;
+const SMALL: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Clone)]
@@ -31,7 +33,7 @@ enum Step {
     Start { by: usize, with: BTreeSet<usize>, connection: Option<u8> },
     Add { by: usize, room: Index, whom: usize, connection: Option<u8> },
     Leave { by: usize, room: Index, connection: Option<u8> },
-    Send { by: usize, room: Index, connection: Option<u8> },
+    Send { by: usize, room: Index, count: usize, connection: Option<u8> },
     Mark { by: usize, message: Index, mark: Mark, connection: Option<u8> },
     Subscribe { by: usize, connection: u8, room: Option<Index>, kinds: Kinds, after: Option<Index> },
     Read { subscriber: Index, count: usize },
@@ -103,7 +105,14 @@ impl Model {
         (!self.rooms.is_empty()).then(|| index.index(self.rooms.len()))
     }
 
-    fn append(&mut self, room: usize, actor: usize, connection: Option<u8>, kind: Kinds, seen: BTreeSet<usize>) {
+    fn append(
+        &mut self,
+        room: usize,
+        actor: usize,
+        connection: Option<u8>,
+        kind: Kinds,
+        seen: BTreeSet<usize>,
+    ) {
         self.log.push(Entry { room, actor, connection, kind, seen_by: seen, left: false });
     }
 
@@ -135,14 +144,16 @@ impl Model {
                 self.log.last_mut().unwrap().left = true;
                 self.rooms[room].remove(by);
             }
-            Step::Send { by, room, connection } => {
+            Step::Send { by, room, count, connection } => {
                 let Some(room) = self.room(room).filter(|room| self.rooms[*room].contains(by)) else {
                     return false;
                 };
                 let receipts = self.rooms[room].iter().filter(|user| *user != by);
-                let receipts = receipts.map(|user| (*user, (false, false))).collect();
-                self.messages.push(Sent { room, sender: *by, receipts });
-                self.append(room, *by, *connection, Kinds::Sent, self.rooms[room].clone());
+                let receipts: BTreeMap<_, _> = receipts.map(|user| (*user, (false, false))).collect();
+                for _ in 0..*count {
+                    self.messages.push(Sent { room, sender: *by, receipts: receipts.clone() });
+                    self.append(room, *by, *connection, Kinds::Sent, self.rooms[room].clone());
+                }
             }
             Step::Mark { by, message, mark, connection } => {
                 return self.mark(*by, message, *mark, *connection);
@@ -222,8 +233,8 @@ impl ReferenceStateMachine for Model {
                 .prop_map(|(by, room, whom, connection)| Step::Add { by, room, whom, connection }),
             1 => (who(), index(), connection())
                 .prop_map(|(by, room, connection)| Step::Leave { by, room, connection }),
-            8 => (who(), index(), connection())
-                .prop_map(|(by, room, connection)| Step::Send { by, room, connection }),
+            8 => (who(), index(), 1..40_usize, connection())
+                .prop_map(|(by, room, count, connection)| Step::Send { by, room, count, connection }),
             6 => (who(), index(), mark, connection())
                 .prop_map(|(by, message, mark, connection)| Step::Mark { by, message, mark, connection }),
             4 => (who(), 0..2_u8, prop::option::of(index()), kinds, prop::option::of(index())).prop_map(
@@ -274,10 +285,55 @@ impl Feed for Unreliable {
     }
 }
 
+/// A subscriber that reads as many events as it was told to, and is otherwise stuck.
 struct Following {
-    follow: Option<Follow>,
+    reading: Option<Reading>,
+    /// How many events it was told to read, in all.
+    granted: usize,
     received: Vec<usize>,
     ended: bool,
+}
+
+/// A subscription being read, at most as far as the permits go. While there are some, it waits live.
+struct Reading {
+    permits: Arc<Semaphore>,
+    events: mpsc::UnboundedReceiver<Option<usize>>,
+    task: JoinHandle<()>,
+}
+
+impl Reading {
+    fn start(runtime: &Runtime, mut follow: Follow, granted: usize) -> Self {
+        let permits = Arc::new(Semaphore::new(granted));
+        let allowed = Arc::clone(&permits);
+        let (sender, events) = mpsc::unbounded_channel();
+        let task = runtime.spawn(async move {
+            while let Ok(permit) = allowed.acquire().await {
+                permit.forget();
+                let seen = follow.next().await;
+                let position = seen.map(|seen| usize::try_from(seen.occurrence.event.position.0).unwrap());
+                if sender.send(position).is_err() || position.is_none() {
+                    return;
+                }
+            }
+        });
+        Self { permits, events, task }
+    }
+}
+
+impl Following {
+    /// Takes in what was read: it must be what is expected next.
+    fn take(&mut self, next: Option<usize>, expected: &[usize], subscriber: &Subscriber) {
+        match next {
+            Some(position) => {
+                assert_eq!(Some(&position), expected.get(self.received.len()), "{subscriber:?}");
+                self.received.push(position);
+            }
+            None => {
+                self.ended = true;
+                self.reading = None;
+            }
+        }
+    }
 }
 
 struct Herald {
@@ -305,7 +361,8 @@ fn origin(by: usize, connection: u8) -> Origin {
 
 impl Herald {
     fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (files, database, writer, hub) = runtime.block_on(async {
             let files = TestDatabase::create().await;
             let options = DatabaseOptions { url: files.url.clone(), readers: 2, observer: None };
@@ -323,7 +380,7 @@ impl Herald {
             let feed = Arc::new(Unreliable::default());
             let options = HubOptions { queue: 2, poll: Duration::from_millis(5) };
             let hub = Hub::start(database.clone(), feed.as_ref(), options).await.unwrap();
-            let rules = Rules { small_conversation: SMALL, most_participants: 100, batch: 8, queue: 8 };
+            let rules = Rules { small_conversation: SMALL, most_participants: 100, batch: 4, queue: 64 };
             let (writer, _) = Writer::start(database.clone(), feed, rules);
             (files, database, writer, hub)
         });
@@ -356,6 +413,30 @@ impl Herald {
         }
     }
 
+    /// Sends all at once, so that several batches are committed while subscribers come and go.
+    fn send(
+        &mut self,
+        model: &Model,
+        by: usize,
+        conversation: ConversationId,
+        count: usize,
+        connection: Option<u8>,
+    ) {
+        let body = Body::parse("hello", 10).unwrap();
+        let sends = (0..count).map(|_| {
+            let message = MessageId(herald::random::id());
+            let action = Action::Send { conversation, message, body: body.clone(), key: None };
+            let origin = connection.map(|connection| origin(by, connection));
+            self.writer.submit(Command { actor: user(by), origin, action })
+        });
+        let outcomes = self.runtime.block_on(futures_util::future::join_all(sends));
+        let sent = outcomes.into_iter().filter_map(Result::ok).filter_map(|committed| committed.message);
+        let mut sent: Vec<_> = sent.collect();
+        assert_eq!(sent.len(), if model.changed { count } else { 0 });
+        sent.sort_by_key(|message| message.position);
+        self.messages.extend(sent.into_iter().map(|message| message.id));
+    }
+
     fn open(&self, subscriber: &Subscriber, after: Option<usize>) -> Result<Follow, OpenError> {
         let scope = subscriber.room.map_or(Scope::All, |room| Scope::Conversation(self.rooms[room]));
         let interest = Interest { viewer: user(subscriber.user), scope, kinds: subscriber.kinds };
@@ -370,21 +451,17 @@ impl Herald {
         let subscriber = &model.subscribers[index];
         let expected = model.expected(subscriber);
         let following = &mut self.following[index];
-        let Some(follow) = &mut following.follow else { return };
-        let remaining = expected.len().saturating_sub(following.received.len());
-        for _ in 0..count.min(remaining) {
-            let next = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, follow.next()).await });
+        let Some(mut reading) = following.reading.as_mut() else { return };
+        reading.permits.add_permits(count);
+        following.granted += count;
+        while following.received.len() < following.granted.min(expected.len()) {
+            let next = self.runtime.block_on(async { timeout(PATIENCE, reading.events.recv()).await });
             let next = next.unwrap_or_else(|_| {
                 panic!("{subscriber:?} waits in vain: {:?} of {expected:?}", following.received)
             });
-            let Some(seen) = next else {
-                following.ended = true;
-                following.follow = None;
-                break;
-            };
-            let position = usize::try_from(seen.occurrence.event.position.0).unwrap();
-            assert_eq!(Some(&position), expected.get(following.received.len()), "{subscriber:?}");
-            following.received.push(position);
+            following.take(next.expect("the reader lives"), &expected, subscriber);
+            let Some(still) = &mut following.reading else { break };
+            reading = still;
         }
         self.check_ending(model, index);
     }
@@ -415,9 +492,8 @@ impl StateMachineTest for Herald {
     }
 
     fn apply(mut herald: Self, model: &Model, step: Step) -> Self {
-        let pick = |index: &Index| {
-            (!model.subscribers.is_empty()).then(|| index.index(model.subscribers.len()))
-        };
+        let pick =
+            |index: &Index| (!model.subscribers.is_empty()).then(|| index.index(model.subscribers.len()));
         match step {
             Step::Start { by, with, connection } => {
                 let conversation = ConversationId(herald::random::id());
@@ -436,14 +512,8 @@ impl StateMachineTest for Herald {
                 let action = Action::Leave { conversation: herald.room(&room) };
                 herald.submit(model, by, connection, action);
             }
-            Step::Send { by, room, connection } => {
-                let message = MessageId(herald::random::id());
-                let body = Body::parse("hello", 10).unwrap();
-                let conversation = herald.room(&room);
-                herald.submit(model, by, connection, Action::Send { conversation, message, body, key: None });
-                if model.changed {
-                    herald.messages.push(message);
-                }
+            Step::Send { by, room, count, connection } => {
+                herald.send(model, by, herald.room(&room), count, connection);
             }
             Step::Mark { by, message, mark, connection } => {
                 if !herald.messages.is_empty() {
@@ -458,8 +528,9 @@ impl StateMachineTest for Herald {
                 match herald.open(&subscriber, start) {
                     Ok(follow) => {
                         assert!(model.changed, "{subscriber:?} should have been refused");
-                        let follow = Some(follow);
-                        herald.following.push(Following { follow, received: Vec::new(), ended: false });
+                        let reading = Some(Reading::start(&herald.runtime, follow, 0));
+                        let received = Vec::new();
+                        herald.following.push(Following { reading, granted: 0, received, ended: false });
                     }
                     Err(error) => assert!(!model.changed, "{subscriber:?} was refused: {error:?}"),
                 }
@@ -471,13 +542,14 @@ impl StateMachineTest for Herald {
             }
             Step::CutOff { subscriber } => {
                 if let Some(index) = pick(&subscriber) {
-                    herald.following[index].follow = None;
+                    herald.cut_off(model, index);
                 }
             }
             Step::Resume { subscriber } => {
                 if let Some(index) = pick(&subscriber)
                     && !herald.following[index].ended
                 {
+                    herald.cut_off(model, index);
                     herald.resume(model, index);
                 }
             }
@@ -487,33 +559,52 @@ impl StateMachineTest for Herald {
 
     fn teardown(mut herald: Self, model: Model) {
         for index in 0..model.subscribers.len() {
-            if herald.following[index].follow.is_none() && !herald.following[index].ended {
+            if herald.following[index].reading.is_none() && !herald.following[index].ended {
                 herald.resume(&model, index);
             }
-            herald.read(&model, index, usize::MAX);
+            herald.read(&model, index, model.log.len() + 1);
         }
         // And nothing more. Too short a wait could only miss a fault, never make one up.
         for (following, subscriber) in herald.following.iter_mut().zip(&model.subscribers) {
-            let Some(follow) = &mut following.follow else { continue };
-            let more = herald
-                .runtime
-                .block_on(async { tokio::time::timeout(Duration::from_millis(10), follow.next()).await });
-            if let Ok(Some(seen)) = more {
-                panic!("{subscriber:?} was told too much: {:?}", seen.occurrence.event);
+            let Some(reading) = &mut following.reading else { continue };
+            let moment = Duration::from_millis(10);
+            let more = herald.runtime.block_on(async { timeout(moment, reading.events.recv()).await });
+            if let Ok(Some(Some(position))) = more {
+                panic!("{subscriber:?} was told too much: {position}, {:?}", model.log[position - 1]);
             }
         }
     }
 }
 
 impl Herald {
+    /// Cuts a subscriber off in the middle of whatever it does. What it has received by then it has received.
+    fn cut_off(&mut self, model: &Model, index: usize) {
+        let subscriber = &model.subscribers[index];
+        let following = &mut self.following[index];
+        let Some(mut reading) = following.reading.take() else { return };
+        reading.task.abort();
+        let _ = self.runtime.block_on(reading.task);
+        let expected = model.expected(subscriber);
+        while let Ok(next) = reading.events.try_recv() {
+            following.take(next, &expected, subscriber);
+        }
+        self.check_ending(model, index);
+    }
+
     /// Resumes from the last event received, as a client does with its cursor.
     fn resume(&mut self, model: &Model, index: usize) {
         let subscriber = &model.subscribers[index];
         let last = self.following[index].received.last().copied().unwrap_or(subscriber.start);
         match self.open(subscriber, Some(last)) {
-            Ok(follow) => self.following[index].follow = Some(follow),
+            Ok(follow) => {
+                // Half of the time it waits for what comes; otherwise it is stuck until it is told to read.
+                let granted = index % 2 * 2;
+                let reading = Reading::start(&self.runtime, follow, granted);
+                let following = &mut self.following[index];
+                following.granted = following.received.len() + granted;
+                following.reading = Some(reading);
+            }
             Err(OpenError::NoSuchConversation) => {
-                self.following[index].follow = None;
                 self.following[index].ended = true;
                 self.check_ending(model, index);
             }

@@ -7,6 +7,10 @@
 
 mod support;
 
+mod accounts;
 mod conversation;
+mod conversations;
 mod core;
 mod follow;
+mod marks;
+mod messages;

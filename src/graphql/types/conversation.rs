@@ -9,7 +9,7 @@ use super::{DateTime, Message, Participant};
 use crate::error::Error;
 use crate::graphql::caller::viewer;
 use crate::graphql::loaders::{MessagesPage, ParticipantsPage, PartsOf, UnreadOf};
-use crate::graphql::page::{Opaque, PageArgs, connection, weight};
+use crate::graphql::page::{Opaque, PageArgs, connection, page_complexity};
 use crate::graphql::services::services;
 use crate::log::{Direction, Page, ParticipantKey};
 use crate::messaging::{self, ConversationId, Interval, Position};
@@ -32,6 +32,13 @@ impl Conversation {
             Some(row) => Ok(Arc::clone(row)),
             None => services(ctx)?.rows.load_one(self.id).await?.ok_or(Error::NotFound("conversation")),
         }
+    }
+
+    /// Where the viewer left, if they take no part now: what came after is none of their business.
+    async fn left(&self, ctx: &Context<'_>) -> Result<Option<Position>, Error> {
+        let intervals = self.intervals(ctx).await?;
+        let takes_part = intervals.iter().any(|interval| interval.left.is_none());
+        Ok(if takes_part { None } else { intervals.iter().filter_map(|interval| interval.left).max() })
     }
 
     /// When the viewer took part.
@@ -66,8 +73,9 @@ impl Conversation {
         Ok(DateTime(self.row(ctx).await?.created_at))
     }
 
-    /// Those who take part now, in the order in which they joined.
-    #[graphql(complexity = "weight(first, last) * child_complexity")]
+    /// Those who take part now, in the order in which they joined. To somebody who has left: those who took part
+    /// then.
+    #[graphql(complexity = "page_complexity(first, last, child_complexity)")]
     async fn participants(
         &self,
         ctx: &Context<'_>,
@@ -78,7 +86,7 @@ impl Conversation {
     ) -> Result<Connection<Opaque<ParticipantKey>, Participant>> {
         let services = services(ctx)?;
         let page = PageArgs { after, before, first, last }.page(&services.limits)?;
-        let key = ParticipantsPage(self.id, page.clone());
+        let key = ParticipantsPage(self.id, self.left(ctx).await?, page.clone());
         let parts = services.rows.load_one(key).await.map_err(Error::from)?.unwrap_or_default();
         Ok(connection(
             &page,
@@ -89,7 +97,7 @@ impl Conversation {
     }
 
     /// In the order in which they were sent; `last: 50` is the newest page.
-    #[graphql(complexity = "weight(first, last) * child_complexity")]
+    #[graphql(complexity = "page_complexity(first, last, child_complexity)")]
     async fn messages(
         &self,
         ctx: &Context<'_>,

@@ -12,11 +12,12 @@ use crate::messaging::Position;
 /// Bytes of the check that tells a mangled cursor from one of another epoch.
 const CHECK: usize = 4;
 
-/// An opaque place in the event log. Pass one to a subscription's `after` to receive everything that
-/// happened since, in order, with nothing missing and nothing repeated.
+/// A place in the log as clients hold it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cursor(String);
 
+/// An opaque place in the event log. Pass one to a subscription's `after` to receive everything that
+/// happened since, in order, with nothing missing and nothing repeated.
 #[Scalar]
 impl ScalarType for Cursor {
     fn parse(value: Value) -> InputValueResult<Self> {

@@ -4,10 +4,11 @@ use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value
 
 use crate::messaging::Timestamp;
 
-/// An instant, RFC 3339 in UTC with millisecond precision, such as `2026-11-24T06:30:00.000Z`.
+/// An instant as the schema shows it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DateTime(pub(crate) Timestamp);
 
+/// An instant, RFC 3339 in UTC with millisecond precision, such as `2026-11-24T06:30:00.000Z`.
 #[Scalar(specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {

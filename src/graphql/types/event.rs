@@ -7,7 +7,7 @@ use async_graphql::{Context, Interface, Object, Result};
 use super::{Conversation, Cursor, DateTime, DeliveryStatus, Message, User};
 use crate::error::Error;
 use crate::graphql::loaders::MessageAt;
-use crate::graphql::page::weight;
+use crate::graphql::page::page_complexity;
 use crate::graphql::services::services;
 use crate::hub::Seen;
 use crate::log::Head;
@@ -145,7 +145,7 @@ impl StatusChanged {
     }
 
     /// The messages whose receipt by this recipient changed, newest first, at most `first` of them.
-    #[graphql(complexity = "weight(first, None) * child_complexity")]
+    #[graphql(complexity = "page_complexity(first, None, child_complexity)")]
     async fn messages(
         &self,
         ctx: &Context<'_>,

@@ -8,7 +8,7 @@ use async_graphql::{Context, ID, Object, Result};
 use super::{Conversation, DateTime, DeliveryStatus, Receipt, User};
 use crate::error::Error;
 use crate::graphql::loaders::{CountsAt, ReceiptsPage};
-use crate::graphql::page::{Opaque, PageArgs, connection, weight};
+use crate::graphql::page::{Opaque, PageArgs, connection, page_complexity};
 use crate::graphql::services::services;
 use crate::log::ParticipantKey;
 use crate::messaging::{self, Counts};
@@ -78,7 +78,7 @@ impl Message {
     }
 
     /// One row per recipient.
-    #[graphql(complexity = "weight(first, last) * child_complexity")]
+    #[graphql(complexity = "page_complexity(first, last, child_complexity)")]
     async fn receipts(
         &self,
         ctx: &Context<'_>,

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter};
 use uuid::Uuid;
 
-use super::{Direction, Page, Sql, union};
+use super::{Direction, Page};
 use crate::log::entities::{conversation, participant};
+use crate::log::sql::{Sql, union};
 use crate::log::{Database, Unavailable, convert};
 use crate::messaging::{Conversation, ConversationId, Participation, Position, UserId};
 
@@ -44,7 +45,7 @@ impl Database {
             Direction::Last => "ASC",
         });
         sql.push(" LIMIT ").bind(limit(page));
-        let mut rows: Vec<conversation::Model> = sql.rows(self).await?;
+        let mut rows: Vec<conversation::Model> = sql.rows(&self.reader).await?;
         if page.direction == Direction::Last {
             rows.reverse();
         }
@@ -64,18 +65,29 @@ impl Database {
         Ok(rows.into_iter().map(convert::conversation).collect())
     }
 
-    /// Those who take part now, for many conversations in one statement: a list for each key.
+    /// Those who take part now, or took part right after a position, for many conversations in one statement: a
+    /// list for each key.
     pub async fn participants(
         &self,
-        keys: &[(ConversationId, Page<ParticipantKey>)],
+        keys: &[(ConversationId, Option<Position>, Page<ParticipantKey>)],
     ) -> Result<Vec<Vec<Participation>>, Unavailable> {
-        let rows: Vec<NumberedParticipant> = union(self, keys, |sql, number, (conversation, page)| {
-            sql.push("SELECT ").bind(i64::try_from(number).unwrap_or(0));
-            sql.push(" AS number, p.* FROM participants p WHERE p.left_position IS NULL");
-            sql.push(" AND p.conversation_id = ").bind(conversation.0);
-            people_page(sql, page);
-        })
-        .await?;
+        let rows: Vec<NumberedParticipant> =
+            union(&self.reader, keys, |sql, number, (conversation, as_of, page)| {
+                sql.push("SELECT ").bind(number);
+                sql.push(" AS number, p.* FROM participants p WHERE p.conversation_id = ")
+                    .bind(conversation.0);
+                match as_of {
+                    None => sql.push(" AND p.left_position IS NULL"),
+                    Some(position) => {
+                        sql.push(" AND p.joined_position <= ").bind(position.0);
+                        sql.push(" AND (p.left_position IS NULL OR p.left_position > ")
+                            .bind(position.0)
+                            .push(")")
+                    }
+                };
+                people_page(sql, page);
+            })
+            .await?;
         let mut lists = vec![Vec::new(); keys.len()];
         for row in &rows {
             if let Some(list) = usize::try_from(row.number).ok().and_then(|n| lists.get_mut(n)) {
@@ -104,7 +116,7 @@ impl Database {
         );
         sql.bind(viewer.0).push(" AND p.conversation_id IN ");
         sql.bind_list(conversations.into_iter().map(|c| c.0)).push(" GROUP BY p.conversation_id");
-        let rows: Vec<Unread> = sql.rows(self).await?;
+        let rows: Vec<Unread> = sql.rows(&self.reader).await?;
         Ok(rows
             .into_iter()
             .map(|row| (ConversationId(row.conversation), u64::try_from(row.unread).unwrap_or(0)))

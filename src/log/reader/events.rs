@@ -6,9 +6,9 @@ use std::sync::Arc;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
-use super::Sql;
 use crate::log::convert::{self, kind};
 use crate::log::entities::{event, message, participant};
+use crate::log::sql::Sql;
 use crate::log::{Database, Unavailable};
 use crate::messaging::{
     Change, ConversationId, Event, Interval, Message, Participation, Position, UserId, View, view,
@@ -119,7 +119,7 @@ impl Database {
             sql.push(" AND e.kind IN ").bind_list(interest.kinds.numbers().iter().copied());
         }
         sql.push(" ORDER BY e.position LIMIT ").bind(i64::try_from(limit).unwrap_or(i64::MAX));
-        let rows: Vec<event::Model> = sql.rows(self).await?;
+        let rows: Vec<event::Model> = sql.rows(&self.reader).await?;
         let reached = match rows.last() {
             Some(last) if rows.len() == limit => Position(last.position),
             _ => through,

@@ -7,9 +7,10 @@ use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter};
 use uuid::Uuid;
 
 use super::conversations::{limit, people_page};
-use super::{Direction, Page, ParticipantKey, Sql, union};
+use super::{Direction, Page, ParticipantKey};
 use crate::log::convert::{self, kind};
 use crate::log::entities::message;
+use crate::log::sql::{Sql, union, within};
 use crate::log::{Database, Unavailable};
 use crate::messaging::{ConversationId, Counts, Interval, Message, MessageId, Position, Timestamp, UserId};
 
@@ -34,23 +35,24 @@ impl Database {
         &self,
         keys: &[(ConversationId, Vec<Interval>, Page<Position>)],
     ) -> Result<Vec<Vec<Arc<Message>>>, Unavailable> {
-        let rows: Vec<NumberedMessage> = union(self, keys, |sql, number, (conversation, seen, page)| {
-            sql.push("SELECT ").bind(i64::try_from(number).unwrap_or(0));
-            sql.push(" AS number, m.* FROM messages m WHERE m.conversation_id = ").bind(conversation.0);
-            within(sql, seen);
-            if let Some(after) = page.after {
-                sql.push(" AND m.position > ").bind(after.0);
-            }
-            if let Some(before) = page.before {
-                sql.push(" AND m.position < ").bind(before.0);
-            }
-            sql.push(match page.direction {
-                Direction::First => " ORDER BY m.position ASC LIMIT ",
-                Direction::Last => " ORDER BY m.position DESC LIMIT ",
-            });
-            sql.bind(limit(page));
-        })
-        .await?;
+        let rows: Vec<NumberedMessage> =
+            union(&self.reader, keys, |sql, number, (conversation, seen, page)| {
+                sql.push("SELECT ").bind(number);
+                sql.push(" AS number, m.* FROM messages m WHERE m.conversation_id = ").bind(conversation.0);
+                within(sql, seen.iter().copied());
+                if let Some(after) = page.after {
+                    sql.push(" AND m.position > ").bind(after.0);
+                }
+                if let Some(before) = page.before {
+                    sql.push(" AND m.position < ").bind(before.0);
+                }
+                sql.push(match page.direction {
+                    Direction::First => " ORDER BY m.position ASC LIMIT ",
+                    Direction::Last => " ORDER BY m.position DESC LIMIT ",
+                });
+                sql.bind(limit(page));
+            })
+            .await?;
         let mut lists = vec![Vec::new(); keys.len()];
         for row in rows {
             if let Some(list) = usize::try_from(row.number).ok().and_then(|n| lists.get_mut(n)) {
@@ -107,7 +109,7 @@ impl Database {
         );
         sql.bind(recipient.0).push(") ORDER BY m.position DESC LIMIT ");
         sql.bind(i64::try_from(limit).unwrap_or(i64::MAX));
-        let rows: Vec<message::Model> = sql.rows(self).await?;
+        let rows: Vec<message::Model> = sql.rows(&self.reader).await?;
         Ok(rows.into_iter().map(|row| Arc::new(convert::message(row))).collect())
     }
 
@@ -127,7 +129,7 @@ impl Database {
              AND p.user_id <> m.sender_id WHERE m.position IN ",
         );
         sql.bind_list(positions.into_iter().map(|p| p.0)).push(" GROUP BY m.position");
-        let rows: Vec<CountsRow> = sql.rows(self).await?;
+        let rows: Vec<CountsRow> = sql.rows(&self.reader).await?;
         let count = |n| u32::try_from(n).unwrap_or(u32::MAX);
         Ok(rows
             .into_iter()
@@ -147,8 +149,8 @@ impl Database {
         &self,
         keys: &[(Arc<Message>, Page<ParticipantKey>)],
     ) -> Result<Vec<Vec<Receipt>>, Unavailable> {
-        let rows: Vec<ReceiptRow> = union(self, keys, |sql, number, (message, page)| {
-            sql.push("SELECT ").bind(i64::try_from(number).unwrap_or(0));
+        let rows: Vec<ReceiptRow> = union(&self.reader, keys, |sql, number, (message, page)| {
+            sql.push("SELECT ").bind(number);
             sql.push(" AS number, p.joined_position AS joined, p.user_id AS recipient, ");
             first_mark(sql, kind::DELIVERED, message.position);
             sql.push(" AS delivered_at, ");
@@ -189,23 +191,6 @@ fn first_mark(sql: &mut Sql, kind: i64, position: Position) {
     );
     sql.bind(kind).push(" AND e.through_position >= ").bind(position.0);
     sql.push(" ORDER BY e.through_position LIMIT 1)");
-}
-
-/// Narrows messages (`m`) to what lies in the intervals.
-fn within(sql: &mut Sql, intervals: &[Interval]) {
-    if intervals.is_empty() {
-        sql.push(" AND FALSE");
-        return;
-    }
-    for (index, interval) in intervals.iter().enumerate() {
-        sql.push(if index == 0 { " AND (" } else { " OR " });
-        sql.push("(m.position >= ").bind(interval.joined.0);
-        if let Some(left) = interval.left {
-            sql.push(" AND m.position <= ").bind(left.0);
-        }
-        sql.push(")");
-    }
-    sql.push(")");
 }
 
 #[derive(FromQueryResult)]
