@@ -15,6 +15,7 @@ use super::operation::{Operations, Rendering};
 use super::query::Snapshot;
 use super::response::{VALIDATION_FAILED, failure, refusal};
 use super::services::Services;
+use super::shape::Shape;
 use super::subscription::Plan;
 use crate::error::Error;
 use crate::hub::{Follow, Seen};
@@ -46,6 +47,7 @@ impl Prepared {
 pub(crate) struct Engine {
     schema: Schema,
     services: Arc<Services>,
+    shape: Arc<Shape>,
     documents: Documents,
     operations: Operations,
     introspection: bool,
@@ -55,9 +57,11 @@ impl Engine {
     pub(crate) fn new(services: Services, introspection: bool) -> Self {
         let services = Arc::new(services);
         let schema = super::builder(&services.limits).data(Arc::clone(&services)).finish();
+        let shape = Arc::new(Shape::new(&schema.sdl()));
         Self {
             schema,
-            documents: Documents::new(services.limits.clone()),
+            documents: Documents::new(services.limits.clone(), Arc::clone(&shape)),
+            shape,
             operations: Operations::default(),
             services,
             introspection,
@@ -85,13 +89,17 @@ impl Engine {
                  with herald.";
             return Err(Box::new(refusal("INTROSPECTION_DISABLED", message)));
         }
-        let kind = document.kind(operation_name.as_deref()).ok_or_else(|| {
+        let operation = document.operation(operation_name.as_deref()).ok_or_else(|| {
             let message = match &operation_name {
                 Some(name) => format!("There is no operation named {name:?} in the document."),
                 None => "The document has several operations: say which with `operationName`.".into(),
             };
             Box::new(refusal(VALIDATION_FAILED, message))
         })?;
+        self.shape
+            .check_variables(operation, &variables)
+            .map_err(|reason| Box::new(refusal(VALIDATION_FAILED, reason)))?;
+        let kind = operation.ty;
         Ok(Prepared { document, operation_name, variables, kind })
     }
 
@@ -106,7 +114,13 @@ impl Engine {
             }
         }
         let executed = AssertUnwindSafe(self.schema.execute(request)).catch_unwind().await;
-        executed.unwrap_or_else(|_| failure(&Error::Internal))
+        let mut response = executed.unwrap_or_else(|_| failure(&Error::Internal));
+        if let Some(operation) = prepared.document.operation(prepared.operation_name.as_deref())
+            && !response.errors.is_empty()
+        {
+            self.shape.complete(&prepared.document.parsed, operation, &mut response);
+        }
+        response
     }
 
     /// Begins a subscription.

@@ -15,6 +15,7 @@ mod page;
 mod query;
 mod response;
 mod services;
+mod shape;
 mod subscription;
 mod types;
 

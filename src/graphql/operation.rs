@@ -33,8 +33,11 @@ impl Execution {
         let request = prepared.request().data(viewing).data(Arc::clone(&tap));
         let mut responses = schema.execute_stream(request);
         // The resolver runs at the first poll. No event has been poured yet: a response is a refusal.
-        if let Some(Some(refusal)) = responses.next().now_or_never() {
-            return Err(Box::new(refusal));
+        let first = std::panic::catch_unwind(AssertUnwindSafe(|| responses.next().now_or_never()));
+        match first {
+            Ok(None) => {}
+            Ok(Some(Some(refusal))) => return Err(Box::new(refusal)),
+            Ok(Some(None)) | Err(_) => return Err(Box::new(failure(&Error::Internal))),
         }
         match tap.plan() {
             Some(plan) => Ok((Self { pour, responses }, plan)),

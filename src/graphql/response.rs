@@ -62,6 +62,7 @@ pub(crate) fn complete(mut response: Response) -> Response {
                 LIMIT_EXCEEDED
             }
             "Query is nested too deep." => LIMIT_EXCEEDED,
+            message if message.starts_with("The recursion depth of the query") => LIMIT_EXCEEDED,
             _ if request_error => VALIDATION_FAILED,
             _ => "BAD_INPUT",
         };

@@ -201,7 +201,8 @@ impl Connection {
     }
 
     async fn init(&mut self, payload: serde_json::Map<String, serde_json::Value>) -> Result<(), End> {
-        let text = |name: &str| payload.get(name).map(|value| value.as_str().unwrap_or_default());
+        let given = |name: &str| payload.get(name).filter(|value| !value.is_null());
+        let text = |name: &str| given(name).map(|value| value.as_str().unwrap_or_default());
         let services = self.shared.engine.services();
         let mut caller = Caller::clone(&self.caller);
         if let Some(authorization) = text("authorization").or_else(|| text("Authorization")) {
@@ -279,7 +280,7 @@ impl Connection {
     }
 
     async fn ping(&mut self) -> Result<(), End> {
-        if self.unanswered >= 2 {
+        if self.unanswered >= 1 {
             return Err(End::Gone);
         }
         self.unanswered += 1;

@@ -31,6 +31,13 @@ impl TestDatabase {
     }
 }
 
+impl TestDatabase {
+    /// The file that it is in; a Postgres database has none.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.join("herald.db"))
+    }
+}
+
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         // A Postgres database stays: the server was made for the tests and goes with them.

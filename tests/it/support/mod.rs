@@ -8,7 +8,7 @@ mod user;
 
 pub(crate) use app::{Setup, TestApp};
 pub(crate) use database::TestDatabase;
-pub(crate) use http::{Reply, request};
+pub(crate) use http::{Reply, request, try_post};
 pub(crate) use socket::{Closed, Socket};
 pub(crate) use user::User;
 

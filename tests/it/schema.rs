@@ -1,0 +1,10 @@
+//! The schema that clients build against.
+
+#[test]
+fn the_schema_in_the_repository_is_the_one_that_is_served() {
+    let committed = include_str!("../../schema.graphql");
+    assert!(
+        herald::graphql::sdl() == committed,
+        "schema.graphql is out of date: run `cargo run -- schema > schema.graphql`"
+    );
+}

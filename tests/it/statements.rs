@@ -1,0 +1,93 @@
+//! How many SQL statements things cost: a fixed, small number, however much there is.
+
+use std::sync::{Arc, Mutex};
+
+use herald::log::Observer;
+use serde_json::json;
+
+use crate::support::TestApp;
+
+/// A herald, and the statements that it ran.
+async fn observed() -> (TestApp, Arc<Mutex<Vec<String>>>) {
+    let statements = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&statements);
+    let app = TestApp::with(|setup| {
+        setup.parts.observer =
+            Some(Observer(Arc::new(move |sql: &str| seen.lock().unwrap().push(sql.to_owned()))));
+        // The hub's own look at the head would be counted too.
+        setup.args.limits.poll_interval = 3_600;
+    })
+    .await;
+    (app, statements)
+}
+
+const LIST: &str = "query($first: Int!) {
+    conversations(first: $first) { nodes {
+        id title unreadCount
+        lastMessage { body status recipientCount deliveredCount readCount sender { handle } }
+        participants(first: 10) { nodes {
+            user { handle displayName } deliveredThrough { body } readThrough { body }
+        } }
+        messages(last: 3) { nodes { body receipts(first: 5) { nodes { recipient { handle } readAt } } } }
+    } }
+}";
+
+#[tokio::test]
+async fn a_page_of_many_conversations_costs_as_many_statements_as_a_page_of_one() {
+    let (app, statements) = observed().await;
+    let ada = app.user("ada").await;
+    for n in 0..50 {
+        let other = app.user("other").await;
+        let conversation = ada.start(&[&other]).await;
+        let message = other.send(&conversation, &format!("message {n}")).await;
+        ada.send(&conversation, "answer").await;
+        ada.mark_read(&message).await;
+    }
+    let mut counts = Vec::new();
+    for first in [1, 50] {
+        statements.lock().unwrap().clear();
+        let data = ada.data(LIST, json!({ "first": first })).await;
+        assert_eq!(data["conversations"]["nodes"].as_array().unwrap().len(), first);
+        counts.push(statements.lock().unwrap().len());
+    }
+    let statements = statements.lock().unwrap();
+    assert!(counts[1] <= 16, "{counts:?} statements:\n{}", statements.join("\n"));
+    assert!(counts[1] <= counts[0] + 2, "{counts:?} statements:\n{}", statements.join("\n"));
+}
+
+#[tokio::test]
+async fn a_mark_costs_the_same_whether_it_covers_one_message_or_many() {
+    let (app, statements) = observed().await;
+    let (ada, bob, conversation) = app.pair().await;
+    let mut counts = Vec::new();
+    for messages in [1, 100] {
+        let mut last = String::new();
+        for n in 0..messages {
+            last = ada.send(&conversation, &n.to_string()).await;
+        }
+        statements.lock().unwrap().clear();
+        bob.mark_read(&last).await;
+        counts.push(statements.lock().unwrap().len());
+    }
+    assert_eq!(counts[0], counts[1], "{:?}", statements.lock().unwrap());
+}
+
+#[tokio::test]
+async fn many_at_once_share_their_statements() {
+    let (app, statements) = observed().await;
+    let (ada, _bob, conversation) = app.pair().await;
+    statements.lock().unwrap().clear();
+    let sends = (0..200).map(|n| {
+        let (ada, conversation) = (ada.clone(), conversation.clone());
+        async move { ada.send(&conversation, &n.to_string()).await }
+    });
+    futures_util::future::join_all(sends).await;
+    let inserts = |table: &str| {
+        let statements = statements.lock().unwrap();
+        let begins = format!("INSERT INTO \"{table}\"");
+        statements.iter().filter(|sql| sql.starts_with(&begins)).count()
+    };
+    // One statement a batch, and far fewer batches than messages: how few depends on the machine.
+    assert_eq!(inserts("messages"), inserts("events"));
+    assert!(inserts("messages") <= 100, "{} batches for 200 messages", inserts("messages"));
+}
