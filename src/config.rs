@@ -239,7 +239,7 @@ pub struct Limits {
 }
 
 /// A day.
-pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub const DAY: Duration = Duration::from_hours(24);
 
 /// A number of seconds from the command line.
 pub fn seconds(seconds: u64) -> Duration {

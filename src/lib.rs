@@ -5,6 +5,8 @@
 //! who may see it; [`graphql`] renders it, once for all who see the same; [`transport`] writes the bytes.
 //! `ARCHITECTURE.md` has the map and the invariants.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails should say where, and then stop"))]
+
 pub mod accounts;
 pub mod clock;
 pub mod config;

@@ -63,7 +63,7 @@ impl Rates {
     where
         K: std::hash::Hash + Eq + Clone,
     {
-        if self.checks.fetch_add(1, Ordering::Relaxed) % SWEEP == 0 {
+        if self.checks.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEEP) {
             limiter.retain_recent();
         }
         limiter.check_key(key).map_err(|not_until| {

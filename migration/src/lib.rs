@@ -23,7 +23,7 @@ impl MigratorTrait for Migrator {
 /// Runs each statement of `script` (separated by `;`) in the dialect of the database behind `manager`.
 async fn run_script(manager: &SchemaManager<'_>, script: &str) -> Result<(), DbErr> {
     let (id, bytes, bigint) = match manager.get_database_backend() {
-        sea_orm_migration::sea_orm::DbBackend::Postgres => ("uuid", "bytea", "bigint"),
+        sea_orm::DbBackend::Postgres => ("uuid", "bytea", "bigint"),
         // `INTEGER PRIMARY KEY` makes the position the row's own address in SQLite; `BIGINT` would not.
         _ => ("blob", "blob", "integer"),
     };

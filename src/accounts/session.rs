@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use base64::Engine;
@@ -23,7 +23,7 @@ use crate::random;
 const REMEMBERED: usize = 100_000;
 
 /// How exactly the last use of a session is known to the database.
-const TOUCH: Duration = Duration::from_secs(10 * 60);
+const TOUCH: Duration = Duration::from_mins(10);
 
 /// A bearer token: 256 random bits, known to its holder alone. The server keeps a hash.
 #[derive(Clone, PartialEq, Eq)]
@@ -99,6 +99,9 @@ pub struct Lifetimes {
     pub absolute: Duration,
 }
 
+/// The sessions in use, each with its token's hash.
+type ById = HashMap<SessionId, (Weak<Live>, [u8; 32])>;
+
 /// Every session, with those in use on this node remembered.
 #[derive(Debug)]
 pub struct Sessions {
@@ -106,7 +109,7 @@ pub struct Sessions {
     lifetimes: Lifetimes,
     by_token: Cache<[u8; 32], Arc<Live>>,
     // A `std` mutex: held for one look, never across an await.
-    by_id: Mutex<HashMap<SessionId, (Weak<Live>, [u8; 32])>>,
+    by_id: Mutex<ById>,
     /// Sessions that ended lately, for whoever had read one from the database just before.
     ended: Cache<SessionId, ()>,
 }
@@ -208,7 +211,7 @@ impl Sessions {
         live
     }
 
-    fn by_id(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, (Weak<Live>, [u8; 32])>> {
+    fn by_id(&self) -> MutexGuard<'_, ById> {
         self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,7 +12,7 @@ use crate::messaging::{ConnectionId, Origin};
 
 /// Whoever sent a request, as the transport found out.
 #[derive(Debug, Clone)]
-pub struct Caller {
+pub(crate) struct Caller {
     /// The session they are signed in with, if any.
     pub session: Option<Arc<Live>>,
     /// The connection that they speak through, where it has a name.
@@ -25,13 +25,13 @@ pub struct Caller {
 
 impl Caller {
     /// The origin of what they cause. Without a session or a named connection there is none.
-    pub fn origin(&self) -> Option<Origin> {
+    pub(crate) fn origin(&self) -> Option<Origin> {
         let (session, connection) = (self.session.as_ref()?, self.connection.as_ref()?);
         Some(Origin { session: session.id, connection: connection.clone() })
     }
 
     /// The session they are signed in with.
-    pub fn viewer(&self) -> Result<&Arc<Live>, Error> {
+    pub(crate) fn viewer(&self) -> Result<&Arc<Live>, Error> {
         self.session.as_ref().filter(|session| !session.has_ended()).ok_or(Error::Unauthenticated)
     }
 }

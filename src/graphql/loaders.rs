@@ -129,7 +129,7 @@ impl Loader<MessagesPage> for Rows {
     async fn load(&self, keys: &[MessagesPage]) -> Found<MessagesPage, Vec<Arc<Message>>> {
         let wanted: Vec<_> =
             keys.iter().map(|key| (key.conversation, key.intervals.clone(), key.page.clone())).collect();
-        pair(keys, self.0.messages(&wanted).await?)
+        Ok(pair(keys, self.0.messages(&wanted).await?))
     }
 }
 
@@ -148,7 +148,7 @@ impl Loader<ParticipantsPage> for Rows {
 
     async fn load(&self, keys: &[ParticipantsPage]) -> Found<ParticipantsPage, Vec<Participation>> {
         let wanted: Vec<_> = keys.iter().map(|key| (key.0, key.1, key.2.clone())).collect();
-        pair(keys, self.0.participants(&wanted).await?)
+        Ok(pair(keys, self.0.participants(&wanted).await?))
     }
 }
 
@@ -177,7 +177,7 @@ impl Loader<ReceiptsPage> for Rows {
 
     async fn load(&self, keys: &[ReceiptsPage]) -> Found<ReceiptsPage, Vec<Receipt>> {
         let wanted: Vec<_> = keys.iter().map(|key| (Arc::clone(&key.0), key.1.clone())).collect();
-        pair(keys, self.0.receipts(&wanted).await?)
+        Ok(pair(keys, self.0.receipts(&wanted).await?))
     }
 }
 
@@ -189,6 +189,6 @@ fn by_viewer(keys: impl Iterator<Item = (UserId, ConversationId)>) -> BTreeMap<U
     conversations
 }
 
-fn pair<K: Clone + Hash + Eq, V>(keys: &[K], values: Vec<V>) -> Found<K, V> {
-    Ok(keys.iter().cloned().zip(values).collect())
+fn pair<K: Clone + Hash + Eq, V>(keys: &[K], values: Vec<V>) -> HashMap<K, V> {
+    keys.iter().cloned().zip(values).collect()
 }

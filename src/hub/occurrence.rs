@@ -12,6 +12,9 @@ pub type Fingerprint = [u8; 16];
 /// What one rendering came to; `None` when it depends on who looks, and so is nobody else's.
 type Rendered = Option<Arc<str>>;
 
+/// A rendering that is done once, by whoever asks first.
+type Render = Arc<OnceCell<Rendered>>;
+
 /// An event, with the answers that were rendered from it so far.
 #[derive(Debug)]
 pub struct Occurrence {
@@ -19,7 +22,7 @@ pub struct Occurrence {
     pub event: Arc<Event>,
     // A handful of operations look at one event, so a list beats a map. This is a `std` mutex since it is
     // held for a look at the list and never across an await.
-    renders: Mutex<Vec<(Fingerprint, View, Arc<OnceCell<Rendered>>)>>,
+    renders: Mutex<Vec<(Fingerprint, View, Render)>>,
 }
 
 impl Occurrence {
@@ -46,13 +49,13 @@ impl Occurrence {
         cell.get_or_try_init(|| render).await.cloned()
     }
 
-    fn cell(&self, operation: Fingerprint, view: View) -> Arc<OnceCell<Rendered>> {
+    fn cell(&self, operation: Fingerprint, view: View) -> Render {
         let mut renders = self.renders.lock().unwrap_or_else(PoisonError::into_inner);
         let known = renders.iter().find(|(o, v, _)| *o == operation && *v == view);
         if let Some((_, _, cell)) = known {
             return Arc::clone(cell);
         }
-        let cell = Arc::<OnceCell<Rendered>>::default();
+        let cell = Render::default();
         renders.push((operation, view, Arc::clone(&cell)));
         cell
     }

@@ -119,7 +119,7 @@ impl Task {
                     if asking == 0 {
                         return;
                     }
-                    self.admit(waiting.drain(..).collect()).await;
+                    self.admit(std::mem::take(&mut waiting)).await;
                 }
                 () = sleep_until(silent_until) => {
                     self.catch_up_to_head().await;

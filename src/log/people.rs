@@ -2,7 +2,6 @@
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, SqlErr};
-use uuid::Uuid;
 
 use super::entities::{session, user};
 use super::{Database, Unavailable};
@@ -130,7 +129,7 @@ impl Database {
 
     /// Ends a session. `false` when it had ended before.
     pub async fn delete_session(&self, id: SessionId) -> Result<bool, Unavailable> {
-        let deleted = session::Entity::delete_by_id(Uuid::from(id.0)).exec(&self.writer).await?;
+        let deleted = session::Entity::delete_by_id(id.0).exec(&self.writer).await?;
         Ok(deleted.rows_affected > 0)
     }
 

@@ -3,7 +3,15 @@
 //! Every test has a herald and a database of its own: an SQLite file, or, when `HERALD_TEST_POSTGRES` names a
 //! server (`postgres://user@host/postgres`), a Postgres database that is made for it.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a test that fails should say where, and then stop")]
+#![allow(clippy::unwrap_used, reason = "a test that fails should say where, and then stop")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::format_push_string,
+    clippy::assigning_clones,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "test data is small, and plain code is easier to believe"
+)]
 
 mod support;
 

@@ -1,6 +1,8 @@
 //! The tables, row by row, as sea-orm sees them. They never leave `log`: everyone else gets the types of
 //! `messaging` and `accounts`.
 
+#![allow(unreachable_pub, reason = "sea-orm's derives ask for `pub` rows; the modules are private")]
+
 pub(super) mod conversation;
 pub(super) mod event;
 pub(super) mod log_head;

@@ -6,10 +6,10 @@ mod http;
 mod socket;
 mod user;
 
-pub(crate) use app::{Setup, TestApp};
+pub(crate) use app::TestApp;
 pub(crate) use database::TestDatabase;
 pub(crate) use http::{Reply, request, try_post};
-pub(crate) use socket::{Closed, Socket};
+pub(crate) use socket::Socket;
 pub(crate) use user::User;
 
 /// The code of a response's first error.
