@@ -16,6 +16,7 @@
 mod support;
 
 mod accounts;
+mod architecture;
 mod conversation;
 mod conversations;
 mod core;

@@ -1,0 +1,372 @@
+//! The measurements.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::fill;
+use crate::load::{Http, Received, Socket};
+use crate::server::Server;
+
+const PASSWORD: &str = "correct horse battery";
+
+const REGISTER: &str = "mutation($input: RegisterInput!) { register(input: $input) { token user { id } } }";
+
+const SEND: &str = "mutation($input: SendMessageInput!) {
+    sendMessage(input: $input) { cursor message { id body sentAt sender { id handle } } }
+}";
+
+/// The selection that is delivered: some 330 bytes, as in the figures to beat.
+const SENT: &str = "subscription($after: Cursor) {
+    messageSent(after: $after) { cursor at message { id body sentAt sender { id handle displayName } } }
+}";
+
+/// A folder that is gone afterwards.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        let folder = std::env::temp_dir().join(format!("herald-bench-{}", herald::random::id().simple()));
+        std::fs::create_dir(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Somebody signed in.
+#[derive(Clone)]
+struct User {
+    handle: String,
+    id: String,
+    token: String,
+}
+
+async fn register(port: u16, handle: &str) -> User {
+    let mut http = Http::connect(port, "/graphql", None).await;
+    let input = json!({ "handle": handle, "displayName": "Somebody Or Other", "password": PASSWORD });
+    let data = http.graphql(REGISTER, json!({ "input": input })).await;
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    User {
+        handle: handle.to_owned(),
+        id: text(&data["register"]["user"]["id"]),
+        token: text(&data["register"]["token"]),
+    }
+}
+
+async fn start(port: u16, by: &User, with: &[&User]) -> String {
+    let mut http = Http::connect(port, "/graphql", Some(&by.token)).await;
+    let query = "mutation($handles: [String!]!) {
+        startConversation(input: { participantHandles: $handles }) { conversation { id } }
+    }";
+    let handles: Vec<_> = with.iter().map(|user| &user.handle).collect();
+    let data = http.graphql(query, json!({ "handles": handles })).await;
+    data["startConversation"]["conversation"]["id"].as_str().unwrap().to_owned()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn send_variables(conversation: &str, n: usize) -> Value {
+    json!({ "input": {
+        "conversationId": conversation,
+        "body": format!("A message of the length that people write, number {n:>6}"),
+        "idempotencyKey": format!("key-{n}-{}", herald::random::id().simple()),
+    } })
+}
+
+/// Server CPU per delivery: 500 subscribers, 300 events.
+pub(crate) async fn fanout(herald: &Path) {
+    const SUBSCRIBERS: usize = 500;
+    const EVENTS: usize = 300;
+    println!("\n## Fan-out: {SUBSCRIBERS} subscribers, {EVENTS} events\n");
+    println!("| | one at a time: CPU/delivery | all at once: CPU/delivery | bytes |");
+    println!("|---|---|---|---|");
+    let deliveries = (SUBSCRIBERS * EVENTS) as f64;
+    let mut rows = Vec::new();
+    let mut sample = String::new();
+    for is_herald in [true, false, true, false, true, false] {
+        let scratch = Scratch::new();
+        let received = Arc::new(Received::default());
+        let (server, mut http, conversation) = if is_herald {
+            let server = Server::herald(
+                herald,
+                &scratch.file("herald.db"),
+                &["--max-sockets-per-user", "1000", "--subscriber-queue", "512"],
+            )
+            .await;
+            let (ada, bob) = (register(server.port, "ada").await, register(server.port, "bob").await);
+            let conversation = start(server.port, &ada, &[&bob]).await;
+            let mut http = Http::connect(server.port, "/graphql", Some(&ada.token)).await;
+            let cursor = http.graphql("{ cursor }", json!({})).await["cursor"].take();
+            for _ in 0..SUBSCRIBERS {
+                let variables = json!({ "after": cursor });
+                let socket = Socket::herald(server.port, &bob.token, SENT, variables).await;
+                tokio::spawn(socket.count(Arc::clone(&received)));
+            }
+            (server, http, conversation)
+        } else {
+            let server = Server::peer().await;
+            for _ in 0..SUBSCRIBERS {
+                let socket = Socket::connect(server.port, "/raw").await;
+                tokio::spawn(socket.count(Arc::clone(&received)));
+            }
+            let http = Http::connect(server.port, "/publish", None).await;
+            (server, http, String::new())
+        };
+        let mut publish = async |n: usize| {
+            if is_herald {
+                http.graphql(SEND, send_variables(&conversation, n)).await;
+            } else {
+                http.post(&sample).await;
+            }
+        };
+        // Once round, so that everybody is there and everything is warm.
+        publish(0).await;
+        received.reach(SUBSCRIBERS as u64).await;
+        let mut costs = Vec::new();
+        for wait in [true, false] {
+            let already = received.frames();
+            let before = server.cpu();
+            for n in 1..=EVENTS {
+                publish(n).await;
+                if wait {
+                    received.reach(already + (n * SUBSCRIBERS) as u64).await;
+                }
+            }
+            received.reach(already + deliveries as u64).await;
+            costs.push((server.cpu() - before) / deliveries);
+        }
+        if sample.is_empty() {
+            // The raw peer is given bytes of exactly the same length.
+            sample = "x".repeat(received.bytes_per_frame() as usize);
+        }
+        rows.push((is_herald, costs, received.bytes_per_frame()));
+    }
+    let mut medians = Vec::new();
+    for (is_herald, name) in [(true, "herald"), (false, "raw axum WebSocket")] {
+        let of = |i: usize| {
+            let values = rows.iter().filter(|row| row.0 == is_herald).map(|row| row.1[i]).collect();
+            median(values)
+        };
+        let bytes = rows.iter().find(|row| row.0 == is_herald).unwrap().2;
+        println!("| {name} | {:.2} µs | {:.2} µs | {bytes:.0} |", of(0), of(1));
+        medians.push([of(0), of(1)]);
+    }
+    println!(
+        "| **ratio** (aim: at most 1.2) | **{:.2}** | **{:.2}** | |",
+        medians[0][0] / medians[1][0],
+        medians[0][1] / medians[1][1]
+    );
+}
+
+/// Memory per idle, authenticated subscriber.
+pub(crate) async fn idle(herald: &Path) {
+    const SUBSCRIBERS: usize = 10_000;
+    const USERS: usize = 100;
+    println!("\n## Memory: {SUBSCRIBERS} idle subscribers of {USERS} users\n");
+    let scratch = Scratch::new();
+    let server =
+        Server::herald(herald, &scratch.file("herald.db"), &["--max-sockets-per-user", "1000"]).await;
+    let ada = register(server.port, "ada").await;
+    let mut users = Vec::new();
+    for n in 0..USERS {
+        let user = register(server.port, &format!("user-{n}")).await;
+        start(server.port, &ada, &[&user]).await;
+        users.push(user);
+    }
+    // Hashing passwords leaves memory behind that serving then uses; one round of sockets warms the rest.
+    let mut sockets = Vec::new();
+    for user in &users {
+        sockets.push(Socket::herald(server.port, &user.token, SENT, json!({})).await);
+    }
+    let before = server.memory();
+    for n in 0..SUBSCRIBERS {
+        sockets.push(Socket::herald(server.port, &users[n % USERS].token, SENT, json!({})).await);
+    }
+    // The answer to a query on the last socket: all that was asked before has been begun.
+    settle(&mut sockets).await;
+    let per_socket = (server.memory() - before) / SUBSCRIBERS as f64;
+    println!("herald: **{:.1} KB** per idle subscriber (aim: at most 12)", per_socket / 1_000.0);
+}
+
+async fn settle(sockets: &mut [Socket]) {
+    for socket in sockets {
+        let payload = json!({ "query": "{ viewer { id } }" });
+        socket.send(&json!({ "id": "2", "type": "subscribe", "payload": payload })).await;
+        while socket.receive().await["type"] != "complete" {}
+    }
+}
+
+/// Durable sends per second with 64 clients, beside the same mutation without storage.
+pub(crate) async fn sends(herald: &Path) {
+    const CLIENTS: usize = 64;
+    const EACH: usize = 400;
+    println!("\n## Sends: {CLIENTS} HTTP clients, {EACH} each, durable (synchronous=FULL)\n");
+    println!("| | sends/s | CPU/send |");
+    println!("|---|---|---|");
+    let mut rows = Vec::new();
+    for is_herald in [true, false, true, false, true, false] {
+        let scratch = Scratch::new();
+        let (server, token, conversation) = if is_herald {
+            let server = Server::herald(herald, &scratch.file("herald.db"), &[]).await;
+            let (ada, bob) = (register(server.port, "ada").await, register(server.port, "bob").await);
+            let conversation = start(server.port, &ada, &[&bob]).await;
+            (server, Some(ada.token), conversation)
+        } else {
+            (Server::peer().await, None, "cnv_0".to_owned())
+        };
+        let mut clients = Vec::new();
+        for _ in 0..CLIENTS {
+            clients.push(Http::connect(server.port, "/graphql", token.as_deref()).await);
+        }
+        let (before, begun) = (server.cpu(), Instant::now());
+        let sending: Vec<_> = clients
+            .into_iter()
+            .map(|mut http| {
+                let conversation = conversation.clone();
+                tokio::spawn(async move {
+                    for n in 0..EACH {
+                        let variables = send_variables(&conversation, n);
+                        let body = json!({ "query": SEND, "variables": variables }).to_string();
+                        let answer = http.post(&body).await;
+                        assert!(answer.starts_with(b"{\"data\":"), "{}", String::from_utf8_lossy(answer));
+                    }
+                })
+            })
+            .collect();
+        for client in sending {
+            client.await.unwrap();
+        }
+        let total = (CLIENTS * EACH) as f64;
+        rows.push((is_herald, total / begun.elapsed().as_secs_f64(), (server.cpu() - before) / total));
+    }
+    let mut rates = Vec::new();
+    for (is_herald, name) in [(true, "herald, stored"), (false, "async-graphql-axum, not stored")] {
+        let mine = || rows.iter().filter(|row| row.0 == is_herald);
+        let rate = median(mine().map(|row| row.1).collect());
+        let cpu = median(mine().map(|row| row.2).collect());
+        println!("| {name} | {rate:.0} | {cpu:.0} µs |");
+        rates.push(rate);
+    }
+    println!("| **ratio** (aim: at least 0.6) | **{:.2}** | |", rates[0] / rates[1]);
+}
+
+/// What grows with the log, and what must not.
+pub(crate) async fn growth(herald: &Path) {
+    const SMALL: usize = 1_000;
+    const LARGE: usize = 1_000_000;
+    const MANY: usize = 100_000;
+    println!("\n## Growth: what a log of {LARGE} messages costs beside one of {SMALL}\n");
+    println!("| | {SMALL} | {LARGE} | ratio |");
+    println!("|---|---|---|---|");
+    let scratch = Scratch::new();
+    let mut pages = Vec::new();
+    let mut resumes = Vec::new();
+    let mut marks = Vec::new();
+    for size in [SMALL, LARGE] {
+        let file = scratch.file(&format!("{size}.db"));
+        let server = Server::herald(herald, &file, &[]).await;
+        let (ada, bob) = (register(server.port, "ada").await, register(server.port, "bob").await);
+        let conversation = start(server.port, &ada, &[&bob]).await;
+        let mut unread = Vec::new();
+        if size == LARGE {
+            for _ in 0..5 {
+                unread.push(start(server.port, &ada, &[&bob]).await);
+            }
+        }
+        drop(server);
+        // Half of it in other conversations, as it would be; a tenth each where marks will cover it.
+        let mut covered = Vec::new();
+        for other in &unread {
+            covered.push(fill::messages(&file, &ada.id, other, MANY).await);
+        }
+        fill::messages(&file, &ada.id, &conversation, size - unread.len() * MANY).await;
+
+        let server = Server::herald(herald, &file, &[]).await;
+        let mut http = Http::connect(server.port, "/graphql", Some(&bob.token)).await;
+        pages.push(page(&mut http, &conversation).await);
+        resumes.push(resume(&server, &ada, &bob, &conversation).await);
+        if size == LARGE {
+            marks = mark(&server, &ada, &mut http, &conversation, &covered).await;
+        }
+    }
+    let row = |name: &str, values: &[f64]| {
+        let ratio = values[1] / values[0];
+        println!("| {name} | {:.2} ms | {:.2} ms | {ratio:.2} |", values[0], values[1]);
+    };
+    row("a page of the 50 newest messages, with status", &pages);
+    row("a resume that missed 100 events", &resumes);
+    println!("\n| | 1 message | {MANY} messages | ratio |");
+    println!("|---|---|---|---|");
+    row("a mark that covers", &marks);
+}
+
+async fn page(http: &mut Http, conversation: &str) -> f64 {
+    let query = "query($id: ID!) {
+        conversation(id: $id) { messages(last: 50) { nodes { id body status } pageInfo { startCursor } } }
+    }";
+    let mut times = Vec::new();
+    for _ in 0..101 {
+        let begun = Instant::now();
+        http.graphql(query, json!({ "id": conversation })).await;
+        times.push(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    median(times)
+}
+
+async fn resume(server: &Server, ada: &User, bob: &User, conversation: &str) -> f64 {
+    let mut http = Http::connect(server.port, "/graphql", Some(&ada.token)).await;
+    let mut times = Vec::new();
+    for _ in 0..21 {
+        let cursor = http.graphql("{ cursor }", json!({})).await["cursor"].take();
+        for n in 0..100 {
+            http.graphql(SEND, send_variables(conversation, n)).await;
+        }
+        let begun = Instant::now();
+        let variables = json!({ "after": cursor });
+        let mut socket = Socket::herald(server.port, &bob.token, SENT, variables).await;
+        for _ in 0..100 {
+            assert_eq!(socket.receive().await["type"], "next");
+        }
+        times.push(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    median(times)
+}
+
+async fn mark(
+    server: &Server,
+    ada: &User,
+    bob: &mut Http,
+    conversation: &str,
+    covered: &[String],
+) -> Vec<f64> {
+    let query = "mutation($id: ID!) { markRead(input: { messageId: $id }) { cursor } }";
+    let mut sender = Http::connect(server.port, "/graphql", Some(&ada.token)).await;
+    let mut one = Vec::new();
+    for n in 0..21 {
+        let data = sender.graphql(SEND, send_variables(conversation, n)).await;
+        let begun = Instant::now();
+        bob.graphql(query, json!({ "id": data["sendMessage"]["message"]["id"] })).await;
+        one.push(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    let mut many = Vec::new();
+    for message in covered {
+        let begun = Instant::now();
+        bob.graphql(query, json!({ "id": message })).await;
+        many.push(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    vec![median(one), median(many)]
+}

@@ -1,0 +1,56 @@
+/** A network that can fail: everything passes through it, until it is cut. */
+
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+
+export class Proxy {
+  readonly #server = createServer((near) => this.#carry(near));
+  readonly #sockets = new Set<Socket>();
+  readonly #target: number;
+  #isCut = false;
+
+  private constructor(target: number) {
+    this.#target = target;
+  }
+
+  static async to(port: number): Promise<Proxy> {
+    const proxy = new Proxy(port);
+    proxy.#server.listen(0, '127.0.0.1');
+    await once(proxy.#server, 'listening');
+    return proxy;
+  }
+
+  get socket(): string {
+    return `ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}/graphql`;
+  }
+
+  /** Breaks every connection, without a goodbye on either side, and lets none come about. */
+  cut(): void {
+    this.#isCut = true;
+    this.#sockets.forEach((socket) => socket.resetAndDestroy());
+  }
+
+  heal(): void {
+    this.#isCut = false;
+  }
+
+  close(): void {
+    this.cut();
+    this.#server.close();
+  }
+
+  #carry(near: Socket): void {
+    if (this.#isCut) return void near.resetAndDestroy();
+    const far = connect(this.#target, '127.0.0.1');
+    for (const [socket, other] of [[near, far], [far, near]] as const) {
+      this.#sockets.add(socket);
+      socket.pipe(other);
+      // What ends or fails on one side does so on the other; that is all a network says about it.
+      socket.on('error', () => other.destroy());
+      socket.on('close', () => {
+        this.#sockets.delete(socket);
+        other.destroy();
+      });
+    }
+  }
+}

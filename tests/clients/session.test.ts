@@ -1,0 +1,73 @@
+/** A socket belongs to a session, and ends with it. */
+
+import { beforeAll, beforeEach, expect, test } from 'vitest';
+
+import { Herald } from './herald.ts';
+import { follow } from './resume.ts';
+import { MESSAGE_SENT, type MessageSent, User } from './user.ts';
+
+let herald: Herald;
+let alice: User;
+let bob: User;
+let conversationId: string;
+
+beforeAll(async () => {
+  herald = await Herald.create();
+  return () => herald.remove();
+});
+
+beforeEach(async () => {
+  alice = await User.register(herald, 'alice');
+  bob = await User.register(herald, 'bob');
+  conversationId = await alice.converse(bob);
+});
+
+test('to log out closes every socket of the session, and none of another', async () => {
+  const phone = await bob.connect('phone');
+  const tablet = await bob.connect('tablet');
+  const elsewhere = await (await bob.signInAgain()).connect();
+  const onPhone = phone.subscribe<MessageSent>(MESSAGE_SENT);
+  const onElsewhere = elsewhere.subscribe<MessageSent>(MESSAGE_SENT);
+  // Received, so that the subscriptions are known to be under way when the session ends.
+  const first = await alice.send(conversationId, 'for both');
+  expect((await onPhone.next()).message.id).toBe(first.id);
+  expect((await onElsewhere.next()).message.id).toBe(first.id);
+
+  await bob.logOut();
+
+  expect(await phone.closed).toMatchObject({ code: 4403 });
+  expect(await tablet.closed).toMatchObject({ code: 4403 });
+  const { id } = await alice.send(conversationId, 'not for the phone');
+  expect((await onElsewhere.next()).message.id).toBe(id);
+  await expect(onPhone.next()).rejects.toMatchObject({ code: 4403 });
+});
+
+test('a subscriber that resumes gives up when its session has ended', async () => {
+  const phone = await bob.connect('phone');
+  const events = follow<MessageSent>(phone.client, MESSAGE_SENT, { after: phone.ack.cursor });
+  const { id } = await alice.send(conversationId, 'the last one');
+  expect((await events.next()).value).toMatchObject({ message: { id } });
+
+  const further = expect(events.next()).rejects.toMatchObject({ code: 4403 });
+  await bob.logOut();
+  await further;
+});
+
+/** Tokens that stand for no session. */
+const TOKENS: [string, () => Promise<string>][] = [
+  ['that was never given out', async () => 'never-given-out'],
+  ['of nothing', async () => ''],
+  [
+    'of a session that has ended',
+    async () => {
+      const again = await bob.signInAgain();
+      await again.logOut();
+      return again.token;
+    },
+  ],
+];
+
+test.for(TOKENS)('a token %s opens no socket', async ([, token]) => {
+  const connectionParams = { authorization: `Bearer ${await token()}` };
+  await expect(bob.connect('phone', { connectionParams })).rejects.toMatchObject({ code: 4403 });
+});
