@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -87,70 +87,124 @@ fn send_variables(conversation: &str, n: usize) -> Value {
     } })
 }
 
+/// Somebody who causes an event.
+struct Publisher {
+    http: Http,
+    what: Published,
+}
+
+#[derive(Clone)]
+enum Published {
+    /// A message in this conversation.
+    Message(String),
+    /// These bytes.
+    Raw(String),
+}
+
+impl Publisher {
+    async fn publish(&mut self, n: usize) {
+        match &self.what {
+            Published::Message(conversation) => {
+                self.http.graphql(SEND, send_variables(conversation, n)).await;
+            }
+            Published::Raw(bytes) => {
+                self.http.post(bytes).await;
+            }
+        }
+    }
+}
+
+/// Several publish at the same time.
+async fn burst(publishers: &mut [Publisher], events: usize) {
+    let each = events / publishers.len();
+    let publishing = publishers.iter_mut().map(|publisher| async move {
+        for n in 0..each {
+            publisher.publish(n).await;
+        }
+    });
+    futures_util::future::join_all(publishing).await;
+}
+
+/// Publishes until every subscriber has begun, and has received all that was published since.
+async fn settled(publisher: &mut Publisher, received: &Received, subscribers: u64) {
+    loop {
+        let before = received.frames();
+        publisher.publish(0).await;
+        let everybody = received.reach(before + subscribers);
+        if tokio::time::timeout(Duration::from_secs(1), everybody).await.is_ok() {
+            return;
+        }
+    }
+}
+
 /// Server CPU per delivery: 500 subscribers, 300 events.
 pub(crate) async fn fanout(herald: &Path) {
     const SUBSCRIBERS: usize = 500;
     const EVENTS: usize = 300;
+    const PUBLISHERS: usize = 20;
     println!("\n## Fan-out: {SUBSCRIBERS} subscribers, {EVENTS} events\n");
-    println!("| | one at a time: CPU/delivery | all at once: CPU/delivery | bytes |");
+    println!("| | one at a time: CPU/delivery | {PUBLISHERS} at once: CPU/delivery | bytes |");
     println!("|---|---|---|---|");
     let deliveries = (SUBSCRIBERS * EVENTS) as f64;
     let mut rows = Vec::new();
     let mut sample = String::new();
-    for is_herald in [true, false, true, false, true, false] {
+    for is_herald in [true, false].repeat(5) {
         let scratch = Scratch::new();
         let received = Arc::new(Received::default());
-        let (server, mut http, conversation) = if is_herald {
-            let server = Server::herald(
-                herald,
-                &scratch.file("herald.db"),
-                &["--max-sockets-per-user", "1000", "--subscriber-queue", "512"],
-            )
-            .await;
+        let (server, token, what, path) = if is_herald {
+            let flags = ["--max-sockets-per-user", "1000", "--subscriber-queue", "512"];
+            let server = Server::herald(herald, &scratch.file("herald.db"), &flags).await;
             let (ada, bob) = (register(server.port, "ada").await, register(server.port, "bob").await);
             let conversation = start(server.port, &ada, &[&bob]).await;
-            let mut http = Http::connect(server.port, "/graphql", Some(&ada.token)).await;
-            let cursor = http.graphql("{ cursor }", json!({})).await["cursor"].take();
-            for _ in 0..SUBSCRIBERS {
-                let variables = json!({ "after": cursor });
-                let socket = Socket::herald(server.port, &bob.token, SENT, variables).await;
-                tokio::spawn(socket.count(Arc::clone(&received)));
-            }
-            (server, http, conversation)
+            let subscriber = Some(bob.token);
+            (server, (Some(ada.token), subscriber), Published::Message(conversation), "/graphql")
         } else {
-            let server = Server::peer().await;
-            for _ in 0..SUBSCRIBERS {
-                let socket = Socket::connect(server.port, "/raw").await;
-                tokio::spawn(socket.count(Arc::clone(&received)));
-            }
-            let http = Http::connect(server.port, "/publish", None).await;
-            (server, http, String::new())
+            // The raw peer is given bytes of exactly the same length.
+            (Server::peer().await, (None, None), Published::Raw(sample.clone()), "/publish")
         };
-        let mut publish = async |n: usize| {
-            if is_herald {
-                http.graphql(SEND, send_variables(&conversation, n)).await;
-            } else {
-                http.post(&sample).await;
-            }
-        };
-        // Once round, so that everybody is there and everything is warm.
-        publish(0).await;
-        received.reach(SUBSCRIBERS as u64).await;
-        let mut costs = Vec::new();
+        let (publisher, subscriber) = token;
+        let mut publishers = Vec::new();
+        for _ in 0..PUBLISHERS {
+            let http = Http::connect(server.port, path, publisher.as_deref()).await;
+            publishers.push(Publisher { http, what: what.clone() });
+        }
+        // What an event costs that nobody follows, to be taken off: storing it is measured by `sends`.
+        let mut unheard = Vec::new();
         for wait in [true, false] {
+            let before = server.cpu();
+            if wait {
+                for n in 1..=EVENTS {
+                    publishers[0].publish(n).await;
+                }
+            } else {
+                burst(&mut publishers, EVENTS).await;
+            }
+            unheard.push(server.cpu() - before);
+        }
+        for _ in 0..SUBSCRIBERS {
+            let socket = match &subscriber {
+                Some(token) => Socket::herald(server.port, token, SENT, json!({})).await,
+                None => Socket::connect(server.port, "/raw").await,
+            };
+            tokio::spawn(socket.count(Arc::clone(&received)));
+        }
+        settled(&mut publishers[0], &received, SUBSCRIBERS as u64).await;
+        let mut costs = Vec::new();
+        for (wait, unheard) in [true, false].into_iter().zip(unheard) {
             let already = received.frames();
             let before = server.cpu();
-            for n in 1..=EVENTS {
-                publish(n).await;
-                if wait {
+            if wait {
+                for n in 1..=EVENTS {
+                    publishers[0].publish(n).await;
                     received.reach(already + (n * SUBSCRIBERS) as u64).await;
                 }
+            } else {
+                burst(&mut publishers, EVENTS).await;
             }
             received.reach(already + deliveries as u64).await;
-            costs.push((server.cpu() - before) / deliveries);
+            costs.push((server.cpu() - before - unheard) / deliveries);
         }
         if sample.is_empty() {
-            // The raw peer is given bytes of exactly the same length.
             sample = "x".repeat(received.bytes_per_frame() as usize);
         }
         rows.push((is_herald, costs, received.bytes_per_frame()));

@@ -107,6 +107,15 @@ impl Rendering {
     /// # Errors
     /// [`Unavailable`] when the database could not be read; try again.
     pub(super) async fn render(&mut self, seen: &Seen) -> Result<Arc<str>, Unavailable> {
+        // Mostly somebody has rendered it before.
+        if let Some(Some(rendered)) = seen.occurrence.rendered(self.operation.fingerprint, seen.view) {
+            return Ok(rendered);
+        }
+        // Boxed, so that a subscription that just waits does not carry the room for rendering.
+        Box::pin(self.render_first(seen)).await
+    }
+
+    async fn render_first(&mut self, seen: &Seen) -> Result<Arc<str>, Unavailable> {
         let operation = &self.operation;
         if !operation.is_private.load(Ordering::Relaxed) {
             let render = operation.render_shared(seen);

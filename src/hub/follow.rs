@@ -108,7 +108,8 @@ impl Follow {
                 // The queue overflowed, or there is nothing more to come: the log tells.
                 self.joined = None;
             }
-            match self.advance().await {
+            // Boxed, so that a subscription that just waits does not carry the room for reading the log.
+            match Box::pin(self.advance()).await {
                 Ok(()) => pause = PAUSE.0,
                 Err(JoinError::NotTakingPart) => return None,
                 Err(JoinError::Unavailable) => {

@@ -11,5 +11,5 @@ mod routing;
 mod task;
 
 pub use follow::{Follow, OpenError};
-pub use occurrence::{Fingerprint, Occurrence, Seen};
+pub use occurrence::{Fingerprint, Occurrence, Rendered, Seen};
 pub use task::{Hub, HubOptions};

@@ -10,7 +10,7 @@ use crate::messaging::{Event, View};
 pub type Fingerprint = [u8; 16];
 
 /// What one rendering came to; `None` when it depends on who looks, and so is nobody else's.
-type Rendered = Option<Arc<str>>;
+pub type Rendered = Option<Arc<str>>;
 
 /// A rendering that is done once, by whoever asks first.
 type Render = Arc<OnceCell<Rendered>>;
@@ -31,6 +31,11 @@ impl Occurrence {
         Self { event, renders: Mutex::default() }
     }
 
+    /// What the operation gives to whoever has this view of the event, if somebody has rendered it.
+    pub fn rendered(&self, operation: Fingerprint, view: View) -> Option<Rendered> {
+        self.cell(operation, view).get().cloned()
+    }
+
     /// The answer that the operation gives to whoever has this view of the event. The first to ask renders
     /// it with `render`, everyone else gets the same bytes; if the first gives up, the next one renders.
     ///
@@ -42,11 +47,7 @@ impl Occurrence {
         view: View,
         render: impl Future<Output = Result<Rendered, E>>,
     ) -> Result<Rendered, E> {
-        let cell = self.cell(operation, view);
-        if let Some(rendered) = cell.get() {
-            return Ok(rendered.clone());
-        }
-        cell.get_or_try_init(|| render).await.cloned()
+        self.cell(operation, view).get_or_try_init(|| render).await.cloned()
     }
 
     fn cell(&self, operation: Fingerprint, view: View) -> Render {

@@ -1,8 +1,6 @@
 //! The messages of the `graphql-transport-ws` protocol
 //! (<https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>), as types.
 
-use std::fmt::Write as _;
-
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -118,22 +116,24 @@ fn truncate(text: &str, most: usize) -> &str {
     &text[..end]
 }
 
-/// `next`: an answer, already JSON, to the operation whose id is already JSON.
-pub(super) fn next(id: &str, payload: &str) -> String {
-    let mut text = String::with_capacity(id.len() + payload.len() + 34);
-    // Writing to a string cannot fail.
-    let _ = write!(text, r#"{{"id":{id},"type":"next","payload":{payload}}}"#);
-    text
+/// How every message about the operation `id` begins; it also tells the operations of a socket apart.
+pub(super) fn frame(id: &str) -> String {
+    format!(r#"{{"id":{},"type":""#, Value::from(id))
+}
+
+/// `next`: an answer, already JSON, to the operation whose messages begin with `frame`.
+pub(super) fn next(frame: &str, payload: &str) -> String {
+    [frame, r#"next","payload":"#, payload, "}"].concat()
 }
 
 /// `error`: the errors, already JSON, that end an operation.
-pub(super) fn error(id: &str, errors: &str) -> String {
-    format!(r#"{{"id":{id},"type":"error","payload":{errors}}}"#)
+pub(super) fn error(frame: &str, errors: &str) -> String {
+    [frame, r#"error","payload":"#, errors, "}"].concat()
 }
 
 /// `complete`: there will be no further answers.
-pub(super) fn complete(id: &str) -> String {
-    format!(r#"{{"id":{id},"type":"complete"}}"#)
+pub(super) fn complete(frame: &str) -> String {
+    [frame, r#"complete"}"#].concat()
 }
 
 /// `connection_ack`, with what a client needs to resume and to be left out of what it causes.
@@ -148,11 +148,6 @@ pub(super) fn pong(payload: Option<Map<String, Value>>) -> String {
         Some(payload) => format!(r#"{{"type":"pong","payload":{}}}"#, Value::Object(payload)),
         None => r#"{"type":"pong"}"#.to_owned(),
     }
-}
-
-/// An id as JSON.
-pub(super) fn json_id(id: &str) -> String {
-    Value::from(id).to_string()
 }
 
 #[cfg(test)]
@@ -187,7 +182,7 @@ mod tests {
 
     #[test]
     fn ids_are_quoted() {
-        assert_eq!(complete(&json_id("a\"b")), r#"{"id":"a\"b","type":"complete"}"#);
-        assert_eq!(next(&json_id("1"), "{}"), r#"{"id":"1","type":"next","payload":{}}"#);
+        assert_eq!(complete(&frame("a\"b")), r#"{"id":"a\"b","type":"complete"}"#);
+        assert_eq!(next(&frame("1"), "{}"), r#"{"id":"1","type":"next","payload":{}}"#);
     }
 }

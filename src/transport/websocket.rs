@@ -6,11 +6,10 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{FromRequestParts, Request};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
+use futures_util::future::AbortHandle;
+use futures_util::stream::{self, BoxStream, SelectAll, SplitSink, StreamExt};
 use futures_util::{FutureExt, SinkExt};
-use tokio::time::{Duration, Instant, interval_at, timeout};
-use tokio_stream::{StreamExt, StreamMap};
+use tokio::time::{Duration, timeout};
 
 use super::Shared;
 use super::caller::{caller, token};
@@ -28,14 +27,14 @@ mod operation;
 
 use operation::{Output, run};
 
-/// Bytes that a socket keeps for reading, and gathers before writing: small, since there are many sockets.
-const BUFFER: usize = 4 * 1024;
+/// Bytes that a socket keeps for reading: small, since there are many sockets, and what clients say is short.
+const READ_BUFFER: usize = 1024;
+
+/// Bytes that are gathered before they are written.
+const WRITE_BUFFER: usize = 4 * 1024;
 
 /// Bytes that may wait to be written to a socket. One answer must fit.
 const WAITING: usize = 16 * 1024 * 1024;
-
-/// Frames that are written before a socket looks at other things again.
-const BURST: usize = 64;
 
 /// How long a client is given to answer a close frame, so that it gets to read it.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -64,8 +63,8 @@ pub(super) async fn upgrade(shared: Arc<Shared>, request: Request) -> Response {
     let most = shared.limits.max_body_bytes;
     upgrade
         .protocols([SUBPROTOCOL])
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(BUFFER)
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
         .max_write_buffer_size(WAITING)
         .max_message_size(most)
         .max_frame_size(most)
@@ -91,15 +90,36 @@ impl From<Goodbye> for End {
     }
 }
 
+/// Whatever may happen to a socket.
+enum Happening {
+    /// The client says something, or cannot be understood.
+    Heard(Result<Message, axum::Error>),
+    /// The client is gone.
+    HungUp,
+    /// The operation whose messages begin so has put something out.
+    Put(Arc<str>, Output),
+    /// The time to say `connection_init` is over.
+    InitDue,
+    /// It is time for a ping.
+    PingDue,
+    /// The session has ended.
+    SessionEnded,
+    /// herald is stopping.
+    Stopping,
+}
+
 struct Connection {
-    socket: WebSocket,
+    sink: SplitSink<WebSocket, Message>,
+    /// Everything that may happen, in one set, which polls only what was woken: most of the time one operation.
+    happenings: SelectAll<BoxStream<'static, Happening>>,
+    /// The operations under way, by the beginning of their messages.
+    operations: Vec<(Arc<str>, AbortHandle)>,
     shared: Arc<Shared>,
     caller: Arc<Caller>,
     /// What has been agreed at `connection_init`.
     acknowledged: Option<Slotted>,
-    operations: StreamMap<Arc<str>, BoxStream<'static, Output>>,
-    /// Returns when the caller's session ends.
-    session: BoxFuture<'static, ()>,
+    /// Whether frames wait to be flushed.
+    unflushed: bool,
     /// Pings that went out since the client was last heard.
     unanswered: u32,
 }
@@ -111,15 +131,35 @@ struct Slotted {
 
 impl Connection {
     fn new(socket: WebSocket, shared: Arc<Shared>, caller: Caller) -> Self {
-        let caller = Arc::new(caller);
-        Self {
-            socket,
-            shared,
-            session: session_end(&caller),
-            caller,
+        let (sink, stream) = socket.split();
+        let mut connection = Self {
+            sink,
+            happenings: SelectAll::new(),
+            operations: Vec::new(),
+            caller: Arc::new(caller),
             acknowledged: None,
-            operations: StreamMap::new(),
+            unflushed: false,
             unanswered: 0,
+            shared,
+        };
+        let heard = stream.map(Happening::Heard).chain(stream::once(async { Happening::HungUp }));
+        connection.happenings.push(heard.boxed());
+        let stopping = connection.shared.stopping.clone();
+        connection.expect(stopping.cancelled_owned(), Happening::Stopping);
+        connection.expect(elapsed(connection.shared.limits.init_timeout), Happening::InitDue);
+        connection.expect(elapsed(connection.shared.limits.ping_interval), Happening::PingDue);
+        connection.expect_end_of_session();
+        connection
+    }
+
+    /// Has something happen once `due` is over.
+    fn expect(&mut self, due: impl Future<Output = ()> + Send + 'static, happening: Happening) {
+        self.happenings.push(stream::once(due.map(|()| happening)).boxed());
+    }
+
+    fn expect_end_of_session(&mut self) {
+        if let Some(session) = self.caller.session.clone() {
+            self.expect(async move { session.ended().await }, Happening::SessionEnded);
         }
     }
 
@@ -127,39 +167,54 @@ impl Connection {
         let End::Goodbye(goodbye) = self.converse().await else { return };
         tracing::debug!(code = goodbye.code(), reason = goodbye.reason(), "closing a socket");
         // What was subscribed ends now; only the frame that says so is still sent.
-        self.operations.clear();
+        for (_, operation) in self.operations.drain(..) {
+            operation.abort();
+        }
         let frame = CloseFrame { code: goodbye.code(), reason: goodbye.reason().into() };
         let farewell = async {
-            if self.socket.send(Message::Close(Some(frame))).await.is_ok() {
-                while let Some(Ok(_)) = self.socket.recv().await {}
+            if self.sink.send(Message::Close(Some(frame))).await.is_ok() {
+                while !matches!(self.happenings.next().await, None | Some(Happening::HungUp)) {}
             }
         };
         let _ = timeout(FAREWELL, farewell).await;
     }
 
+    /// Deals with what happens, one after the other, until there is a reason to end.
     async fn converse(&mut self) -> End {
-        let limits = &self.shared.limits;
-        let period = seconds(limits.ping_interval);
-        let mut ping = interval_at(Instant::now() + period, period);
-        let init = tokio::time::sleep(seconds(limits.init_timeout));
-        tokio::pin!(init);
-        let stopping = self.shared.stopping.clone();
         loop {
-            let done = tokio::select! {
-                message = self.socket.recv() => match message {
-                    Some(Ok(message)) => self.hear(message).await,
-                    Some(Err(error)) => Err(broken(error)),
-                    None => Err(End::Gone),
+            let happening = match self.happenings.next().now_or_never() {
+                Some(happening) => happening,
+                // Nothing else is ready: what was gathered is written out, in one go.
+                None => match self.flush().await {
+                    Ok(()) => self.happenings.next().await,
+                    Err(end) => return end,
                 },
-                Some((id, output)) = self.operations.next() => self.tell(id, output).await,
-                () = &mut init, if self.acknowledged.is_none() => Err(Goodbye::InitTimeout.into()),
-                () = &mut self.session => Err(Goodbye::Forbidden("The session has ended").into()),
-                () = stopping.cancelled() => Err(Goodbye::Stopping.into()),
-                _ = ping.tick() => self.ping().await,
+            };
+            let done = match happening {
+                Some(Happening::Put(frame, output)) => self.put(&frame, output).await,
+                // What is rare is boxed, so that a socket that just follows carries little.
+                Some(happening) => Box::pin(self.heed(happening)).await,
+                None => Err(End::Gone),
             };
             if let Err(end) = done {
                 return end;
             }
+        }
+    }
+
+    async fn heed(&mut self, happening: Happening) -> Result<(), End> {
+        match happening {
+            Happening::Put(frame, output) => self.put(&frame, output).await,
+            Happening::Heard(Ok(message)) => self.hear(message).await,
+            Happening::Heard(Err(error)) => Err(broken(error)),
+            Happening::HungUp => Err(End::Gone),
+            Happening::InitDue if self.acknowledged.is_some() => Ok(()),
+            Happening::InitDue => Err(Goodbye::InitTimeout.into()),
+            Happening::PingDue => self.ping().await,
+            // A cookie's session may have been replaced by another at `connection_init`.
+            Happening::SessionEnded if self.caller.viewer().is_ok() => Ok(()),
+            Happening::SessionEnded => Err(Goodbye::Forbidden("The session has ended").into()),
+            Happening::Stopping => Err(Goodbye::Stopping.into()),
         }
     }
 
@@ -171,11 +226,17 @@ impl Connection {
                 self.obey(message).await
             }
             Message::Binary(_) => Err(Goodbye::Invalid("binary messages are not understood".into()).into()),
-            // Pongs to pings are queued by the library; they go out here.
-            Message::Ping(_) => self.flush().await,
+            // The library has the answering pong ready; it goes out with the next flush.
+            Message::Ping(_) => {
+                self.unflushed = true;
+                Ok(())
+            }
             Message::Pong(_) => Ok(()),
-            // The library has the answering close frame ready; it goes out with the flush.
-            Message::Close(_) => self.flush().await.and(Err(End::Gone)),
+            // And so it has the answering close frame.
+            Message::Close(_) => {
+                self.unflushed = true;
+                self.flush().await.and(Err(End::Gone))
+            }
         }
     }
 
@@ -187,14 +248,16 @@ impl Connection {
                 }
                 self.init(payload.unwrap_or_default()).await
             }
-            ClientMessage::Ping { payload } => self.send(protocol::pong(payload)).await,
+            ClientMessage::Ping { payload } => self.write(protocol::pong(payload)).await,
             ClientMessage::Pong {} => Ok(()),
             ClientMessage::Subscribe { .. } if self.acknowledged.is_none() => {
                 Err(Goodbye::NotAcknowledged.into())
             }
             ClientMessage::Subscribe { id, payload } => self.subscribe(&id, *payload).await,
             ClientMessage::Complete { id } => {
-                self.operations.remove(id.as_str());
+                if let Some(operation) = self.forget(&protocol::frame(&id)) {
+                    operation.abort();
+                }
                 Ok(())
             }
         }
@@ -228,55 +291,49 @@ impl Connection {
         let head = services.database.head().await.map_err(|_| Goodbye::TryAgainLater)?;
         let connection = caller.connection.as_ref().map(ToString::to_string).unwrap_or_default();
         self.caller = Arc::new(caller);
-        self.session = session_end(&self.caller);
+        self.expect_end_of_session();
         self.acknowledged = Some(Slotted { _slot: slot });
-        self.send(protocol::ack(&connection, Cursor::new(head).as_str())).await
+        self.write(protocol::ack(&connection, Cursor::new(head).as_str())).await
     }
 
     async fn subscribe(&mut self, id: &str, payload: Subscribe) -> Result<(), End> {
-        if self.operations.contains_key(id) {
+        let frame: Arc<str> = protocol::frame(id).into();
+        if self.operations.iter().any(|(known, _)| *known == frame) {
             return Err(Goodbye::DuplicateId.into());
         }
         let most = self.shared.limits.max_operations_per_socket;
         if self.operations.len() >= most {
             let message = format!("A socket has at most {most} operations under way.");
             let errors = errors_json(refusal(LIMIT_EXCEEDED, message));
-            return self.send(protocol::error(&protocol::json_id(id), &errors)).await;
+            return self.write(protocol::error(&frame, &errors)).await;
         }
-        let running = run(Arc::clone(&self.shared), Arc::clone(&self.caller), payload);
-        self.operations.insert(id.into(), running);
+        let outputs = run(Arc::clone(&self.shared), Arc::clone(&self.caller), payload);
+        let key = Arc::clone(&frame);
+        let (outputs, operation) =
+            stream::abortable(outputs.map(move |output| Happening::Put(Arc::clone(&key), output)));
+        self.happenings.push(outputs.boxed());
+        self.operations.push((frame, operation));
         Ok(())
     }
 
-    /// Writes what an operation put out, and with it what others have ready, and flushes once.
-    async fn tell(&mut self, id: Arc<str>, output: Output) -> Result<(), End> {
-        self.feed(&id, output).await?;
-        for _ in 1..BURST {
-            match self.operations.next().now_or_never() {
-                Some(Some((id, output))) => self.feed(&id, output).await?,
-                _ => break,
-            }
-        }
-        self.flush().await
+    /// Takes an operation off the list of those under way.
+    fn forget(&mut self, frame: &str) -> Option<AbortHandle> {
+        let index = self.operations.iter().position(|(known, _)| known.as_ref() == frame)?;
+        Some(self.operations.swap_remove(index).1)
     }
 
-    async fn feed(&mut self, id: &str, output: Output) -> Result<(), End> {
-        if output.is_last() {
-            // At once, so that the client may use the id again as soon as it has read this.
-            self.operations.remove(id);
-        }
-        let json_id = protocol::json_id(id);
+    async fn put(&mut self, frame: &str, output: Output) -> Result<(), End> {
+        let is_last = output.is_last();
         let text = match output {
-            Output::Next(payload) => protocol::next(&json_id, &payload),
-            Output::Errors(errors) => protocol::error(&json_id, &errors),
-            Output::Complete => protocol::complete(&json_id),
+            Output::Next(payload) => protocol::next(frame, &payload),
+            Output::Errors(errors) => protocol::error(frame, &errors),
+            Output::Complete => protocol::complete(frame),
         };
-        self.write(Message::Text(text.into())).await
-    }
-
-    async fn send(&mut self, text: String) -> Result<(), End> {
-        self.write(Message::Text(text.into())).await?;
-        self.flush().await
+        if is_last {
+            // At once, so that the client may use the id again as soon as it has read this.
+            self.forget(frame);
+        }
+        self.write(text).await
     }
 
     async fn ping(&mut self) -> Result<(), End> {
@@ -284,30 +341,32 @@ impl Connection {
             return Err(End::Gone);
         }
         self.unanswered += 1;
+        self.expect(elapsed(self.shared.limits.ping_interval), Happening::PingDue);
         if let Some(session) = &self.caller.session {
             // A session that a socket lives in is in use. If this cannot be noted now, it will be at a later ping.
             let _ = self.shared.engine.services().accounts.sessions.keep(session).await;
         }
-        self.write(Message::Ping(Vec::new().into())).await?;
-        self.flush().await
+        self.unflushed = true;
+        self.sink.feed(Message::Ping(Vec::new().into())).await.map_err(|_| End::Gone)
     }
 
-    /// Hands a frame to the socket's buffer, which is written out when it is full. A client that accepts nothing
-    /// for too long is cut off by the listener's write timeout, and resumes.
-    async fn write(&mut self, message: Message) -> Result<(), End> {
-        self.socket.feed(message).await.map_err(|_| End::Gone)
+    /// Hands a message to the socket's buffer, which is written out when it is full or when nothing else is ready.
+    /// A client that accepts nothing for too long is cut off by the listener's write timeout, and resumes.
+    async fn write(&mut self, text: String) -> Result<(), End> {
+        self.unflushed = true;
+        self.sink.feed(Message::Text(text.into())).await.map_err(|_| End::Gone)
     }
 
     async fn flush(&mut self) -> Result<(), End> {
-        self.socket.flush().await.map_err(|_| End::Gone)
+        if std::mem::take(&mut self.unflushed) {
+            self.sink.flush().await.map_err(|_| End::Gone)?;
+        }
+        Ok(())
     }
 }
 
-fn session_end(caller: &Arc<Caller>) -> BoxFuture<'static, ()> {
-    match caller.session.clone() {
-        Some(session) => async move { session.ended().await }.boxed(),
-        None => std::future::pending().boxed(),
-    }
+async fn elapsed(delay: u64) {
+    tokio::time::sleep(seconds(delay)).await;
 }
 
 /// Which goodbye an unreadable message deserves.
