@@ -118,7 +118,7 @@ impl Socket {
         match u8::try_from(text.len()) {
             Ok(length @ 0..=125) => frame.push(0x80 | length),
             _ => {
-                frame.push(0x80 | 126);
+                frame.push(0x80 | 0x7e);
                 frame.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
             }
         }
