@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use migration::{Migrator, MigratorTrait};
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{self, Connection, SqliteConnection};
 use sea_orm::{
     ActiveValue::Set, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
     DbErr, EntityTrait, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
@@ -164,6 +165,9 @@ async fn connect(options: &DatabaseOptions, connections: u32) -> Result<Database
         .idle_timeout(None)
         .max_lifetime(None)
         .sqlx_logging(false)
+        .map_sqlx_sqlite_pool_opts(|pool| {
+            pool.after_release(|connection, _| Box::pin(is_outside_transaction(connection)))
+        })
         .map_sqlx_sqlite_opts(|sqlite| {
             sqlite
                 .journal_mode(SqliteJournalMode::Wal)
@@ -176,6 +180,17 @@ async fn connect(options: &DatabaseOptions, connections: u32) -> Result<Database
     sea_orm::Database::connect(connect).await.map_err(|e| {
         format!("cannot open the {scheme} database: {e} (expected sqlite://FILE?mode=rwc or postgres://…)")
     })
+}
+
+/// Whether a connection that comes back to the pool may be used again. Some failures, a full disk among them, make
+/// SQLite roll back by itself; sqlx then takes the transaction for still open, and would have whatever comes next
+/// be part of it, never to be committed. Such a connection is closed.
+async fn is_outside_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // A rollback may still be on its way to the connection's own thread: this comes after it.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 async fn check_sqlite(connection: &DatabaseConnection) -> Result<(), String> {

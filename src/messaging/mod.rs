@@ -1,7 +1,7 @@
 //! The rules of messaging, as pure functions over plain data.
 //!
 //! Here lives what a conversation is, who takes part in it and when, what may happen to it, and what each
-//! participant may see: [`decide`] turns a [`Command`] and the [`Facts`] it needs into a [`Decision`] or a
+//! participant may see: [`decide()`] turns a [`Command`] and the [`Facts`] it needs into a [`Decision`] or a
 //! [`Refusal`]. What never lives here: I/O of any kind, the clock, randomness, the database, GraphQL. A
 //! caller brings ids and times along, so that every rule can be tested by the million without a database.
 

@@ -404,3 +404,17 @@ async fn a_cookie_sent_along_from_a_foreign_page_is_refused_and_a_bearer_token_i
     let here = format!("http://{}", app.address);
     assert_eq!(viewer(&app, &[("cookie", &cookie), ("origin", &here)]).await, "ada");
 }
+
+#[tokio::test]
+async fn a_session_ends_by_itself_in_any_case_and_for_lack_of_use() {
+    for (idle, absolute) in [(30, 0), (0, 180)] {
+        let app = TestApp::with(|setup| {
+            setup.args.limits.session_idle_days = idle;
+            setup.args.limits.session_days = absolute;
+        })
+        .await;
+        let ada = app.user("ada").await;
+        let response = ada.post("{ viewer { id } }", serde_json::json!({})).await;
+        assert_eq!(crate::support::code(&response), "UNAUTHENTICATED", "{idle} {absolute}");
+    }
+}

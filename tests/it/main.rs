@@ -17,10 +17,12 @@ mod support;
 
 mod accounts;
 mod architecture;
+mod command_line;
 mod conversation;
 mod conversations;
 mod core;
 mod crash;
+mod failures;
 mod follow;
 mod http;
 mod limits;

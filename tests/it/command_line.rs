@@ -1,0 +1,89 @@
+//! The command line, as operators use it.
+
+use std::process::Stdio;
+
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use crate::support::{TestApp, TestDatabase};
+
+/// Runs herald with these arguments and this input: whether it succeeded, and what it printed.
+async fn run(args: &[&str], input: &str) -> (bool, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_herald"))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // A command that takes no input may be gone before it was given any.
+    let _ = stdin.write_all(input.as_bytes()).await;
+    drop(stdin);
+    let output = child.wait_with_output().await.unwrap();
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    (output.status.success(), text)
+}
+
+#[tokio::test]
+async fn the_schema_is_printed() {
+    let (succeeded, text) = run(&["schema"], "").await;
+    assert!(succeeded);
+    assert_eq!(text, herald::graphql::sdl());
+}
+
+#[tokio::test]
+async fn an_operator_makes_a_database_and_a_user_who_can_then_sign_in() {
+    let database = TestDatabase::create().await;
+    let (succeeded, text) = run(&["migrate", "--database", &database.url], "").await;
+    assert!(succeeded, "{text}");
+    let add = ["user", "add", "grace", "--database", &database.url];
+    let (succeeded, text) = run(&add, "correct horse battery\n").await;
+    assert!(succeeded && text.contains("Added grace"), "{text}");
+    let (succeeded, text) = run(&add, "correct horse battery\n").await;
+    assert!(!succeeded && text.contains("taken"), "{text}");
+    let (succeeded, text) = run(&["user", "add", "x", "--database", &database.url], "short\n").await;
+    assert!(!succeeded && text.contains("`handle` must be 3 to 32"), "{text}");
+
+    let url = database.url.clone();
+    let app = TestApp::with(|setup| setup.args.database.database = url).await;
+    let grace = crate::support::User {
+        address: app.address,
+        handle: "grace".into(),
+        id: String::new(),
+        token: String::new(),
+        connection: None,
+    };
+    assert!(!grace.sign_in_again().await.token.is_empty());
+}
+
+#[tokio::test]
+async fn restoring_a_backup_begins_a_new_epoch() {
+    let mut app = TestApp::start().await;
+    let ada = app.user("ada").await;
+    let cursor = ada.cursor().await;
+    app.stop().await;
+    let (succeeded, text) = run(&["migrate", "--restored", "--database", &app.database.url], "").await;
+    assert!(succeeded && text.contains("new epoch"), "{text}");
+    app.restart().await;
+    let ada = crate::support::User { address: app.address, ..ada };
+    let mut socket = ada.socket("phone").await;
+    let sent = "subscription($after: Cursor) { messageSent(after: $after) { cursor } }";
+    socket.follow_after("m", sent, &cursor).await;
+    assert_eq!(socket.refused("m").await, "CURSOR_EXPIRED");
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_said_in_words() {
+    for (args, word) in [
+        (vec!["serve", "--database", "sqlite::memory:"], "name a file"),
+        (vec!["serve", "--database", "sqlite:///nowhere/at/all.db?mode=rwc"], "cannot create"),
+        (vec!["serve", "--database", "mysql://localhost/herald"], "expected sqlite://"),
+        (vec!["serve", "--listen", "nonsense"], "--listen"),
+        (vec!["serve", "--log", "a=b=c"], "--log"),
+        (vec!["sing"], "sing"),
+    ] {
+        let (succeeded, text) = run(&args, "").await;
+        assert!(!succeeded && text.contains(word), "{args:?}: {text}");
+    }
+}
