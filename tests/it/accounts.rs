@@ -415,6 +415,6 @@ async fn a_session_ends_by_itself_in_any_case_and_for_lack_of_use() {
         .await;
         let ada = app.user("ada").await;
         let response = ada.post("{ viewer { id } }", serde_json::json!({})).await;
-        assert_eq!(crate::support::code(&response), "UNAUTHENTICATED", "{idle} {absolute}");
+        assert_eq!(code(&response), "UNAUTHENTICATED", "{idle} {absolute}");
     }
 }
