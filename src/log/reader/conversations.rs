@@ -110,7 +110,7 @@ impl Database {
         sql.push(
             "SELECT p.conversation_id AS conversation, COUNT(*) AS unread \
              FROM participants p JOIN messages m ON m.conversation_id = p.conversation_id \
-             AND m.position > p.read_through AND m.position > p.joined_position \
+             AND m.position > p.read_through AND +m.position > p.joined_position \
              AND (p.left_position IS NULL OR m.position <= p.left_position) \
              AND m.sender_id <> p.user_id WHERE p.user_id = ",
         );

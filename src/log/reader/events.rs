@@ -104,11 +104,12 @@ impl Database {
     ) -> Result<(Vec<(Arc<Event>, View)>, Position), Unavailable> {
         let mut sql = Sql::default();
         // The cross join makes SQLite go from the viewer's few conversations to their events by index,
-        // rather than over everybody's events. Postgres decides for itself.
+        // rather than over everybody's events. Postgres decides for itself. The plus signs make both begin at the
+        // cursor and not where the viewer joined: an expression is no use to an index.
         sql.push(
             "SELECT e.* FROM participants p CROSS JOIN events e \
-             WHERE e.conversation_id = p.conversation_id AND e.position >= p.joined_position \
-             AND (p.left_position IS NULL OR e.position <= p.left_position) AND p.user_id = ",
+             WHERE e.conversation_id = p.conversation_id AND +e.position >= p.joined_position \
+             AND (p.left_position IS NULL OR +e.position <= p.left_position) AND p.user_id = ",
         );
         sql.bind(interest.viewer.0).push(" AND e.position > ").bind(after.0);
         sql.push(" AND e.position <= ").bind(through.0);
