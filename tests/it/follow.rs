@@ -320,6 +320,12 @@ impl Reading {
     }
 }
 
+/// How many events a subscriber reads without being told to: every other one reads all there is while the others
+/// are stuck, so that the one kind meets events under way and the other kind overflows.
+fn eagerness(index: usize) -> usize {
+    if index % 2 == 0 { 1_000_000 } else { 0 }
+}
+
 impl Following {
     /// Takes in what was read: it must be what is expected next.
     fn take(&mut self, next: Option<usize>, expected: &[usize], subscriber: &Subscriber) {
@@ -528,9 +534,14 @@ impl StateMachineTest for Herald {
                 match herald.open(&subscriber, start) {
                     Ok(follow) => {
                         assert!(model.changed, "{subscriber:?} should have been refused");
-                        let reading = Some(Reading::start(&herald.runtime, follow, 0));
-                        let received = Vec::new();
-                        herald.following.push(Following { reading, granted: 0, received, ended: false });
+                        let granted = eagerness(herald.following.len());
+                        let reading = Some(Reading::start(&herald.runtime, follow, granted));
+                        herald.following.push(Following {
+                            reading,
+                            granted,
+                            received: Vec::new(),
+                            ended: false,
+                        });
                     }
                     Err(error) => assert!(!model.changed, "{subscriber:?} was refused: {error:?}"),
                 }
@@ -597,8 +608,7 @@ impl Herald {
         let last = self.following[index].received.last().copied().unwrap_or(subscriber.start);
         match self.open(subscriber, Some(last)) {
             Ok(follow) => {
-                // Half of the time it waits for what comes; otherwise it is stuck until it is told to read.
-                let granted = index % 2 * 2;
+                let granted = eagerness(index);
                 let reading = Reading::start(&self.runtime, follow, granted);
                 let following = &mut self.following[index];
                 following.granted = following.received.len() + granted;
