@@ -323,7 +323,7 @@ impl Reading {
 /// How many events a subscriber reads without being told to: every other one reads all there is while the others
 /// are stuck, so that the one kind meets events under way and the other kind overflows.
 fn eagerness(index: usize) -> usize {
-    if index % 2 == 0 { 1_000_000 } else { 0 }
+    if index.is_multiple_of(2) { 1_000_000 } else { 0 }
 }
 
 impl Following {
