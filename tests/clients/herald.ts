@@ -19,19 +19,21 @@ process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 export class Herald {
   readonly #port: number;
   readonly #directory: string;
+  readonly #flags: string[];
   #process: ChildProcess | undefined;
 
-  private constructor(port: number, directory: string) {
+  private constructor(port: number, directory: string, flags: string[]) {
     this.#port = port;
     this.#directory = directory;
+    this.#flags = flags;
   }
 
   /** A server with an empty database, ready to answer. */
-  static async create(): Promise<Herald> {
+  static async create(...flags: string[]): Promise<Herald> {
     await access(BINARY, constants.X_OK).catch(() => {
       throw new Error(`No herald to test at ${BINARY}: run \`cargo build\`, or name one with HERALD_BIN.`);
     });
-    const herald = new Herald(await freePort(), await mkdtemp(join(tmpdir(), 'herald-')));
+    const herald = new Herald(await freePort(), await mkdtemp(join(tmpdir(), 'herald-')), flags);
     await herald.start();
     return herald;
   }
@@ -56,6 +58,7 @@ export class Herald {
       [
         ...['serve', '--listen', `127.0.0.1:${this.#port}`, '--rate-limit', 'off'],
         ...['--database', `sqlite://${join(this.#directory, 'herald.db')}?mode=rwc`],
+        ...this.#flags,
       ],
       // Settings of whoever runs the tests are not what is tested.
       {

@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 
 export class Proxy {
   readonly #server = createServer((near) => this.#carry(near));
@@ -20,8 +21,19 @@ export class Proxy {
     return proxy;
   }
 
+  get http(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/graphql`;
+  }
+
   get socket(): string {
-    return `ws://127.0.0.1:${(this.#server.address() as AddressInfo).port}/graphql`;
+    return this.http.replace('http', 'ws');
+  }
+
+  /** Is cut for so many milliseconds, or for as long as what happens meanwhile takes, if that is longer. */
+  async outage(milliseconds: number, meanwhile: () => Promise<void>): Promise<void> {
+    this.cut();
+    await Promise.all([pause(milliseconds), meanwhile()]);
+    this.heal();
   }
 
   /** Breaks every connection, without a goodbye on either side, and lets none come about. */

@@ -92,13 +92,17 @@ export class User {
     this.token = token;
   }
 
+  get password(): string {
+    return `the password of ${this.handle}`;
+  }
+
   /** A new user. The handle is the name and something that makes it unique among the tests. */
   static async register(herald: Herald, name: string): Promise<User> {
     const handle = `${name}-${randomBytes(4).toString('hex')}`;
     const { register } = await post<{ register: { token: string } }>(
       herald,
       `mutation Register($input: RegisterInput!) { register(input: $input) { token } }`,
-      { input: { handle, displayName: name, password: password(handle) } },
+      { input: { handle, displayName: name, password: `the password of ${handle}` } },
     );
     return new User(herald, handle, register.token);
   }
@@ -108,7 +112,7 @@ export class User {
     const { login } = await post<{ login: { token: string } }>(
       this.#herald,
       `mutation Login($input: LoginInput!) { login(input: $input) { token } }`,
-      { input: { handle: this.handle, password: password(this.handle) } },
+      { input: { handle: this.handle, password: this.password } },
     );
     return new User(this.#herald, this.handle, login.token);
   }
@@ -194,10 +198,6 @@ export class User {
   async logOut(): Promise<void> {
     await this.request(`mutation LogOut { logout { ended } }`);
   }
-}
-
-function password(handle: string): string {
-  return `the password of ${handle}`;
 }
 
 async function post<D>(herald: Herald, query: string, variables: Variables, headers = {}): Promise<D> {
