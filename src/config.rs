@@ -4,6 +4,7 @@
 //! reading of the environment anywhere but at the start.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -130,6 +131,20 @@ pub struct ServeArgs {
     /// Allow introspection queries.
     #[arg(long, env = "HERALD_INTROSPECTION", value_enum, default_value_t = Switch::On)]
     pub introspection: Switch,
+    /// Let web pages of this origin use herald, such as https://app.example.com; may be given several times, or
+    /// with commas between. `*` stands for every origin, but without cookies.
+    #[arg(
+        long,
+        env = "HERALD_ALLOW_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ',',
+        value_parser = origin
+    )]
+    pub allow_origin: Vec<String>,
+    /// Execute only the documents in this file: a JSON object of each one's SHA-256 to its text, as Relay and
+    /// graphql-codegen write it.
+    #[arg(long, env = "HERALD_TRUSTED_DOCUMENTS", value_name = "FILE")]
+    pub trusted_documents: Option<PathBuf>,
     /// Limit how often users send and addresses register or sign in.
     #[arg(long, env = "HERALD_RATE_LIMIT", value_enum, default_value_t = Switch::On)]
     pub rate_limit: Switch,
@@ -185,7 +200,7 @@ pub struct Limits {
     /// TCP connections at a time. Beyond, the answer is 503.
     #[arg(long, env = "HERALD_MAX_CONNECTIONS", value_name = "N", default_value_t = 20_000)]
     pub max_connections: usize,
-    /// WebSockets that one user may have open on this node.
+    /// WebSockets, and subscriptions over HTTP, that one user may have open on this node.
     #[arg(long, env = "HERALD_MAX_SOCKETS_PER_USER", value_name = "N", default_value_t = 50)]
     pub max_sockets_per_user: usize,
     /// Operations under way on one WebSocket.
@@ -206,7 +221,8 @@ pub struct Limits {
     /// Seconds in which a WebSocket's client must have said connection_init.
     #[arg(long, env = "HERALD_INIT_TIMEOUT", value_name = "SECONDS", default_value_t = 10)]
     pub init_timeout: u64,
-    /// Seconds between the pings of a WebSocket. A client that is silent for two of them is gone.
+    /// Seconds between the pings of a WebSocket, where a client that is silent for two of them is gone, and
+    /// between the signs of life of a subscription over HTTP.
     #[arg(long, env = "HERALD_PING_INTERVAL", value_name = "SECONDS", default_value_t = 25)]
     pub ping_interval: u64,
     /// Seconds that a client may take to accept what is sent to it.
@@ -236,6 +252,22 @@ pub struct Limits {
     /// Days after which a session ends in any case.
     #[arg(long, env = "HERALD_SESSION_DAYS", value_name = "DAYS", default_value_t = 180)]
     pub session_days: u32,
+}
+
+/// Reads an origin as browsers write it (RFC 6454, section 6.2), or `*`.
+fn origin(text: &str) -> Result<String, String> {
+    let is_origin = || {
+        let (scheme, host) = text.split_once("://")?;
+        let is_written_so = matches!(scheme, "http" | "https")
+            && !host.is_empty()
+            && host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@*".contains(&byte))
+            && !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        is_written_so.then_some(())
+    };
+    if text == "*" || is_origin().is_some() {
+        return Ok(text.to_owned());
+    }
+    Err("an origin is written like https://app.example.com or http://localhost:5173: in lower case, without a path".into())
 }
 
 /// A day.

@@ -20,6 +20,8 @@ pub mod random;
 pub mod rates;
 pub mod transport;
 
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -32,7 +34,7 @@ use crate::graphql::{Engine, Services};
 use crate::hub::{Hub, HubOptions};
 use crate::log::{Database, DatabaseOptions, Observer, Rules, Writer};
 use crate::rates::Rates;
-use crate::transport::Shared;
+use crate::transport::{Origins, Shared};
 
 /// What a test may put in the place of herald's own parts.
 #[derive(Debug, Default)]
@@ -63,6 +65,7 @@ impl App {
     /// In words for the operator.
     pub async fn open(args: &ServeArgs, parts: Parts) -> Result<Self, String> {
         let limits = args.limits.clone();
+        let trusted = args.trusted_documents.as_deref().map(trusted_documents).transpose()?;
         let options = DatabaseOptions {
             url: args.database.database.clone(),
             readers: args.database.database_readers,
@@ -89,8 +92,10 @@ impl App {
             Rates::new(limits.sends_per_second, limits.sign_ins_per_minute, limits.sign_ins_per_handle)
         });
         let services = Services::new(database.clone(), writer, hub, accounts, rates, limits.clone());
-        let engine = Engine::new(services, args.introspection == Switch::On);
-        let shared = Arc::new(Shared::new(engine, limits, args.trust_proxy));
+        let engine = Engine::new(services, args.introspection == Switch::On, trusted)
+            .map_err(|reason| format!("--trusted-documents: {reason}"))?;
+        let origins = Origins::new(&args.allow_origin);
+        let shared = Arc::new(Shared::new(engine, limits, args.trust_proxy, origins));
         Ok(Self { shared, database, writer: writing })
     }
 
@@ -106,4 +111,12 @@ impl App {
         }
         database.close().await;
     }
+}
+
+/// Reads the file of `--trusted-documents`: documents by their SHA-256.
+fn trusted_documents(path: &Path) -> Result<HashMap<String, String>, String> {
+    let wrong = |reason: String| format!("--trusted-documents {}: {reason}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    serde_json::from_str(&text)
+        .map_err(|error| wrong(format!("is no JSON object of SHA-256 to document: {error}")))
 }

@@ -2,23 +2,27 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_graphql::parser::types::{
     DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet,
 };
 use async_graphql::{Name, Positioned, Response, ServerError, parser};
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use super::response::{LIMIT_EXCEEDED, PARSE_FAILED, VALIDATION_FAILED, refusal};
+use super::response::{BAD_REQUEST, LIMIT_EXCEEDED, PARSE_FAILED, VALIDATION_FAILED, refusal};
 use super::shape::Shape;
 use crate::config::Limits;
 
+mod hash;
 mod tokens;
 
+pub(super) use hash::Hash;
 use tokens::Tokens;
 
-/// Documents that are remembered.
-const REMEMBERED: usize = 1_000;
+/// Documents that are remembered: about so many, of so many bytes of text in all.
+const REMEMBERED: (usize, u64) = (1_000, 4 * 1024 * 1024);
 
 /// How deep brackets of any kind may nest: deeper than any limit on depth, and shallow enough for a parser
 /// that recurses.
@@ -30,9 +34,13 @@ const STEERING: [&str; 2] = ["after", "conversationId"];
 /// A parsed document that is within the limits.
 #[derive(Debug)]
 pub(crate) struct Document {
-    /// As it was sent.
-    pub(super) text: Arc<str>,
+    /// Of the text as it was sent.
+    pub(super) hash: Hash,
     pub(super) parsed: ExecutableDocument,
+    /// Whether it was found to fit the schema.
+    is_valid: AtomicBool,
+    /// Bytes of text.
+    size: usize,
     /// Whether a field named `cursor` is selected anywhere, so that the head of the log has to be read first.
     pub(super) asks_cursor: bool,
     /// Whether the schema itself is asked for.
@@ -42,6 +50,16 @@ pub(crate) struct Document {
 }
 
 impl Document {
+    /// Whether the document is known to fit the schema, so that validation need not look at it again.
+    pub(super) fn is_valid(&self) -> bool {
+        self.is_valid.load(Ordering::Relaxed)
+    }
+
+    /// Notes that validation found nothing wrong.
+    pub(super) fn set_valid(&self) {
+        self.is_valid.store(true, Ordering::Relaxed);
+    }
+
     /// The operation that is to be executed; `None` when the name does not tell one.
     pub(super) fn operation(&self, operation_name: Option<&str>) -> Option<&OperationDefinition> {
         let operation = match (&self.parsed.operations, operation_name) {
@@ -58,32 +76,89 @@ impl Document {
     }
 }
 
-/// The documents that were used lately.
+/// The documents that can be executed: those that were used lately, or a set that was given once and for all.
 pub(super) struct Documents {
     limits: Limits,
     shape: Arc<Shape>,
-    by_text: Cache<Arc<str>, Arc<Document>>,
+    recent: Cache<Hash, Arc<Document>, Size>,
+    trusted: Option<HashMap<Hash, Arc<Document>>>,
+}
+
+/// Weighs a document by its text.
+#[derive(Clone)]
+struct Size;
+
+impl Weighter<Hash, Arc<Document>> for Size {
+    fn weight(&self, _: &Hash, document: &Arc<Document>) -> u64 {
+        document.size as u64
+    }
 }
 
 impl Documents {
     pub(super) fn new(limits: Limits, shape: Arc<Shape>) -> Self {
-        Self { limits, shape, by_text: Cache::new(REMEMBERED) }
+        let recent = Cache::with_weighter(REMEMBERED.0, REMEMBERED.1, Size);
+        Self { limits, shape, recent, trusted: None }
     }
 
-    /// The document with this text.
+    /// From now on only these documents are executed.
     ///
     /// # Errors
-    /// The response that says what is wrong with it.
-    pub(super) fn get(&self, text: &str) -> Result<Arc<Document>, Box<Response>> {
-        if let Some(document) = self.by_text.get(text) {
+    /// The hash of the one that is not acceptable, and the response that says why.
+    pub(super) fn trust<'a>(
+        &mut self,
+        texts: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), (Hash, Box<Response>)> {
+        let mut trusted = HashMap::new();
+        for text in texts {
+            let hash = Hash::of(text);
+            let document = self.read(hash, text).map_err(|refusal| (hash, refusal))?;
+            trusted.insert(hash, Arc::new(document));
+        }
+        self.trusted = Some(trusted);
+        Ok(())
+    }
+
+    /// The documents that were given once and for all.
+    pub(super) fn trusted(&self) -> impl Iterator<Item = &Arc<Document>> {
+        self.trusted.iter().flat_map(HashMap::values)
+    }
+
+    /// The document with this text, this hash, or both.
+    ///
+    /// # Errors
+    /// The response that says what is wrong with it, or that its text is needed.
+    pub(super) fn find(
+        &self,
+        text: Option<&str>,
+        named: Option<Hash>,
+    ) -> Result<Arc<Document>, Box<Response>> {
+        let refuse = |code: &str, message: &str| Err(Box::new(refusal(code, message)));
+        let hash = match (text.map(Hash::of), named) {
+            (Some(hash), Some(named)) if hash != named => {
+                return refuse(BAD_REQUEST, "The hash is not the SHA-256 of `query`.");
+            }
+            (Some(hash), _) | (None, Some(hash)) => hash,
+            (None, None) => return refuse(BAD_REQUEST, "The request has no `query`."),
+        };
+        if let Some(trusted) = &self.trusted {
+            return trusted.get(&hash).cloned().ok_or_else(|| {
+                let message = "This server executes only the documents that it was given.";
+                Box::new(refusal("DOCUMENT_NOT_TRUSTED", message))
+            });
+        }
+        if let Some(document) = self.recent.get(&hash) {
             return Ok(document);
         }
-        let document = Arc::new(self.read(text)?);
-        self.by_text.insert(Arc::clone(&document.text), Arc::clone(&document));
+        let Some(text) = text else {
+            // Clients know it by this very message, and send the text along with the hash then.
+            return refuse("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound");
+        };
+        let document = Arc::new(self.read(hash, text)?);
+        self.recent.insert(hash, Arc::clone(&document));
         Ok(document)
     }
 
-    fn read(&self, text: &str) -> Result<Document, Box<Response>> {
+    fn read(&self, hash: Hash, text: &str) -> Result<Document, Box<Response>> {
         let limits = &self.limits;
         within("bytes long", text.len(), limits.max_document_bytes)?;
         let tokens = Tokens::count(text);
@@ -116,7 +191,9 @@ impl Documents {
         within("directives in all", found.directives, limits.max_directives)?;
         let steering = steering(&parsed, &tokens.variables);
         Ok(Document {
-            text: text.into(),
+            hash,
+            is_valid: AtomicBool::new(false),
+            size: text.len(),
             asks_cursor: found.asks_cursor,
             asks_schema: found.asks_schema,
             steering,
@@ -240,7 +317,7 @@ mod tests {
     }
 
     fn refused(text: &str) -> String {
-        let response = documents().get(text).expect_err("the document is refused");
+        let response = documents().find(Some(text), None).expect_err("the document is refused");
         code(&response.errors[0]).unwrap().to_owned()
     }
 
@@ -270,7 +347,7 @@ mod tests {
 
     #[test]
     fn only_variables_that_steer_and_nothing_else_are_steering() {
-        let steering = |text: &str| documents().get(text).unwrap().steering.clone();
+        let steering = |text: &str| documents().find(Some(text), None).unwrap().steering.clone();
         assert!(steering("subscription($a: Cursor) { events(after: $a) { cursor } }").contains("a"));
         assert!(steering("subscription($a: Cursor) { events(after: $a) { cursor x(a: $a) } }").is_empty());
         assert!(steering("query($a: String) { conversations(after: $a) { nodes { id } } }").is_empty());

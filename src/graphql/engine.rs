@@ -1,30 +1,34 @@
 //! Executing: requests into responses, subscriptions into answers that arrive one by one.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::parser::types::OperationType;
-use async_graphql::{Request, Response, Variables};
+use async_graphql::{Request, Response, ValidationMode, Variables};
 use futures_util::FutureExt;
 
 use super::Schema;
 use super::caller::{Caller, Viewing};
-use super::document::{Document, Documents};
+use super::document::{Document, Documents, Hash};
 use super::operation::{Operations, Rendering};
+use super::params::Params;
 use super::query::Snapshot;
-use super::response::{VALIDATION_FAILED, failure, refusal};
+use super::response::{BAD_REQUEST, VALIDATION_FAILED, failure, refusal};
 use super::services::Services;
 use super::shape::Shape;
 use super::subscription::Plan;
+use super::types::Cursor;
+use super::validation::Validator;
 use crate::error::Error;
 use crate::hub::{Follow, Seen};
-use crate::log::{Interest, Scope};
+use crate::log::{Head, Interest, Scope};
 
 /// The pause before an event is rendered again, when the database could not be read.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// A request that can be executed: its document is parsed and within the limits.
+/// A request that can be executed: its document is parsed, within the limits and valid.
 #[derive(Clone)]
 pub(crate) struct Prepared {
     pub(super) document: Arc<Document>,
@@ -45,7 +49,9 @@ impl Prepared {
 
 /// The schema with all that it needs to execute.
 pub(crate) struct Engine {
+    /// Executes, without validating again.
     schema: Schema,
+    validator: Validator,
     services: Arc<Services>,
     shape: Arc<Shape>,
     documents: Documents,
@@ -54,18 +60,61 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(services: Services, introspection: bool) -> Self {
+    /// An engine that executes whatever fits the schema or, if some are named, only trusted documents, which are
+    /// given by the SHA-256 of their text.
+    ///
+    /// # Errors
+    /// What is wrong with a trusted document, in words for the operator.
+    pub(crate) fn new(
+        services: Services,
+        introspection: bool,
+        trusted: Option<HashMap<String, String>>,
+    ) -> Result<Self, String> {
         let services = Arc::new(services);
-        let schema = super::builder(&services.limits).data(Arc::clone(&services)).finish();
+        let limits = &services.limits;
+        let schema = super::builder(limits)
+            .validation_mode(ValidationMode::Fast)
+            .limit_complexity(limits.max_complexity)
+            .limit_depth(limits.max_depth)
+            .data(Arc::clone(&services))
+            .finish();
         let shape = Arc::new(Shape::new(&schema.sdl()));
-        Self {
+        let mut engine = Self {
             schema,
-            documents: Documents::new(services.limits.clone(), Arc::clone(&shape)),
+            validator: Validator::new(limits),
+            documents: Documents::new(limits.clone(), Arc::clone(&shape)),
             shape,
             operations: Operations::default(),
             services,
             introspection,
+        };
+        if let Some(trusted) = trusted {
+            engine.trust(&trusted)?;
         }
+        Ok(engine)
+    }
+
+    fn trust(&mut self, texts: &HashMap<String, String>) -> Result<(), String> {
+        for (name, text) in texts {
+            if Hash::parse(name) != Some(Hash::of(text)) {
+                return Err(format!(
+                    "{name} is not the SHA-256 of its document, which is {}",
+                    Hash::of(text)
+                ));
+            }
+        }
+        let wrong = |hash: Hash, response: Response| {
+            let reasons: Vec<_> = response.errors.into_iter().map(|error| error.message).collect();
+            format!("{hash}: {}", reasons.join(" "))
+        };
+        let texts = texts.values().map(String::as_str);
+        self.documents.trust(texts).map_err(|(hash, refusal)| wrong(hash, *refusal))?;
+        for document in self.documents.trusted() {
+            let mut request = Request::new(String::new());
+            request.set_parsed_query(document.parsed.clone());
+            self.validator.validate(request).map_err(|refusal| wrong(document.hash, *refusal))?;
+        }
+        Ok(())
     }
 
     /// Everything behind the schema.
@@ -73,34 +122,35 @@ impl Engine {
         &self.services
     }
 
-    /// Parses a request's document, or finds it, and finds the operation in it.
+    /// Finds a request's document or reads it, finds the operation in it, and holds both to the schema.
     ///
     /// # Errors
     /// The response that says what is wrong with it.
-    pub(crate) fn prepare(
-        &self,
-        text: &str,
-        operation_name: Option<String>,
-        variables: Variables,
-    ) -> Result<Prepared, Box<Response>> {
-        let document = self.documents.get(text)?;
+    pub(crate) fn prepare(&self, mut params: Params) -> Result<Prepared, Box<Response>> {
+        let invalid = |reason: String| Box::new(refusal(VALIDATION_FAILED, reason));
+        let hash = params.hash().map_err(|reason| Box::new(refusal(BAD_REQUEST, reason)))?;
+        let document = self.documents.find(params.query.as_deref(), hash)?;
         if document.asks_schema && !self.introspection {
             let message = "Introspection is switched off on this server: its schema.graphql is published \
                  with herald.";
             return Err(Box::new(refusal("INTROSPECTION_DISABLED", message)));
         }
+        let variables = params.take_variables();
+        let operation_name = params.operation_name;
         let operation = document.operation(operation_name.as_deref()).ok_or_else(|| {
-            let message = match &operation_name {
+            invalid(match &operation_name {
                 Some(name) => format!("There is no operation named {name:?} in the document."),
                 None => "The document has several operations: say which with `operationName`.".into(),
-            };
-            Box::new(refusal(VALIDATION_FAILED, message))
+            })
         })?;
-        self.shape
-            .check_variables(operation, &variables)
-            .map_err(|reason| Box::new(refusal(VALIDATION_FAILED, reason)))?;
+        self.shape.check_variables(operation, &variables).map_err(invalid)?;
         let kind = operation.ty;
-        Ok(Prepared { document, operation_name, variables, kind })
+        let prepared = Prepared { document, operation_name, variables, kind };
+        if !prepared.document.is_valid() {
+            self.validator.validate(prepared.request())?;
+            prepared.document.set_valid();
+        }
+        Ok(prepared)
     }
 
     /// Executes a query or a mutation.
@@ -123,7 +173,7 @@ impl Engine {
         response
     }
 
-    /// Begins a subscription.
+    /// Begins a subscription, from `resume` on rather than from its own `after` where both are given.
     ///
     /// # Errors
     /// The response that says why it cannot be: an invalid document, a cursor that cannot be honoured, a
@@ -132,10 +182,13 @@ impl Engine {
         &self,
         prepared: &Prepared,
         caller: Arc<Caller>,
+        resume: Option<Cursor>,
     ) -> Result<Answers, Box<Response>> {
-        let (rendering, plan) = self.operations.open(&self.schema, prepared, Arc::clone(&caller))?;
+        let (rendering, mut plan) = self.operations.open(&self.schema, prepared, Arc::clone(&caller))?;
+        plan.after = resume.or(plan.after);
         let follow = self.follow(plan, &caller).await.map_err(|error| Box::new(failure(&error)))?;
-        Ok(Answers { follow, rendering, seen: None })
+        let at = Head { epoch: self.services.database.epoch(), position: follow.position() };
+        Ok(Answers { follow, rendering, seen: None, at })
     }
 
     async fn follow(&self, plan: Plan, caller: &Caller) -> Result<Follow, Error> {
@@ -158,9 +211,16 @@ pub(crate) struct Answers {
     rendering: Rendering,
     /// The event that is being rendered, so that it is not lost if whoever waits stops waiting.
     seen: Option<Seen>,
+    /// The place of the latest answer.
+    at: Head,
 }
 
 impl Answers {
+    /// Where to go on after the latest answer; before the first, where the subscription began.
+    pub(crate) fn cursor(&self) -> Cursor {
+        Cursor::new(self.at)
+    }
+
     /// The next answer, as JSON. `None` when there will never be another. May be dropped and called again.
     pub(crate) async fn next(&mut self) -> Option<Arc<str>> {
         loop {
@@ -173,6 +233,7 @@ impl Answers {
             };
             match self.rendering.render(seen).await {
                 Ok(answer) => {
+                    self.at.position = seen.occurrence.event.position;
                     self.seen = None;
                     return Some(answer);
                 }

@@ -12,19 +12,25 @@ mod loaders;
 mod mutation;
 mod operation;
 mod page;
+mod params;
 mod query;
 mod response;
 mod services;
 mod shape;
 mod subscription;
 mod types;
+mod validation;
 
 use async_graphql::SchemaBuilder;
 
 pub(crate) use caller::Caller;
 pub(crate) use cookie::NAME as COOKIE;
 pub(crate) use engine::{Answers, Engine, Prepared};
-pub(crate) use response::{LIMIT_EXCEEDED, code, complete, errors_json, is_request_error, refusal, to_json};
+pub(crate) use params::Params;
+pub(crate) use response::{
+    BAD_REQUEST, LIMIT_EXCEEDED, code, complete, errors_json, failure, is_request_error, is_unavailable,
+    refusal, to_json,
+};
 pub(crate) use services::Services;
 pub(crate) use types::Cursor;
 
@@ -37,8 +43,6 @@ type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 
 fn builder(limits: &Limits) -> SchemaBuilder<Query, Mutation, Subscription> {
     Schema::build(Query, Mutation, Subscription)
-        .limit_complexity(limits.max_complexity)
-        .limit_depth(limits.max_depth)
         .limit_recursive_depth(limits.max_depth + 12)
         .disable_suggestions()
 }

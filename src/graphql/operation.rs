@@ -198,10 +198,10 @@ fn fingerprint(prepared: &Prepared) -> Fingerprint {
         .collect();
     variables.sort_by(|a, b| a.0.cmp(b.0));
     let mut hash = Sha256::new();
-    for part in [prepared.document.text.as_ref(), prepared.operation_name.as_deref().unwrap_or("")] {
-        hash.update(part.len().to_be_bytes());
-        hash.update(part);
-    }
+    hash.update(prepared.document.hash.bytes());
+    let name = prepared.operation_name.as_deref().unwrap_or("");
+    hash.update(name.len().to_be_bytes());
+    hash.update(name);
     for (name, value) in variables {
         let value = value.to_string();
         for part in [name.as_str(), value.as_str()] {

@@ -6,6 +6,8 @@ use serde::ser::SerializeMap;
 
 use crate::error::Error;
 
+/// This is no GraphQL request.
+pub(crate) const BAD_REQUEST: &str = "BAD_REQUEST";
 /// The document cannot be parsed.
 pub(crate) const PARSE_FAILED: &str = "GRAPHQL_PARSE_FAILED";
 /// The document, or its variables, do not fit the schema.
@@ -45,7 +47,7 @@ pub(crate) fn is_request_error(response: &Response) -> bool {
 }
 
 /// Whether part of the answer is missing because the database could not be read.
-pub(super) fn is_unavailable(response: &Response) -> bool {
+pub(crate) fn is_unavailable(response: &Response) -> bool {
     response.errors.iter().any(|error| code(error) == Some("UNAVAILABLE"))
 }
 

@@ -90,6 +90,11 @@ impl Follow {
         })
     }
 
+    /// The place up to which everything was handed out or does not concern the viewer, when nothing is replayed.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
     /// The next event, in order, without a gap or a repeat. `None` when there will never be another: the
     /// viewer has left the one conversation that was followed. May be dropped and called again at any time.
     pub async fn next(&mut self) -> Option<Seen> {

@@ -13,7 +13,7 @@ use crate::graphql::{COOKIE, Caller};
 use crate::messaging::ConnectionId;
 
 /// The header in which an HTTP request names the connection that it belongs to.
-pub(super) const CONNECTION_ID: &str = "x-connection-id";
+const CONNECTION_ID: &str = "x-connection-id";
 
 /// Finds out who sent a request.
 ///
@@ -25,9 +25,10 @@ pub(super) async fn caller(
     headers: &HeaderMap,
     extensions: &Extensions,
 ) -> Result<Caller, Box<Response>> {
+    let named = headers.get(CONNECTION_ID).map(|id| id.to_str().unwrap_or_default());
     let mut caller = Caller {
         session: None,
-        connection: connection(headers)?,
+        connection: named.map(|id| connection(id, "X-Connection-Id")).transpose()?,
         address: address(shared, headers, extensions),
         is_secure: shared.trust_proxy && forwarded(headers, "x-forwarded-proto") == Some("https"),
     };
@@ -42,7 +43,7 @@ pub(super) async fn caller(
     } else if let Some(token) = cookie(headers) {
         match sessions.find(&token).await {
             Ok(session) => {
-                from_here(headers)?;
+                from_here(shared, headers)?;
                 caller.session = Some(session);
             }
             // A browser keeps sending a cookie whose session has ended: it must still be able to sign in.
@@ -68,24 +69,23 @@ fn refused(error: &Error) -> Response {
     refuse(status, error.code(), error.message())
 }
 
-fn connection(headers: &HeaderMap) -> Result<Option<ConnectionId>, Box<Response>> {
-    let Some(value) = headers.get(CONNECTION_ID) else { return Ok(None) };
-    let id = value.to_str().ok().and_then(|text| ConnectionId::parse(text).ok());
-    id.map(Some).ok_or_else(|| {
-        Box::new(bad_request("X-Connection-Id must be 1 to 64 printable ASCII characters without spaces."))
-    })
+/// The connection that a request names, in the place called `what`.
+pub(super) fn connection(id: &str, what: &str) -> Result<ConnectionId, Box<Response>> {
+    ConnectionId::parse(id).map_err(|invalid| Box::new(bad_request(format!("{what} {}.", invalid.0))))
 }
 
-/// Whether a request that a cookie vouches for comes from a page of this very host. Browsers say where a
-/// request comes from; whoever says nothing is not a browser.
-fn from_here(headers: &HeaderMap) -> Result<(), Box<Response>> {
+/// Whether a request that a cookie vouches for comes from a page of this very host, or of an origin that the
+/// operator allows. Browsers say where a request comes from; whoever says nothing is not a browser.
+fn from_here(shared: &Shared, headers: &HeaderMap) -> Result<(), Box<Response>> {
     let host = text(headers, header::HOST.as_str());
     let is_foreign = match text(headers, header::ORIGIN.as_str()) {
+        Some(origin) if shared.origins.allows(origin) => false,
         Some(origin) => origin.split_once("://").map(|(_, host)| host) != host,
         None => matches!(text(headers, "sec-fetch-site"), Some("cross-site" | "same-site")),
     };
     if is_foreign {
-        let message = "A cookie is accepted only from pages of this host: send a bearer token instead.";
+        let message = "A cookie is accepted only from pages of this host: send a bearer token instead, or start \
+             herald with --allow-origin.";
         return Err(Box::new(refuse(StatusCode::FORBIDDEN, "FORBIDDEN", message)));
     }
     Ok(())

@@ -1,31 +1,27 @@
-//! GraphQL over HTTP (<https://graphql.github.io/graphql-over-http/draft/>): one request, one response.
+//! GraphQL over HTTP (<https://graphql.github.io/graphql-over-http/draft/>): one request, one response; for a
+//! subscription, one that stays open.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use async_graphql::Variables;
 use async_graphql::parser::types::OperationType;
 use axum::extract::{Query, Request};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::Response;
-use serde::Deserialize;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
 
 use super::Shared;
 use super::body;
-use super::caller::caller;
-use super::respond::{MediaType, bad_request, not_allowed, refuse, respond};
+use super::caller::{caller, connection};
+use super::framing::{COMPLETE, Framing};
+use super::respond::{Accepted, MediaType, bad_request, not_allowed, refuse, respond};
+use super::stream;
 use crate::config::seconds;
+use crate::graphql::{Cursor, Params};
 
-/// The parameters of a request, by POST or by GET.
-#[derive(Debug, Deserialize)]
-struct Params {
-    query: Option<String>,
-    #[serde(rename = "operationName")]
-    operation_name: Option<String>,
-    variables: Option<serde_json::Map<String, serde_json::Value>>,
-    #[serde(rename = "extensions")]
-    _extensions: Option<serde_json::Map<String, serde_json::Value>>,
-}
+/// The header in which an `EventSource` that connects again says what it has got.
+const LAST_EVENT_ID: &str = "last-event-id";
 
 /// What the request's method allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +30,7 @@ enum Method {
     Post,
 }
 
-/// Executes a query or a mutation that came as JSON.
+/// Executes an operation that came as JSON.
 pub(super) async fn post(shared: Arc<Shared>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     if let Err(refusal) = json_only(&parts.headers) {
@@ -47,53 +43,95 @@ pub(super) async fn post(shared: Arc<Shared>, request: Request) -> Response {
         Err(refusal) => return *refusal,
     };
     match params(&bytes) {
-        Ok(params) => execute(&shared, &parts, params, Method::Post).await,
+        Ok(params) => execute(shared, &parts, params, Method::Post).await.unwrap_or_else(|refusal| *refusal),
         Err(refusal) => *refusal,
     }
 }
 
-/// Executes a query that came in the URL.
+/// Executes a query or a subscription that came in the URL.
 pub(super) async fn get(shared: Arc<Shared>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     match url_params(&parts.uri) {
-        Ok(params) => execute(&shared, &parts, params, Method::Get).await,
+        Ok(params) => execute(shared, &parts, params, Method::Get).await.unwrap_or_else(|refusal| *refusal),
         Err(refusal) => *refusal,
     }
 }
 
 async fn execute(
-    shared: &Shared,
-    parts: &axum::http::request::Parts,
+    shared: Arc<Shared>,
+    parts: &Parts,
     params: Params,
     method: Method,
-) -> Response {
-    let Some(media_type) = MediaType::negotiate(&parts.headers) else {
-        let message = "Accept application/json or application/graphql-response+json.";
-        return refuse(StatusCode::NOT_ACCEPTABLE, "NOT_ACCEPTABLE", message);
-    };
-    let Some(query) = params.query else {
-        return bad_request("The request has no `query`.");
-    };
-    let caller = match caller(shared, &parts.headers, &parts.extensions).await {
-        Ok(caller) => Arc::new(caller),
-        Err(refusal) => return *refusal,
-    };
-    let variables = params.variables.map_or_else(Variables::default, |variables| {
-        Variables::from_json(serde_json::Value::Object(variables))
-    });
-    let prepared = match shared.engine.prepare(&query, params.operation_name, variables) {
+) -> Result<Response, Box<Response>> {
+    let accepted = Accepted::by(&parts.headers);
+    let form = Form::of(accepted).ok_or_else(|| Box::new(not_acceptable()))?;
+    if !params.names_a_document() {
+        return Err(Box::new(bad_request("The request has no `query`.")));
+    }
+    let last_event_id = parts.headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or_default());
+    if last_event_id == Some(COMPLETE) {
+        // Tells an `EventSource` that there is nothing to connect again for.
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let mut caller = caller(&shared, &parts.headers, &parts.extensions).await?;
+    if let Some(id) = params.extensions.as_ref().and_then(|extensions| extensions.connection_id.as_deref()) {
+        caller.connection = Some(connection(id, "`extensions.connectionId`")?);
+    }
+    let caller = Arc::new(caller);
+    let prepared = match shared.engine.prepare(params) {
         Ok(prepared) => prepared,
-        Err(refusal) => return respond(media_type, *refusal),
+        Err(refusal) => return Ok(form.write(*refusal)),
     };
-    match prepared.kind {
-        OperationType::Subscription => bad_request(
-            "Subscriptions are served over WebSocket, subprotocol graphql-transport-ws, on this same path.",
+    Ok(match (prepared.kind, accepted.stream) {
+        (OperationType::Subscription, Some(framing)) => {
+            let resume = last_event_id.map(Cursor::claimed);
+            match stream::follow(shared, caller, &prepared, resume, framing).await {
+                Ok(open) => open,
+                Err(refusal) if framing == Framing::EventStream => stream::refusal(*refusal),
+                Err(refusal) => form.write(*refusal),
+            }
+        }
+        (OperationType::Subscription, None) => bad_request(
+            "Subscribe over WebSocket, subprotocol graphql-transport-ws, or accept text/event-stream, or \
+             multipart/mixed;subscriptionSpec=1.0.",
         ),
-        OperationType::Mutation if method == Method::Get => {
+        (OperationType::Mutation, _) if method == Method::Get => {
             not_allowed("POST", "Mutations are executed by POST only.")
         }
-        _ => respond(media_type, shared.engine.execute(&prepared, caller).await),
+        _ => form.write(shared.engine.execute(&prepared, caller).await),
+    })
+}
+
+/// The form of an answer that is complete at once.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Json(MediaType),
+    Events,
+}
+
+impl Form {
+    fn of(accepted: Accepted) -> Option<Self> {
+        match (accepted.response, accepted.stream) {
+            (Some(media_type), _) => Some(Self::Json(media_type)),
+            (None, Some(Framing::EventStream)) => Some(Self::Events),
+            // Apollo Client reads an answer that is not in parts as the only one.
+            (None, Some(Framing::Multipart)) => Some(Self::Json(MediaType::Json)),
+            (None, None) => None,
+        }
     }
+
+    fn write(self, response: async_graphql::Response) -> Response {
+        match self {
+            Self::Json(media_type) => respond(media_type, response),
+            Self::Events => stream::answer(response),
+        }
+    }
+}
+
+fn not_acceptable() -> Response {
+    let message = "Accept application/json or application/graphql-response+json; text/event-stream or \
+         multipart/mixed;subscriptionSpec=1.0 for a subscription.";
+    refuse(StatusCode::NOT_ACCEPTABLE, "NOT_ACCEPTABLE", message)
 }
 
 /// Only JSON is taken: every other content type can be sent by a foreign page without asking first.
@@ -115,22 +153,22 @@ fn params(bytes: &[u8]) -> Result<Params, Box<Response>> {
         .map_err(|error| Box::new(bad_request(format!("The body is not a GraphQL request: {error}."))))
 }
 
-fn url_params(uri: &axum::http::Uri) -> Result<Params, Box<Response>> {
+fn url_params(uri: &Uri) -> Result<Params, Box<Response>> {
     let bad = |what: &str| Box::new(bad_request(what));
     let Query(mut fields) = Query::<HashMap<String, String>>::try_from_uri(uri)
         .map_err(|_| bad("The query string cannot be decoded."))?;
-    let mut object = |name: &str| -> Result<_, Box<Response>> {
-        fields
-            .remove(name)
-            .filter(|text| !text.is_empty())
-            .map(|text| serde_json::from_str(&text))
-            .transpose()
-            .map_err(|error| bad(&format!("`{name}` is not a JSON object: {error}.")))
-    };
+    let mut text = |name: &str| fields.remove(name).filter(|text| !text.is_empty());
     Ok(Params {
-        variables: object("variables")?,
-        _extensions: object("extensions")?,
+        variables: object("variables", text("variables"))?,
+        extensions: object("extensions", text("extensions"))?,
+        document_id: text("documentId"),
+        operation_name: text("operationName"),
         query: fields.remove("query"),
-        operation_name: fields.remove("operationName").filter(|name| !name.is_empty()),
     })
+}
+
+fn object<T: DeserializeOwned>(name: &str, text: Option<String>) -> Result<Option<T>, Box<Response>> {
+    text.map(|text| serde_json::from_str(&text))
+        .transpose()
+        .map_err(|error| Box::new(bad_request(format!("`{name}` is not a JSON object: {error}."))))
 }

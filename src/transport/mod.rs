@@ -1,17 +1,20 @@
 //! Bytes to operations and back.
 //!
-//! Here live the listener with its limits, GraphQL over HTTP, the `graphql-transport-ws` protocol, and the
-//! finding out of who is calling. What never lives here: anything about messages. A transport hands an
+//! Here live the listener with its limits, GraphQL over HTTP with its responses that stay open, the
+//! `graphql-transport-ws` protocol, and the finding out of who is calling. What never lives here: anything about messages. A transport hands an
 //! operation to [`crate::graphql`] and writes down what comes back.
 
 mod body;
 mod caller;
+mod framing;
 mod health;
 mod http;
 mod listener;
+mod origins;
 mod protocol;
 mod respond;
 mod sockets;
+mod stream;
 mod websocket;
 
 use std::sync::Arc;
@@ -24,6 +27,7 @@ use axum::routing::{any, get};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use listener::serve;
+pub(crate) use origins::Origins;
 
 use self::respond::refuse;
 use self::sockets::Sockets;
@@ -35,22 +39,27 @@ pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) limits: Limits,
     pub(crate) trust_proxy: bool,
+    pub(crate) origins: Origins,
     pub(crate) sockets: Sockets,
     /// Cancelled when herald is to stop: sockets say goodbye then.
     pub(crate) stopping: CancellationToken,
 }
 
 impl Shared {
-    pub(crate) fn new(engine: Engine, limits: Limits, trust_proxy: bool) -> Self {
+    pub(crate) fn new(engine: Engine, limits: Limits, trust_proxy: bool, origins: Origins) -> Self {
         let sockets = Sockets::new(limits.max_sockets_per_user);
-        Self { engine, limits, trust_proxy, sockets, stopping: CancellationToken::new() }
+        Self { engine, limits, trust_proxy, origins, sockets, stopping: CancellationToken::new() }
     }
 }
 
 /// Every path that herald answers on.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    let mut graphql = any(graphql);
+    if let Some(cors) = shared.origins.cors() {
+        graphql = graphql.layer(cors);
+    }
     Router::new()
-        .route("/graphql", any(graphql))
+        .route("/graphql", graphql)
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .fallback(nowhere)

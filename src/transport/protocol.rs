@@ -4,6 +4,8 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::graphql::Params;
+
 /// The subprotocol's name.
 pub(super) const SUBPROTOCOL: &str = "graphql-transport-ws";
 
@@ -17,17 +19,8 @@ pub(super) enum ClientMessage {
     ConnectionInit { payload: Option<Map<String, Value>> },
     Ping { payload: Option<Map<String, Value>> },
     Pong {},
-    Subscribe { id: String, payload: Box<Subscribe> },
+    Subscribe { id: String, payload: Box<Params> },
     Complete { id: String },
-}
-
-/// The operation that a client asks for.
-#[derive(Debug, Deserialize)]
-pub(super) struct Subscribe {
-    pub(super) query: String,
-    #[serde(rename = "operationName")]
-    pub(super) operation_name: Option<String>,
-    pub(super) variables: Option<Map<String, Value>>,
 }
 
 impl ClientMessage {
@@ -38,6 +31,11 @@ impl ClientMessage {
             && (id.is_empty() || id.len() > LONGEST_ID)
         {
             return Err(format!("an id has 1 to {LONGEST_ID} bytes"));
+        }
+        if let Self::Subscribe { payload, .. } = &message
+            && !payload.names_a_document()
+        {
+            return Err("the payload has no query".into());
         }
         Ok(message)
     }

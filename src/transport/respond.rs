@@ -4,7 +4,8 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
-use crate::graphql::{self, LIMIT_EXCEEDED, code, is_request_error, to_json};
+use super::framing::Framing;
+use crate::graphql::{self, BAD_REQUEST, LIMIT_EXCEEDED, code, is_request_error, to_json};
 
 /// The media types that a GraphQL response can be written in
 /// (<https://graphql.github.io/graphql-over-http/draft/#sec-Media-Types>).
@@ -16,30 +17,61 @@ pub(super) enum MediaType {
     GraphqlResponse,
 }
 
-impl MediaType {
-    /// Chooses by the `Accept` header; `None` when it accepts neither.
-    pub(super) fn negotiate(headers: &HeaderMap) -> Option<Self> {
+/// What a client accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Accepted {
+    /// The form of a response, the one most wanted.
+    pub(super) response: Option<MediaType>,
+    /// The form of a response that stays open, the one most wanted.
+    pub(super) stream: Option<Framing>,
+}
+
+impl Accepted {
+    /// Reads the `Accept` header.
+    pub(super) fn by(headers: &HeaderMap) -> Self {
         let mut ranges = headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok()).peekable();
         if ranges.peek().is_none() {
-            return Some(Self::Json);
+            return Self { response: Some(MediaType::Json), stream: None };
         }
-        let mut best: Option<(f32, Self)> = None;
+        let (mut response, mut stream) = (None, None);
         for range in ranges.flat_map(|value| value.split(',')) {
             let mut parts = range.split(';').map(str::trim);
-            let media_type = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
-                "application/graphql-response+json" => Self::GraphqlResponse,
-                "application/json" | "application/*" | "*/*" => Self::Json,
-                _ => continue,
+            let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let parameter = |name: &str| {
+                parts.clone().find_map(|part| part.strip_prefix(name)?.strip_prefix('=')).map(unquoted)
             };
-            let quality = parts.find_map(|part| part.strip_prefix("q=")).map_or(Ok(1.0), str::parse);
-            let quality: f32 = quality.unwrap_or(0.0);
-            if quality > 0.0 && best.is_none_or(|(most, _)| quality > most) {
-                best = Some((quality, media_type));
+            let quality = parameter("q").map_or(Ok(1.0), str::parse).unwrap_or(0.0);
+            match media_type.as_str() {
+                "application/graphql-response+json" => {
+                    prefer(&mut response, quality, MediaType::GraphqlResponse)
+                }
+                "application/json" | "application/*" | "*/*" => {
+                    prefer(&mut response, quality, MediaType::Json)
+                }
+                "text/event-stream" => prefer(&mut stream, quality, Framing::EventStream),
+                // Without this parameter it asks for another protocol, that of `@defer`.
+                "multipart/mixed" if parameter("subscriptionSpec").is_some() => {
+                    prefer(&mut stream, quality, Framing::Multipart);
+                }
+                _ => {}
             }
         }
-        best.map(|(_, media_type)| media_type)
+        Self { response: response.map(|(_, best)| best), stream: stream.map(|(_, best)| best) }
     }
+}
 
+/// Keeps what has the higher quality; of two with the same, the first.
+fn prefer<T>(best: &mut Option<(f32, T)>, quality: f32, found: T) {
+    if quality > 0.0 && best.as_ref().is_none_or(|(most, _)| quality > *most) {
+        *best = Some((quality, found));
+    }
+}
+
+fn unquoted(text: &str) -> &str {
+    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
+}
+
+impl MediaType {
     fn header(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Json => "application/json; charset=utf-8",
@@ -53,7 +85,7 @@ impl MediaType {
         }
         match response.errors.first().and_then(code) {
             Some("UNAVAILABLE") => StatusCode::SERVICE_UNAVAILABLE,
-            Some(LIMIT_EXCEEDED) => StatusCode::BAD_REQUEST,
+            Some(BAD_REQUEST | LIMIT_EXCEEDED) => StatusCode::BAD_REQUEST,
             _ if self == Self::GraphqlResponse => StatusCode::BAD_REQUEST,
             _ => StatusCode::OK,
         }
@@ -68,21 +100,26 @@ pub(super) fn respond(media_type: MediaType, mut response: async_graphql::Respon
     let mut http = Response::new(Body::from(to_json(response)));
     *http.status_mut() = status;
     http.headers_mut().extend(headers);
-    http.headers_mut().insert(header::CONTENT_TYPE, media_type.header());
-    http
+    finish(http, media_type)
 }
 
 /// Refuses a request that never came to be an operation.
 pub(super) fn refuse(status: StatusCode, code: &str, message: impl Into<String>) -> Response {
     let mut http = Response::new(Body::from(to_json(graphql::refusal(code, message))));
     *http.status_mut() = status;
-    http.headers_mut().insert(header::CONTENT_TYPE, MediaType::Json.header());
+    finish(http, MediaType::Json)
+}
+
+fn finish(mut http: Response, media_type: MediaType) -> Response {
+    http.headers_mut().insert(header::CONTENT_TYPE, media_type.header());
+    // What is answered is one viewer's, at one moment.
+    http.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     http
 }
 
 /// Refuses a malformed request.
 pub(super) fn bad_request(message: impl Into<String>) -> Response {
-    refuse(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
+    refuse(StatusCode::BAD_REQUEST, BAD_REQUEST, message)
 }
 
 /// Refuses a method, and says which would do.
@@ -96,28 +133,48 @@ pub(super) fn not_allowed(allowed: &'static str, message: &str) -> Response {
 mod tests {
     use super::*;
 
+    fn accepted(accept: &'static str) -> (Option<MediaType>, Option<Framing>) {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+        let Accepted { response, stream } = Accepted::by(&headers);
+        (response, stream)
+    }
+
     #[test]
     fn the_media_type_is_the_one_most_wanted() {
-        let negotiate = |accept: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-            MediaType::negotiate(&headers)
-        };
-        assert_eq!(MediaType::negotiate(&HeaderMap::new()), Some(MediaType::Json));
-        assert_eq!(negotiate("*/*"), Some(MediaType::Json));
+        let response = |accept| accepted(accept).0;
+        assert_eq!(Accepted::by(&HeaderMap::new()).response, Some(MediaType::Json));
+        assert_eq!(response("*/*"), Some(MediaType::Json));
         assert_eq!(
-            negotiate("application/graphql-response+json, application/json;q=0.9"),
+            response("application/graphql-response+json, application/json;q=0.9"),
             Some(MediaType::GraphqlResponse)
         );
         assert_eq!(
-            negotiate("application/graphql-response+json;q=0.1, application/json"),
+            response("application/graphql-response+json;q=0.1, application/json"),
             Some(MediaType::Json)
         );
         assert_eq!(
-            negotiate("application/graphql-response+json; charset=utf-8"),
+            response("application/graphql-response+json; charset=utf-8"),
             Some(MediaType::GraphqlResponse)
         );
-        assert_eq!(negotiate("text/html"), None);
-        assert_eq!(negotiate("application/json;q=0"), None);
+        assert_eq!(response("text/html"), None);
+        assert_eq!(response("application/json;q=0"), None);
+    }
+
+    #[test]
+    fn a_response_that_stays_open_is_framed_as_the_client_can_read_it() {
+        // As urql, graphql-sse, Apollo Client and its documentation ask.
+        assert_eq!(accepted("text/event-stream, multipart/mixed"), (None, Some(Framing::EventStream)));
+        assert_eq!(accepted("text/event-stream"), (None, Some(Framing::EventStream)));
+        assert_eq!(
+            accepted("multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/json;q=0.9"),
+            (Some(MediaType::Json), Some(Framing::Multipart))
+        );
+        assert_eq!(
+            accepted(r#"multipart/mixed; subscriptionSpec="1.0", application/json"#),
+            (Some(MediaType::Json), Some(Framing::Multipart))
+        );
+        assert_eq!(accepted("multipart/mixed;deferSpec=20220824"), (None, None));
+        assert_eq!(accepted("*/*"), (Some(MediaType::Json), None));
     }
 }

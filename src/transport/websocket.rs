@@ -14,12 +14,12 @@ use tokio::time::{Duration, timeout};
 use super::Shared;
 use super::caller::{caller, token};
 use super::listener::Held;
-use super::protocol::{self, ClientMessage, Goodbye, SUBPROTOCOL, Subscribe};
+use super::protocol::{self, ClientMessage, Goodbye, SUBPROTOCOL};
 use super::respond::bad_request;
 use super::sockets::Slot;
 use crate::config::seconds;
 use crate::error::Error;
-use crate::graphql::{Caller, Cursor, LIMIT_EXCEEDED, errors_json, refusal};
+use crate::graphql::{Caller, Cursor, LIMIT_EXCEEDED, Params, errors_json, refusal};
 use crate::messaging::ConnectionId;
 use crate::random;
 
@@ -296,7 +296,7 @@ impl Connection {
         self.write(protocol::ack(&connection, Cursor::new(head).as_str())).await
     }
 
-    async fn subscribe(&mut self, id: &str, payload: Subscribe) -> Result<(), End> {
+    async fn subscribe(&mut self, id: &str, payload: Params) -> Result<(), End> {
         let frame: Arc<str> = protocol::frame(id).into();
         if self.operations.iter().any(|(known, _)| *known == frame) {
             return Err(Goodbye::DuplicateId.into());

@@ -43,6 +43,11 @@ impl Cursor {
         Self(URL_SAFE_NO_PAD.encode(bytes))
     }
 
+    /// What a client says is a cursor. Whether it is, [`Self::position`] tells.
+    pub(crate) fn claimed(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// The text that clients hold.
     pub(crate) fn as_str(&self) -> &str {
         &self.0

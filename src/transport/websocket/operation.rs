@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use async_graphql::Variables;
 use async_graphql::parser::types::OperationType;
 use futures_util::stream::{self, BoxStream, StreamExt};
 
-use crate::graphql::{Answers, Caller, Prepared, errors_json, is_request_error, to_json};
+use crate::graphql::{Answers, Caller, Params, Prepared, errors_json, is_request_error, to_json};
 use crate::transport::Shared;
-use crate::transport::protocol::Subscribe;
 
 /// What an operation puts out.
 pub(super) enum Output {
@@ -28,41 +26,34 @@ impl Output {
 }
 
 enum State {
-    Asked(Arc<Shared>, Arc<Caller>, Box<Subscribe>),
+    Asked(Arc<Shared>, Arc<Caller>, Box<Params>),
     Following(Box<Answers>),
     Answered,
     Over,
 }
 
 /// Runs an operation. Nothing happens before the stream is polled, and nothing more once it is dropped.
-pub(super) fn run(
-    shared: Arc<Shared>,
-    caller: Arc<Caller>,
-    payload: Subscribe,
-) -> BoxStream<'static, Output> {
-    stream::unfold(State::Asked(shared, caller, Box::new(payload)), step).boxed()
+pub(super) fn run(shared: Arc<Shared>, caller: Arc<Caller>, params: Params) -> BoxStream<'static, Output> {
+    stream::unfold(State::Asked(shared, caller, Box::new(params)), step).boxed()
 }
 
 async fn step(state: State) -> Option<(Output, State)> {
     match state {
         // Boxed, so that a socket that just follows does not carry the room for beginning.
-        State::Asked(shared, caller, payload) => Some(Box::pin(begin(&shared, caller, *payload)).await),
+        State::Asked(shared, caller, params) => Some(Box::pin(begin(&shared, caller, *params)).await),
         State::Following(answers) => Some(follow(answers).await),
         State::Answered => Some((Output::Complete, State::Over)),
         State::Over => None,
     }
 }
 
-async fn begin(shared: &Shared, caller: Arc<Caller>, payload: Subscribe) -> (Output, State) {
-    let variables = payload.variables.map_or_else(Variables::default, |variables| {
-        Variables::from_json(serde_json::Value::Object(variables))
-    });
-    let prepared = match shared.engine.prepare(&payload.query, payload.operation_name, variables) {
+async fn begin(shared: &Shared, caller: Arc<Caller>, params: Params) -> (Output, State) {
+    let prepared = match shared.engine.prepare(params) {
         Ok(prepared) => prepared,
         Err(refusal) => return refused(*refusal),
     };
     match prepared.kind {
-        OperationType::Subscription => match shared.engine.subscribe(&prepared, caller).await {
+        OperationType::Subscription => match shared.engine.subscribe(&prepared, caller, None).await {
             Ok(answers) => follow(Box::new(answers)).await,
             Err(refusal) => refused(*refusal),
         },
