@@ -346,6 +346,18 @@ mod tests {
     }
 
     #[test]
+    fn a_document_that_comes_again_is_not_read_again() {
+        let documents = documents();
+        let first = documents.find(Some("{ cursor }"), None).unwrap();
+        let again = documents.find(Some("{ cursor }"), Some(Hash::of("{ cursor }"))).unwrap();
+        let by_name = documents.find(None, Some(Hash::of("{ cursor }"))).unwrap();
+        assert!(Arc::ptr_eq(&first, &again) && Arc::ptr_eq(&first, &by_name));
+        assert!(!first.is_valid());
+        first.set_valid();
+        assert!(by_name.is_valid());
+    }
+
+    #[test]
     fn only_variables_that_steer_and_nothing_else_are_steering() {
         let steering = |text: &str| documents().find(Some(text), None).unwrap().steering.clone();
         assert!(steering("subscription($a: Cursor) { events(after: $a) { cursor } }").contains("a"));

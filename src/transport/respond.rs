@@ -43,10 +43,10 @@ impl Accepted {
             let quality = parameter("q").map_or(Ok(1.0), str::parse).unwrap_or(0.0);
             match media_type.as_str() {
                 "application/graphql-response+json" => {
-                    prefer(&mut response, quality, MediaType::GraphqlResponse)
+                    prefer(&mut response, quality, MediaType::GraphqlResponse);
                 }
                 "application/json" | "application/*" | "*/*" => {
-                    prefer(&mut response, quality, MediaType::Json)
+                    prefer(&mut response, quality, MediaType::Json);
                 }
                 "text/event-stream" => prefer(&mut stream, quality, Framing::EventStream),
                 // Without this parameter it asks for another protocol, that of `@defer`.

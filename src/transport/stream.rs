@@ -8,7 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, Stream, stream};
+use futures_util::{FutureExt, Stream, StreamExt, stream};
 use tokio::time::{Instant, Interval, interval_at};
 
 use super::Shared;
@@ -61,11 +61,14 @@ pub(super) fn refusal(refusal: async_graphql::Response) -> Response {
     if !is_unavailable(&refusal) {
         return answer(refusal);
     }
-    let told = Framing::EventStream.next(&to_json(refusal), None);
-    response(
-        Framing::EventStream,
-        Body::from_stream(stream::iter([Ok(Bytes::from(told)), Err(broken_off())])),
-    )
+    let told = Bytes::from(Framing::EventStream.next(&to_json(refusal), None));
+    let breaking_off = async {
+        // What was told is written before.
+        tokio::task::yield_now().await;
+        Err(broken_off())
+    };
+    let chunks = stream::once(async { Ok(told) }).chain(stream::once(breaking_off));
+    response(Framing::EventStream, Body::from_stream(chunks))
 }
 
 /// What ends a response before it is complete, so that no client takes it for complete.

@@ -3,12 +3,14 @@
 mod app;
 mod database;
 mod http;
+mod open;
 mod socket;
 mod user;
 
 pub(crate) use app::TestApp;
 pub(crate) use database::TestDatabase;
 pub(crate) use http::{Reply, request, try_post};
+pub(crate) use open::{End, Open};
 pub(crate) use socket::Socket;
 pub(crate) use user::User;
 
