@@ -82,6 +82,7 @@ async fn serve_connection(
 ) {
     // Small frames are to leave at once.
     let _ = stream.set_nodelay(true);
+    give_up_on_the_vanished(&stream, seconds(shared.limits.ping_interval) * 2);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(address);
         request.extensions_mut().insert(Arc::clone(&held));
@@ -107,6 +108,16 @@ async fn serve_connection(
     if let Err(error) = ended {
         tracing::debug!(%error, %address, "a connection ended");
     }
+}
+
+/// Has the system end a connection whose other side acknowledged nothing for so long (RFC 5482): without it, the
+/// signs of life on a response that stays open would be repeated for a quarter of an hour to someone who is gone.
+/// Where the system cannot, that is how it is.
+fn give_up_on_the_vanished(stream: &TcpStream, patience: Duration) {
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(patience));
+    #[cfg(not(target_os = "linux"))]
+    let _ = (stream, patience);
 }
 
 async fn turn_away(mut stream: TcpStream) {
