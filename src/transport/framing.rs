@@ -30,12 +30,13 @@ impl Framing {
         }
     }
 
-    /// What stands before the first answer. An `EventSource` that loses its connection waits for `retry`
-    /// milliseconds and resumes after `cursor`.
-    pub(super) fn opening(self, cursor: &Cursor, retry: u64) -> String {
-        match self {
-            Self::EventStream => format!("retry: {retry}\nid: {}\n\n", cursor.as_str()),
-            Self::Multipart => BOUNDARY.to_owned(),
+    /// What stands before the first answer. An `EventSource` waits `retry` milliseconds before it connects again,
+    /// and then goes on after `cursor`.
+    pub(super) fn opening(self, retry: u64, cursor: Option<&Cursor>) -> String {
+        match (self, cursor) {
+            (Self::EventStream, Some(cursor)) => format!("retry: {retry}\nid: {}\n\n", cursor.as_str()),
+            (Self::EventStream, None) => format!("retry: {retry}\n\n"),
+            (Self::Multipart, _) => BOUNDARY.to_owned(),
         }
     }
 

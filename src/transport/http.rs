@@ -68,7 +68,8 @@ async fn execute(
     if !params.names_a_document() {
         return Err(Box::new(bad_request("The request has no `query`.")));
     }
-    let last_event_id = parts.headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or_default());
+    let last_event_id = parts.headers.get(LAST_EVENT_ID).filter(|id| !id.is_empty());
+    let last_event_id = last_event_id.map(|id| id.to_str().unwrap_or_default());
     if last_event_id == Some(COMPLETE) {
         // Tells an `EventSource` that there is nothing to connect again for.
         return Ok(StatusCode::NO_CONTENT.into_response());
@@ -170,5 +171,5 @@ fn url_params(uri: &Uri) -> Result<Params, Box<Response>> {
 fn object<T: DeserializeOwned>(name: &str, text: Option<String>) -> Result<Option<T>, Box<Response>> {
     text.map(|text| serde_json::from_str(&text))
         .transpose()
-        .map_err(|error| Box::new(bad_request(format!("`{name}` is not a JSON object: {error}."))))
+        .map_err(|error| Box::new(bad_request(format!("`{name}` cannot be read as JSON: {error}."))))
 }

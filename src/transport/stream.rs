@@ -25,6 +25,11 @@ use crate::random;
 /// their server together do not come back together.
 const RETRY: (u64, u64) = (500, 1_500);
 
+fn retry() -> u64 {
+    let (least, most) = RETRY;
+    least + u64::from_be_bytes(random::bytes()) % (most - least)
+}
+
 /// Begins a subscription, and answers with a response that stays open.
 ///
 /// # Errors
@@ -50,7 +55,8 @@ pub(super) async fn follow(
 pub(super) fn answer(mut answer: async_graphql::Response) -> Response {
     let framing = Framing::EventStream;
     let headers = std::mem::take(&mut answer.http_headers);
-    let mut http = response(framing, Body::from(framing.next(&to_json(answer), None) + &framing.complete()));
+    let text = [framing.opening(retry(), None), framing.next(&to_json(answer), None), framing.complete()];
+    let mut http = response(framing, Body::from(text.concat()));
     http.headers_mut().extend(headers);
     http
 }
@@ -61,14 +67,15 @@ pub(super) fn refusal(refusal: async_graphql::Response) -> Response {
     if !is_unavailable(&refusal) {
         return answer(refusal);
     }
-    let told = Bytes::from(Framing::EventStream.next(&to_json(refusal), None));
+    let framing = Framing::EventStream;
+    let told = Bytes::from(framing.opening(retry(), None) + &framing.next(&to_json(refusal), None));
     let breaking_off = async {
         // What was told is written before.
         tokio::task::yield_now().await;
         Err(broken_off())
     };
     let chunks = stream::once(async { Ok(told) }).chain(stream::once(breaking_off));
-    response(Framing::EventStream, Body::from_stream(chunks))
+    response(framing, Body::from_stream(chunks))
 }
 
 /// What ends a response before it is complete, so that no client takes it for complete.
@@ -131,9 +138,7 @@ impl Open {
         stream::unfold(Progress::Opening(Box::new(self)), |progress| async {
             match progress {
                 Progress::Opening(open) => {
-                    let (least, most) = RETRY;
-                    let retry = least + u64::from_be_bytes(random::bytes()) % (most - least);
-                    let opening = open.framing.opening(&open.answers.cursor(), retry);
+                    let opening = open.framing.opening(retry(), Some(&open.answers.cursor()));
                     Some((Ok(opening.into()), Progress::Following(open)))
                 }
                 Progress::Following(open) => Some(open.follow().await),

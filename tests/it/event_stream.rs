@@ -88,6 +88,10 @@ async fn whoever_says_what_they_got_last_goes_on_from_there() {
     ada.send(&conversation, "four").await;
     assert_eq!(said(&mut open).await.0, "four");
 
+    // An empty header is none.
+    let mut open = follow_by_url(&bob, &[("last-event-id", "")], &parameters).await;
+    assert_eq!(said(&mut open).await.0, "one");
+
     // A document that has no such variable resumes as well.
     let query = "subscription { events { cursor ... on MessageSent { message { body } } } }";
     let mut open = follow_by_url(&bob, &[("last-event-id", &id)], &[("query", query)]).await;
