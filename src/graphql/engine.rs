@@ -110,9 +110,16 @@ impl Engine {
         let texts = texts.values().map(String::as_str);
         self.documents.trust(texts).map_err(|(hash, refusal)| wrong(hash, *refusal))?;
         for document in self.documents.trusted() {
-            let mut request = Request::new(String::new());
-            request.set_parsed_query(document.parsed.clone());
-            self.validator.validate(request).map_err(|refusal| wrong(document.hash, *refusal))?;
+            for (name, operation) in document.parsed.operations.iter() {
+                let prepared = Prepared {
+                    document: Arc::clone(document),
+                    operation_name: name.map(ToString::to_string),
+                    variables: self.shape.examples(&operation.node),
+                    kind: operation.node.ty,
+                };
+                let validated = self.validator.validate(prepared.request());
+                validated.map_err(|refusal| wrong(document.hash, *refusal))?;
+            }
         }
         Ok(())
     }
@@ -129,7 +136,7 @@ impl Engine {
     pub(crate) fn prepare(&self, mut params: Params) -> Result<Prepared, Box<Response>> {
         let invalid = |reason: String| Box::new(refusal(VALIDATION_FAILED, reason));
         let hash = params.hash().map_err(|reason| Box::new(refusal(BAD_REQUEST, reason)))?;
-        let document = self.documents.find(params.query.as_deref(), hash)?;
+        let document = self.documents.find(params.text(), hash)?;
         if document.asks_schema && !self.introspection {
             let message = "Introspection is switched off on this server: its schema.graphql is published \
                  with herald.";

@@ -53,6 +53,12 @@ impl Params {
         self.query.is_some() || self.document_id.is_some() || self.persisted().is_some()
     }
 
+    /// The document's text. Some clients always send one, an empty one where the document is named.
+    pub(super) fn text(&self) -> Option<&str> {
+        let is_named = self.document_id.is_some() || self.persisted().is_some();
+        self.query.as_deref().filter(|text| !(is_named && text.is_empty()))
+    }
+
     /// The hash by which the document is named, if it is.
     ///
     /// # Errors

@@ -90,6 +90,37 @@ impl Shape {
         Ok(())
     }
 
+    /// Values with which an operation can be validated when nobody has asked for it yet: one of the right type for
+    /// each variable that must have one.
+    pub(super) fn examples(&self, operation: &OperationDefinition) -> Variables {
+        let mut variables = Variables::default();
+        for definition in operation.variable_definitions.iter().map(|definition| &definition.node) {
+            let ty = &definition.var_type.node;
+            if !ty.nullable && definition.default_value.is_none() {
+                variables.insert(definition.name.node.clone(), self.example(ty));
+            }
+        }
+        variables
+    }
+
+    fn example(&self, ty: &Type) -> Value {
+        let BaseType::Named(name) = &ty.base else { return Value::List(Vec::new()) };
+        match self.0.get(name) {
+            Some(Kind::Enum(values)) => {
+                values.first().map_or(Value::Null, |value| Value::Enum(value.clone()))
+            }
+            Some(Kind::Input(fields)) => {
+                let needed = fields.iter().filter(|(_, ty, has_default)| !ty.nullable && !has_default);
+                Value::Object(needed.map(|(name, ty, _)| (name.clone(), self.example(ty))).collect())
+            }
+            _ => match name.as_str() {
+                "Int" | "Float" => Value::from(0),
+                "Boolean" => Value::from(false),
+                _ => Value::from(""),
+            },
+        }
+    }
+
     fn check(&self, value: &Value, ty: &Type) -> Result<(), String> {
         match (&ty.base, value) {
             (_, Value::Null) if ty.nullable => Ok(()),

@@ -33,32 +33,33 @@ enum Method {
 /// Executes an operation that came as JSON.
 pub(super) async fn post(shared: Arc<Shared>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if let Err(refusal) = json_only(&parts.headers) {
-        return *refusal;
-    }
-    let limits = &shared.limits;
-    let patience = seconds(limits.request_timeout);
-    let bytes = match body::read(&parts.headers, body, limits.max_body_bytes, patience).await {
-        Ok(bytes) => bytes,
-        Err(refusal) => return *refusal,
+    let answered = async {
+        json_only(&parts.headers)?;
+        let limits = &shared.limits;
+        let patience = seconds(limits.request_timeout);
+        let bytes = body::read(&parts.headers, body, limits.max_body_bytes, patience).await?;
+        execute(&shared, &parts, params(&bytes)?, Method::Post).await
     };
-    match params(&bytes) {
-        Ok(params) => execute(shared, &parts, params, Method::Post).await.unwrap_or_else(|refusal| *refusal),
-        Err(refusal) => *refusal,
-    }
+    answered.await.unwrap_or_else(|refusal| refused(&parts, *refusal))
 }
 
 /// Executes a query or a subscription that came in the URL.
 pub(super) async fn get(shared: Arc<Shared>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    match url_params(&parts.uri) {
-        Ok(params) => execute(shared, &parts, params, Method::Get).await.unwrap_or_else(|refusal| *refusal),
-        Err(refusal) => *refusal,
+    let answered = async { execute(&shared, &parts, url_params(&parts.uri)?, Method::Get).await };
+    answered.await.unwrap_or_else(|refusal| refused(&parts, *refusal))
+}
+
+/// A refusal, in the media type that the client prefers: some only look into the one that GraphQL has to itself.
+fn refused(parts: &Parts, mut refusal: Response) -> Response {
+    if let Some(media_type) = Accepted::by(&parts.headers).response {
+        refusal.headers_mut().insert(header::CONTENT_TYPE, media_type.header());
     }
+    refusal
 }
 
 async fn execute(
-    shared: Arc<Shared>,
+    shared: &Arc<Shared>,
     parts: &Parts,
     params: Params,
     method: Method,
@@ -74,7 +75,7 @@ async fn execute(
         // Tells an `EventSource` that there is nothing to connect again for.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let mut caller = caller(&shared, &parts.headers, &parts.extensions).await?;
+    let mut caller = caller(shared, &parts.headers, &parts.extensions).await?;
     if let Some(id) = params.extensions.as_ref().and_then(|extensions| extensions.connection_id.as_deref()) {
         caller.connection = Some(connection(id, "`extensions.connectionId`")?);
     }
@@ -83,24 +84,24 @@ async fn execute(
         Ok(prepared) => prepared,
         Err(refusal) => return Ok(form.write(*refusal)),
     };
-    Ok(match (prepared.kind, accepted.stream) {
+    match (prepared.kind, accepted.stream) {
         (OperationType::Subscription, Some(framing)) => {
             let resume = last_event_id.map(Cursor::claimed);
-            match stream::follow(shared, caller, &prepared, resume, framing).await {
+            Ok(match stream::follow(Arc::clone(shared), caller, &prepared, resume, framing).await {
                 Ok(open) => open,
                 Err(refusal) if framing == Framing::EventStream => stream::refusal(*refusal),
                 Err(refusal) => form.write(*refusal),
-            }
+            })
         }
-        (OperationType::Subscription, None) => bad_request(
+        (OperationType::Subscription, None) => Err(Box::new(bad_request(
             "Subscribe over WebSocket, subprotocol graphql-transport-ws, or accept text/event-stream, or \
              multipart/mixed;subscriptionSpec=1.0.",
-        ),
+        ))),
         (OperationType::Mutation, _) if method == Method::Get => {
-            not_allowed("POST", "Mutations are executed by POST only.")
+            Err(Box::new(not_allowed("POST", "Mutations are executed by POST only.")))
         }
-        _ => form.write(shared.engine.execute(&prepared, caller).await),
-    })
+        _ => Ok(form.write(shared.engine.execute(&prepared, caller).await)),
+    }
 }
 
 /// The form of an answer that is complete at once.

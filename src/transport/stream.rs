@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, Stream, StreamExt, stream};
@@ -13,12 +13,13 @@ use tokio::time::{Instant, Interval, interval_at};
 
 use super::Shared;
 use super::framing::Framing;
-use super::respond::refuse;
 use super::sockets::Slot;
 use crate::accounts::Live;
 use crate::config::seconds;
 use crate::error::Error;
-use crate::graphql::{Answers, Caller, Cursor, LIMIT_EXCEEDED, Prepared, failure, is_unavailable, to_json};
+use crate::graphql::{
+    self, Answers, Caller, Cursor, LIMIT_EXCEEDED, Prepared, failure, is_unavailable, to_json,
+};
 use crate::random;
 
 /// Milliseconds before an `EventSource` connects again: at least, and at most. They differ, so that those who lost
@@ -44,7 +45,7 @@ pub(super) async fn follow(
     let session = Arc::clone(caller.viewer().map_err(|error| Box::new(failure(&error)))?);
     let Some(slot) = shared.sockets.take(session.user.id) else {
         let message = "This user has as many subscriptions and sockets open as they may: close others first.";
-        return Ok(refuse(StatusCode::TOO_MANY_REQUESTS, LIMIT_EXCEEDED, message));
+        return Err(Box::new(graphql::refusal(LIMIT_EXCEEDED, message)));
     };
     let answers = shared.engine.subscribe(prepared, caller, resume).await?;
     let open = Open::new(shared, session, slot, answers, framing);

@@ -66,6 +66,25 @@ fn encode(text: &str) -> String {
 }
 
 #[tokio::test]
+async fn a_refusal_too_has_the_media_type_that_the_client_prefers() {
+    let app = TestApp::start().await;
+    let bodies: [(&str, &[(&str, &str)], u16); 3] = [
+        ("{}", &[], 400),
+        ("{", &[], 400),
+        (r#"{"query": "{ cursor }"}"#, &[("authorization", "Bearer nonsense")], 401),
+    ];
+    for (body, headers, status) in bodies {
+        for accept in [JSON, RESPONSE] {
+            let headers = [headers, &[("accept", accept), ("content-type", JSON)]].concat();
+            let reply = app.request("POST", "/graphql", &headers, body.as_bytes()).await;
+            refusal(&reply, status);
+            let media_type = reply.header("content-type").and_then(|value| value.split(';').next());
+            assert_eq!(media_type, Some(accept), "{body}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_answer_has_a_media_type_that_the_client_accepts() {
     let app = TestApp::start().await;
     let question = json!({ "query": "{ __typename }" });
