@@ -61,18 +61,15 @@ impl Document {
     }
 
     /// The operation that is to be executed; `None` when the name does not tell one.
-    pub(super) fn operation(&self, operation_name: Option<&str>) -> Option<&OperationDefinition> {
-        let operation = match (&self.parsed.operations, operation_name) {
-            (DocumentOperations::Single(operation), None) => operation,
-            (DocumentOperations::Multiple(operations), Some(name)) => operations.get(name)?,
+    pub(super) fn operation(&self, operation_name: Option<&str>) -> Option<&Positioned<OperationDefinition>> {
+        match (&self.parsed.operations, operation_name) {
+            (DocumentOperations::Single(operation), None) => Some(operation),
+            (DocumentOperations::Multiple(operations), Some(name)) => operations.get(name),
             (DocumentOperations::Multiple(operations), None) if operations.len() == 1 => {
-                operations.values().next()?
+                operations.values().next()
             }
-            (DocumentOperations::Single(_), Some(_)) | (DocumentOperations::Multiple(_), None) => {
-                return None;
-            }
-        };
-        Some(&operation.node)
+            (DocumentOperations::Single(_), Some(_)) | (DocumentOperations::Multiple(_), None) => None,
+        }
     }
 }
 

@@ -5,8 +5,10 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_graphql::parser::types::OperationType;
-use async_graphql::{Request, Response, ValidationMode, Variables};
+use async_graphql::parser::types::{
+    DocumentOperations, ExecutableDocument, OperationDefinition, OperationType,
+};
+use async_graphql::{Name, Positioned, Request, Response, ValidationMode, Variables};
 use futures_util::FutureExt;
 
 use super::Schema;
@@ -32,6 +34,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 #[derive(Clone)]
 pub(crate) struct Prepared {
     pub(super) document: Arc<Document>,
+    pub(super) operation: Positioned<OperationDefinition>,
     pub(super) operation_name: Option<String>,
     pub(super) variables: Variables,
     /// Query, mutation or subscription.
@@ -39,10 +42,14 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
+    /// What is handed to the executor: the operation alone. With others of its document beside it, async-graphql
+    /// would count their cost, too, and miss their variables.
     pub(super) fn request(&self) -> Request {
         let mut request = Request::new(String::new()).variables(self.variables.clone());
-        request.set_parsed_query(self.document.parsed.clone());
-        request.operation_name.clone_from(&self.operation_name);
+        request.set_parsed_query(ExecutableDocument {
+            operations: DocumentOperations::Single(self.operation.clone()),
+            fragments: self.document.parsed.fragments.clone(),
+        });
         request
     }
 }
@@ -110,18 +117,28 @@ impl Engine {
         let texts = texts.values().map(String::as_str);
         self.documents.trust(texts).map_err(|(hash, refusal)| wrong(hash, *refusal))?;
         for document in self.documents.trusted() {
-            for (name, operation) in document.parsed.operations.iter() {
-                let prepared = Prepared {
-                    document: Arc::clone(document),
-                    operation_name: name.map(ToString::to_string),
-                    variables: self.shape.examples(&operation.node),
-                    kind: operation.node.ty,
-                };
-                let validated = self.validator.validate(prepared.request());
+            for (name, _) in document.parsed.operations.iter() {
+                let validated = self.validate(document, name.map(Name::as_str), &Variables::default());
                 validated.map_err(|refusal| wrong(document.hash, *refusal))?;
             }
         }
         Ok(())
+    }
+
+    /// Holds a document to the schema, as asked with these variables.
+    fn validate(
+        &self,
+        document: &Document,
+        operation_name: Option<&str>,
+        variables: &Variables,
+    ) -> Result<(), Box<Response>> {
+        let operations = document.parsed.operations.iter();
+        let mut all = self.shape.examples(operations.map(|(_, operation)| &operation.node));
+        all.extend(variables.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let mut request = Request::new(String::new()).variables(all);
+        request.set_parsed_query(document.parsed.clone());
+        request.operation_name = operation_name.map(ToOwned::to_owned);
+        self.validator.validate(request)
     }
 
     /// Everything behind the schema.
@@ -150,14 +167,13 @@ impl Engine {
                 None => "The document has several operations: say which with `operationName`.".into(),
             })
         })?;
-        self.shape.check_variables(operation, &variables).map_err(invalid)?;
-        let kind = operation.ty;
-        let prepared = Prepared { document, operation_name, variables, kind };
-        if !prepared.document.is_valid() {
-            self.validator.validate(prepared.request())?;
-            prepared.document.set_valid();
+        self.shape.check_variables(&operation.node, &variables).map_err(invalid)?;
+        if !document.is_valid() {
+            self.validate(&document, operation_name.as_deref(), &variables)?;
+            document.set_valid();
         }
-        Ok(prepared)
+        let (kind, operation) = (operation.node.ty, operation.clone());
+        Ok(Prepared { document, operation, operation_name, variables, kind })
     }
 
     /// Executes a query or a mutation.
@@ -172,10 +188,8 @@ impl Engine {
         }
         let executed = AssertUnwindSafe(self.schema.execute(request)).catch_unwind().await;
         let mut response = executed.unwrap_or_else(|_| failure(&Error::Internal));
-        if let Some(operation) = prepared.document.operation(prepared.operation_name.as_deref())
-            && !response.errors.is_empty()
-        {
-            self.shape.complete(&prepared.document.parsed, operation, &mut response);
+        if !response.errors.is_empty() {
+            self.shape.complete(&prepared.document.parsed, &prepared.operation.node, &mut response);
         }
         response
     }

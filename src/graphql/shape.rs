@@ -90,14 +90,17 @@ impl Shape {
         Ok(())
     }
 
-    /// Values with which an operation can be validated when nobody has asked for it yet: one of the right type for
-    /// each variable that must have one.
-    pub(super) fn examples(&self, operation: &OperationDefinition) -> Variables {
+    /// Values with which operations can be validated when nobody has given any: one of the right type for each
+    /// variable that must have one.
+    pub(super) fn examples<'a>(
+        &self,
+        operations: impl Iterator<Item = &'a OperationDefinition>,
+    ) -> Variables {
         let mut variables = Variables::default();
-        for definition in operation.variable_definitions.iter().map(|definition| &definition.node) {
-            let ty = &definition.var_type.node;
-            if !ty.nullable && definition.default_value.is_none() {
-                variables.insert(definition.name.node.clone(), self.example(ty));
+        for definition in operations.flat_map(|operation| &operation.variable_definitions) {
+            let (name, ty) = (&definition.node.name.node, &definition.node.var_type.node);
+            if !ty.nullable && definition.node.default_value.is_none() {
+                variables.insert(name.clone(), self.example(ty));
             }
         }
         variables

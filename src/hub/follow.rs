@@ -66,19 +66,7 @@ impl Follow {
         if after.is_some_and(|after| after > head) {
             return Err(OpenError::FromTheFuture);
         }
-        if let Scope::Conversation(conversation) = interest.scope {
-            let parts = database.participations(interest.viewer, [conversation]).await?;
-            // Whoever left while away still sees what happened up to then.
-            let something_to_see = parts.iter().any(|part| match (part.interval.left, after) {
-                (None, _) => true,
-                (Some(left), Some(after)) => left > after,
-                (Some(_), None) => false,
-            });
-            if !something_to_see {
-                return Err(OpenError::NoSuchConversation);
-            }
-        }
-        Ok(Self {
+        let mut follow = Self {
             hub,
             database,
             interest,
@@ -87,12 +75,35 @@ impl Follow {
             stretch: STRETCH,
             replayed: VecDeque::new(),
             joined: None,
-        })
+        };
+        if let Scope::Conversation(conversation) = interest.scope {
+            let parts = follow.database.participations(interest.viewer, [conversation]).await?;
+            if parts.iter().all(|part| part.interval.left.is_some()) {
+                // Whoever left while away still sees what happened up to then.
+                let left = parts.iter().filter_map(|part| part.interval.left).max();
+                follow.read_up_to(left.unwrap_or(Position::START)).await?;
+                if follow.replayed.is_empty() {
+                    return Err(OpenError::NoSuchConversation);
+                }
+            }
+        }
+        Ok(follow)
     }
 
-    /// The place up to which everything was handed out or does not concern the viewer, when nothing is replayed.
+    /// Replays until there is something to hand out, or `last` is reached.
+    async fn read_up_to(&mut self, last: Position) -> Result<(), Unavailable> {
+        while self.replayed.is_empty() && self.position < last {
+            self.replay(last).await?;
+        }
+        Ok(())
+    }
+
+    /// The place up to which everything was handed out, or is none of this subscription's.
     pub fn position(&self) -> Position {
-        self.position
+        match self.replayed.front() {
+            Some(seen) => Position(seen.occurrence.event.position.0 - 1),
+            None => self.position,
+        }
     }
 
     /// The next event, in order, without a gap or a repeat. `None` when there will never be another: the

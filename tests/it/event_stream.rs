@@ -232,6 +232,30 @@ async fn a_subscription_that_is_complete_says_so_and_is_not_begun_again() {
     assert_eq!(again.head.status, 204);
 }
 
+// Otherwise a client that takes every ending for a lost network would come again for ever.
+#[tokio::test]
+async fn whoever_left_over_the_same_connection_is_told_that_there_is_nothing_more() {
+    let app = TestApp::start().await;
+    let (ada, bob, conversation) = app.pair().await;
+    let desk = bob.on("desk");
+    let start = bob.cursor().await;
+    ada.send(&conversation, "one").await;
+    desk.leave(&conversation).await;
+    // What they have not seen yet comes first, and its place is not passed over at the beginning.
+    let mut open = follow(&desk, &[], json!({ "after": start, "id": conversation })).await;
+    let opening = open.block().await.unwrap();
+    let begins = opening.lines().find_map(|line| line.strip_prefix("id: ")).unwrap();
+    let mut again = follow(&desk, &[("last-event-id", begins)], json!({ "id": conversation })).await;
+    assert_eq!(said(&mut again).await.0, "one");
+    let (_, id) = said(&mut open).await;
+    assert_eq!(open.event().await.name, "complete");
+    let mut open = follow(&desk, &[("last-event-id", &id)], json!({ "id": conversation })).await;
+    assert_eq!(open.refused().await, "NOT_FOUND");
+    // Their other connections are told that they left.
+    let mut other = follow(&bob.on("phone"), &[("last-event-id", &id)], json!({ "id": conversation })).await;
+    assert!(other.next().await.0["events"]["cursor"].is_string());
+}
+
 #[tokio::test]
 async fn a_herald_that_stops_breaks_off_so_that_clients_come_again() {
     let mut app = TestApp::start().await;

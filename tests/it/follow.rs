@@ -161,19 +161,16 @@ impl Model {
             Step::Subscribe { by, connection, room, kinds, after } => {
                 let start = after.map_or(self.log.len(), |after| after.index(self.log.len() + 1));
                 let room = room.as_ref().and_then(|room| self.room(room));
+                let subscriber =
+                    Subscriber { user: *by, connection: *connection, room, kinds: *kinds, start };
+                // Whoever has left may still follow to the end what they have not seen.
                 if let Some(room) = room
                     && !self.rooms[room].contains(by)
-                    && (after.is_none() || self.leaves(*by, room, start).is_empty())
+                    && self.expected(&subscriber).is_empty()
                 {
                     return false;
                 }
-                self.subscribers.push(Subscriber {
-                    user: *by,
-                    connection: *connection,
-                    room,
-                    kinds: *kinds,
-                    start,
-                });
+                self.subscribers.push(subscriber);
             }
             Step::Read { .. } | Step::CutOff { .. } | Step::Resume { .. } => {}
         }

@@ -68,14 +68,11 @@ fn encode(text: &str) -> String {
 #[tokio::test]
 async fn a_refusal_too_has_the_media_type_that_the_client_prefers() {
     let app = TestApp::start().await;
-    let bodies: [(&str, &[(&str, &str)], u16); 3] = [
-        ("{}", &[], 400),
-        ("{", &[], 400),
-        (r#"{"query": "{ cursor }"}"#, &[("authorization", "Bearer nonsense")], 401),
-    ];
-    for (body, headers, status) in bodies {
+    let query = r#"{"query": "{ cursor }"}"#;
+    for (body, token, status) in [("{}", "", 400), ("{", "", 400), (query, "nonsense", 401)] {
+        let bearer = format!("Bearer {token}");
         for accept in [JSON, RESPONSE] {
-            let headers = [headers, &[("accept", accept), ("content-type", JSON)]].concat();
+            let headers = [("accept", accept), ("content-type", JSON), ("authorization", &bearer)];
             let reply = app.request("POST", "/graphql", &headers, body.as_bytes()).await;
             refusal(&reply, status);
             let media_type = reply.header("content-type").and_then(|value| value.split(';').next());

@@ -344,3 +344,27 @@ async fn the_operation_is_the_one_that_is_named() {
         }
     }
 }
+
+#[tokio::test]
+async fn only_the_operation_that_is_executed_costs() {
+    let app = TestApp::with(|setup| setup.args.limits.max_complexity = 500).await;
+    let (ada, _, conversation) = app.pair().await;
+    // As GraphiQL sends them: all that is in the editor, and the name of the one that was clicked.
+    let document = "
+        query Cheap($id: ID!) { conversation(id: $id) { id } }
+        query Dear($id: ID!, $first: Int!) { conversation(id: $id) { messages(first: $first) { nodes { id body } } } }
+        query Several($ids: [ID!]!) { nodes(ids: $ids) { id } }";
+    let ask = async |name: &str, variables: Value| {
+        let body = json!({ "query": document, "operationName": name, "variables": variables }).to_string();
+        let bearer = format!("Bearer {}", ada.token);
+        let headers = [("content-type", "application/json"), ("authorization", &bearer)];
+        app.request("POST", "/graphql", &headers, body.as_bytes()).await.json()
+    };
+    for _ in 0..2 {
+        let cheap = ask("Cheap", json!({ "id": conversation })).await;
+        assert_eq!(cheap["data"]["conversation"]["id"], conversation.as_str(), "{cheap}");
+        assert_eq!(ask("Several", json!({ "ids": [] })).await, json!({ "data": { "nodes": [] } }));
+        let dear = ask("Dear", json!({ "id": conversation, "first": 200 })).await;
+        assert_eq!(code(&dear), "LIMIT_EXCEEDED");
+    }
+}

@@ -197,6 +197,11 @@ async fn leaving_ends_the_subscription_to_that_conversation_and_is_the_last_that
     let mut socket = bob.socket("desk").await;
     socket.follow("all", EVENTS).await;
     socket.subscribe("one", SENT, json!({ "after": cursor, "id": conversation })).await;
+    ada.send(&conversation, "last").await;
+    // Both are under way once they have brought this.
+    for _ in 0..2 {
+        assert_eq!(socket.receive().await["type"], "next");
+    }
     bob.leave(&conversation).await;
     // The end of the one and the last event of the other come in either order.
     let mut ended = false;
@@ -219,13 +224,18 @@ async fn leaving_ends_the_subscription_to_that_conversation_and_is_the_last_that
     // On resume too: up to the leaving, and no further.
     let mut again = bob.socket("again").await;
     again.follow_after("all", EVENTS, &cursor).await;
+    assert_eq!(kind(&again.next("all").await), "MessageSent");
     assert_eq!(kind(&again.next("all").await), "ParticipantLeft");
     assert_eq!(again.next("all").await["events"]["message"]["body"], "seen");
     let mut one = bob.socket("one").await;
     one.subscribe("one", SENT, json!({ "after": cursor, "id": conversation })).await;
+    assert_eq!(body(&one.next("one").await), "last");
     one.completed("one").await;
-    one.subscribe("now", SENT, json!({ "id": conversation })).await;
-    assert_eq!(one.refused("now").await, "NOT_FOUND");
+    // Whoever has seen it all is told that there is nothing more, and so is who only wants what is new.
+    for after in [Some(bob.cursor().await), None] {
+        one.subscribe("now", SENT, json!({ "after": after, "id": conversation })).await;
+        assert_eq!(one.refused("now").await, "NOT_FOUND");
+    }
 }
 
 #[tokio::test]
