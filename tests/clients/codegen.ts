@@ -1,14 +1,14 @@
 import type { CodegenConfig } from '@graphql-codegen/cli';
 
-/** Types for the operations of each library's tests, from the schema that herald publishes. */
+/** Types for the operations of each folder, from the schema that herald publishes. */
 const config: CodegenConfig = {
   schema: '../../schema.graphql',
   generates: Object.fromEntries(
-    ['apollo', 'urql'].map((library) => [
-      `./${library}/generated/`,
+    ['.', './apollo', './urql'].map((folder) => [
+      `${folder}/generated/`,
       {
         preset: 'client',
-        documents: `./${library}/*.ts`,
+        documents: `${folder}/*.ts`,
         presetConfig: { fragmentMasking: false },
         config: {
           scalars: { Cursor: 'string', DateTime: 'string' },

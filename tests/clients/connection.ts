@@ -76,13 +76,19 @@ export class Connection {
   }
 }
 
+/** What is common to the results of graphql-ws and of graphql-sse. */
+export interface Result<E> {
+  data?: Record<string, E> | null | undefined;
+  errors?: readonly unknown[] | undefined;
+}
+
 /** What a subscription receives, kept until a test asks for it. */
 export class Inbox<E> {
-  readonly #results: AsyncIterator<FormattedExecutionResult<Record<string, E>>>;
-  // Asked for ahead of time: graphql-ws forgets an error that comes before anyone waits for a result.
-  #ahead!: Promise<IteratorResult<FormattedExecutionResult<Record<string, E>>>>;
+  readonly #results: AsyncIterator<Result<E>>;
+  // Asked for ahead of time: graphql-ws and graphql-sse forget an error that comes before anyone waits for a result.
+  #ahead!: Promise<IteratorResult<Result<E>>>;
 
-  constructor(results: AsyncIterator<FormattedExecutionResult<Record<string, E>>>) {
+  constructor(results: AsyncIterator<Result<E>>) {
     this.#results = results;
     this.#ask();
   }

@@ -1,27 +1,11 @@
 /** Two people talk, and each sees how far the messages have come, while it happens. */
 
-import { beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect } from 'vitest';
 
-import { Herald } from './herald.ts';
-import { MESSAGE_SENT, type MessageSent, STATUS_CHANGED, type StatusChanged, User } from './user.ts';
+import { test } from './fixtures.ts';
+import { MESSAGE_SENT, type MessageSent, STATUS_CHANGED, type StatusChanged } from './user.ts';
 
-let herald: Herald;
-let alice: User;
-let bob: User;
-let conversationId: string;
-
-beforeAll(async () => {
-  herald = await Herald.create();
-  return () => herald.remove();
-});
-
-beforeEach(async () => {
-  alice = await User.register(herald, 'alice');
-  bob = await User.register(herald, 'bob');
-  conversationId = await alice.converse(bob);
-});
-
-test('a message is sent, delivered and read, and its sender sees each step', async () => {
+test('a message is sent, delivered and read, and its sender sees each step', async ({ alice, bob, conversationId }) => {
   const laptop = await alice.connect('laptop');
   const phone = await bob.connect('phone');
   const changes = laptop.subscribe<StatusChanged>(STATUS_CHANGED);
@@ -56,7 +40,9 @@ test('a message is sent, delivered and read, and its sender sees each step', asy
   expect(await alice.message(sent.id)).toMatchObject({ status: 'READ', deliveredCount: 1, readCount: 1 });
 });
 
-test('one mark covers every message before it, and saying it again tells nobody', async () => {
+test('one mark covers every message before it, and saying it again tells nobody', async ({
+  alice, bob, conversationId,
+}) => {
   const changes = (await alice.connect()).subscribe<StatusChanged>(STATUS_CHANGED);
   const first = await alice.send(conversationId, 'one');
   const second = await alice.send(conversationId, 'two');
@@ -74,14 +60,16 @@ test('one mark covers every message before it, and saying it again tells nobody'
   expect(await changes.next()).toMatchObject({ status: 'READ', message: { id: second.id } });
 });
 
-test('nobody marks a message of their own', async () => {
+test('nobody marks a message of their own', async ({ alice, conversationId }) => {
   const { id } = await alice.send(conversationId, 'mine');
   await expect(alice.markDelivered(id)).rejects.toMatchObject({ code: 'SENDER_CANNOT_MARK' });
   await expect(alice.markRead(id)).rejects.toMatchObject({ code: 'SENDER_CANNOT_MARK' });
   expect(await alice.message(id)).toMatchObject({ status: 'SENT' });
 });
 
-test('the connection that sends is not told, and every other one of the same user is', async () => {
+test('the connection that sends is not told, and every other one of the same user is', async ({
+  alice, bob, conversationId,
+}) => {
   const laptop = (await alice.connect('laptop')).subscribe<MessageSent>(MESSAGE_SENT);
   const tablet = (await alice.connect('tablet')).subscribe<MessageSent>(MESSAGE_SENT);
   // An origin is a session and a name: the same name in another session is somebody else's.
@@ -96,7 +84,9 @@ test('the connection that sends is not told, and every other one of the same use
   expect((await laptop.next()).message.id).toBe(reply.id);
 });
 
-test('the connection that marks is not told, and the other one of the same user is', async () => {
+test('the connection that marks is not told, and the other one of the same user is', async ({
+  alice, bob, conversationId,
+}) => {
   const phone = (await bob.connect('phone')).subscribe<StatusChanged>(STATUS_CHANGED);
   const tablet = (await bob.connect('tablet')).subscribe<StatusChanged>(STATUS_CHANGED);
   const { id } = await alice.send(conversationId, 'hello');
@@ -112,7 +102,7 @@ test('the connection that marks is not told, and the other one of the same user 
   expect(await phone.next()).toMatchObject({ recipient: { handle: alice.handle } });
 });
 
-test("somebody else's connection id silences nothing", async () => {
+test("somebody else's connection id silences nothing", async ({ alice, bob, conversationId }) => {
   const phone = (await bob.connect('phone')).subscribe<MessageSent>(MESSAGE_SENT);
   const { id } = await alice.send(conversationId, 'hello', { from: 'phone' });
   expect((await phone.next()).message.id).toBe(id);

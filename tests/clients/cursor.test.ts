@@ -1,34 +1,15 @@
 /** A snapshot and what happened since: together, nothing is missing. */
 
-import { beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect } from 'vitest';
 
 import type { Ack } from './connection.ts';
+import { test } from './fixtures.ts';
+import type { SnapshotQuery } from './generated/graphql.ts';
 import { Herald } from './herald.ts';
 import { MESSAGE_SENT, type MessageSent, User } from './user.ts';
 
-let herald: Herald;
-let alice: User;
-let bob: User;
-let conversationId: string;
-
-beforeAll(async () => {
-  herald = await Herald.create();
-  return () => herald.remove();
-});
-
-beforeEach(async () => {
-  alice = await User.register(herald, 'alice');
-  bob = await User.register(herald, 'bob');
-  conversationId = await alice.converse(bob);
-});
-
-interface Snapshot {
-  cursor: string;
-  conversations: { nodes: { id: string; unreadCount: number; messages: { nodes: { id: string }[] } }[] };
-}
-
 const SNAPSHOT = /* GraphQL */ `
-  {
+  query Snapshot {
     cursor
     conversations {
       nodes { id unreadCount messages(last: 200) { nodes { id } } }
@@ -36,7 +17,9 @@ const SNAPSHOT = /* GraphQL */ `
   }
 `;
 
-test('a snapshot and a subscription from its cursor have everything between them', async () => {
+test('a snapshot and a subscription from its cursor have everything between them', async ({
+  alice, bob, conversationId,
+}) => {
   const phone = await bob.connect();
   const sent: string[] = [];
   let isTyping = true;
@@ -47,7 +30,7 @@ test('a snapshot and a subscription from its cursor have everything between them
   // Each is taken while messages are being written, at whatever moment it happens to meet.
   const views = [];
   while (views.length < 8) {
-    const { cursor, conversations } = await phone.ask<Snapshot>(SNAPSHOT).then(({ data }) => data!);
+    const { cursor, conversations } = await phone.ask<SnapshotQuery>(SNAPSHOT).then(({ data }) => data!);
     const since = phone.subscribe<MessageSent>(MESSAGE_SENT, { after: cursor });
     views.push({ seen: conversations.nodes[0]!.messages.nodes.map(({ id }) => id), since });
   }
@@ -66,14 +49,16 @@ test('a snapshot and a subscription from its cursor have everything between them
   }
 });
 
-test("the ack's cursor is from before anything that the connection can miss", async () => {
+test("the ack's cursor is from before anything that the connection can miss", async ({
+  alice, bob, conversationId,
+}) => {
   const phone = await bob.connect();
   const { id } = await alice.send(conversationId, 'while bob makes up his mind');
   const incoming = phone.subscribe<MessageSent>(MESSAGE_SENT, { after: phone.ack.cursor });
   expect((await incoming.next()).message.id).toBe(id);
 });
 
-test('to go on from an event is to get the one after it', async () => {
+test('to go on from an event is to get the one after it', async ({ alice, bob, conversationId }) => {
   const phone = await bob.connect();
   const ids = [];
   for (const body of ['one', 'two', 'three']) ids.push((await alice.send(conversationId, body)).id);
@@ -85,7 +70,7 @@ test('to go on from an event is to get the one after it', async () => {
   expect(three!.message.id).toBe(ids[2]);
 });
 
-test('a connection keeps the name that it chose, and gets one if it chose none', async () => {
+test('a connection keeps the name that it chose, and gets one if it chose none', async ({ bob }) => {
   const { connectionId: chosen } = (await bob.connect('phone')).ack;
   const { connectionId: given } = (await bob.connect()).ack;
   const { connectionId: another } = (await bob.connect()).ack;
@@ -98,14 +83,14 @@ test.for([
   ['of gibberish', () => 'gibberish'],
   ['of nothing', () => ''],
   ['with a letter changed', ({ cursor }: Ack) => (cursor.startsWith('A') ? 'B' : 'A') + cursor.slice(1)],
-] as const)('a cursor %s is refused at once, and the socket stays', async ([, forge]) => {
+] as const)('a cursor %s is refused at once, and the socket stays', async ([, forge], { bob }) => {
   const phone = await bob.connect();
   const incoming = phone.subscribe(MESSAGE_SENT, { after: forge(phone.ack) });
   await expect(incoming.next()).rejects.toMatchObject([{ extensions: { code: 'CURSOR_INVALID' } }]);
   expect((await phone.ask(`{ viewer { handle } }`)).data).toEqual({ viewer: { handle: bob.handle } });
 });
 
-test('a cursor of another log is refused, with a code of its own', async () => {
+test('a cursor of another log is refused, with a code of its own', async ({ bob }) => {
   const other = await Herald.create();
   try {
     const { cursor } = await (await User.register(other, 'bob')).request<{ cursor: string }>(`{ cursor }`);

@@ -1,32 +1,16 @@
 /** Everything that HTTP does goes over the socket too, and a mistake costs the operation, not the socket. */
 
-import { beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect } from 'vitest';
 
 import type { Connection, Variables } from './connection.ts';
-import { Herald } from './herald.ts';
-import { MESSAGE_SENT, type Message, type MessageSent, SEND, User } from './user.ts';
-
-let herald: Herald;
-let alice: User;
-let bob: User;
-let conversationId: string;
-
-beforeAll(async () => {
-  herald = await Herald.create();
-  return () => herald.remove();
-});
-
-beforeEach(async () => {
-  alice = await User.register(herald, 'alice');
-  bob = await User.register(herald, 'bob');
-  conversationId = await alice.converse(bob);
-});
+import { test } from './fixtures.ts';
+import { MESSAGE_SENT, type Message, type MessageSent, SEND } from './user.ts';
 
 async function whoIsThere(connection: Connection): Promise<unknown> {
   return (await connection.ask(`{ viewer { handle } }`)).data;
 }
 
-test('a query has one result', async () => {
+test('a query has one result', async ({ alice, bob }) => {
   const laptop = await alice.connect();
   const answer = await laptop.ask(
     `query Find($handle: String!) { viewer { handle } user(handle: $handle) { handle } }`,
@@ -35,7 +19,7 @@ test('a query has one result', async () => {
   expect(answer).toEqual({ data: { viewer: { handle: alice.handle }, user: { handle: bob.handle } } });
 });
 
-test('of several operations in a document, the one that is named is executed', async () => {
+test('of several operations in a document, the one that is named is executed', async ({ alice }) => {
   const laptop = await alice.connect();
   const query = `query Handle { viewer { handle } } query Name { viewer { displayName } }`;
   const results = laptop.client.iterate({ query, operationName: 'Name' });
@@ -43,7 +27,7 @@ test('of several operations in a document, the one that is named is executed', a
   expect(await results.next()).toMatchObject({ done: true });
 });
 
-test('what a socket sends is not told to its own subscriptions', async () => {
+test('what a socket sends is not told to its own subscriptions', async ({ alice, bob, conversationId }) => {
   const laptop = await alice.connect();
   const tablet = await alice.connect();
   const onLaptop = laptop.subscribe<MessageSent>(MESSAGE_SENT);
@@ -60,7 +44,7 @@ test('what a socket sends is not told to its own subscriptions', async () => {
   expect((await onLaptop.next()).message.id).toBe(reply.id);
 });
 
-test('a refused mutation has a result with the code of the refusal', async () => {
+test('a refused mutation has a result with the code of the refusal', async ({ alice, conversationId }) => {
   const laptop = await alice.connect();
   const { id } = await alice.send(conversationId, 'mine');
   const answer = await laptop.ask(
@@ -83,7 +67,9 @@ const MISTAKES: [string, string, Variables?][] = [
   ['a variable left out', SEND],
 ];
 
-test.for(MISTAKES)('%s is answered with an error, and the socket stays', async ([, document, variables]) => {
+test.for(MISTAKES)('%s is answered with an error, and the socket stays', async ([, document, variables], {
+  alice, bob, conversationId,
+}) => {
   const laptop = await alice.connect();
   const incoming = laptop.subscribe<MessageSent>(MESSAGE_SENT);
 
@@ -96,7 +82,7 @@ test.for(MISTAKES)('%s is answered with an error, and the socket stays', async (
   expect(laptop.acks).toHaveLength(1);
 });
 
-test('subscriptions of one socket go on without each other', async () => {
+test('subscriptions of one socket go on without each other', async ({ alice, bob, conversationId }) => {
   const laptop = await alice.connect();
   const ended = laptop.client.iterate({ query: MESSAGE_SENT, variables: { after: laptop.ack.cursor } });
   const first = ended.next();

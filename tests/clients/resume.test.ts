@@ -1,78 +1,35 @@
 /** Connections break and servers die; a subscriber goes on where it was. */
 
-import { EventEmitter, once } from 'node:events';
-import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { expect } from 'vitest';
 
-import { Herald } from './herald.ts';
-import { Proxy } from './proxy.ts';
+import { test as base } from './fixtures.ts';
+import { bodies, Reader, says } from './reader.ts';
 import { follow } from './resume.ts';
-import { MESSAGE_SENT, type Message, type MessageSent, STATUS_CHANGED, type StatusChanged, User } from './user.ts';
+import { MESSAGE_SENT, type Message, type MessageSent, STATUS_CHANGED, type StatusChanged, type User } from './user.ts';
 
-let herald: Herald;
-let network: Proxy;
-let alice: User;
-let bob: User;
-let conversationId: string;
-
-// A server for each test: they do it harm.
-beforeEach(async () => {
-  herald = await Herald.create();
-  network = await Proxy.to(herald.port);
-  alice = await User.register(herald, 'alice');
-  bob = await User.register(herald, 'bob');
-  conversationId = await alice.converse(bob);
-  return async () => {
-    network.close();
-    await herald.remove();
-  };
-});
-
-/** Reads in the background, so that trouble can be timed by what has arrived. */
-class Reader<E> {
-  readonly events: E[] = [];
-  readonly #arrivals = new EventEmitter();
-
-  constructor(source: AsyncGenerator<E, void>) {
-    let isOver = false;
-    onTestFinished(() => void (isOver = true));
-    void (async () => {
-      for await (const event of source) {
-        this.events.push(event);
-        this.#arrivals.emit('arrival');
+const test = base
+  /** Sends until the server has said yes, which it says once per key however often it is asked. */
+  .extend('sendForSure', ({ herald, conversationId }) => {
+    return async (user: User, body: string, from?: string): Promise<Message> => {
+      for (;;) {
+        try {
+          return await user.send(conversationId, body, { idempotencyKey: body, ...(from && { from }) });
+        } catch (cause) {
+          // What `fetch` throws when there was no answer. Anything else is one.
+          if (!(cause instanceof TypeError)) throw cause;
+          await herald.ready();
+        }
       }
-    })().catch((cause) => isOver || this.#arrivals.emit('error', cause));
-  }
+    };
+  })
+  /** Sends the messages from one number to another, in this order. */
+  .extend('sendEach', ({ alice, sendForSure }) => async (first: number, last: number): Promise<void> => {
+    for (let n = first; n <= last; n++) await sendForSure(alice, `message ${n}`);
+  });
 
-  /** Waits until an event has arrived: all events so far. */
-  async until(has: (event: E) => boolean): Promise<E[]> {
-    while (!this.events.some(has)) await once(this.#arrivals, 'arrival');
-    return this.events;
-  }
-}
-
-/** Sends until the server has said yes, which it says once per key however often it is asked. */
-async function sendForSure(user: User, body: string, from?: string): Promise<Message> {
-  for (;;) {
-    try {
-      return await user.send(conversationId, body, { idempotencyKey: body, ...(from && { from }) });
-    } catch (cause) {
-      // What `fetch` throws when there was no answer. Anything else is one.
-      if (!(cause instanceof TypeError)) throw cause;
-      await herald.ready();
-    }
-  }
-}
-
-/** Sends the messages from one number to another, in this order. */
-async function sendEach(first: number, last: number): Promise<void> {
-  for (let n = first; n <= last; n++) await sendForSure(alice, `message ${n}`);
-}
-
-function says(body: string) {
-  return ({ message }: MessageSent) => message.body === body;
-}
-
-test('a broken network and a killed server cost a subscriber nothing', async () => {
+test('a broken network and a killed server cost a subscriber nothing', async ({
+  herald, network, alice, bob, conversationId, sendForSure, sendEach,
+}) => {
   const phone = await bob.connect('phone', { url: network.socket });
   const tablet = await bob.connect('tablet');
   const [onPhone, onTablet] = [phone, tablet].map(
@@ -109,8 +66,8 @@ test('a broken network and a killed server cost a subscriber nothing', async () 
 
   const everything = await bob.messages(conversationId);
   const said = [...Array(140).keys()].map((n) => `message ${n + 1}`);
-  const bodies = [...said.slice(0, 30), 'from the phone', ...said.slice(30), 'the end'];
-  expect(everything.map(({ body }) => body)).toEqual(bodies);
+  const inOrder = [...said.slice(0, 30), 'from the phone', ...said.slice(30), 'the end'];
+  expect(everything.map(({ body }) => body)).toEqual(inOrder);
 
   const ids = everything.map(({ id }) => id);
   const seenByTablet = await onTablet.until(says('the end'));
@@ -123,7 +80,9 @@ test('a broken network and a killed server cost a subscriber nothing', async () 
   expect(phone.acks.length).toBeGreaterThan(1);
 });
 
-test('marks that were made while the sender was away come in order, once', async () => {
+test('marks that were made while the sender was away come in order, once', async ({
+  herald, network, alice, bob, conversationId,
+}) => {
   const laptop = await alice.connect('laptop', { url: network.socket });
   const changes = new Reader(follow<StatusChanged>(laptop.client, STATUS_CHANGED, { after: laptop.ack.cursor }));
   const [one, two] = [await alice.send(conversationId, 'one'), await alice.send(conversationId, 'two')];
@@ -147,7 +106,9 @@ test('marks that were made while the sender was away come in order, once', async
   ]);
 });
 
-test('a server that stops says so, and its successor goes on', async () => {
+test('a server that stops says so, and its successor goes on', async ({
+  herald, alice, bob, conversationId, sendForSure,
+}) => {
   const phone = await bob.connect('phone');
   const incoming = new Reader(follow<MessageSent>(phone.client, MESSAGE_SENT, { after: phone.ack.cursor }));
   await alice.send(conversationId, 'before');
@@ -159,45 +120,5 @@ test('a server that stops says so, and its successor goes on', async () => {
   await sendForSure(alice, 'after');
 
   const seen = await incoming.until(says('after'));
-  expect(seen.map(({ message }) => message.body)).toEqual(['before', 'after']);
-});
-
-test("the client's own retry goes on as well, if what it repeats carries the newest cursor", async () => {
-  const phone = await bob.connect('phone', {
-    url: network.socket,
-    retryAttempts: Infinity,
-    // In Node a refused connection is an error and not a close event, which by default is not tried again.
-    shouldRetry: () => true,
-    retryWait: () => new Promise((resolve) => setTimeout(resolve, 50)),
-  });
-  const arrivals = new EventEmitter();
-  const seen: string[] = [];
-  const request = { query: MESSAGE_SENT, variables: { after: phone.ack.cursor } };
-  phone.client.subscribe<{ messageSent: MessageSent }>(request, {
-    next({ data }) {
-      const { cursor, message } = data!.messageSent;
-      seen.push(message.body);
-      // graphql-ws turns the request into JSON anew each time that it sends it.
-      request.variables.after = cursor;
-      arrivals.emit(message.body);
-    },
-    error: (cause) => arrivals.emit('error', cause),
-    complete: () => {},
-  });
-
-  const one = once(arrivals, 'one');
-  await alice.send(conversationId, 'one');
-  await one;
-  network.cut();
-  await alice.send(conversationId, 'two');
-  await alice.send(conversationId, 'three');
-  const three = once(arrivals, 'three');
-  network.heal();
-  await three;
-
-  expect(seen).toEqual(['one', 'two', 'three']);
-  expect(phone.acks).toMatchObject([
-    { connectionId: 'phone', wasRetry: false },
-    { connectionId: 'phone', wasRetry: true },
-  ]);
+  expect(bodies(seen)).toEqual(['before', 'after']);
 });

@@ -39,7 +39,7 @@ export async function* follow<E extends { cursor: string }>(
 }
 
 /** Whether trying again is in vain: the subscription was refused, or this client was. */
-function isFinal(cause: unknown): boolean {
+export function isFinal(cause: unknown): boolean {
   if (Array.isArray(cause)) return cause.some((error) => error.extensions?.code !== 'UNAVAILABLE');
   const { code } = cause as { code?: number };
   return code !== undefined && [4400, 4401, 4403, 4406, 4409, 4429].includes(code);

@@ -1,28 +1,12 @@
 /** A socket belongs to a session, and ends with it. */
 
-import { beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect } from 'vitest';
 
-import { Herald } from './herald.ts';
+import { test } from './fixtures.ts';
 import { follow } from './resume.ts';
-import { MESSAGE_SENT, type MessageSent, User } from './user.ts';
+import { MESSAGE_SENT, type MessageSent, type User } from './user.ts';
 
-let herald: Herald;
-let alice: User;
-let bob: User;
-let conversationId: string;
-
-beforeAll(async () => {
-  herald = await Herald.create();
-  return () => herald.remove();
-});
-
-beforeEach(async () => {
-  alice = await User.register(herald, 'alice');
-  bob = await User.register(herald, 'bob');
-  conversationId = await alice.converse(bob);
-});
-
-test('to log out closes every socket of the session, and none of another', async () => {
+test('to log out closes every socket of the session, and none of another', async ({ alice, bob, conversationId }) => {
   const phone = await bob.connect('phone');
   const tablet = await bob.connect('tablet');
   const elsewhere = await (await bob.signInAgain()).connect();
@@ -42,7 +26,7 @@ test('to log out closes every socket of the session, and none of another', async
   await expect(onPhone.next()).rejects.toMatchObject({ code: 4403 });
 });
 
-test('a subscriber that resumes gives up when its session has ended', async () => {
+test('a subscriber that resumes gives up when its session has ended', async ({ alice, bob, conversationId }) => {
   const phone = await bob.connect('phone');
   const events = follow<MessageSent>(phone.client, MESSAGE_SENT, { after: phone.ack.cursor });
   const { id } = await alice.send(conversationId, 'the last one');
@@ -54,12 +38,12 @@ test('a subscriber that resumes gives up when its session has ended', async () =
 });
 
 /** Tokens that stand for no session. */
-const TOKENS: [string, () => Promise<string>][] = [
+const TOKENS: [string, (bob: User) => Promise<string>][] = [
   ['that was never given out', async () => 'never-given-out'],
   ['of nothing', async () => ''],
   [
     'of a session that has ended',
-    async () => {
+    async (bob) => {
       const again = await bob.signInAgain();
       await again.logOut();
       return again.token;
@@ -67,7 +51,7 @@ const TOKENS: [string, () => Promise<string>][] = [
   ],
 ];
 
-test.for(TOKENS)('a token %s opens no socket', async ([, token]) => {
-  const connectionParams = { authorization: `Bearer ${await token()}` };
+test.for(TOKENS)('a token %s opens no socket', async ([, token], { bob }) => {
+  const connectionParams = { authorization: `Bearer ${await token(bob)}` };
   await expect(bob.connect('phone', { connectionParams })).rejects.toMatchObject({ code: 4403 });
 });

@@ -4,42 +4,55 @@ import { randomBytes } from 'node:crypto';
 import type { ClientOptions } from 'graphql-ws';
 
 import { Connection, type Variables } from './connection.ts';
+import type {
+  CursorQuery,
+  DeliveryStatus,
+  LoginMutation,
+  MessageFragment,
+  MessageQuery,
+  MessageSentSubscription,
+  MessagesQuery,
+  RegisterMutation,
+  SendMutation,
+  StartMutation,
+  StatusChangedSubscription,
+} from './generated/graphql.ts';
 import type { Herald } from './herald.ts';
 
-export type Status = 'SENT' | 'DELIVERED' | 'READ';
+export type Status = DeliveryStatus;
+export type Message = MessageFragment;
+export type MessageSent = MessageSentSubscription['messageSent'];
+export type StatusChanged = StatusChangedSubscription['statusChanged'];
 
-export interface Message {
-  id: string;
-  body: string;
-  status: Status;
-  recipientCount: number;
-  deliveredCount: number;
-  readCount: number;
-  sender: { handle: string };
-}
+const MESSAGE = /* GraphQL */ `
+  fragment Message on Message {
+    id
+    body
+    status
+    recipientCount
+    deliveredCount
+    readCount
+    sender { handle }
+  }
+`;
 
-export interface MessageSent {
-  cursor: string;
-  conversation: { id: string };
-  message: Message;
-}
-
-export interface StatusChanged {
-  cursor: string;
-  conversation: { id: string };
-  recipient: { handle: string };
-  status: Status;
-  message: { id: string; status: Status };
-  messages: { id: string }[];
-}
+export const LOGIN = /* GraphQL */ `
+  mutation Login($input: LoginInput!) { login(input: $input) { token } }
+`;
 
 export const SEND = /* GraphQL */ `
   mutation Send($input: SendMessageInput!) {
-    sendMessage(input: $input) {
-      cursor
-      message { id body status recipientCount deliveredCount readCount sender { handle } }
-    }
+    sendMessage(input: $input) { cursor message { ...Message } }
   }
+  ${MESSAGE}
+`;
+
+export const MARK_DELIVERED = /* GraphQL */ `
+  mutation MarkDelivered($input: MarkInput!) { markDelivered(input: $input) { message { status } } }
+`;
+
+export const MARK_READ = /* GraphQL */ `
+  mutation MarkRead($input: MarkInput!) { markRead(input: $input) { message { status } } }
 `;
 
 export const MESSAGE_SENT = /* GraphQL */ `
@@ -47,9 +60,10 @@ export const MESSAGE_SENT = /* GraphQL */ `
     messageSent(after: $after, conversationId: $conversationId) {
       cursor
       conversation { id }
-      message { id body status recipientCount deliveredCount readCount sender { handle } }
+      message { ...Message }
     }
   }
+  ${MESSAGE}
 `;
 
 export const STATUS_CHANGED = /* GraphQL */ `
@@ -99,9 +113,9 @@ export class User {
   /** A new user. The handle is the name and something that makes it unique among the tests. */
   static async register(herald: Herald, name: string): Promise<User> {
     const handle = `${name}-${randomBytes(4).toString('hex')}`;
-    const { register } = await post<{ register: { token: string } }>(
-      herald,
-      `mutation Register($input: RegisterInput!) { register(input: $input) { token } }`,
+    const { register } = await post<RegisterMutation>(
+      herald.http,
+      /* GraphQL */ `mutation Register($input: RegisterInput!) { register(input: $input) { token } }`,
       { input: { handle, displayName: name, password: `the password of ${handle}` } },
     );
     return new User(herald, handle, register.token);
@@ -109,11 +123,8 @@ export class User {
 
   /** The same user, signed in once more: another session. */
   async signInAgain(): Promise<User> {
-    const { login } = await post<{ login: { token: string } }>(
-      this.#herald,
-      `mutation Login($input: LoginInput!) { login(input: $input) { token } }`,
-      { input: { handle: this.handle, password: this.password } },
-    );
+    const input = { handle: this.handle, password: this.password };
+    const { login } = await post<LoginMutation>(this.#herald.http, LOGIN, { input });
     return new User(this.#herald, this.handle, login.token);
   }
 
@@ -128,16 +139,21 @@ export class User {
 
   /** A query or a mutation over HTTP, perhaps as part of a connection. */
   async request<D>(query: string, variables: Variables = {}, from?: string): Promise<D> {
-    return post(this.#herald, query, variables, {
+    return post(this.#herald.http, query, variables, {
       authorization: `Bearer ${this.token}`,
       ...(from && { 'x-connection-id': from }),
     });
   }
 
+  /** A place in the log that has everything until now. */
+  async cursor(): Promise<string> {
+    return (await this.request<CursorQuery>(/* GraphQL */ `query Cursor { cursor }`)).cursor;
+  }
+
   /** Starts a conversation: its id. */
   async converse(...others: User[]): Promise<string> {
-    const { startConversation } = await this.request<{ startConversation: { conversation: { id: string } } }>(
-      `mutation Start($input: StartConversationInput!) {
+    const { startConversation } = await this.request<StartMutation>(
+      /* GraphQL */ `mutation Start($input: StartConversationInput!) {
         startConversation(input: $input) { conversation { id } }
       }`,
       { input: { participantHandles: others.map(({ handle }) => handle) } },
@@ -147,61 +163,56 @@ export class User {
 
   async send(conversationId: string, body: string, { from, ...options }: Sending = {}): Promise<Message> {
     const variables = { input: { conversationId, body, ...options } };
-    return (await this.request<{ sendMessage: { message: Message } }>(SEND, variables, from)).sendMessage.message;
+    return (await this.request<SendMutation>(SEND, variables, from)).sendMessage.message;
   }
 
   async markDelivered(messageId: string, from?: string): Promise<void> {
-    await this.request(
-      `mutation Delivered($input: MarkInput!) { markDelivered(input: $input) { cursor } }`,
-      { input: { messageId } },
-      from,
-    );
+    await this.request(MARK_DELIVERED, { input: { messageId } }, from);
   }
 
   async markRead(messageId: string, from?: string): Promise<void> {
-    await this.request(
-      `mutation Read($input: MarkInput!) { markRead(input: $input) { cursor } }`,
-      { input: { messageId } },
-      from,
-    );
+    await this.request(MARK_READ, { input: { messageId } }, from);
   }
 
   async message(id: string): Promise<Message> {
-    const { message } = await this.request<{ message: Message }>(
-      `query Message($id: ID!) {
-        message(id: $id) { id body status recipientCount deliveredCount readCount sender { handle } }
-      }`,
+    const { message } = await this.request<MessageQuery>(
+      /* GraphQL */ `query Message($id: ID!) { message(id: $id) { ...Message } } ${MESSAGE}`,
       { id },
     );
+    if (!message) throw new Error(`${this.handle} sees no message ${id}`);
     return message;
   }
 
   /** Everything that was said in a conversation, as long as it fits a page. */
   async messages(conversationId: string): Promise<Message[]> {
-    const { conversation } = await this.request<{
-      conversation: { messages: { nodes: Message[]; pageInfo: { hasNextPage: boolean } } };
-    }>(
-      `query Messages($conversationId: ID!) {
+    const { conversation } = await this.request<MessagesQuery>(
+      /* GraphQL */ `query Messages($conversationId: ID!) {
         conversation(id: $conversationId) {
-          messages(first: 200) {
-            nodes { id body status recipientCount deliveredCount readCount sender { handle } }
-            pageInfo { hasNextPage }
-          }
+          messages(first: 200) { nodes { ...Message } pageInfo { hasNextPage } }
         }
-      }`,
+      } ${MESSAGE}`,
       { conversationId },
     );
+    if (!conversation) throw new Error(`${this.handle} sees no conversation ${conversationId}`);
     if (conversation.messages.pageInfo.hasNextPage) throw new Error('more messages than fit a page');
     return conversation.messages.nodes;
   }
 
+  async leave(conversationId: string): Promise<void> {
+    await this.request(
+      /* GraphQL */ `mutation Leave($input: LeaveConversationInput!) { leaveConversation(input: $input) { cursor } }`,
+      { input: { conversationId } },
+    );
+  }
+
   async logOut(): Promise<void> {
-    await this.request(`mutation LogOut { logout { ended } }`);
+    await this.request(/* GraphQL */ `mutation LogOut { logout { ended } }`);
   }
 }
 
-async function post<D>(herald: Herald, query: string, variables: Variables, headers = {}): Promise<D> {
-  const response = await fetch(herald.http, {
+/** A query or a mutation over HTTP, whoever asks: its data. */
+export async function post<D>(url: string, query: string, variables: Variables, headers = {}): Promise<D> {
+  const response = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
     body: JSON.stringify({ query, variables }),

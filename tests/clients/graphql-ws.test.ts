@@ -1,0 +1,103 @@
+/** graphql-ws, as its users set it up: signing in over the socket, with its own retry, and with sessions that end. */
+
+import { setTimeout as pause } from 'node:timers/promises';
+import type { ClientOptions } from 'graphql-ws';
+import { expect } from 'vitest';
+
+import { Connection, type Variables } from './connection.ts';
+import { test } from './fixtures.ts';
+import type { LoginMutation } from './generated/graphql.ts';
+import { follow as followByRetry } from './own-retry.ts';
+import { person } from './person.ts';
+import { bodies, Reader, says } from './reader.ts';
+import { follow, isFinal } from './resume.ts';
+import { converses } from './scenario.ts';
+import { LOGIN, MESSAGE_SENT, type MessageSent } from './user.ts';
+
+converses('graphql-ws', {
+  async signIn({ socket: url }, { handle, password }) {
+    const { data } = await (await Connection.open({ url })).ask<LoginMutation>(LOGIN, { input: { handle, password } });
+    const authorization = `Bearer ${data!.login.token}`;
+    const laptop = await Connection.open({ url, connectionParams: { authorization, connectionId: 'laptop' } });
+    return person({
+      async ask<D>(query: string, variables: Variables) {
+        const { data, errors } = await laptop.ask<D>(query, variables);
+        if (!data) throw errors;
+        return data;
+      },
+      isLost: (cause) => !isFinal(cause),
+      follow: (query, variables) => follow(laptop.client, query, variables),
+      leave: () => laptop.client.dispose(),
+    });
+  },
+});
+
+/** The client's own retry. */
+const RETRY: Partial<ClientOptions> = {
+  retryAttempts: Infinity,
+  retryWait: () => pause(50),
+  // In Node a refused connection is an error and not a close event, which by default is not tried again.
+  shouldRetry: () => true,
+};
+
+test("the client's own retry goes on as well, if what it repeats carries the newest cursor", async ({
+  herald, network, alice, bob, conversationId,
+}) => {
+  const phone = await bob.connect('phone', { url: network.socket, ...RETRY });
+  const incoming = new Reader(followByRetry<MessageSent>(phone.client, MESSAGE_SENT, { after: phone.ack.cursor }));
+  const closes: unknown[] = [];
+  phone.client.on('closed', (event) => closes.push((event as { code: number }).code));
+
+  await alice.send(conversationId, 'one');
+  await incoming.until(says('one'));
+  network.cut();
+  await alice.send(conversationId, 'two');
+  await alice.send(conversationId, 'three');
+  network.heal();
+  await incoming.until(says('three'));
+  await herald.kill();
+  await herald.start();
+  await alice.send(conversationId, 'four');
+  await incoming.until(says('four'));
+  expect(await herald.stop()).toBe(0);
+  await herald.start();
+  await alice.send(conversationId, 'five');
+
+  expect(bodies(await incoming.until(says('five')))).toEqual(['one', 'two', 'three', 'four', 'five']);
+  expect(closes).toContain(1001);
+  const again = { connectionId: 'phone', wasRetry: true };
+  expect(phone.acks).toMatchObject([{ connectionId: 'phone', wasRetry: false }, again, again, again]);
+});
+
+test('a client signs in again when its session has ended, and goes on where it was', async ({
+  alice, bob, conversationId,
+}) => {
+  let session = bob;
+  let hasEnded = false;
+  const phone = await bob.connect('phone', {
+    ...RETRY,
+    // Asked for each time that the client connects.
+    async connectionParams() {
+      if (hasEnded) {
+        await alice.send(conversationId, 'while nobody was signed in');
+        session = await bob.signInAgain();
+      }
+      return { authorization: `Bearer ${session.token}`, connectionId: 'phone' };
+    },
+  });
+  phone.client.on('closed', (event) => {
+    hasEnded = (event as { code: number }).code === 4403;
+  });
+  const incoming = new Reader(followByRetry<MessageSent>(phone.client, MESSAGE_SENT, { after: phone.ack.cursor }));
+
+  await alice.send(conversationId, 'before');
+  await incoming.until(says('before'));
+  await bob.logOut();
+  await incoming.until(says('while nobody was signed in'));
+  await alice.send(conversationId, 'after');
+
+  const seen = await incoming.until(says('after'));
+  expect(bodies(seen)).toEqual(['before', 'while nobody was signed in', 'after']);
+  expect(await phone.closed).toMatchObject({ code: 4403 });
+  expect(phone.acks).toHaveLength(2);
+});
