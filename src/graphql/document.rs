@@ -161,13 +161,7 @@ impl Documents {
         let tokens = Tokens::count(text);
         within("tokens long", tokens.count, limits.max_tokens)?;
         within("brackets deep", tokens.depth, BRACKETS)?;
-        let parsed = parser::parse_query(text).map_err(|error| {
-            let mut response = refusal(PARSE_FAILED, String::new());
-            let error = ServerError::from(error);
-            response.errors[0].message = error.message;
-            response.errors[0].locations = error.locations;
-            Box::new(response)
-        })?;
+        let parsed = parser::parse_query(text).map_err(|error| Box::new(unparsable(error.into())))?;
         let mut survey = Survey { document: &parsed, fragments: HashMap::new(), found: Found::default() };
         for (_, operation) in parsed.operations.iter() {
             let reach = survey.selection_set(&operation.node.selection_set.node)?;
@@ -197,6 +191,17 @@ impl Documents {
             parsed,
         })
     }
+}
+
+/// Says in a line what the parser draws.
+fn unparsable(error: ServerError) -> Response {
+    let reason = error.message.rsplit("= ").next().unwrap_or_default().replace('_', " ");
+    let place = error.locations.first().copied().unwrap_or_default();
+    let message =
+        format!("The document cannot be parsed at line {}, column {}: {reason}.", place.line, place.column);
+    let mut response = refusal(PARSE_FAILED, message);
+    response.errors[0].locations = error.locations;
+    response
 }
 
 fn within(what: &str, found: usize, most: usize) -> Result<(), Box<Response>> {
@@ -340,6 +345,15 @@ mod tests {
         assert_eq!(refused(&format!("{{ a {} }}", "@skip(if: true) ".repeat(60))), LIMIT_EXCEEDED);
         assert_eq!(refused("{ ...f } fragment f on Query { ...f }"), VALIDATION_FAILED);
         assert_eq!(refused("{"), PARSE_FAILED);
+    }
+
+    #[test]
+    fn what_cannot_be_parsed_is_said_in_a_line() {
+        let response = documents().find(Some("{\n  cursor"), None).expect_err("it does not end");
+        let error = &response.errors[0];
+        let line = "The document cannot be parsed at line 2, column 9: expected selection set, ";
+        assert!(error.message.starts_with(line) && !error.message.contains('\n'), "{}", error.message);
+        assert_eq!(error.locations.len(), 1);
     }
 
     #[test]
