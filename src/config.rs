@@ -131,7 +131,7 @@ pub struct ServeArgs {
     /// Allow introspection queries.
     #[arg(long, env = "HERALD_INTROSPECTION", value_enum, default_value_t = Switch::On)]
     pub introspection: Switch,
-    /// Let web pages of this origin use herald, such as https://app.example.com; may be given several times, or
+    /// Let web pages of this origin use herald, such as `https://app.example.com`; may be given several times, or
     /// with commas between. `*` stands for every origin, but without cookies.
     #[arg(
         long,
