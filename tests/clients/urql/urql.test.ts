@@ -518,9 +518,12 @@ describe.each(TRANSPORTS)('a conversation over %s', (_transport, options) => {
     await bob.send(conversationId, 'hello');
     await Promise.all([one.shows('hello'), two.shows('hello')]);
     one.close();
+    // Either may have had it from its snapshot: both show what the cache has, which they share.
+    const had = one.events.length;
     await bob.send(conversationId, 'goodbye');
     await two.shows('goodbye');
-    expect([one, two].map(({ events }) => events.length)).toEqual([1, 2]);
+    expect(one.events.length).toBe(had);
+    expect(two.events.at(-1)).toMatchObject({ message: { body: 'goodbye' } });
   });
 });
 
