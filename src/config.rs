@@ -141,6 +141,9 @@ pub struct ServeArgs {
         value_parser = origin
     )]
     pub allow_origin: Vec<String>,
+    /// Serve no playground, which is the chat at / and GraphiQL at /graphiql.
+    #[arg(long, env = "HERALD_NO_PLAYGROUND")]
+    pub no_playground: bool,
     /// Execute only the documents in this file: a JSON object of each one's SHA-256 to its text, as Relay and
     /// graphql-codegen write it.
     #[arg(long, env = "HERALD_TRUSTED_DOCUMENTS", value_name = "FILE")]

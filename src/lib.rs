@@ -34,7 +34,7 @@ use crate::graphql::{Engine, Services};
 use crate::hub::{Hub, HubOptions};
 use crate::log::{Database, DatabaseOptions, Observer, Rules, Writer};
 use crate::rates::Rates;
-use crate::transport::{Origins, Shared};
+use crate::transport::Shared;
 
 /// What a test may put in the place of herald's own parts.
 #[derive(Debug, Default)]
@@ -94,8 +94,7 @@ impl App {
         let services = Services::new(database.clone(), writer, hub, accounts, rates, limits.clone());
         let engine = Engine::new(services, args.introspection == Switch::On, trusted)
             .map_err(|reason| format!("--trusted-documents: {reason}"))?;
-        let origins = Origins::new(&args.allow_origin);
-        let shared = Arc::new(Shared::new(engine, limits, args.trust_proxy, origins));
+        let shared = Arc::new(Shared::new(engine, args));
         Ok(Self { shared, database, writer: writing })
     }
 

@@ -62,6 +62,9 @@ fn serve(args: &ServeArgs) -> Result<(), String> {
         // A Postgres URL may hold a password; an SQLite one names a file.
         let place = if scheme == "sqlite" { place.split('?').next().unwrap_or_default() } else { "…" };
         tracing::info!("GraphQL    http://{address}/graphql, and WebSocket on the same path");
+        if !args.no_playground {
+            tracing::info!("playground http://{address}/ and http://{address}/graphiql");
+        }
         tracing::info!("database   {scheme}://{place}");
         tracing::info!("health     http://{address}/healthz and /readyz");
         app.run(listener, asked_to_stop()).await;

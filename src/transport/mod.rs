@@ -1,7 +1,7 @@
 //! Bytes to operations and back.
 //!
 //! Here live the listener with its limits, GraphQL over HTTP with its responses that stay open, the
-//! `graphql-transport-ws` protocol, and the finding out of who is calling. What never lives here: anything about messages. A transport hands an
+//! `graphql-transport-ws` protocol, the finding out of who is calling, and the playground's pages. What never lives here: anything about messages. A transport hands an
 //! operation to [`crate::graphql`] and writes down what comes back.
 
 mod body;
@@ -11,6 +11,7 @@ mod health;
 mod http;
 mod listener;
 mod origins;
+mod playground;
 mod protocol;
 mod respond;
 mod sockets;
@@ -27,11 +28,11 @@ use axum::routing::{any, get};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use listener::serve;
-pub(crate) use origins::Origins;
 
+use self::origins::Origins;
 use self::respond::refuse;
 use self::sockets::Sockets;
-use crate::config::Limits;
+use crate::config::{Limits, ServeArgs};
 use crate::graphql::Engine;
 
 /// What every transport works with.
@@ -40,15 +41,24 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) trust_proxy: bool,
     pub(crate) origins: Origins,
+    /// Whether the playground is served.
+    pub(crate) playground: bool,
     pub(crate) sockets: Sockets,
     /// Cancelled when herald is to stop: sockets say goodbye then.
     pub(crate) stopping: CancellationToken,
 }
 
 impl Shared {
-    pub(crate) fn new(engine: Engine, limits: Limits, trust_proxy: bool, origins: Origins) -> Self {
-        let sockets = Sockets::new(limits.max_sockets_per_user);
-        Self { engine, limits, trust_proxy, origins, sockets, stopping: CancellationToken::new() }
+    pub(crate) fn new(engine: Engine, args: &ServeArgs) -> Self {
+        Self {
+            engine,
+            limits: args.limits.clone(),
+            trust_proxy: args.trust_proxy,
+            origins: Origins::new(&args.allow_origin),
+            playground: !args.no_playground,
+            sockets: Sockets::new(args.limits.max_sockets_per_user),
+            stopping: CancellationToken::new(),
+        }
     }
 }
 
@@ -58,7 +68,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     if let Some(cors) = shared.origins.cors() {
         graphql = graphql.layer(cors);
     }
-    Router::new()
+    let playground = if shared.playground { playground::routes() } else { Router::new() };
+    playground
         .route("/graphql", graphql)
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))

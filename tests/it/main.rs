@@ -32,6 +32,7 @@ mod marks;
 mod messages;
 mod multipart;
 mod origins;
+mod playground;
 mod schema;
 mod statements;
 mod subscriptions;

@@ -1,0 +1,156 @@
+/**
+ * What Graphcache has to know of herald. Nearly everything follows from ids: an event or an answer that selects
+ * `message { id status }` changes that message wherever it is shown. Here is the rest: how lists grow.
+ */
+
+import { type Cache, cacheExchange, type Resolver } from '@urql/exchange-graphcache';
+import { relayPagination } from '@urql/exchange-graphcache/extras';
+import type { Exchange } from '@urql/vue';
+
+import type {
+  EventsSubscription, LeaveMutationVariables, LineFragment, MarkReadMutationVariables, SendMutation, StartMutation,
+} from '../generated/graphql';
+
+/** As many as the operation asks for in `StatusChanged.messages`. */
+const STATUSES_PER_EVENT = 200;
+
+const EVENTS = ['MessageSent', 'StatusChanged', 'ConversationStarted', 'ParticipantsJoined', 'ParticipantLeft'];
+
+/** Types without an id: they live in what they belong to. */
+const EMBEDDED = [
+  'Participant', 'Receipt', 'ConversationPayload', 'LeaveConversationPayload', 'SendMessagePayload', 'MarkPayload',
+  'LogoutPayload', ...EVENTS,
+];
+
+type Key = string;
+
+/** Bears the notes on the list of conversations. (Of the type Query, Graphcache watches single fields only.) */
+const INBOX: Key = 'Inbox';
+
+type Pages = { nodes: Key[]; pageInfo: { hasPreviousPage: boolean } };
+
+/**
+ * Notes what came into a list (or, as null, went out of it) beside the list's pages and not in them. Pages and events
+ * race: the answer with a page may be older than an event that arrived before it, and would undo a change to the page.
+ */
+const note = (cache: Cache, list: Key, id: string, member: Key | null) => cache.link(list, 'noted', { id }, member);
+
+function noted(cache: Cache, list: Key): { key: Key; isIn: boolean }[] {
+  const typename = list === INBOX ? 'Conversation' : 'Message';
+  return cache
+    .inspectFields(list)
+    .filter(({ fieldName }) => fieldName === 'noted')
+    .map(({ fieldKey, arguments: args }) => ({
+      key: `${typename}:${args?.['id']}`,
+      isIn: cache.resolve(list, fieldKey) !== null,
+    }));
+}
+
+const addMessage = (cache: Cache, { id, conversation }: LineFragment) =>
+  note(cache, `Conversation:${conversation.id}`, id, `Message:${id}`);
+
+const pagesOf = relayPagination();
+
+/** The pages, and what was noted beside them, once and in its place. */
+const messages: Resolver = (parent, args, cache, info) => {
+  const pages = pagesOf(parent, args, cache, info) as Pages | undefined;
+  if (!pages) return undefined;
+  const sentAt = (key?: Key) => (key ? (cache.resolve(key, 'sentAt') as string) : '');
+  const begin = pages.pageInfo.hasPreviousPage ? sentAt(pages.nodes[0]) : '';
+  const nodes = [...pages.nodes];
+  const isThere = new Set(nodes);
+  for (const { key } of noted(cache, info.parentKey)) {
+    if (isThere.has(key) || sentAt(key) < begin) continue;
+    nodes.splice(nodes.findLastIndex((node) => sentAt(node) <= sentAt(key)) + 1, 0, key);
+  }
+  return { ...pages, nodes };
+};
+
+const lastMessage: Resolver = (_parent, _args, cache, { parentKey }) => {
+  const linked = cache.resolve(parentKey, 'lastMessage') as Key | null | undefined;
+  const candidates = [linked ?? null, ...noted(cache, parentKey).map(({ key }) => key)];
+  const sentAt = (key: Key) => cache.resolve(key, 'sentAt') as string;
+  return candidates.reduce((last, key) => (!last || (key && sentAt(key) >= sentAt(last)) ? key : last), null);
+};
+
+const conversations: Resolver = (parent, args, cache, info) => {
+  const pages = pagesOf(parent, args, cache, info) as Pages | undefined;
+  if (!pages) return undefined;
+  const changes = noted(cache, INBOX);
+  const changed = new Set(changes.map(({ key }) => key));
+  const joined = changes.filter(({ isIn }) => isIn).map(({ key }) => key);
+  return { ...pages, nodes: [...joined, ...pages.nodes.filter((key) => !changed.has(key))] };
+};
+
+/** What only ever grows: of an answer and an event that race, the older one may come last. */
+function growing<T>(rank: (value: T) => number): Resolver {
+  const furthest = new Map<Key, T>();
+  return (parent, _args, _cache, { parentKey, fieldName }) => {
+    const [before, now] = [furthest.get(parentKey), parent[fieldName] as T];
+    if (before !== undefined && rank(before) >= rank(now)) return before as never;
+    furthest.set(parentKey, now);
+    return now as never;
+  };
+}
+
+function onEvent({ events: event }: EventsSubscription, cache: Cache): void {
+  const conversation = event.conversation.id;
+  const [list, viewer] = [`Conversation:${conversation}`, cache.resolve('Query', 'viewer')];
+  switch (event.__typename) {
+    case 'MessageSent':
+      addMessage(cache, event.message);
+      return void note(cache, INBOX, conversation, list);
+    case 'StatusChanged':
+      for (const { id } of event.messages) cache.invalidate(`Message:${id}`, 'receipts', { first: 100 });
+      // The mark may cover more than the event names: the rest is asked for when it is shown.
+      if (event.messages.length === STATUSES_PER_EVENT) {
+        for (const { fieldName, arguments: args } of cache.inspectFields(list)) {
+          if (fieldName === 'messages') cache.invalidate(list, fieldName, args);
+        }
+      }
+      return;
+    case 'ConversationStarted':
+    case 'ParticipantsJoined':
+      return void note(cache, INBOX, conversation, list);
+    case 'ParticipantLeft':
+      if (viewer === `User:${event.user.id}`) note(cache, INBOX, conversation, null);
+  }
+}
+
+export function createCache(): Exchange {
+  return cacheExchange({
+    possibleTypes: { Event: EVENTS },
+    logger(severity, message) {
+      // Graphcache tries the fragments of all events on each of them, and misses the fields of the others.
+      if (severity !== 'debug' && !message.startsWith('Invalid undefined')) console[severity](message);
+    },
+    keys: Object.fromEntries(EMBEDDED.map((type) => [type, () => null])),
+    resolvers: {
+      Query: { conversations },
+      Conversation: { messages, lastMessage },
+      Message: {
+        status: growing((status: string) => ['SENT', 'DELIVERED', 'READ'].indexOf(status)),
+        deliveredCount: growing(Number),
+        readCount: growing(Number),
+      },
+    },
+    optimistic: {
+      // The mark covers the newest message, so nothing is unread. Without this the count would flash up and vanish.
+      markRead({ input: { messageId: id } }: MarkReadMutationVariables, cache) {
+        const conversation = cache.resolve(cache.resolve(`Message:${id}`, 'conversation') as Key, 'id') as string;
+        const read = { __typename: 'Conversation', id: conversation, unreadCount: 0 };
+        return { __typename: 'MarkPayload', message: { __typename: 'Message', id, conversation: read } };
+      },
+    },
+    updates: {
+      Mutation: {
+        sendMessage: ({ sendMessage }: SendMutation, _args, cache) => addMessage(cache, sendMessage.message),
+        startConversation: ({ startConversation: { conversation } }: StartMutation, _args, cache) =>
+          note(cache, INBOX, conversation.id, `Conversation:${conversation.id}`),
+        leaveConversation: (_result, { input }: LeaveMutationVariables, cache) =>
+          note(cache, INBOX, input.conversationId, null),
+      },
+      Subscription: { events: (result: EventsSubscription, _args, cache) => onEvent(result, cache) },
+    },
+  });
+}

@@ -1,0 +1,44 @@
+/**
+ * Tells the senders how far their messages have come. A mark covers everything before it, so of many messages that
+ * arrive together only the newest is marked, and a mark that could not be sent is replaced by the next.
+ */
+
+import type { Client } from '@urql/vue';
+import { useThrottleFn } from '@vueuse/core';
+import { type Ref, type ShallowRef, watch } from 'vue';
+
+import { passes } from './client';
+import { MARK_DELIVERED, MARK_READ } from './operations';
+
+/** Messages that arrive within this time of each other are marked together, in milliseconds. */
+const TOGETHER = 200;
+
+export type Marks = ReturnType<typeof useMarks>;
+
+export function useMarks(client: ShallowRef<Client | undefined>, isConnected: Ref<boolean>) {
+  function queue(mark: typeof MARK_DELIVERED | typeof MARK_READ) {
+    /** The newest message to be marked, by conversation. */
+    const owed = new Map<string, string>();
+    const flush = useThrottleFn(
+      () => {
+        if (!isConnected.value) return;
+        for (const [conversation, messageId] of owed) {
+          owed.delete(conversation);
+          void client.value!.mutation(mark as typeof MARK_READ, { input: { messageId } }).then(({ error }) => {
+            if (!error || !passes(error) || owed.has(conversation)) return;
+            owed.set(conversation, messageId);
+            setTimeout(flush, 5_000);
+          });
+        }
+      },
+      TOGETHER,
+      true,
+    );
+    watch(isConnected, flush);
+    return (conversation: string, messageId: string) => {
+      owed.set(conversation, messageId);
+      void flush();
+    };
+  }
+  return { delivered: queue(MARK_DELIVERED), read: queue(MARK_READ) };
+}

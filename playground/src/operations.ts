@@ -1,0 +1,97 @@
+/** Every operation of the chat. `npm run generate` checks them against herald's schema and types them. */
+
+import { graphql } from '../generated';
+
+graphql(`fragment Person on User { id handle displayName }`);
+
+graphql(`fragment Progress on Message { id status deliveredCount readCount recipientCount }`);
+
+graphql(`fragment Line on Message {
+  ...Progress body sentAt
+  sender { ...Person }
+  conversation { id }
+}`);
+
+graphql(`fragment About on Conversation {
+  id title createdAt unreadCount
+  participants(first: 50) { nodes { user { ...Person } } pageInfo { hasNextPage } }
+}`);
+
+// ---- Who is signed in. The token in the answers is not selected: a page has the cookie that comes with them.
+
+export const VIEWER = graphql(`query Viewer { viewer { ...Person } }`);
+export const REGISTER = graphql(`mutation Register($input: RegisterInput!) {
+  register(input: $input) { user { ...Person } }
+}`);
+export const LOGIN = graphql(`mutation Login($input: LoginInput!) { login(input: $input) { user { ...Person } } }`);
+export const LOGOUT = graphql(`mutation Logout { logout { ended } }`);
+
+// ---- What is shown
+
+/** The snapshot. Everything that its answer may not show yet comes after its `cursor`. */
+export const CONVERSATIONS = graphql(`query Conversations($after: String) {
+  cursor
+  viewer { ...Person }
+  conversations(first: 30, after: $after) {
+    nodes { ...About lastMessage { ...Line } }
+    pageInfo { hasNextPage endCursor }
+  }
+}`);
+
+export const MESSAGES = graphql(`query Messages($id: ID!, $before: String) {
+  conversation(id: $id) {
+    ...About
+    messages(last: 40, before: $before) { nodes { ...Line } pageInfo { hasPreviousPage startCursor } }
+  }
+}`);
+
+export const RECEIPTS = graphql(`query Receipts($id: ID!) {
+  message(id: $id) {
+    ...Line
+    receipts(first: 100) { nodes { status deliveredAt readAt recipient { ...Person } } pageInfo { hasNextPage } }
+  }
+}`);
+
+// ---- What is done
+
+export const START = graphql(`mutation Start($input: StartConversationInput!) {
+  startConversation(input: $input) { conversation { ...About lastMessage { ...Line } } }
+}`);
+export const ADD = graphql(`mutation Add($input: ParticipantsInput!) {
+  addParticipants(input: $input) { conversation { ...About } }
+}`);
+export const LEAVE = graphql(`mutation Leave($input: LeaveConversationInput!) {
+  leaveConversation(input: $input) { cursor }
+}`);
+export const SEND = graphql(`mutation Send($input: SendMessageInput!) {
+  sendMessage(input: $input) { message { ...Line } }
+}`);
+export const MARK_DELIVERED = graphql(`mutation MarkDelivered($input: MarkInput!) {
+  markDelivered(input: $input) { message { ...Progress } }
+}`);
+export const MARK_READ = graphql(`mutation MarkRead($input: MarkInput!) {
+  markRead(input: $input) { message { ...Progress conversation { id unreadCount } } }
+}`);
+
+// ---- What happens
+
+/**
+ * Everything, in one order. `unreadCount` is the viewer's own, so herald answers it for each of them; the statuses of
+ * a StatusChanged need no more than to be selected: Graphcache knows the messages by their ids.
+ */
+export const EVENTS = graphql(`subscription Events($after: Cursor!) {
+  events(after: $after) {
+    __typename cursor at
+    ... on MessageSent { message { ...Line } conversation { ...About } }
+    ... on StatusChanged {
+      status
+      recipient { ...Person }
+      message { id }
+      messages(first: 200) { ...Progress }
+      conversation { id unreadCount }
+    }
+    ... on ConversationStarted { startedBy { ...Person } conversation { ...About } }
+    ... on ParticipantsJoined { users { ...Person } addedBy { ...Person } conversation { ...About } }
+    ... on ParticipantLeft { user { ...Person } conversation { ...About } }
+  }
+}`);
