@@ -29,7 +29,7 @@ use tokio::task::JoinHandle;
 
 use crate::accounts::{Accounts, Lifetimes, Sessions};
 use crate::config::{DAY, ServeArgs, Switch, seconds};
-use crate::feed::{Feed, InProcess};
+use crate::feed::{Feed, InProcess, Postgres};
 use crate::graphql::{Engine, Services};
 use crate::hub::{Hub, HubOptions};
 use crate::log::{Database, DatabaseOptions, Observer, Rules, Writer};
@@ -72,7 +72,10 @@ impl App {
             observer: parts.observer,
         };
         let database = Database::open(&options).await?;
-        let feed = parts.feed.unwrap_or_else(|| Arc::new(InProcess::default()));
+        let feed = match parts.feed {
+            Some(feed) => feed,
+            None => feed(&args.database.database).await?,
+        };
         let hub = HubOptions { queue: limits.subscriber_queue, poll: seconds(limits.poll_interval) };
         let hub = Hub::start(database.clone(), feed.as_ref(), hub)
             .await
@@ -110,6 +113,14 @@ impl App {
         }
         database.close().await;
     }
+}
+
+/// The feed that suits the database.
+async fn feed(database: &str) -> Result<Arc<dyn Feed>, String> {
+    Ok(match database.split(':').next() {
+        Some("postgres" | "postgresql") => Postgres::start(database).await?,
+        _ => Arc::new(InProcess::default()),
+    })
 }
 
 /// Reads the file of `--trusted-documents`: documents by their SHA-256.

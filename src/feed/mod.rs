@@ -5,12 +5,14 @@
 //! a client could notice if all news were lost, other than the time it takes.
 
 mod in_process;
+mod postgres;
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 pub use in_process::InProcess;
+pub use postgres::Postgres;
 
 use crate::messaging::{Event, Position};
 

@@ -31,6 +31,7 @@ mod limits;
 mod marks;
 mod messages;
 mod multipart;
+mod nodes;
 mod origins;
 mod playground;
 mod schema;

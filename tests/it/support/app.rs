@@ -1,6 +1,7 @@
 //! A herald that serves on a port of its own, in this process.
 
 use std::net::SocketAddr;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use herald::config::{ServeArgs, Switch};
@@ -25,6 +26,7 @@ pub(crate) struct TestApp {
     pub(crate) database: TestDatabase,
     args: ServeArgs,
     names: AtomicU32,
+    nodes: Mutex<Vec<oneshot::Sender<()>>>,
     stop: Option<oneshot::Sender<()>>,
     serving: Option<JoinHandle<()>>,
 }
@@ -44,7 +46,15 @@ impl TestApp {
         adapt(&mut setup);
         let Setup { args, parts } = setup;
         let (address, stop, serving) = serve(&args, parts).await;
-        Self { address, database, args, names: AtomicU32::new(0), stop: Some(stop), serving: Some(serving) }
+        Self {
+            address,
+            database,
+            args,
+            names: AtomicU32::new(0),
+            nodes: Mutex::default(),
+            stop: Some(stop),
+            serving: Some(serving),
+        }
     }
 
     /// Stops gracefully and waits until everything is done.
@@ -62,6 +72,14 @@ impl TestApp {
         self.address = address;
         self.stop = Some(stop);
         self.serving = Some(serving);
+    }
+
+    /// Where another herald serves the same database, until the test is over. Of this one it only hears by the feed
+    /// and from the log.
+    pub(crate) async fn another_node(&self) -> SocketAddr {
+        let (address, stop, _) = serve(&self.args, Parts::default()).await;
+        self.nodes.lock().unwrap().push(stop);
+        address
     }
 
     /// Somebody new, whose handle begins with `name`.

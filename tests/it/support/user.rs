@@ -62,6 +62,11 @@ impl User {
         Self { connection: Some(connection.to_owned()), ..self.clone() }
     }
 
+    /// The same user, in the same session, at another node.
+    pub(crate) fn at(&self, address: SocketAddr) -> Self {
+        Self { address, ..self.clone() }
+    }
+
     /// The whole response to an operation over HTTP.
     pub(crate) async fn post(&self, query: &str, variables: Value) -> Value {
         let body = json!({ "query": query, "variables": variables }).to_string();

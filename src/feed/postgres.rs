@@ -1,0 +1,122 @@
+//! The feed of several nodes on one Postgres: LISTEN and NOTIFY carry how far the log has grown, and nothing else. What
+//! this node wrote itself it has at hand; what others wrote it reads from the log.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use sea_orm::sqlx;
+use sea_orm::sqlx::postgres::{PgListener, PgPool, PgPoolOptions};
+use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
+
+use super::{Feed, InProcess, News};
+use crate::messaging::Position;
+use crate::random;
+
+/// What the nodes call it among themselves. Postgres keeps the channels of its databases apart.
+const CHANNEL: &str = "herald_log";
+
+/// The pause before Postgres is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Carries news to every node that is connected to the same database.
+#[derive(Debug)]
+pub struct Postgres {
+    /// To the hub of this node.
+    here: InProcess,
+    /// To the other nodes: only the newest head is of interest.
+    elsewhere: watch::Sender<Position>,
+}
+
+impl Postgres {
+    /// Listens, and begins to carry news for as long as the feed lives.
+    ///
+    /// # Errors
+    /// Why Postgres cannot be listened to, in words for the operator. Later it is tried again.
+    pub async fn start(url: &str) -> Result<Arc<Self>, String> {
+        let unheard = |error: sqlx::Error| format!("cannot listen to Postgres: {error}");
+        let pool = PgPoolOptions::new().max_connections(1).connect_lazy(url).map_err(unheard)?;
+        let listener = listen(url).await.map_err(unheard)?;
+        let node = random::id();
+        let (elsewhere, heads) = watch::channel(Position::START);
+        let feed = Arc::new(Self { here: InProcess::default(), elsewhere });
+        tokio::spawn(tell(pool, node, heads.clone()));
+        tokio::spawn(hear(listener, url.to_owned(), node, Arc::downgrade(&feed), heads));
+        Ok(feed)
+    }
+}
+
+impl Feed for Postgres {
+    fn announce(&self, news: News) {
+        self.elsewhere.send_replace(news.head);
+        self.here.announce(news);
+    }
+
+    fn listen(&self) -> mpsc::Receiver<News> {
+        self.here.listen()
+    }
+}
+
+/// Tells the other nodes of every head, or of a later one.
+async fn tell(pool: PgPool, node: Uuid, mut heads: watch::Receiver<Position>) {
+    while heads.changed().await.is_ok() {
+        let Position(head) = *heads.borrow_and_update();
+        let told = sqlx::query("SELECT pg_notify($1, $2)")
+            .bind(CHANNEL)
+            .bind(format!("{node} {head}"))
+            .execute(&pool)
+            .await;
+        if let Err(error) = told {
+            tracing::warn!(%error, "the other nodes were not told; they will look for themselves");
+        }
+    }
+}
+
+async fn listen(url: &str) -> Result<PgListener, sqlx::Error> {
+    let mut listener = PgListener::connect(url).await?;
+    listener.listen(CHANNEL).await?;
+    Ok(listener)
+}
+
+/// Hears of the heads that other nodes have written, until the feed is gone.
+async fn hear(
+    mut listener: PgListener,
+    url: String,
+    node: Uuid,
+    feed: Weak<Postgres>,
+    mut heads: watch::Receiver<Position>,
+) {
+    let hearing = async {
+        loop {
+            let error = pass_on(listener, node, &feed).await;
+            tracing::warn!(%error, "the other nodes are not heard; this one looks for itself until they are");
+            listener = loop {
+                tokio::time::sleep(PAUSE).await;
+                if let Ok(listener) = listen(&url).await {
+                    break listener;
+                }
+            };
+        }
+    };
+    let gone = async { while heads.changed().await.is_ok() {} };
+    tokio::select! {
+        () = hearing => {}
+        () = gone => {}
+    }
+}
+
+/// Passes on what is heard for as long as the connection lasts: why it ended.
+async fn pass_on(mut listener: PgListener, node: Uuid, feed: &Weak<Postgres>) -> sqlx::Error {
+    loop {
+        let notification = match listener.recv().await {
+            Ok(notification) => notification,
+            Err(error) => return error,
+        };
+        let Some((from, head)) = notification.payload().split_once(' ') else { continue };
+        if let (Some(feed), Ok(head)) = (feed.upgrade(), head.parse())
+            && from != node.to_string()
+        {
+            feed.here.announce(News { head: Position(head), events: Vec::new() });
+        }
+    }
+}
