@@ -33,6 +33,7 @@ mod messages;
 mod multipart;
 mod nodes;
 mod origins;
+mod plans;
 mod playground;
 mod schema;
 mod statements;

@@ -1,0 +1,133 @@
+//! The hot queries are answered from indexes, whatever the tables grow to.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use herald::log::Observer;
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
+use serde_json::json;
+
+use crate::support::{TestApp, User};
+
+/// What may be read from end to end: a table of one row, and what a statement makes up itself.
+const SMALL: [&str; 6] = ["log_head", "CONSTANT ROW", "VALUES CLAUSE", "(subquery", "subselect", "wanted"];
+
+/// Does everything that people do all the time, in a group and in a pair: what is asked of the database for it.
+async fn statements(app: &TestApp) {
+    let (ada, bob, pair) = app.pair().await;
+    let (cleo, dan) = (app.user("cleo").await, app.user("dan").await);
+    let group = ada.start(&[&bob, &cleo]).await;
+    let start = ada.cursor().await;
+    for conversation in [&pair, &group] {
+        let sent = ada.send(conversation, "hello").await;
+        bob.mark_delivered(&sent).await;
+        bob.mark_read(&sent).await;
+        for page in ["first: 10", "last: 10"] {
+            look(&ada, conversation, page).await;
+        }
+        ada.data("query($id: ID!) { node(id: $id) { id } message(id: $id) { id } }", json!({ "id": sent }))
+            .await;
+    }
+    ada.add(&group, &[&dan]).await;
+    cleo.leave(&group).await;
+    ada.data("query($handle: String!) { user(handle: $handle) { id } }", json!({ "handle": bob.handle }))
+        .await;
+    bob.sign_in_again().await;
+    // Live, and from a cursor on: everything, and one conversation.
+    for conversation in [None, Some(&group)] {
+        for kind in ["events", "messageSent", "statusChanged"] {
+            let query = format!(
+                "subscription($after: Cursor, $id: ID) {{ {kind}(after: $after, conversationId: $id) {{ cursor }} }}"
+            );
+            let mut socket = ada.socket("desk").await;
+            socket.subscribe("s", &query, json!({ "after": start, "id": conversation })).await;
+            socket.next("s").await;
+        }
+    }
+}
+
+async fn look(user: &User, conversation: &str, page: &str) {
+    let query = format!(
+        "query($id: ID!) {{
+            conversations({page}) {{ nodes {{ id title unreadCount lastMessage {{ id status }} }} }}
+            conversation(id: $id) {{
+                participants({page}) {{ nodes {{ joinedAt user {{ handle }} deliveredThrough {{ id }} readThrough {{ id }} }} }}
+                messages({page}) {{ nodes {{
+                    body status sender {{ handle }}
+                    receipts({page}) {{ nodes {{ status deliveredAt readAt recipient {{ handle }} }} }}
+                }} }}
+            }}
+        }}"
+    );
+    user.data(&query, json!({ "id": conversation })).await;
+}
+
+/// The steps of the plan by which the database would execute a statement.
+async fn plan(database: &DatabaseConnection, sql: &str) -> Vec<String> {
+    let backend = database.get_database_backend();
+    if backend == DbBackend::Sqlite {
+        let rows = database
+            .query_all_raw(Statement::from_string(backend, format!("EXPLAIN QUERY PLAN {sql}")))
+            .await;
+        let rows = rows.unwrap_or_else(|error| panic!("{error}: {sql}"));
+        return rows.iter().map(|row| row.try_get("", "detail").unwrap()).collect();
+    }
+    // A plan for any values; where it still reads a table from end to end, no index would do.
+    let parameters = (1..100).take_while(|n| sql.contains(&format!("${n}"))).count();
+    let values = vec!["NULL"; parameters].join(", ");
+    let execute = if parameters == 0 { "plan".to_owned() } else { format!("plan({values})") };
+    for setting in ["SET enable_seqscan = off", "SET plan_cache_mode = force_generic_plan"] {
+        database.execute_unprepared(setting).await.unwrap();
+    }
+    // Where Postgres cannot tell the types of the parameters, they are ids.
+    let ids = vec!["uuid"; parameters].join(", ");
+    if database.execute_unprepared(&format!("PREPARE plan AS {sql}")).await.is_err() {
+        let prepared = database.execute_unprepared(&format!("PREPARE plan({ids}) AS {sql}")).await;
+        prepared.unwrap_or_else(|error| panic!("{error}: {sql}"));
+    }
+    let explain = Statement::from_string(backend, format!("EXPLAIN EXECUTE {execute}"));
+    let rows = database.query_all_raw(explain).await.unwrap_or_else(|error| panic!("{error}: {sql}"));
+    database.execute_unprepared("DEALLOCATE plan").await.unwrap();
+    rows.iter().map(|row| row.try_get("", "QUERY PLAN").unwrap()).collect()
+}
+
+/// Whether a step reads a whole table, or a whole index.
+fn is_scan(step: &str) -> bool {
+    let step = step.trim_start_matches([' ', '-', '>']);
+    let table = step.strip_prefix("SCAN ").or_else(|| step.strip_prefix("Seq Scan on "));
+    table.is_some_and(|table| !SMALL.iter().any(|small| table.contains(small)))
+}
+
+#[tokio::test]
+async fn no_hot_query_reads_a_table_from_end_to_end() {
+    let seen: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let app = TestApp::with(|setup| {
+        let seen = Arc::clone(&seen);
+        setup.parts.observer = Some(Observer(Arc::new(move |sql| {
+            seen.lock().unwrap().insert(sql.to_owned());
+        })));
+    })
+    .await;
+    statements(&app).await;
+    let mut options = sea_orm::ConnectOptions::new(&app.database.url);
+    options.max_connections(1);
+    let database = Database::connect(options).await.unwrap();
+    let seen = seen.lock().unwrap().clone();
+    let mut planned = 0;
+    let mut scanning = Vec::new();
+    for sql in seen {
+        let verb = sql.split_whitespace().next().unwrap_or_default().to_uppercase();
+        if !["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].contains(&verb.as_str()) {
+            continue;
+        }
+        let plan = plan(&database, &sql).await;
+        let scans: Vec<_> = plan.iter().filter(|step| is_scan(step)).collect();
+        if !scans.is_empty() {
+            scanning.push(format!("{sql}\n{plan:#?}"));
+        }
+        planned += 1;
+    }
+    assert!(scanning.is_empty(), "{}", scanning.join("\n"));
+    assert!(planned > 20, "only {planned} statements were seen");
+    database.close().await.unwrap();
+}
