@@ -27,6 +27,8 @@ fn main() -> std::io::Result<()> {
         && let Err(reason) = build()
     {
         println!("cargo:warning=herald is built without its playground: {reason}");
+        // It is not there, so cargo comes back each time, until npm is there.
+        println!("cargo:rerun-if-changed=playground/dist/index.html");
         std::fs::remove_dir_all("playground/dist")?;
         std::fs::create_dir("playground/dist")?;
     }
