@@ -80,7 +80,7 @@ export function createHeraldClient(socket: Socket, isCut: () => boolean): Client
 
 // ---- What went wrong
 
-export const codeOf = (error?: CombinedError) => error?.graphQLErrors[0]?.extensions['code'] as string | undefined;
+export const codeOf = (error?: CombinedError) => error?.graphQLErrors?.[0]?.extensions['code'] as string | undefined;
 export const fieldOf = (error?: CombinedError) => error?.graphQLErrors[0]?.extensions['field'] as string | undefined;
 
 /** Whether the same request may well succeed later. */

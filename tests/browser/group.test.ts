@@ -1,0 +1,117 @@
+/** Conversations of more than two. */
+
+import { expect } from 'vitest';
+
+import type { Chat } from './chat.ts';
+import { test as base } from './fixtures.ts';
+import { Person } from './person.ts';
+
+const test = base
+  .extend('dave', ({ herald }) => Person.register(herald, 'Dave'))
+  /** Of Alice, Bob and Carol. */
+  .extend('groupId', ({ alice, bob, carol }) => alice.converse([bob, carol], 'Tea club'));
+
+const participants = async (chat: Chat) =>
+  chat.dialog('Tea club').getByRole('list', { name: 'Participants' }).getByRole('listitem').evaluateAll(
+    (people) => people.map((person) => /@([\w-]+)/.exec(person.textContent)?.[1]),
+  );
+
+test('the sender sees how many of a group have a message, and who, and since when', async ({
+  device, alice, bob, carol,
+}) => {
+  const began = Date.now();
+  const alices = await (await device(alice)).chat();
+  await alices.start(`${bob.handle} ${carol.handle}`, 'Tea club');
+  await alices.write('Who brings milk?');
+  await alices.showsTicks('Sent');
+  const progress = async () => (await alices.messages.getByTestId('progress').allInnerTexts()).join();
+  expect(await progress()).toBe('');
+
+  const bobs = await (await device(bob)).chat();
+  await expect.poll(progress).toContain('1 of 2 have it');
+  await alices.showsTicks('Sent');
+  const carols = await (await device(carol)).chat();
+  await alices.showsTicks('Delivered');
+  await expect.poll(progress).toBe('');
+
+  await bobs.open('Tea club');
+  await expect.poll(progress).toContain('1 of 2 read it');
+  await alices.showsTicks('Delivered');
+
+  const receipts = await alices.receipts('Who brings milk?');
+  const [ofBob, ofCarol] = [receipts.filter({ hasText: 'Bob' }), receipts.filter({ hasText: 'Carol' })];
+  await expect.poll(() => ofBob.getByRole('img').getAttribute('aria-label')).toBe('Read');
+  await expect.poll(() => ofCarol.getByRole('img').getAttribute('aria-label')).toBe('Delivered');
+  expect(await ofCarol.innerText()).toMatch(/Delivered/);
+  expect(await ofCarol.innerText()).not.toMatch(/Read/);
+
+  // What is open changes as it happens.
+  await carols.open('Tea club');
+  await expect.poll(() => ofCarol.getByRole('img').getAttribute('aria-label')).toBe('Read');
+  for (const receipt of [ofBob, ofCarol]) {
+    expect(await receipt.innerText()).toMatch(/Delivered .*\d:\d\d[^]*Read .*\d:\d\d/);
+    const times = await receipt.locator('time').evaluateAll((times) => times.map((time) => time.getAttribute('datetime')));
+    const [delivered, read] = times.map((time) => Date.parse(time!)) as [number, number];
+    expect(delivered).toBeGreaterThanOrEqual(began);
+    expect(read).toBeGreaterThanOrEqual(delivered);
+    expect(read).toBeLessThanOrEqual(Date.now());
+  }
+  await alices.page.keyboard.press('Escape');
+  await alices.showsTicks('Read');
+  await expect.poll(progress).toBe('');
+
+  await carols.write('I do.');
+  await bobs.write('And I bring cake.');
+  for (const chat of [alices, bobs, carols]) await chat.says('Who brings milk?', 'I do.', 'And I bring cake.');
+});
+
+test('whoever leaves is gone for the others, and is told nothing more', async ({
+  device, alice, bob, carol, groupId,
+}) => {
+  await carol.converse([bob]); // what she has left
+  const alices = await (await device(alice)).chat(groupId);
+  const carols = await (await device(carol)).chat(groupId);
+  const bobs = await (await device(bob)).chat(groupId);
+  for (const chat of [alices, bobs, carols]) await chat.is('connected');
+  await alices.details('Tea club');
+  await expect.poll(() => participants(alices)).toEqual([alice, bob, carol].map(({ handle }) => handle));
+
+  const details = await carols.details('Tea club');
+  await details.getByRole('button', { name: 'Leave conversation' }).click();
+  await expect.poll(() => carols.conversations.count()).toBe(1);
+  expect(await carols.conversation('Tea club').count()).toBe(0);
+
+  await expect.poll(() => participants(alices)).toEqual([alice, bob].map(({ handle }) => handle));
+  await alices.page.keyboard.press('Escape');
+  await alices.write('Now we can talk.');
+  await bobs.says('Now we can talk.');
+  // It is for Bob alone.
+  await alices.showsTicks('Read');
+
+  // Carol's window has everything before this, or never will.
+  await bob.send(await bob.converse([carol], 'For Carol'), 'Hello');
+  await carols.conversation('For Carol').waitFor();
+  expect(await carols.conversation('Tea club').count()).toBe(0);
+  expect(carols.events.map(({ message }) => message?.body)).not.toContain('Now we can talk.');
+});
+
+test('whoever is added sees what is said from then on', async ({ device, alice, dave, groupId }) => {
+  await alice.send(groupId, 'Before');
+  const alices = await (await device(alice)).chat(groupId);
+  const daves = await (await device(dave)).chat();
+  await daves.is('connected');
+
+  const details = await alices.details('Tea club');
+  await details.getByLabel('Add people').fill('nobody-at-all');
+  await details.getByRole('button', { name: 'Add', exact: true }).click();
+  await expect.poll(() => details.getByRole('alert').innerText()).toContain('nobody-at-all');
+  await details.getByLabel('Add people').fill(dave.handle);
+  await details.getByRole('button', { name: 'Add', exact: true }).click();
+
+  await daves.open('Tea club');
+  await expect.poll(() => participants(alices)).toContain(dave.handle);
+  expect(await details.getByRole('alert').count()).toBe(0);
+  await alices.page.keyboard.press('Escape');
+  await alices.write('Welcome');
+  await daves.says('Welcome');
+});
