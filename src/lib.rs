@@ -74,7 +74,7 @@ impl App {
         let database = Database::open(&options).await?;
         let feed = match parts.feed {
             Some(feed) => feed,
-            None => feed(&args.database.database).await?,
+            None => feed_for(&args.database.database).await?,
         };
         let hub = HubOptions { queue: limits.subscriber_queue, poll: seconds(limits.poll_interval) };
         let hub = Hub::start(database.clone(), feed.as_ref(), hub)
@@ -116,7 +116,7 @@ impl App {
 }
 
 /// The feed that suits the database.
-async fn feed(database: &str) -> Result<Arc<dyn Feed>, String> {
+async fn feed_for(database: &str) -> Result<Arc<dyn Feed>, String> {
     Ok(match database.split(':').next() {
         Some("postgres" | "postgresql") => Postgres::start(database).await?,
         _ => Arc::new(InProcess::default()),
