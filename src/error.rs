@@ -121,6 +121,7 @@ impl From<Error> for async_graphql::Error {
             extensions.set("code", error.code());
             match &error {
                 Error::BadInput { field, .. } => extensions.set("field", *field),
+                Error::HandleTaken => extensions.set("field", "handle"),
                 Error::RateLimited { seconds } => extensions.set("retryAfter", *seconds),
                 _ => {}
             }

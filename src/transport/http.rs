@@ -71,7 +71,7 @@ async fn execute(
     }
     let last_event_id = parts.headers.get(LAST_EVENT_ID).filter(|id| !id.is_empty());
     let last_event_id = last_event_id.map(|id| id.to_str().unwrap_or_default());
-    if last_event_id == Some(COMPLETE) {
+    if last_event_id == Some(COMPLETE) && method == Method::Get {
         // Tells an `EventSource` that there is nothing to connect again for.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
