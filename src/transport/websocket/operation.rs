@@ -39,25 +39,33 @@ pub(super) fn run(shared: Arc<Shared>, caller: Arc<Caller>, params: Params) -> B
 
 async fn step(state: State) -> Option<(Output, State)> {
     match state {
-        // Boxed, so that a socket that just follows does not carry the room for beginning.
-        State::Asked(shared, caller, params) => Some(Box::pin(begin(&shared, caller, *params)).await),
+        State::Asked(shared, caller, params) => {
+            // Boxed and over before it follows, so that a socket that just follows carries nothing of the beginning.
+            let begun = Box::pin(begin(&shared, caller, *params)).await;
+            Some(match begun {
+                Ok(answers) => follow(answers).await,
+                Err(done) => done,
+            })
+        }
         State::Following(answers) => Some(follow(answers).await),
         State::Answered => Some((Output::Complete, State::Over)),
         State::Over => None,
     }
 }
 
-async fn begin(shared: &Shared, caller: Arc<Caller>, params: Params) -> (Output, State) {
-    let prepared = match shared.engine.prepare(params) {
-        Ok(prepared) => prepared,
-        Err(refusal) => return refused(*refusal),
-    };
+/// The answers to a subscription, or what anything else came to.
+async fn begin(
+    shared: &Shared,
+    caller: Arc<Caller>,
+    params: Params,
+) -> Result<Box<Answers>, (Output, State)> {
+    let prepared = shared.engine.prepare(params).map_err(|refusal| refused(*refusal))?;
     match prepared.kind {
-        OperationType::Subscription => match shared.engine.subscribe(&prepared, caller, None).await {
-            Ok(answers) => follow(Box::new(answers)).await,
-            Err(refusal) => refused(*refusal),
-        },
-        _ => execute(shared, &prepared, caller).await,
+        OperationType::Subscription => {
+            let answers = shared.engine.subscribe(&prepared, caller, None).await;
+            answers.map(Box::new).map_err(|refusal| refused(*refusal))
+        }
+        _ => Err(execute(shared, &prepared, caller).await),
     }
 }
 
