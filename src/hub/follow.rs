@@ -127,7 +127,7 @@ impl Follow {
             // Boxed, so that a subscription that just waits does not carry the room for reading the log.
             match Box::pin(self.advance()).await {
                 Ok(()) => pause = PAUSE.0,
-                Err(JoinError::NotTakingPart) => return None,
+                Err(JoinError::NotTakingPart(_)) => return None,
                 Err(JoinError::Unavailable) => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(PAUSE.1);
@@ -145,7 +145,14 @@ impl Follow {
         if self.position < through {
             return self.replay(through).await.map_err(|_| JoinError::Unavailable);
         }
-        self.joined = Some(self.hub.join(self.interest, self.origin.clone(), self.position).await?);
+        match self.hub.join(self.interest, self.origin.clone(), self.position).await {
+            Ok(joined) => self.joined = Some(joined),
+            // Left since the head was read: what happened up to then is in the log, and not handed out yet.
+            Err(JoinError::NotTakingPart(at)) if self.position < at => {
+                self.replay(at).await.map_err(|_| JoinError::Unavailable)?;
+            }
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 

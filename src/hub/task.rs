@@ -35,8 +35,8 @@ pub struct HubOptions {
 /// Why a subscriber was not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum JoinError {
-    /// The viewer takes no part in the conversation.
-    NotTakingPart,
+    /// The viewer takes no part in the conversation, as of this position.
+    NotTakingPart(Position),
     /// The log could not be read, or herald is shutting down.
     Unavailable,
 }
@@ -185,7 +185,7 @@ impl Task {
                 Scope::Conversation(id) => !self.routing.takes_part(interest.viewer, id),
             };
             if outside {
-                let _ = answer.send(Err(JoinError::NotTakingPart));
+                let _ = answer.send(Err(JoinError::NotTakingPart(self.applied)));
                 continue;
             }
             let (sender, live) = mpsc::channel(self.options.queue);

@@ -1,5 +1,9 @@
 //! Following the log: from a cursor, through replay to live, in order, without a gap or a repeat.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use herald::log::Observer;
 use serde_json::{Value, json};
 
 use crate::support::TestApp;
@@ -360,3 +364,44 @@ trait ArrayChunks: Iterator + Sized {
 }
 
 impl<I: Iterator> ArrayChunks for I {}
+
+// The leaving comes just between the reading of the log's head and the joining of those who are told live.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_leaves_while_a_subscription_begins_is_told_of_it_all_the_same() {
+    let (head_read, mut heads) = tokio::sync::mpsc::unbounded_channel();
+    let (go_on, gone_on) = std::sync::mpsc::channel();
+    let (armed, gone_on) = (Arc::new(AtomicBool::new(false)), Mutex::new(gone_on));
+    let holding = Arc::clone(&armed);
+    let app = TestApp::with(|setup| {
+        setup.args.limits.poll_interval = 3_600;
+        setup.parts.observer = Some(Observer(Arc::new(move |sql| {
+            // Whoever has just read the head waits until the test lets them go on.
+            if sql.contains("log_head") && sql.starts_with("SELECT") && holding.load(Ordering::SeqCst) {
+                head_read.send(()).unwrap();
+                gone_on.lock().unwrap().recv().unwrap();
+            }
+        })));
+    })
+    .await;
+    let (ada, bob, conversation) = app.pair().await;
+    let (mut hers, mut his) = (ada.socket("desk").await, bob.socket("desk").await);
+    hers.follow("all", EVENTS).await;
+    let started = ada.start(&[&bob]).await;
+    assert_eq!(kind(&hers.next("all").await), "ConversationStarted", "{started}");
+    let after = bob.cursor().await;
+
+    let events =
+        "subscription($after: Cursor, $id: ID) { events(after: $after, conversationId: $id) { __typename } }";
+    armed.store(true, Ordering::SeqCst);
+    his.subscribe("one", events, json!({ "after": after, "id": conversation })).await;
+    // Once when the cursor is checked, and once before joining.
+    heads.recv().await.unwrap();
+    go_on.send(()).unwrap();
+    heads.recv().await.unwrap();
+    armed.store(false, Ordering::SeqCst);
+    bob.leave(&conversation).await;
+    assert_eq!(kind(&hers.next("all").await), "ParticipantLeft");
+    go_on.send(()).unwrap();
+    assert_eq!(kind(&his.next("one").await), "ParticipantLeft");
+    his.completed("one").await;
+}
