@@ -5,12 +5,14 @@ use std::path::Path;
 use std::process::Command;
 
 /// What the playground is made of.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 10] = [
     "playground/codegen.ts",
     "playground/graphiql",
     "playground/graphiql.html",
     "playground/index.html",
     "playground/package-lock.json",
+    "playground/package.json",
+    "playground/scripts",
     "playground/src",
     "playground/vite.config.ts",
     "schema.graphql",
