@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::log::{DatabaseOptions, Observer};
+
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(
@@ -75,6 +77,17 @@ pub struct DatabaseArgs {
     /// Database connections for reading.
     #[arg(long, env = "HERALD_DATABASE_READERS", value_name = "N", default_value_t = 4)]
     pub database_readers: u32,
+    /// Seconds that the database has to answer, for each statement; after that, the answer is UNAVAILABLE.
+    #[arg(long, env = "HERALD_DATABASE_TIMEOUT", value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    pub database_timeout: u64,
+}
+
+impl DatabaseArgs {
+    /// How to open it.
+    pub fn options(&self, observer: Option<Observer>) -> DatabaseOptions {
+        let patience = seconds(self.database_timeout);
+        DatabaseOptions { url: self.database.clone(), readers: self.database_readers, patience, observer }
+    }
 }
 
 /// What `migrate` takes.
@@ -116,6 +129,13 @@ pub struct ServeArgs {
     /// Where the data is.
     #[command(flatten)]
     pub database: DatabaseArgs,
+    /// NATS, to tell the other nodes what happened: nats://HOST:PORT or tls://HOST:PORT, several separated by commas; user
+    /// and password, or a token, in the URL. Left out, nodes on Postgres tell each other through Postgres.
+    #[arg(long, env = "HERALD_FEED", value_name = "URL", hide_env_values = true)]
+    pub feed: Option<String>,
+    /// A file with credentials for NATS (JWT and seed).
+    #[arg(long, env = "HERALD_FEED_CREDENTIALS", value_name = "FILE", requires = "feed")]
+    pub feed_credentials: Option<PathBuf>,
     /// Threads that serve; as many as there are processors, if left out.
     #[arg(long, env = "HERALD_WORKERS", value_name = "N")]
     pub workers: Option<usize>,
@@ -231,8 +251,9 @@ pub struct Limits {
     /// Seconds that a client may take to accept what is sent to it.
     #[arg(long, env = "HERALD_WRITE_TIMEOUT", value_name = "SECONDS", default_value_t = 20)]
     pub write_timeout: u64,
-    /// Seconds for which a silent feed is believed before the log is asked.
-    #[arg(long, env = "HERALD_POLL_INTERVAL", value_name = "SECONDS", default_value_t = 1)]
+    /// Seconds between looks into the log, whatever the feed says. Sessions that other nodes have ended are looked for
+    /// twice as often.
+    #[arg(long, env = "HERALD_POLL_INTERVAL", value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub poll_interval: u64,
     /// Seconds that requests under way are given at shutdown.
     #[arg(long, env = "HERALD_SHUTDOWN_TIMEOUT", value_name = "SECONDS", default_value_t = 10)]

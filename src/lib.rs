@@ -29,10 +29,10 @@ use tokio::task::JoinHandle;
 
 use crate::accounts::{Accounts, Lifetimes, Sessions};
 use crate::config::{DAY, ServeArgs, Switch, seconds};
-use crate::feed::{Feed, InProcess, Postgres};
+use crate::feed::{Feed, InProcess, Nats, NatsOptions, Postgres};
 use crate::graphql::{Engine, Services};
 use crate::hub::{Hub, HubOptions};
-use crate::log::{Database, DatabaseOptions, Observer, Rules, Writer};
+use crate::log::{Database, Epoch, Observer, Rules, Writer};
 use crate::rates::Rates;
 use crate::transport::Shared;
 
@@ -66,15 +66,10 @@ impl App {
     pub async fn open(args: &ServeArgs, parts: Parts) -> Result<Self, String> {
         let limits = args.limits.clone();
         let trusted = args.trusted_documents.as_deref().map(trusted_documents).transpose()?;
-        let options = DatabaseOptions {
-            url: args.database.database.clone(),
-            readers: args.database.database_readers,
-            observer: parts.observer,
-        };
-        let database = Database::open(&options).await?;
+        let database = Database::open(&args.database.options(parts.observer)).await?;
         let feed = match parts.feed {
             Some(feed) => feed,
-            None => feed_for(&args.database.database).await?,
+            None => feed_for(args, database.epoch()).await?,
         };
         let hub = HubOptions { queue: limits.subscriber_queue, poll: seconds(limits.poll_interval) };
         let hub = Hub::start(database.clone(), feed.as_ref(), hub)
@@ -89,7 +84,9 @@ impl App {
         let (writer, writing) = Writer::start(database.clone(), feed, rules);
         let lifetimes =
             Lifetimes { idle: DAY * limits.session_idle_days, absolute: DAY * limits.session_days };
-        let sessions = Sessions::new(database.clone(), lifetimes);
+        let sessions = Sessions::watched(database.clone(), lifetimes, seconds(limits.poll_interval) / 2)
+            .await
+            .map_err(|_| "cannot read the sessions".to_owned())?;
         let accounts = Accounts::new(database.clone(), sessions, limits.max_hashing);
         let rates = (args.rate_limit == Switch::On).then(|| {
             Rates::new(limits.sends_per_second, limits.sign_ins_per_minute, limits.sign_ins_per_handle)
@@ -115,11 +112,24 @@ impl App {
     }
 }
 
-/// The feed that suits the database.
-async fn feed_for(database: &str) -> Result<Arc<dyn Feed>, String> {
-    Ok(match database.split(':').next() {
-        Some("postgres" | "postgresql") => Postgres::start(database).await?,
-        _ => Arc::new(InProcess::default()),
+/// The feed that was asked for, or the one that suits the database.
+async fn feed_for(args: &ServeArgs, epoch: Epoch) -> Result<Arc<dyn Feed>, String> {
+    let database = &args.database.database;
+    let is_postgres = matches!(database.split(':').next(), Some("postgres" | "postgresql"));
+    Ok(match &args.feed {
+        Some(_) if !is_postgres => {
+            return Err("--feed is for several nodes, and needs a postgres:// database".into());
+        }
+        Some(servers) => {
+            let options = NatsOptions {
+                servers: servers.clone(),
+                credentials: args.feed_credentials.clone(),
+                log: epoch.0.cast_unsigned(),
+            };
+            Nats::start(&options).await?
+        }
+        None if is_postgres => Postgres::start(database).await?,
+        None => Arc::new(InProcess::default()),
     })
 }
 

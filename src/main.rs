@@ -2,11 +2,12 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use herald::accounts::{Accounts, Lifetimes, Sessions};
 use herald::config::{Cli, Command, DAY, DatabaseArgs, LogFormat, MigrateArgs, ServeArgs, UserCommand};
-use herald::log::{Database, DatabaseOptions};
+use herald::log::Database;
 use herald::{App, Parts, graphql};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -98,9 +99,7 @@ async fn asked_to_stop() {
 }
 
 async fn open(args: &DatabaseArgs) -> Result<Database, String> {
-    let options =
-        DatabaseOptions { url: args.database.clone(), readers: args.database_readers, observer: None };
-    Database::open(&options).await
+    Database::open(&args.options(None)).await
 }
 
 async fn migrate(args: &MigrateArgs) -> Result<(), String> {
@@ -121,7 +120,7 @@ async fn add_user(handle: &str, display_name: Option<&str>, args: &DatabaseArgs)
     let mut password = String::new();
     std::io::stdin().lock().read_line(&mut password).map_err(|error| error.to_string())?;
     let database = open(args).await?;
-    let sessions = Sessions::new(database.clone(), Lifetimes { idle: DAY, absolute: DAY });
+    let sessions = Arc::new(Sessions::new(database.clone(), Lifetimes { idle: DAY, absolute: DAY }));
     let accounts = Accounts::new(database.clone(), sessions, 1);
     let display_name = display_name.unwrap_or(handle);
     let user = accounts

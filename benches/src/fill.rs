@@ -12,7 +12,14 @@ use herald::random;
 /// Has `sender` send so many messages into the conversation; the id of the last one.
 pub(crate) async fn messages(file: &Path, sender: &str, conversation: &str, count: usize) -> String {
     let url = format!("sqlite://{}", file.display());
-    let database = Database::open(&DatabaseOptions { url, readers: 1, observer: None }).await.unwrap();
+    let database = Database::open(&DatabaseOptions {
+        url,
+        readers: 1,
+        patience: std::time::Duration::from_mins(1),
+        observer: None,
+    })
+    .await
+    .unwrap();
     let rules = Rules { small_conversation: 32, most_participants: 1_000, batch: 256, queue: 4_096 };
     let (writer, writing) = Writer::start(database.clone(), Arc::new(InProcess::default()), rules);
     let actor: UserId = sender.parse().unwrap();

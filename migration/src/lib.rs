@@ -8,6 +8,7 @@ pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
 
 mod m20261124_000001_log;
+mod m20261124_000002_session_ends;
 
 /// Applies the migrations, in order, each once. Its table of applied names is `seaql_migrations`.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261124_000001_log::Migration)]
+        vec![Box::new(m20261124_000001_log::Migration), Box::new(m20261124_000002_session_ends::Migration)]
     }
 }
 

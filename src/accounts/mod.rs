@@ -29,12 +29,12 @@ pub struct Accounts {
     database: Database,
     passwords: Passwords,
     /// The sessions in use.
-    pub sessions: Sessions,
+    pub sessions: Arc<Sessions>,
 }
 
 impl Accounts {
     /// The accounts in `database`, with at most `hashing` passwords being hashed at a time.
-    pub fn new(database: Database, sessions: Sessions, hashing: usize) -> Self {
+    pub fn new(database: Database, sessions: Arc<Sessions>, hashing: usize) -> Self {
         Self { database, passwords: Passwords::new(hashing), sessions }
     }
 

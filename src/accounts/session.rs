@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
@@ -21,6 +22,9 @@ use crate::random;
 
 /// Sessions that are remembered without asking the database.
 const REMEMBERED: usize = 100_000;
+
+/// Ended sessions per statement.
+const PAGE: u64 = 1_000;
 
 /// How exactly the last use of a session is known to the database.
 const TOUCH: Duration = Duration::from_mins(10);
@@ -126,6 +130,30 @@ impl Sessions {
         }
     }
 
+    /// The sessions in `database`, with a look every so often at which of them other nodes have ended: for as long as
+    /// the result lives.
+    pub async fn watched(
+        database: Database,
+        lifetimes: Lifetimes,
+        every: Duration,
+    ) -> Result<Arc<Self>, Unavailable> {
+        // Before any session is remembered: those that ended until now are not found.
+        let mut seen = database.count_of_ended_sessions().await?;
+        let sessions = Arc::new(Self::new(database, lifetimes));
+        let watched = Arc::downgrade(&sessions);
+        tokio::spawn(async move {
+            let mut looks = tokio::time::interval(every);
+            looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                looks.tick().await;
+                let Some(sessions) = watched.upgrade() else { return };
+                // Where the database cannot be read, the next look finds them.
+                seen = sessions.look_for_ended(seen).await.unwrap_or(seen);
+            }
+        });
+        Ok(sessions)
+    }
+
     /// Signs a user in.
     pub async fn begin(&self, user: Arc<UserRow>) -> Result<(Token, Arc<Live>), Error> {
         let token = Token::draw();
@@ -179,14 +207,32 @@ impl Sessions {
 
     /// Ends a session at once, with everything that was opened in it.
     pub async fn end(&self, live: &Live) -> Result<bool, Unavailable> {
-        let deleted = self.database.delete_session(live.id).await?;
-        self.ended.insert(live.id, ());
-        let remembered = self.by_id().remove(&live.id);
-        if let Some((_, token_hash)) = remembered {
-            self.by_token.remove(&token_hash);
+        let ended = self.database.end_session(live.id, live.expires_at).await?;
+        self.forget(live.id);
+        Ok(ended)
+    }
+
+    /// Has this node take a session for ended.
+    fn forget(&self, id: SessionId) {
+        // First: whoever has just read the session from the database looks here after remembering it.
+        self.ended.insert(id, ());
+        let Some((live, token_hash)) = self.by_id().remove(&id) else { return };
+        self.by_token.remove(&token_hash);
+        if let Some(live) = live.upgrade() {
+            live.ended.cancel();
         }
-        live.ended.cancel();
-        Ok(deleted)
+    }
+
+    /// Looks for sessions that were ended after the first `seen`, by other nodes too: how many there are now.
+    async fn look_for_ended(&self, mut seen: i64) -> Result<i64, Unavailable> {
+        loop {
+            let ended = self.database.sessions_ended(seen, PAGE).await?;
+            let Some((last, _)) = ended.last() else { return Ok(seen) };
+            seen = *last;
+            for (_, id) in ended {
+                self.forget(id);
+            }
+        }
     }
 
     /// Makes sure that there is one `Live` for each session, however often it is looked up.

@@ -5,13 +5,16 @@
 //! a client could notice if all news were lost, other than the time it takes.
 
 mod in_process;
+mod nats;
 mod postgres;
+mod wire;
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 pub use in_process::InProcess;
+pub use nats::{Nats, NatsOptions};
 pub use postgres::Postgres;
 
 use crate::messaging::{Event, Position};

@@ -4,9 +4,10 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use sea_orm::sqlx;
-use sea_orm::sqlx::postgres::{PgListener, PgPool, PgPoolOptions};
+use sea_orm::sqlx::postgres::{PgConnection, PgListener};
+use sea_orm::sqlx::{self, Connection};
 use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::{Feed, InProcess, News};
@@ -18,6 +19,12 @@ const CHANNEL: &str = "herald_log";
 
 /// The pause before Postgres is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long Postgres has to answer. A network that has gone silent breaks no connection for a quarter of an hour.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long nothing is heard before Postgres is asked whether it is still there.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// Carries news to every node that is connected to the same database.
 #[derive(Debug)]
@@ -34,13 +41,11 @@ impl Postgres {
     /// # Errors
     /// Why Postgres cannot be listened to, in words for the operator. Later it is tried again.
     pub async fn start(url: &str) -> Result<Arc<Self>, String> {
-        let unheard = |error: sqlx::Error| format!("cannot listen to Postgres: {error}");
-        let pool = PgPoolOptions::new().max_connections(1).connect_lazy(url).map_err(unheard)?;
-        let listener = listen(url).await.map_err(unheard)?;
+        let listener = listen(url).await.map_err(|error| format!("cannot listen to Postgres: {error}"))?;
         let node = random::id();
         let (elsewhere, heads) = watch::channel(Position::START);
         let feed = Arc::new(Self { here: InProcess::default(), elsewhere });
-        tokio::spawn(tell(pool, node, heads.clone()));
+        tokio::spawn(tell(url.to_owned(), node, heads.clone()));
         tokio::spawn(hear(listener, url.to_owned(), node, Arc::downgrade(&feed), heads));
         Ok(feed)
     }
@@ -58,24 +63,41 @@ impl Feed for Postgres {
 }
 
 /// Tells the other nodes of every head, or of a later one.
-async fn tell(pool: PgPool, node: Uuid, mut heads: watch::Receiver<Position>) {
+async fn tell(url: String, node: Uuid, mut heads: watch::Receiver<Position>) {
+    let mut connection = None;
     while heads.changed().await.is_ok() {
         let Position(head) = *heads.borrow_and_update();
-        let told = sqlx::query("SELECT pg_notify($1, $2)")
-            .bind(CHANNEL)
-            .bind(format!("{node} {head}"))
-            .execute(&pool)
-            .await;
-        if let Err(error) = told {
+        if let Err(error) = within_patience(notify(&url, &mut connection, format!("{node} {head}"))).await {
             tracing::warn!(%error, "the other nodes were not told; they will look for themselves");
+            connection = None;
         }
     }
 }
 
+async fn notify(
+    url: &str,
+    connection: &mut Option<PgConnection>,
+    payload: String,
+) -> Result<(), sqlx::Error> {
+    let connection = match connection {
+        Some(connection) => connection,
+        None => connection.insert(PgConnection::connect(url).await?),
+    };
+    sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(payload).execute(connection).await?;
+    Ok(())
+}
+
+async fn within_patience<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    timeout(PATIENCE, answer).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+}
+
 async fn listen(url: &str) -> Result<PgListener, sqlx::Error> {
-    let mut listener = PgListener::connect(url).await?;
-    listener.listen(CHANNEL).await?;
-    Ok(listener)
+    within_patience(async {
+        let mut listener = PgListener::connect(url).await?;
+        listener.listen(CHANNEL).await?;
+        Ok(listener)
+    })
+    .await
 }
 
 /// Hears of the heads that other nodes have written, until the feed is gone.
@@ -91,7 +113,7 @@ async fn hear(
             let error = pass_on(listener, node, &feed).await;
             tracing::warn!(%error, "the other nodes are not heard; this one looks for itself until they are");
             listener = loop {
-                tokio::time::sleep(PAUSE).await;
+                sleep(PAUSE).await;
                 if let Ok(listener) = listen(&url).await {
                     break listener;
                 }
@@ -108,9 +130,13 @@ async fn hear(
 /// Passes on what is heard for as long as the connection lasts: why it ended.
 async fn pass_on(mut listener: PgListener, node: Uuid, feed: &Weak<Postgres>) -> sqlx::Error {
     loop {
-        let notification = match listener.recv().await {
-            Ok(notification) => notification,
-            Err(error) => return error,
+        let notification = match timeout(SILENCE, listener.recv()).await {
+            Ok(Ok(notification)) => notification,
+            Ok(Err(error)) => return error,
+            Err(_) => match within_patience(sqlx::query("SELECT 1").execute(&mut listener)).await {
+                Ok(_) => continue,
+                Err(error) => return error,
+            },
         };
         let Some((from, head)) = notification.payload().split_once(' ') else { continue };
         if let (Some(feed), Ok(head)) = (feed.upgrade(), head.parse())

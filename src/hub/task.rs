@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
 use super::routing::{Routing, Subscriber};
 use super::{Occurrence, Seen};
@@ -28,7 +28,7 @@ const SWEEP: Duration = Duration::from_secs(10);
 pub struct HubOptions {
     /// Events that wait for one subscriber; one that falls further behind goes back to the log.
     pub queue: usize,
-    /// How long a silent feed is believed before the log is asked.
+    /// The time between looks into the log.
     pub poll: Duration,
 }
 
@@ -103,16 +103,15 @@ impl Task {
     async fn run(mut self, mut news: mpsc::Receiver<News>, mut joins: mpsc::Receiver<Join>) {
         let mut sweep = interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut silent_until = Instant::now() + self.options.poll;
+        // Whatever the feed says: it may be late, and all it brings long past.
+        let mut look = interval_at(Instant::now() + self.options.poll, self.options.poll);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut feed_is_open = true;
         let mut waiting = Vec::new();
         loop {
             tokio::select! {
                 heard = news.recv(), if feed_is_open => match heard {
-                    Some(heard) => {
-                        self.hear(heard).await;
-                        silent_until = Instant::now() + self.options.poll;
-                    }
+                    Some(heard) => self.hear(heard).await,
                     None => feed_is_open = false,
                 },
                 asking = joins.recv_many(&mut waiting, JOINS) => {
@@ -121,10 +120,7 @@ impl Task {
                     }
                     self.admit(std::mem::take(&mut waiting)).await;
                 }
-                () = sleep_until(silent_until) => {
-                    self.catch_up_to_head().await;
-                    silent_until = Instant::now() + self.options.poll;
-                }
+                _ = look.tick() => self.catch_up_to_head().await,
                 _ = sweep.tick() => self.routing.sweep(),
             }
         }

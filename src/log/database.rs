@@ -1,19 +1,15 @@
 //! Opening the database: connections, their settings, the schema, and the epoch.
 
-use std::fs::OpenOptions;
-use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use migration::{Migrator, MigratorTrait};
-use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sea_orm::sqlx::{self, Connection, SqliteConnection};
 use sea_orm::{
-    ActiveValue::Set, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
-    DbErr, EntityTrait, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    ActiveValue::Set, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    EntityTrait, SqliteTransactionMode, Statement, TransactionOptions,
 };
 
+use super::connection::{Patient, create_file};
 use super::entities::log_head;
 use super::{Epoch, Head, Unavailable};
 use crate::messaging::Position;
@@ -21,10 +17,6 @@ use crate::messaging::Position;
 /// The oldest SQLite that is safe in WAL mode: earlier ones can corrupt the file when two connections reset
 /// the log at once (<https://www.sqlite.org/wal.html#walresetbug>).
 const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
-
-/// How long a statement waits for a connection, or SQLite for the file's lock, before the answer is
-/// [`Unavailable`].
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Is told of every SQL statement that is run. For tests that count them.
 #[derive(Clone)]
@@ -43,6 +35,9 @@ pub struct DatabaseOptions {
     pub url: String,
     /// Connections for reading, beside the one that appends.
     pub readers: u32,
+    /// How long a statement waits for a connection, SQLite for the file's lock, or Postgres for a lock and for all that
+    /// it does, before the answer is [`Unavailable`].
+    pub patience: Duration,
     /// Is told of every statement.
     pub observer: Option<Observer>,
 }
@@ -58,9 +53,9 @@ impl std::fmt::Debug for DatabaseOptions {
 #[derive(Debug, Clone)]
 pub struct Database {
     /// One connection, which appends and changes.
-    pub(super) writer: DatabaseConnection,
+    pub(super) writer: Patient<DatabaseConnection>,
     /// A pool, which only reads.
-    pub(super) reader: DatabaseConnection,
+    pub(super) reader: Patient<DatabaseConnection>,
     epoch: Epoch,
 }
 
@@ -77,16 +72,18 @@ impl Database {
                 .into());
         }
         create_file(&options.url)?;
-        let mut writer = connect(options, 1).await?;
-        check_sqlite(&writer).await?;
-        Migrator::up(&writer, None).await.map_err(|e| format!("cannot migrate the database: {e}"))?;
+        let schema = Patient::for_migration(&options.url, options.patience).await?;
+        check_sqlite(&schema).await?;
+        let migrated =
+            Migrator::up(&schema, None).await.map_err(|e| format!("cannot migrate the database: {e}"));
+        schema.close().await.map_err(|e| e.to_string())?;
+        migrated?;
+        let mut writer = Patient::connect(&options.url, 1, options.patience).await?;
         let epoch = ensure_epoch(&writer).await.map_err(|e| format!("cannot read the log's head: {e}"))?;
-        let mut reader = connect(options, options.readers.max(1)).await?;
-        if let Some(Observer(observe)) = &options.observer {
-            for connection in [&mut writer, &mut reader] {
-                let observe = Arc::clone(observe);
-                connection.set_metric_callback(move |info| observe(&info.statement.sql));
-            }
+        let mut reader = Patient::connect(&options.url, options.readers.max(1), options.patience).await?;
+        if let Some(observer) = &options.observer {
+            writer.observe(observer);
+            reader.observe(observer);
         }
         Ok(Self { writer, reader, epoch })
     }
@@ -121,12 +118,12 @@ impl Database {
     }
 
     /// A transaction that nobody else can append beside, and the head of the log as it holds it.
-    pub(super) async fn lock(&self) -> Result<(DatabaseTransaction, Head), DbErr> {
+    pub(super) async fn lock(&self) -> Result<(Patient<DatabaseTransaction>, Head), DbErr> {
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..Default::default()
         };
-        let transaction = self.writer.begin_with_options(options).await?;
+        let transaction = self.writer.begin(options).await?;
         let head = match transaction.get_database_backend() {
             DbBackend::Postgres => {
                 use sea_orm::QuerySelect;
@@ -137,60 +134,6 @@ impl Database {
         };
         Ok((transaction, head))
     }
-}
-
-/// Makes an SQLite file that only its owner may read, where there is none: it holds password hashes. What SQLite
-/// puts beside it has the same permissions.
-fn create_file(url: &str) -> Result<(), String> {
-    let Ok(sqlite) = url.parse::<SqliteConnectOptions>() else { return Ok(()) };
-    if !url.contains("mode=rwc") {
-        return Ok(());
-    }
-    let file = sqlite.get_filename();
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-            Err(format!("cannot create {}: {error}", file.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-async fn connect(options: &DatabaseOptions, connections: u32) -> Result<DatabaseConnection, String> {
-    let mut connect = ConnectOptions::new(&options.url);
-    connect
-        .max_connections(connections)
-        .min_connections(connections)
-        .acquire_timeout(PATIENCE)
-        .connect_timeout(PATIENCE)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .sqlx_logging(false)
-        .map_sqlx_sqlite_pool_opts(|pool| {
-            pool.after_release(|connection, _| Box::pin(is_outside_transaction(connection)))
-        })
-        .map_sqlx_sqlite_opts(|sqlite| {
-            sqlite
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full)
-                .busy_timeout(PATIENCE)
-                .statement_cache_capacity(256)
-        });
-    // The connection string may hold a password: only its first word goes into the message.
-    let scheme = options.url.split(':').next().unwrap_or_default();
-    sea_orm::Database::connect(connect).await.map_err(|e| {
-        format!("cannot open the {scheme} database: {e} (expected sqlite://FILE?mode=rwc or postgres://…)")
-    })
-}
-
-/// Whether a connection that comes back to the pool may be used again. Some failures, a full disk among them, make
-/// SQLite roll back by itself; sqlx then takes the transaction for still open, and would have whatever comes next
-/// be part of it, never to be committed. Such a connection is closed.
-async fn is_outside_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    if connection.is_in_transaction() {
-        // A rollback may still be on its way to the connection's own thread: this comes after it.
-        connection.ping().await?;
-    }
-    Ok(!connection.is_in_transaction())
 }
 
 async fn check_sqlite(connection: &DatabaseConnection) -> Result<(), String> {
@@ -212,8 +155,13 @@ async fn check_sqlite(connection: &DatabaseConnection) -> Result<(), String> {
     Ok(())
 }
 
-async fn ensure_epoch(connection: &DatabaseConnection) -> Result<Epoch, DbErr> {
-    let first = log_head::ActiveModel { id: Set(1), epoch: Set(draw_epoch()), position: Set(0) };
+async fn ensure_epoch(connection: &impl ConnectionTrait) -> Result<Epoch, DbErr> {
+    let first = log_head::ActiveModel {
+        id: Set(1),
+        epoch: Set(draw_epoch()),
+        position: Set(0),
+        sessions_ended: Set(0),
+    };
     log_head::Entity::insert(first).on_conflict_do_nothing().exec_without_returning(connection).await?;
     Ok(read_head(connection).await?.epoch)
 }

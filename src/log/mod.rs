@@ -4,6 +4,7 @@
 //! query and replay, and the rows of users and sessions. What never lives here: rules (they are in
 //! `messaging`), subscribers, GraphQL. Nothing of sea-orm leaves this module.
 
+mod connection;
 mod convert;
 mod database;
 mod entities;

@@ -1,9 +1,11 @@
 //! The rows of users and sessions. What they mean is decided in `accounts`.
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, SqlErr};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr,
+};
 
-use super::entities::{session, user};
+use super::entities::{log_head, session, session_end, user};
 use super::{Database, Unavailable};
 use crate::messaging::{DisplayName, Handle, SessionId, Timestamp, UserId};
 
@@ -87,6 +89,11 @@ impl Database {
             .filter(session::Column::ExpiresAt.lt(now.0))
             .exec(&self.writer)
             .await?;
+        // No node takes them for alive any more.
+        session_end::Entity::delete_many()
+            .filter(session_end::Column::ExpiresAt.lt(now.0))
+            .exec(&self.writer)
+            .await?;
         let model = session::ActiveModel {
             id: Set(new.row.id.0),
             token_hash: Set(new.token_hash.to_vec()),
@@ -127,10 +134,42 @@ impl Database {
         Ok(())
     }
 
-    /// Ends a session. `false` when it had ended before.
-    pub async fn delete_session(&self, id: SessionId) -> Result<bool, Unavailable> {
-        let deleted = session::Entity::delete_by_id(id.0).exec(&self.writer).await?;
-        Ok(deleted.rows_affected > 0)
+    /// Ends a session, and leaves word of it for every node. `false` when it had ended before.
+    pub async fn end_session(&self, id: SessionId, expires_at: Timestamp) -> Result<bool, Unavailable> {
+        let (transaction, _) = self.lock().await?;
+        let deleted = session::Entity::delete_by_id(id.0).exec(&transaction).await?;
+        if deleted.rows_affected == 0 {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
+        // Counted in the row that is locked: who has seen a number has seen every smaller one.
+        let number = count_ended(&transaction).await? + 1;
+        let counted = log_head::ActiveModel { id: Set(1), sessions_ended: Set(number), ..Default::default() };
+        log_head::Entity::update(counted).exec(&transaction).await?;
+        let word = session_end::ActiveModel {
+            number: Set(number),
+            session_id: Set(id.0),
+            expires_at: Set(expires_at.0),
+        };
+        session_end::Entity::insert(word).exec_without_returning(&transaction).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// How many sessions were ended so far.
+    pub async fn count_of_ended_sessions(&self) -> Result<i64, Unavailable> {
+        Ok(count_ended(&self.reader).await?)
+    }
+
+    /// The sessions that were ended after the first `seen` of them, at most `limit`, in order and numbered.
+    pub async fn sessions_ended(&self, seen: i64, limit: u64) -> Result<Vec<(i64, SessionId)>, Unavailable> {
+        let rows = session_end::Entity::find()
+            .filter(session_end::Column::Number.gt(seen))
+            .order_by_asc(session_end::Column::Number)
+            .limit(limit)
+            .all(&self.reader)
+            .await?;
+        Ok(rows.into_iter().map(|row| (row.number, SessionId(row.session_id))).collect())
     }
 
     /// Waits for everything under way and closes every connection.
@@ -141,6 +180,11 @@ impl Database {
             }
         }
     }
+}
+
+async fn count_ended(db: &impl ConnectionTrait) -> Result<i64, DbErr> {
+    let row = log_head::Entity::find_by_id(1).one(db).await?;
+    row.map(|row| row.sessions_ended).ok_or_else(|| DbErr::RecordNotFound("log_head".into()))
 }
 
 fn is_taken(error: &DbErr) -> bool {

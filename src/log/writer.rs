@@ -7,6 +7,7 @@ use sea_orm::DbErr;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::connection::may_be_one_commands_fault;
 use super::load::load;
 use super::store::store;
 use super::{Database, Unavailable};
@@ -116,7 +117,7 @@ impl Task {
             Ok(outcomes) => {
                 outcomes.into_iter().map(|outcome| outcome.map_err(SubmitError::Refused)).collect()
             }
-            Err(Failure::BeforeCommit(error)) if commands.len() > 1 && !is_connection(&error) => {
+            Err(Failure::BeforeCommit(error)) if commands.len() > 1 && may_be_one_commands_fault(&error) => {
                 tracing::warn!(%error, commands = commands.len(), "a batch failed, trying one by one");
                 self.one_by_one(commands).await
             }
@@ -135,7 +136,7 @@ impl Task {
                     outcomes.extend(outcome.into_iter().map(|o| o.map_err(SubmitError::Refused)));
                 }
                 Err(Failure::BeforeCommit(error) | Failure::AtCommit(error)) => {
-                    let out_of_reach = is_connection(&error);
+                    let out_of_reach = !may_be_one_commands_fault(&error);
                     let Unavailable = error.into();
                     outcomes.push(Err(SubmitError::Unavailable));
                     if out_of_reach {
@@ -187,9 +188,4 @@ fn decide_all(commands: &[Command], facts: &mut Facts) -> (Vec<Outcome>, Vec<(Ar
         }));
     }
     (outcomes, events)
-}
-
-/// Whether the database is out of reach as a whole, so that trying each command would only wait longer.
-fn is_connection(error: &DbErr) -> bool {
-    matches!(error, DbErr::ConnectionAcquire(_) | DbErr::Conn(_))
 }

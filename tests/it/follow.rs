@@ -368,7 +368,8 @@ impl Herald {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (files, database, writer, hub) = runtime.block_on(async {
             let files = TestDatabase::create().await;
-            let options = DatabaseOptions { url: files.url.clone(), readers: 2, observer: None };
+            let patience = Duration::from_secs(5);
+            let options = DatabaseOptions { url: files.url.clone(), readers: 2, patience, observer: None };
             let database = Database::open(&options).await.unwrap();
             for n in 0..USERS {
                 let row = UserRow {

@@ -35,6 +35,7 @@ mod nodes;
 mod origins;
 mod plans;
 mod playground;
+mod postgres;
 mod schema;
 mod statements;
 mod subscriptions;

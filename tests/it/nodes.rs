@@ -1,22 +1,38 @@
-//! Several heralds on one Postgres. SQLite is for one: there, these tests have nothing to do.
+//! Several heralds on one Postgres, with either feed between them. SQLite is for one: there, these tests have nothing to
+//! do.
+
+use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
+use herald::log::Observer;
+use herald_processes::{Nats, Scratch};
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};
 
-use crate::support::{Socket, TestApp};
+use crate::support::{Socket, TestApp, TestDatabase};
 
-const EVENTS: &str = "subscription($after: Cursor) { events(after: $after) {
+const EVENTS: &str = "subscription($after: Cursor) { events(after: $after) { __typename
     cursor ... on MessageSent { message { body } } ... on StatusChanged { status } } }";
 
 const SEND: &str = "mutation($id: ID!, $body: String!, $key: String) {
     sendMessage(input: { conversationId: $id, body: $body, idempotencyKey: $key }) { message { id } } }";
 
 /// A herald on Postgres that does not look into the log by itself while a test lasts: what it knows of other nodes, it
-/// was told.
-async fn on_postgres() -> Option<TestApp> {
-    std::env::var_os("HERALD_TEST_POSTGRES")?;
-    Some(TestApp::with(|setup| setup.args.limits.poll_interval = 3_600).await)
+/// was told. Once for each feed: NATS is where `HERALD_TEST_NATS` says.
+async fn on_each_feed() -> Vec<TestApp> {
+    if std::env::var_os("HERALD_TEST_POSTGRES").is_none() {
+        return Vec::new();
+    }
+    let nats = std::env::var("HERALD_TEST_NATS").expect("a nats-server: tests/run starts one");
+    let mut apps = Vec::new();
+    for feed in [None, Some(nats)] {
+        let setup = TestApp::with(|setup| {
+            setup.args.limits.poll_interval = 3_600;
+            setup.args.feed = feed;
+        });
+        apps.push(setup.await);
+    }
+    apps
 }
 
 async fn said(socket: &mut Socket) -> Value {
@@ -25,57 +41,190 @@ async fn said(socket: &mut Socket) -> Value {
 
 #[tokio::test]
 async fn what_is_sent_at_one_node_arrives_at_another() {
-    let Some(app) = on_postgres().await else { return };
-    let (ada, bob, conversation) = app.pair().await;
-    let there = app.another_node().await;
-    let mut socket = bob.at(there).socket("desk").await;
-    socket.follow("e", EVENTS).await;
-    for n in 0..20 {
-        ada.send(&conversation, &n.to_string()).await;
-        assert_eq!(said(&mut socket).await, n.to_string());
+    for app in on_each_feed().await {
+        let (ada, bob, conversation) = app.pair().await;
+        let there = app.another_node().await;
+        let mut socket = bob.at(there).socket("desk").await;
+        socket.follow("e", EVENTS).await;
+        for n in 0..20 {
+            ada.send(&conversation, &n.to_string()).await;
+            assert_eq!(said(&mut socket).await, n.to_string());
+        }
+        let message = bob.at(there).send(&conversation, "back").await;
+        assert_eq!(said(&mut socket).await, "back");
+        ada.mark_read(&message).await;
+        assert_eq!(socket.next("e").await["events"]["status"], "READ");
     }
-    let message = bob.at(there).send(&conversation, "back").await;
-    assert_eq!(said(&mut socket).await, "back");
-    ada.mark_read(&message).await;
-    assert_eq!(socket.next("e").await["events"]["status"], "READ");
 }
 
 #[tokio::test]
 async fn what_a_connection_caused_is_left_out_at_every_node() {
-    let Some(app) = on_postgres().await else { return };
-    let (ada, bob, conversation) = app.pair().await;
-    let there = app.another_node().await;
-    let mut socket = bob.at(there).socket("desk").await;
-    let start = socket.cursor.clone();
-    socket.follow("e", EVENTS).await;
-    bob.on("desk").send(&conversation, "own").await;
-    ada.send(&conversation, "other").await;
-    assert_eq!(said(&mut socket).await, "other");
-    let mut again = bob.socket("desk").await;
-    again.follow_after("e", EVENTS, &start).await;
-    assert_eq!(said(&mut again).await, "other");
+    for app in on_each_feed().await {
+        let (ada, bob, conversation) = app.pair().await;
+        let there = app.another_node().await;
+        let mut socket = bob.at(there).socket("desk").await;
+        let start = socket.cursor.clone();
+        socket.follow("e", EVENTS).await;
+        bob.on("desk").send(&conversation, "own").await;
+        ada.send(&conversation, "other").await;
+        assert_eq!(said(&mut socket).await, "other");
+        let mut again = bob.socket("desk").await;
+        again.follow_after("e", EVENTS, &start).await;
+        assert_eq!(said(&mut again).await, "other");
+    }
+}
+
+#[tokio::test]
+async fn who_leaves_at_one_node_sees_nothing_more_at_another() {
+    for app in on_each_feed().await {
+        let (ada, bob, conversation) = app.pair().await;
+        let there = app.another_node().await;
+        let (mut all, mut one) = (bob.at(there).socket("a").await, bob.at(there).socket("b").await);
+        all.follow("e", EVENTS).await;
+        let events = "subscription($after: Cursor, $id: ID) {
+            events(after: $after, conversationId: $id) { __typename ... on MessageSent { message { body } } } }";
+        let after = one.cursor.clone();
+        one.subscribe("e", events, json!({ "after": after, "id": conversation })).await;
+        ada.send(&conversation, "before").await;
+        bob.leave(&conversation).await;
+        ada.send(&conversation, "after").await;
+        let another = ada.start(&[&bob]).await;
+        ada.send(&another, "elsewhere").await;
+        for socket in [&mut all, &mut one] {
+            assert_eq!(said(socket).await, "before");
+            assert_eq!(socket.next("e").await["events"]["__typename"], "ParticipantLeft");
+        }
+        one.completed("e").await;
+        assert_eq!(all.next("e").await["events"]["__typename"], "ConversationStarted");
+        assert_eq!(said(&mut all).await, "elsewhere");
+    }
 }
 
 #[tokio::test]
 async fn a_message_sent_at_two_nodes_at_once_is_one() {
-    let Some(app) = on_postgres().await else { return };
-    let (ada, bob, conversation) = app.pair().await;
-    let nodes = [app.address, app.another_node().await, app.another_node().await];
-    for n in 0..10 {
-        let (body, key) = (format!("message {n}"), format!("key {n}"));
-        let variables = json!({ "id": conversation, "body": body, "key": key });
-        let senders: Vec<_> = nodes.iter().map(|node| ada.at(*node)).collect();
-        let sent = join_all(senders.iter().map(|ada| ada.data(SEND, variables.clone()))).await;
-        assert!(sent.iter().all(|data| data == &sent[0]), "{sent:?}");
+    for app in on_each_feed().await {
+        let (ada, bob, conversation) = app.pair().await;
+        let nodes = [app.address, app.another_node().await, app.another_node().await];
+        for n in 0..10 {
+            let (body, key) = (format!("message {n}"), format!("key {n}"));
+            let variables = json!({ "id": conversation, "body": body, "key": key });
+            let senders: Vec<_> = nodes.iter().map(|node| ada.at(*node)).collect();
+            let sent = join_all(senders.iter().map(|ada| ada.data(SEND, variables.clone()))).await;
+            assert!(sent.iter().all(|data| data == &sent[0]), "{sent:?}");
+        }
+        let all = "query($id: ID!) { conversation(id: $id) { messages(first: 200) { nodes { body } } } }";
+        let found = bob.data(all, json!({ "id": conversation })).await;
+        assert_eq!(found["conversation"]["messages"]["nodes"].as_array().unwrap().len(), 10);
     }
-    let all = "query($id: ID!) { conversation(id: $id) { messages(first: 200) { nodes { body } } } }";
-    let found = bob.data(all, json!({ "id": conversation })).await;
-    assert_eq!(found["conversation"]["messages"]["nodes"].as_array().unwrap().len(), 10);
+}
+
+// Through NATS, all that a node needs to know of an event to pass it on comes with the news.
+#[tokio::test]
+async fn a_node_that_hears_everything_through_nats_does_not_read_the_log() {
+    let Some(app) = on_each_feed().await.pop() else { return };
+    let (ada, bob, conversation) = app.pair().await;
+    let statements = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&statements);
+    let there = app.another_node_with(|setup| {
+        setup.parts.observer =
+            Some(Observer(Arc::new(move |sql: &str| seen.lock().unwrap().push(sql.to_owned()))));
+    });
+    let there = there.await;
+    let mut socket = bob.at(there).socket("desk").await;
+    socket.follow("e", EVENTS).await;
+    ada.send(&conversation, "the first").await;
+    assert_eq!(said(&mut socket).await, "the first");
+    statements.lock().unwrap().clear();
+    for n in 0..20 {
+        ada.send(&conversation, &n.to_string()).await;
+        assert_eq!(said(&mut socket).await, n.to_string());
+    }
+    let statements = statements.lock().unwrap();
+    let reads = statements.iter().filter(|sql| sql.contains("\"events\"") || sql.contains("log_head"));
+    assert_eq!(reads.collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+#[tokio::test]
+async fn nats_may_come_later_and_go_and_come_back() {
+    if std::env::var_os("HERALD_TEST_POSTGRES").is_none() {
+        return;
+    }
+    let scratch = Scratch::create("herald-it").unwrap();
+    let mut nats = Nats::start(scratch.path()).await.unwrap();
+    nats.kill().await;
+    // As it is by default: without news, a node looks into the log every second.
+    let app = TestApp::with(|setup| {
+        setup.args.feed = Some(format!("nats://127.0.0.1:{}", nats.port()));
+    })
+    .await;
+    let (ada, bob, conversation) = app.pair().await;
+    let there = app.another_node().await;
+    let mut socket = bob.at(there).socket("desk").await;
+    socket.follow("e", EVENTS).await;
+    for round in 0..2 {
+        ada.send(&conversation, &format!("{round} without")).await;
+        assert_eq!(said(&mut socket).await, format!("{round} without"));
+        nats.start_again().await.unwrap();
+        for n in 0..20 {
+            ada.send(&conversation, &format!("{round} {n}")).await;
+        }
+        for n in 0..20 {
+            assert_eq!(said(&mut socket).await, format!("{round} {n}"));
+        }
+        nats.kill().await;
+    }
+}
+
+// Which each is told by the log, not by the feed: at most a second later.
+#[tokio::test]
+async fn a_session_that_ends_at_one_node_has_ended_at_every_node() {
+    if std::env::var_os("HERALD_TEST_POSTGRES").is_none() {
+        return;
+    }
+    let app = TestApp::start().await;
+    let (ada, bob, _) = app.pair().await;
+    let other = bob.sign_in_again().await;
+    let nodes = [app.another_node().await, app.another_node().await];
+    let mut sockets = Vec::new();
+    for node in nodes {
+        // Also known there by its token alone.
+        bob.at(node).data("{ viewer { id } }", json!({})).await;
+        sockets.push(bob.at(node).socket("desk").await);
+    }
+    let mut untouched = other.at(nodes[0]).socket("phone").await;
+    bob.data("mutation { logout { ended } }", json!({})).await;
+    let ended = std::time::Instant::now();
+    for (node, socket) in nodes.into_iter().zip(&mut sockets) {
+        assert_eq!(socket.closed().await.code, 4403);
+        assert_eq!(
+            bob.at(node).refused("{ conversations { nodes { id } } }", json!({})).await,
+            "UNAUTHENTICATED"
+        );
+    }
+    // Generous to a machine that is busy; that it is no matter of minutes is what can be held here.
+    assert!(ended.elapsed().as_secs() < 10, "{:?}", ended.elapsed());
+    untouched.follow("e", EVENTS).await;
+    ada.start(&[&other]).await;
+    assert_eq!(untouched.next("e").await["events"]["__typename"], "ConversationStarted");
+}
+
+#[tokio::test]
+async fn nodes_that_start_at_once_on_an_empty_database_agree_on_who_makes_it() {
+    if std::env::var_os("HERALD_TEST_POSTGRES").is_none() {
+        return;
+    }
+    let database = TestDatabase::create().await;
+    let nodes = (0..4).map(|_| {
+        let mut args = herald::config::ServeArgs::default();
+        args.database.database.clone_from(&database.url);
+        async move { herald::App::open(&args, herald::Parts::default()).await.map(drop) }
+    });
+    assert_eq!(join_all(nodes).await, vec![Ok(()); 4]);
 }
 
 #[tokio::test]
 async fn a_node_that_was_cut_off_from_the_news_hears_them_again() {
-    let Some(app) = on_postgres().await else { return };
+    let Some(app) = on_each_feed().await.into_iter().next() else { return };
     let (ada, bob, conversation) = app.pair().await;
     let there = app.another_node().await;
     let mut socket = bob.at(there).socket("desk").await;

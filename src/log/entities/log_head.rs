@@ -7,6 +7,7 @@ pub struct Model {
     pub id: i64,
     pub epoch: i64,
     pub position: i64,
+    pub sessions_ended: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

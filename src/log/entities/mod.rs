@@ -9,4 +9,5 @@ pub(super) mod log_head;
 pub(super) mod message;
 pub(super) mod participant;
 pub(super) mod session;
+pub(super) mod session_end;
 pub(super) mod user;

@@ -1,12 +1,19 @@
 //! One operation on a socket, as the stream of what it puts out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_graphql::parser::types::OperationType;
 use futures_util::stream::{self, BoxStream, StreamExt};
+use tokio::time::sleep;
 
-use crate::graphql::{Answers, Caller, Params, Prepared, errors_json, is_request_error, to_json};
+use crate::graphql::{
+    Answers, Caller, Params, Prepared, errors_json, is_request_error, is_unavailable, to_json,
+};
 use crate::transport::Shared;
+
+/// The pause before a subscription tries again to begin, while the database does not answer.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// What an operation puts out.
 pub(super) enum Output {
@@ -61,10 +68,15 @@ async fn begin(
 ) -> Result<Box<Answers>, (Output, State)> {
     let prepared = shared.engine.prepare(params).map_err(|refusal| refused(*refusal))?;
     match prepared.kind {
-        OperationType::Subscription => {
-            let answers = shared.engine.subscribe(&prepared, caller, None).await;
-            answers.map(Box::new).map_err(|refusal| refused(*refusal))
-        }
+        OperationType::Subscription => loop {
+            match shared.engine.subscribe(&prepared, Arc::clone(&caller), None).await {
+                Ok(answers) => return Ok(Box::new(answers)),
+                // To clients a refusal is the end of a subscription, and this is not: it begins when it can, as one that
+                // is under way goes on when it can.
+                Err(refusal) if is_unavailable(&refusal) => sleep(PAUSE).await,
+                Err(refusal) => return Err(refused(*refusal)),
+            }
+        },
         _ => Err(execute(shared, &prepared, caller).await),
     }
 }

@@ -77,7 +77,14 @@ impl TestApp {
     /// Where another herald serves the same database, until the test is over. Of this one it only hears by the feed
     /// and from the log.
     pub(crate) async fn another_node(&self) -> SocketAddr {
-        let (address, stop, _) = serve(&self.args, Parts::default()).await;
+        self.another_node_with(|_| {}).await
+    }
+
+    /// The same, differently set up.
+    pub(crate) async fn another_node_with(&self, adapt: impl FnOnce(&mut Setup)) -> SocketAddr {
+        let mut setup = Setup { args: self.args.clone(), parts: Parts::default() };
+        adapt(&mut setup);
+        let (address, stop, _) = serve(&setup.args, setup.parts).await;
         self.nodes.lock().unwrap().push(stop);
         address
     }

@@ -1,0 +1,26 @@
+//! Which sessions were ended, in order, so that every node can look for those that it has not heard of.
+
+use sea_orm_migration::prelude::*;
+
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+/// `number` counts 1, 2, 3, … without gaps, visible in that order: it is counted in the row of `log_head`.
+const UP: &str = "
+ALTER TABLE log_head ADD COLUMN sessions_ended {bigint} NOT NULL DEFAULT 0;
+
+CREATE TABLE session_ends (
+    number {bigint} NOT NULL PRIMARY KEY,
+    session_id {id} NOT NULL,
+    expires_at {bigint} NOT NULL
+);
+CREATE INDEX session_ends_by_expiry ON session_ends (expires_at);
+";
+
+#[allow(elided_lifetimes_in_paths, reason = "the trait, expanded by async_trait, leaves this one out")]
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        crate::run_script(manager, UP).await
+    }
+}

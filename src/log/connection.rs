@@ -1,0 +1,235 @@
+//! Connections to the database: how they are made, and how long an answer is waited for. What is asked over them is
+//! written elsewhere.
+
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sqlx::postgres::{PgConnection, PgPoolOptions};
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{self, Connection, SqliteConnection};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
+    QueryResult, RuntimeErr, Statement, TransactionOptions, TransactionTrait,
+};
+
+use super::Observer;
+
+/// How much longer than Postgres itself herald waits for a statement: what Postgres says of it is the better answer.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A connection, a pool of them or a transaction that does not wait for ever. A network that has gone silent breaks
+/// no connection for a quarter of an hour, and a caller is not to wait that long to hear that there is no answer.
+#[derive(Debug, Clone)]
+pub(super) struct Patient<C> {
+    inner: C,
+    /// `None` for SQLite, which is in this process and has a patience of its own.
+    patience: Option<Duration>,
+}
+
+impl<C> Patient<C> {
+    async fn wait<T>(&self, answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+        match self.patience {
+            Some(patience) => tokio::time::timeout(patience, answer).await.unwrap_or_else(|_| Err(silent())),
+            None => answer.await,
+        }
+    }
+}
+
+fn silent() -> DbErr {
+    DbErr::Conn(RuntimeErr::Internal("the database does not answer".into()))
+}
+
+#[async_trait::async_trait]
+impl<C: ConnectionTrait> ConnectionTrait for Patient<C> {
+    fn get_database_backend(&self) -> DbBackend {
+        self.inner.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.wait(self.inner.execute_raw(statement)).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.wait(self.inner.execute_unprepared(sql)).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.wait(self.inner.query_one_raw(statement)).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.wait(self.inner.query_all_raw(statement)).await
+    }
+}
+
+impl Patient<DatabaseConnection> {
+    /// Connects: at once, so that what is wrong with the URL is known, with all the connections that there will be.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub(super) async fn connect(url: &str, connections: u32, patience: Duration) -> Result<Self, String> {
+        let mut connect = ConnectOptions::new(url);
+        connect
+            .max_connections(connections)
+            .min_connections(connections)
+            .acquire_timeout(patience)
+            .connect_timeout(patience)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .sqlx_logging(false)
+            .map_sqlx_sqlite_pool_opts(|pool| {
+                pool.after_release(|connection, _| Box::pin(is_outside_transaction(connection)))
+            })
+            .map_sqlx_sqlite_opts(move |sqlite| {
+                sqlite
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full)
+                    .busy_timeout(patience)
+                    .statement_cache_capacity(256)
+            })
+            .map_sqlx_postgres_pool_opts(move |pool| answers_within(pool, patience))
+            // A node that was cut off or stopped amid a transaction holds the lock of the log's head. These make
+            // Postgres let go of it, whatever became of the node.
+            .map_sqlx_postgres_opts(move |postgres| {
+                let millis = patience.as_millis();
+                postgres.options([
+                    ("statement_timeout", millis),
+                    ("idle_in_transaction_session_timeout", millis),
+                    ("tcp_user_timeout", millis),
+                ])
+            });
+        let inner = open(connect, url).await?;
+        let patience = (inner.get_database_backend() == DbBackend::Postgres).then_some(patience + GRACE);
+        Ok(Self { inner, patience })
+    }
+
+    /// One connection that may take its time, for changing the schema. Where several nodes start at once, one of them
+    /// changes it, and the others wait.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub(super) async fn for_migration(url: &str, patience: Duration) -> Result<DatabaseConnection, String> {
+        let mut connect = ConnectOptions::new(url);
+        connect
+            .max_connections(1)
+            .connect_timeout(patience)
+            .acquire_timeout(patience)
+            .sqlx_logging(false)
+            .map_sqlx_sqlite_opts(move |sqlite| {
+                sqlite.journal_mode(SqliteJournalMode::Wal).busy_timeout(patience)
+            });
+        let connection = open(connect, url).await?;
+        if connection.get_database_backend() == DbBackend::Postgres {
+            // Let go with the connection. The number is herald's own choice.
+            let lock = format!("SELECT pg_advisory_lock({MIGRATION_LOCK})");
+            connection.execute_unprepared(&lock).await.map_err(|e| e.to_string())?;
+        }
+        Ok(connection)
+    }
+
+    /// Has every statement told to `observer`.
+    pub(super) fn observe(&mut self, observer: &Observer) {
+        let observe = Arc::clone(&observer.0);
+        self.inner.set_metric_callback(move |info| observe(&info.statement.sql));
+    }
+
+    /// Begins a transaction.
+    pub(super) async fn begin(
+        &self,
+        options: TransactionOptions,
+    ) -> Result<Patient<DatabaseTransaction>, DbErr> {
+        let inner = self.wait(self.inner.begin_with_options(options)).await?;
+        Ok(Patient { inner, patience: self.patience })
+    }
+
+    /// Waits for what is under way and closes every connection.
+    pub(super) async fn close(self) -> Result<(), DbErr> {
+        let Self { inner, patience } = self;
+        let closing = inner.close();
+        match patience {
+            Some(patience) => tokio::time::timeout(patience, closing).await.unwrap_or_else(|_| Err(silent())),
+            None => closing.await,
+        }
+    }
+}
+
+impl Patient<DatabaseTransaction> {
+    /// Commits. After an error it is unknown whether it did.
+    pub(super) async fn commit(self) -> Result<(), DbErr> {
+        let Self { inner, patience } = self;
+        Patient { inner: (), patience }.wait(inner.commit()).await
+    }
+
+    /// Undoes everything.
+    pub(super) async fn rollback(self) -> Result<(), DbErr> {
+        let Self { inner, patience } = self;
+        Patient { inner: (), patience }.wait(inner.rollback()).await
+    }
+}
+
+/// What the nodes that change the schema lock: "herald" in ASCII.
+const MIGRATION_LOCK: i64 = 0x6865_7261_6c64;
+
+async fn open(options: ConnectOptions, url: &str) -> Result<DatabaseConnection, String> {
+    // The connection string may hold a password: only its first word goes into the message.
+    let scheme = url.split(':').next().unwrap_or_default();
+    sea_orm::Database::connect(options).await.map_err(|e| {
+        format!("cannot open the {scheme} database: {e} (expected sqlite://FILE?mode=rwc or postgres://…)")
+    })
+}
+
+/// Has the pool close a connection that comes back and does not answer: after a statement that was not waited for, or
+/// over a network that is gone. Without a limit it would keep its place in the pool for as long.
+fn answers_within(pool: PgPoolOptions, patience: Duration) -> PgPoolOptions {
+    pool.after_release(move |connection: &mut PgConnection, _| {
+        Box::pin(async move {
+            let answer = tokio::time::timeout(patience, connection.ping()).await;
+            answer.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut)).map(|()| true)
+        })
+    })
+}
+
+/// Makes an SQLite file that only its owner may read, where there is none: it holds password hashes. What SQLite
+/// puts beside it has the same permissions.
+pub(super) fn create_file(url: &str) -> Result<(), String> {
+    let Ok(sqlite) = url.parse::<SqliteConnectOptions>() else { return Ok(()) };
+    if !url.contains("mode=rwc") {
+        return Ok(());
+    }
+    let file = sqlite.get_filename();
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(format!("cannot create {}: {error}", file.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a connection that comes back to the pool may be used again. Some failures, a full disk among them, make
+/// SQLite roll back by itself; sqlx then takes the transaction for still open, and would have whatever comes next
+/// be part of it, never to be committed. Such a connection is closed.
+async fn is_outside_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // A rollback may still be on its way to the connection's own thread: this comes after it.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
+}
+
+/// Whether a failure may be the fault of one command of a batch, so that each deserves a try of its own: the database
+/// took the statement and found fault with it. What is short of time, memory, disk or connections, or shutting down,
+/// fails one command like many.
+pub(super) fn may_be_one_commands_fault(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return false;
+    };
+    let sqlx::Error::Database(error) = error.as_ref() else { return false };
+    // https://www.postgresql.org/docs/current/errcodes-appendix.html: connections, transactions that were rolled back or
+    // ended, resources, what the operator did, the system. SQLite's codes are numbers without such classes.
+    let code = error.code().unwrap_or_default();
+    !["08", "25", "40", "53", "55", "57", "58"].iter().any(|class| code.len() == 5 && code.starts_with(class))
+}

@@ -1,0 +1,82 @@
+//! A nats-server of its own.
+
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+
+use crate::port::{accepts, free_port};
+
+/// Where Debian installs it, which not everybody's PATH has.
+const INSTALLED: &str = "/usr/sbin/nats-server";
+
+/// How long it may take to start.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A nats-server on a port of the loopback address, which it keeps. Killed on drop.
+#[derive(Debug)]
+pub struct Nats {
+    program: PathBuf,
+    log: PathBuf,
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Nats {
+    /// Starts it; its log goes to a file in the folder `scratch`.
+    pub async fn start(scratch: &Path) -> Result<Self, String> {
+        let mut nats =
+            Self { program: program()?, log: scratch.join("nats.log"), port: free_port()?, child: None };
+        nats.start_again().await?;
+        Ok(nats)
+    }
+
+    /// The port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its process, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
+    }
+
+    /// Kills it.
+    pub async fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself.
+            let _ = child.kill().await;
+        }
+    }
+
+    /// Starts it on the same port, and waits until that accepts connections.
+    pub async fn start_again(&mut self) -> Result<(), String> {
+        self.kill().await;
+        let failed = |error: std::io::Error| format!("cannot start {}: {error}", self.program.display());
+        let log = OpenOptions::new().create(true).append(true).open(&self.log).map_err(failed)?;
+        let child = Command::new(&self.program)
+            .args(["-a", "127.0.0.1", "-p", &self.port.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(failed)?;
+        self.child = Some(child);
+        if accepts(self.port, PATIENCE).await {
+            return Ok(());
+        }
+        Err(format!("nats-server does not listen; its log is {}", self.log.display()))
+    }
+}
+
+fn program() -> Result<PathBuf, String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let named = std::env::split_paths(&path).map(|folder| folder.join("nats-server"));
+    named
+        .chain([PathBuf::from(INSTALLED)])
+        .find(|program| program.is_file())
+        .ok_or_else(|| "no nats-server is installed: install the package nats-server".to_owned())
+}

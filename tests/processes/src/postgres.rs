@@ -1,0 +1,134 @@
+//! A Postgres of its own, with fresh data.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use crate::port::free_port;
+use crate::user::is_root;
+
+/// Where Debian keeps the versions of Postgres.
+const VERSIONS: &str = "/usr/lib/postgresql";
+
+/// Whom Postgres runs as where we are root, as which it refuses to run.
+const USER: &str = "postgres";
+
+/// A Postgres that accepts everyone on a port of the loopback address. Stopped at once on drop.
+#[derive(Debug)]
+pub struct Postgres {
+    programs: PathBuf,
+    data: PathBuf,
+    port: u16,
+    options: String,
+}
+
+impl Postgres {
+    /// Makes a database cluster in the folder `scratch` and serves it. Further settings are those of
+    /// `postgresql.conf`.
+    pub async fn start(scratch: &Path, extra_settings: &[(&str, &str)]) -> Result<Self, String> {
+        let programs = programs()?;
+        let data = scratch.join("postgres");
+        let port = free_port()?;
+        std::fs::create_dir(&data).map_err(|error| format!("cannot create {}: {error}", data.display()))?;
+        if is_root() {
+            let mut chown = Command::new("chown");
+            run(chown.arg(USER).arg(&data)).await?;
+        }
+        let mut settings = vec![
+            ("listen_addresses", "127.0.0.1"),
+            ("unix_socket_directories", ""),
+            ("max_connections", "300"),
+        ];
+        settings.extend(extra_settings);
+        let mut options = format!("-p {port}");
+        for (name, value) in settings {
+            // Writing to a string cannot fail.
+            let _ = write!(options, " -c {name}='{value}'");
+        }
+        let postgres = Self { programs, data, port, options };
+        let mut initdb = postgres.command("initdb");
+        run(initdb.arg("-D").arg(&postgres.data).args(["-U", USER, "-A", "trust"])).await?;
+        postgres.start_again().await?;
+        Ok(postgres)
+    }
+
+    /// The port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The URL of its database.
+    pub fn url(&self) -> String {
+        self.url_through(self.port)
+    }
+
+    /// The URL of its database for those who come by another port, which leads to its own.
+    pub fn url_through(&self, port: u16) -> String {
+        format!("postgres://{USER}@127.0.0.1:{port}/postgres")
+    }
+
+    /// Stops it at once, as a crash would: what was not committed is lost, every connection is cut.
+    pub async fn crash(&self) -> Result<(), String> {
+        let mut stop = self.command("pg_ctl");
+        run(stop.arg("-D").arg(&self.data).args(["-m", "immediate", "-w", "-s", "stop"])).await
+    }
+
+    /// Starts it on the same data and the same port, and waits until it answers.
+    pub async fn start_again(&self) -> Result<(), String> {
+        let mut start = self.command("pg_ctl");
+        start.arg("-D").arg(&self.data).args(["-w", "-s", "-l"]).arg(self.data.join("log"));
+        run(start.arg("-o").arg(&self.options).arg("start")).await
+    }
+
+    fn command(&self, program: &str) -> Command {
+        as_postgres(&self.programs.join(program)).into()
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let mut stop = as_postgres(&self.programs.join("pg_ctl"));
+        stop.arg("-D").arg(&self.data).args(["-m", "immediate", "-w", "-s", "stop"]);
+        // It may have been stopped before.
+        let _ = stop.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+}
+
+/// The folder with the programs of the newest version.
+fn programs() -> Result<PathBuf, String> {
+    let versions = std::fs::read_dir(VERSIONS).into_iter().flatten().flatten();
+    versions
+        .filter_map(|version| {
+            let number: u32 = version.file_name().to_str()?.parse().ok()?;
+            let programs = version.path().join("bin");
+            programs.join("initdb").exists().then_some((number, programs))
+        })
+        .max()
+        .map(|(_, programs)| programs)
+        .ok_or_else(|| format!("no Postgres is installed in {VERSIONS}: install the package postgresql"))
+}
+
+fn as_postgres(program: &Path) -> std::process::Command {
+    let mut command = if is_root() {
+        let mut command = std::process::Command::new("runuser");
+        command.args(["-u", USER, "--"]).arg(program);
+        command
+    } else {
+        std::process::Command::new(program)
+    };
+    // Its user may not be allowed into the folder in which we are.
+    command.current_dir("/").stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end; what it complains of is the error.
+async fn run(command: &mut Command) -> Result<(), String> {
+    let output = command.output().await.map_err(|error| format!("{:?}: {error}", command.as_std()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{:?}: {}: {}", command.as_std(), output.status, complaint.trim()))
+}
