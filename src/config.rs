@@ -41,6 +41,12 @@ pub enum Command {
     Migrate(MigrateArgs),
     /// Print the GraphQL schema (SDL).
     Schema,
+    /// Ask a herald on this machine whether it is ready, for health checks: fails unless it is.
+    Health {
+        /// The address that it listens on.
+        #[arg(long, env = "HERALD_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
+        listen: SocketAddr,
+    },
     /// Manage users.
     #[command(subcommand)]
     User(UserCommand),
@@ -126,6 +132,9 @@ pub struct ServeArgs {
     /// Address and port to listen on.
     #[arg(long, env = "HERALD_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     pub listen: SocketAddr,
+    /// Address and port on which GET /metrics is answered, for Prometheus; nowhere, if left out.
+    #[arg(long, env = "HERALD_METRICS_LISTEN", value_name = "ADDRESS")]
+    pub metrics_listen: Option<SocketAddr>,
     /// Where the data is.
     #[command(flatten)]
     pub database: DatabaseArgs,

@@ -16,6 +16,7 @@ pub mod graphql;
 pub mod hub;
 pub mod log;
 pub mod messaging;
+pub mod metrics;
 pub mod random;
 pub mod rates;
 pub mod transport;

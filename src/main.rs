@@ -1,17 +1,24 @@
 //! The command line.
 
 use std::io::{BufRead, IsTerminal, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 use herald::accounts::{Accounts, Lifetimes, Sessions};
 use herald::config::{Cli, Command, DAY, DatabaseArgs, LogFormat, MigrateArgs, ServeArgs, UserCommand};
 use herald::log::Database;
+use herald::transport::serve_metrics;
 use herald::{App, Parts, graphql};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+
+/// How long a herald may take to say that it is ready.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -20,6 +27,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(args)) => serve(&args),
         Some(Command::Migrate(args)) => block_on(None, migrate(&args)),
         Some(Command::Schema) => say(&graphql::sdl()),
+        Some(Command::Health { listen }) => block_on(None, health(listen)),
         Some(Command::User(UserCommand::Add { handle, display_name, database })) => {
             block_on(None, add_user(&handle, display_name.as_deref(), &database))
         }
@@ -68,6 +76,14 @@ fn serve(args: &ServeArgs) -> Result<(), String> {
         }
         tracing::info!("database   {scheme}://{place}");
         tracing::info!("health     http://{address}/healthz and /readyz");
+        if let Some(address) = args.metrics_listen {
+            let listener = TcpListener::bind(address)
+                .await
+                .map_err(|error| format!("cannot listen on {address} for metrics: {error}"))?;
+            let address = listener.local_addr().map_err(|error| error.to_string())?;
+            tracing::info!("metrics    http://{address}/metrics");
+            tokio::spawn(serve_metrics(listener));
+        }
         app.run(listener, asked_to_stop()).await;
         tracing::info!("stopped");
         Ok(())
@@ -100,6 +116,34 @@ async fn asked_to_stop() {
 
 async fn open(args: &DatabaseArgs) -> Result<Database, String> {
     Database::open(&args.options(None)).await
+}
+
+/// Asks whether a herald is ready.
+async fn health(mut address: SocketAddr) -> Result<(), String> {
+    // One that listens everywhere listens here too.
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            Ipv6Addr::LOCALHOST.into()
+        });
+    }
+    let asking = async {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: herald\r\nConnection: close\r\n\r\n").await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    let answer = tokio::time::timeout(HEALTH_TIMEOUT, asking).await;
+    let answer = answer.map_err(|_| format!("{address} does not answer"))?;
+    let answer = answer.map_err(|error| format!("{address}: {error}"))?;
+    let said = answer.lines().last().unwrap_or_default();
+    if answer.starts_with("HTTP/1.1 200 ") {
+        say(&format!("{said}\n"))
+    } else {
+        Err(format!("not ready: {said}"))
+    }
 }
 
 async fn migrate(args: &MigrateArgs) -> Result<(), String> {

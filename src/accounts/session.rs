@@ -18,6 +18,7 @@ use crate::clock;
 use crate::error::Error;
 use crate::log::{Database, NewSession, SessionRow, Unavailable, UserRow};
 use crate::messaging::{SessionId, Timestamp};
+use crate::metrics::METRICS;
 use crate::random;
 
 /// Sessions that are remembered without asking the database.
@@ -215,7 +216,10 @@ impl Sessions {
     /// Has this node take a session for ended.
     fn forget(&self, id: SessionId) {
         // First: whoever has just read the session from the database looks here after remembering it.
-        self.ended.insert(id, ());
+        if self.ended.get(&id).is_none() {
+            self.ended.insert(id, ());
+            METRICS.sessions_ended.inc();
+        }
         let Some((live, token_hash)) = self.by_id().remove(&id) else { return };
         self.by_token.remove(&token_hash);
         if let Some(live) = live.upgrade() {

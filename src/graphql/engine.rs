@@ -26,6 +26,7 @@ use super::validation::Validator;
 use crate::error::Error;
 use crate::hub::{Follow, Seen};
 use crate::log::{Head, Interest, Scope};
+use crate::metrics::{Counted, METRICS};
 
 /// The pause before an event is rendered again, when the database could not be read.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -209,7 +210,7 @@ impl Engine {
         plan.after = resume.or(plan.after);
         let follow = self.follow(plan, &caller).await.map_err(|error| Box::new(failure(&error)))?;
         let at = Head { epoch: self.services.database.epoch(), position: follow.position() };
-        Ok(Answers { follow, rendering, seen: None, at })
+        Ok(Answers { _counted: Counted::new(&METRICS.subscriptions), follow, rendering, seen: None, at })
     }
 
     async fn follow(&self, plan: Plan, caller: &Caller) -> Result<Follow, Error> {
@@ -228,6 +229,7 @@ impl Engine {
 
 /// The answers to a subscription.
 pub(crate) struct Answers {
+    _counted: Counted,
     follow: Follow,
     rendering: Rendering,
     /// The event that is being rendered, so that it is not lost if whoever waits stops waiting.
@@ -256,6 +258,7 @@ impl Answers {
                 Ok(answer) => {
                     self.at.position = seen.occurrence.event.position;
                     self.seen = None;
+                    METRICS.deliveries.inc();
                     return Some(answer);
                 }
                 Err(_) => tokio::time::sleep(PAUSE).await,

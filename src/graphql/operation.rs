@@ -19,6 +19,7 @@ use super::{Prepared, Schema};
 use crate::error::Error;
 use crate::hub::{Fingerprint, Seen};
 use crate::log::Unavailable;
+use crate::metrics::METRICS;
 
 /// One long-lived execution: an event in, a response out. Cheaper by half than executing anew for each event.
 pub(super) struct Execution {
@@ -47,6 +48,7 @@ impl Execution {
 
     /// The answer to one event. `None` when the execution broke; a new one is needed then.
     async fn render(&mut self, seen: &Seen) -> Option<Response> {
+        METRICS.renders.inc();
         self.pour.send(seen.clone()).await.ok()?;
         AssertUnwindSafe(self.responses.next()).catch_unwind().await.ok()?
     }

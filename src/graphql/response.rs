@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde::ser::SerializeMap;
 
 use crate::error::Error;
+use crate::metrics::METRICS;
 
 /// This is no GraphQL request.
 pub(crate) const BAD_REQUEST: &str = "BAD_REQUEST";
@@ -77,9 +78,16 @@ fn set_code(error: &mut ServerError, code: &str) {
     error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", code);
 }
 
+fn count(response: &Response) {
+    for code in response.errors.iter().filter_map(code) {
+        METRICS.count_error(code);
+    }
+}
+
 /// The response as JSON. There is no `data` entry when nothing was executed.
 pub(crate) fn to_json(response: Response) -> String {
     let response = complete(response);
+    count(&response);
     // What GraphQL produced can always be written as JSON.
     serde_json::to_string(&Body(&response)).unwrap_or_default()
 }
@@ -104,5 +112,7 @@ impl Serialize for Body<'_> {
 
 /// The errors alone, as the WebSocket protocol's `error` message wants them.
 pub(crate) fn errors_json(response: Response) -> String {
-    serde_json::to_string(&complete(response).errors).unwrap_or_default()
+    let response = complete(response);
+    count(&response);
+    serde_json::to_string(&response.errors).unwrap_or_default()
 }

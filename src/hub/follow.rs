@@ -10,6 +10,7 @@ use super::task::{JoinError, Joined};
 use super::{Hub, Occurrence, Seen};
 use crate::log::{Database, Interest, Scope, Unavailable};
 use crate::messaging::{Origin, Position};
+use crate::metrics::{METRICS, Reason};
 
 /// Events per statement of a replay.
 const PAGE: usize = 250;
@@ -158,6 +159,7 @@ impl Follow {
 
     async fn replay(&mut self, through: Position) -> Result<(), Unavailable> {
         let through = through.min(Position(self.position.0.saturating_add(self.stretch)));
+        METRICS.count_log_read(Reason::Replay);
         let (events, reached) = self.database.replay(self.interest, self.position, through, PAGE).await?;
         self.stretch =
             if reached < through { (self.stretch / 2).max(STRETCH) } else { self.stretch.saturating_mul(2) };

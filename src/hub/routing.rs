@@ -4,11 +4,12 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::{Occurrence, Seen};
 use crate::log::{Interest, Membership, Scope};
 use crate::messaging::{Change, ConversationId, Event, Interval, Origin, Position, UserId, view};
+use crate::metrics::METRICS;
 
 /// One subscription, seen from the hub.
 #[derive(Debug)]
@@ -31,7 +32,14 @@ impl Subscriber {
     /// Hands an event over. `false` when the subscriber is to be let go: it is gone, or its queue is full and
     /// it goes back to the log from its own position.
     fn offer(&self, seen: &Seen) -> bool {
-        !self.wants(&seen.occurrence.event) || self.live.try_send(seen.clone()).is_ok()
+        if !self.wants(&seen.occurrence.event) {
+            return true;
+        }
+        let offered = self.live.try_send(seen.clone());
+        if let Err(TrySendError::Full(_)) = &offered {
+            METRICS.overflows.inc();
+        }
+        offered.is_ok()
     }
 }
 

@@ -13,6 +13,7 @@ use super::{Occurrence, Seen};
 use crate::feed::{Feed, News};
 use crate::log::{Database, Interest, Scope, Unavailable};
 use crate::messaging::{Event, Origin, Position, UserId};
+use crate::metrics::{METRICS, Reason};
 
 /// Events per statement when the log is read to catch up.
 const PAGE: u64 = 500;
@@ -71,6 +72,7 @@ impl Hub {
         // Listening first: what is announced between here and the reading of the head is not missed.
         let news = feed.listen();
         let applied = database.head().await?.position;
+        METRICS.log_position.set(applied.0);
         let (joins, requests) = mpsc::channel(JOINS);
         let task = Task { database, options, applied, routing: Routing::default() };
         tokio::spawn(task.run(news, requests));
@@ -128,6 +130,7 @@ impl Task {
 
     /// Applies what came with the news as far as it follows on what is known, and reads the rest.
     async fn hear(&mut self, news: News) {
+        METRICS.count_news(!news.events.is_empty());
         for event in news.events {
             if event.position == self.applied.next() {
                 self.apply(event);
@@ -135,18 +138,19 @@ impl Task {
         }
         if self.applied < news.head {
             // It is in the log; if the log cannot be read now, the next news or the timer bring it.
-            let _ = self.catch_up(news.head).await;
+            let _ = self.catch_up(news.head, Reason::Gap).await;
         }
     }
 
     async fn catch_up_to_head(&mut self) {
         if let Ok(head) = self.database.head().await {
-            let _ = self.catch_up(head.position).await;
+            let _ = self.catch_up(head.position, Reason::Silence).await;
         }
     }
 
-    async fn catch_up(&mut self, through: Position) -> Result<(), Unavailable> {
+    async fn catch_up(&mut self, through: Position, reason: Reason) -> Result<(), Unavailable> {
         while self.applied < through {
+            METRICS.count_log_read(reason);
             let events = self.database.events(self.applied, through, PAGE).await?;
             let before = self.applied;
             for event in events {
@@ -164,6 +168,8 @@ impl Task {
 
     fn apply(&mut self, event: Arc<Event>) {
         self.applied = event.position;
+        METRICS.log_position.set(event.position.0);
+        METRICS.events_routed.inc();
         self.routing.route(&Arc::new(Occurrence::new(event)));
     }
 
@@ -194,7 +200,7 @@ impl Task {
     /// Comes as far as the joining ask, and learns of the users among them who are new here.
     async fn prepare(&mut self, joins: &[Join]) -> Result<(), Unavailable> {
         let at_least = joins.iter().map(|join| join.at_least).max().unwrap_or(self.applied);
-        self.catch_up(at_least).await?;
+        self.catch_up(at_least, Reason::Gap).await?;
         let new: BTreeSet<UserId> = joins.iter().map(|join| join.interest.viewer).collect();
         let new: Vec<UserId> = new.into_iter().filter(|user| !self.routing.knows(*user)).collect();
         if !new.is_empty() {

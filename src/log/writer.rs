@@ -2,6 +2,7 @@
 //! a hundred sends cost one transaction and one wait for the disk.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use sea_orm::DbErr;
 use tokio::sync::{mpsc, oneshot};
@@ -14,6 +15,7 @@ use super::{Database, Unavailable};
 use crate::clock;
 use crate::feed::{Feed, News};
 use crate::messaging::{Command, Event, Facts, Message, Position, Refusal, decide};
+use crate::metrics::{self, METRICS};
 
 /// The numbers in the rules of messaging that an operator may set.
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +106,11 @@ impl Task {
             let (commands, answers): (Vec<_>, Vec<_>) =
                 batch.drain(..).map(|submission| (submission.command, submission.answer)).unzip();
             for (answer, outcome) in answers.into_iter().zip(self.carry_out(&commands).await) {
+                METRICS.count_command(match &outcome {
+                    Ok(_) => metrics::Outcome::Committed,
+                    Err(SubmitError::Refused(_)) => metrics::Outcome::Refused,
+                    Err(SubmitError::Unavailable) => metrics::Outcome::Failed,
+                });
                 // Whoever asked may be gone; what was done stays done.
                 let _ = answer.send(outcome);
             }
@@ -150,6 +157,14 @@ impl Task {
     }
 
     async fn commit(&self, commands: &[Command]) -> Result<Vec<Outcome>, Failure> {
+        METRICS.batches.inc();
+        let begun = Instant::now();
+        let committed = self.transact(commands).await;
+        METRICS.batch_seconds.observe(begun.elapsed().as_secs_f64());
+        committed
+    }
+
+    async fn transact(&self, commands: &[Command]) -> Result<Vec<Outcome>, Failure> {
         let (transaction, head) = self.database.lock().await?;
         let mut facts = Facts::new(
             head.position,

@@ -100,8 +100,10 @@ fn address(shared: &Shared, headers: &HeaderMap, extensions: &Extensions) -> IpA
     forwarded(headers, "x-forwarded-for").and_then(|address| address.parse().ok()).unwrap_or(peer)
 }
 
+/// The last entry of a header that proxies add to: some to its text, some as another line.
 fn forwarded<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    text(headers, name)?.rsplit(',').next().map(str::trim)
+    let last = headers.get_all(name).iter().next_back()?;
+    last.to_str().ok()?.rsplit(',').next().map(str::trim)
 }
 
 fn cookie(headers: &HeaderMap) -> Option<Token> {

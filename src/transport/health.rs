@@ -1,6 +1,7 @@
 //! Whether herald lives, and whether it is of use.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -8,6 +9,9 @@ use axum::response::{IntoResponse, Response};
 
 use super::Shared;
 use super::respond::refuse;
+
+/// How long the database may take to answer. Shorter than for anybody else: a proxy is to know soon.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The process lives.
 pub(super) async fn live() -> Response {
@@ -19,7 +23,8 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     if shared.stopping.is_cancelled() {
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", "herald is stopping.");
     }
-    if !shared.engine.services().database.is_ready().await {
+    let ready = tokio::time::timeout(PATIENCE, shared.engine.services().database.is_ready()).await;
+    if !ready.unwrap_or(false) {
         let message = "The database does not answer, or its schema is not current.";
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message);
     }

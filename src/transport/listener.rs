@@ -21,6 +21,7 @@ use tower::ServiceExt;
 
 use super::{Shared, router};
 use crate::config::seconds;
+use crate::metrics::{Counted, METRICS};
 
 /// Pause after a connection could not be accepted, which mostly means that there are no file handles left.
 const BREATH: Duration = Duration::from_millis(100);
@@ -38,6 +39,7 @@ const FULL: &str = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnec
 pub(super) struct Held {
     _room: OwnedSemaphorePermit,
     _open: TaskTrackerToken,
+    _counted: Counted,
 }
 
 /// Serves until `shutdown`, then lets what is under way finish within the time for it.
@@ -62,7 +64,11 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, shutdown: 
             connections.spawn(turn_away(stream));
             continue;
         };
-        let held = Arc::new(Held { _room: permit, _open: connections.token() });
+        let held = Arc::new(Held {
+            _room: permit,
+            _open: connections.token(),
+            _counted: Counted::new(&METRICS.connections),
+        });
         connections.spawn(serve_connection(stream, address, held, router.clone(), Arc::clone(&shared)));
     }
     drop(listener);

@@ -10,6 +10,7 @@ mod framing;
 mod health;
 mod http;
 mod listener;
+mod metrics;
 mod origins;
 mod playground;
 mod protocol;
@@ -28,6 +29,7 @@ use axum::routing::{any, get};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use listener::serve;
+pub use metrics::serve as serve_metrics;
 
 use self::origins::Origins;
 use self::respond::refuse;

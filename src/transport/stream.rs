@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::graphql::{
     self, Answers, Caller, Cursor, LIMIT_EXCEEDED, Prepared, failure, is_unavailable, to_json,
 };
+use crate::metrics::{Counted, METRICS};
 use crate::random;
 
 /// Milliseconds before an `EventSource` connects again: at least, and at most. They differ, so that those who lost
@@ -105,6 +106,7 @@ struct Open {
     heartbeat: Interval,
     /// The place among the user's sockets.
     _slot: Slot,
+    _counted: Counted,
 }
 
 enum Ending {
@@ -131,7 +133,16 @@ impl Open {
         };
         let period = seconds(shared.limits.ping_interval).max(Duration::from_millis(1));
         let heartbeat = interval_at(Instant::now() + period, period);
-        Self { shared, session, answers, framing, ending: ending.boxed(), heartbeat, _slot: slot }
+        Self {
+            shared,
+            session,
+            answers,
+            framing,
+            ending: ending.boxed(),
+            heartbeat,
+            _slot: slot,
+            _counted: Counted::new(&METRICS.streams),
+        }
     }
 
     /// What is written, as it comes about. An error breaks the response off.

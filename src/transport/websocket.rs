@@ -21,6 +21,7 @@ use crate::config::seconds;
 use crate::error::Error;
 use crate::graphql::{Caller, Cursor, LIMIT_EXCEEDED, Params, errors_json, refusal};
 use crate::messaging::ConnectionId;
+use crate::metrics::{Counted, METRICS};
 use crate::random;
 
 mod operation;
@@ -71,6 +72,7 @@ pub(super) async fn upgrade(shared: Arc<Shared>, request: Request) -> Response {
         .on_upgrade(move |socket| async move {
             // The place among the connections is kept for as long as the socket is served.
             let _held = held;
+            let _counted = Counted::new(&METRICS.sockets);
             Connection::new(socket, shared, caller).serve().await;
         })
         .into_response()
@@ -165,6 +167,7 @@ impl Connection {
 
     async fn serve(mut self) {
         let End::Goodbye(goodbye) = self.converse().await else { return };
+        METRICS.count_close(goodbye.code());
         tracing::debug!(code = goodbye.code(), reason = goodbye.reason(), "closing a socket");
         // What was subscribed ends now; only the frame that says so is still sent.
         for (_, operation) in self.operations.drain(..) {

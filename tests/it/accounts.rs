@@ -326,6 +326,10 @@ async fn behind_a_proxy_addresses_are_told_apart_by_what_the_proxy_says() {
     assert_eq!(code(&register("carol", "203.0.113.1").await), "RATE_LIMITED");
     // The proxy adds the address it sees at the end; what comes before is the client's own claim.
     assert_eq!(code(&register("carol", "198.51.100.7, 203.0.113.1").await), "RATE_LIMITED");
+    // Some proxies add theirs as another line.
+    let two = [("x-forwarded-for", "198.51.100.7"), ("x-forwarded-for", "203.0.113.1")];
+    let refused = ask(&app, &two, REGISTER, newcomer("carol", "Carol", SECRET)).await;
+    assert_eq!(code(&refused.json()), "RATE_LIMITED");
     assert!(register("carol", "203.0.113.2").await.get("errors").is_none());
 }
 

@@ -30,6 +30,7 @@ mod http;
 mod limits;
 mod marks;
 mod messages;
+mod metrics;
 mod multipart;
 mod nodes;
 mod origins;

@@ -1,0 +1,192 @@
+//! What an operator can watch: every number, with its name and meaning, in one place. They are those of the process;
+//! `docs/operations.md` says what to make of each. What never lives here: anything that herald itself acts on.
+
+use std::sync::LazyLock;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// Upper bounds in seconds: from a commit to a fast disk to one that is about to be given up.
+const SECONDS: [f64; 12] = [0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// Counters told apart by one label.
+type Labelled = Family<[(&'static str, String); 1], Counter>;
+
+/// The numbers of this process.
+pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
+
+/// Every number.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Open TCP connections.
+    pub connections: Gauge,
+    /// Open WebSockets.
+    pub sockets: Gauge,
+    /// Open responses of server-sent events and multipart.
+    pub streams: Gauge,
+    /// Subscriptions under way.
+    pub subscriptions: Gauge,
+    /// Position of the newest event that this node has applied.
+    pub log_position: Gauge,
+    /// Batches that were tried.
+    pub batches: Counter,
+    /// Seconds that each batch's transaction took.
+    pub batch_seconds: Histogram,
+    commands: Labelled,
+    news: Labelled,
+    log_reads: Labelled,
+    /// Events handed to the subscribers of this node.
+    pub events_routed: Counter,
+    /// Answers that subscriptions gave.
+    pub deliveries: Counter,
+    /// Answers that were rendered, for one subscriber or for all who see the same.
+    pub renders: Counter,
+    /// Subscribers that fell behind and went back to the log.
+    pub overflows: Counter,
+    closes: Labelled,
+    errors: Labelled,
+    /// Sessions that were ended, here or at another node.
+    pub sessions_ended: Counter,
+}
+
+/// What became of a command.
+#[derive(Debug, Clone, Copy)]
+pub enum Outcome {
+    /// It is durable.
+    Committed,
+    /// The rules forbid it.
+    Refused,
+    /// The database did not take it, or it is unknown whether it did.
+    Failed,
+}
+
+/// Why events were read from the log.
+#[derive(Debug, Clone, Copy)]
+pub enum Reason {
+    /// The news left something out.
+    Gap,
+    /// No news came, and the log was looked into.
+    Silence,
+    /// A subscriber was behind.
+    Replay,
+}
+
+impl Metrics {
+    fn new() -> Self {
+        let metrics = Self {
+            registry: Registry::with_prefix("herald"),
+            connections: Gauge::default(),
+            sockets: Gauge::default(),
+            streams: Gauge::default(),
+            subscriptions: Gauge::default(),
+            log_position: Gauge::default(),
+            batches: Counter::default(),
+            batch_seconds: Histogram::new(SECONDS),
+            commands: Labelled::default(),
+            news: Labelled::default(),
+            log_reads: Labelled::default(),
+            events_routed: Counter::default(),
+            deliveries: Counter::default(),
+            renders: Counter::default(),
+            overflows: Counter::default(),
+            closes: Labelled::default(),
+            errors: Labelled::default(),
+            sessions_ended: Counter::default(),
+        };
+        metrics.register()
+    }
+
+    fn register(mut self) -> Self {
+        let r = &mut self.registry;
+        r.register("connections", "Open TCP connections", self.connections.clone());
+        r.register("sockets", "Open WebSockets", self.sockets.clone());
+        r.register("streams", "Open responses of server-sent events and multipart", self.streams.clone());
+        r.register("subscriptions", "Subscriptions under way", self.subscriptions.clone());
+        let help = "Position of the newest event that this node has applied";
+        r.register("log_position", help, self.log_position.clone());
+        r.register("batches", "Batches of commands that were tried", self.batches.clone());
+        r.register("batch_seconds", "Seconds that a batch's transaction took", self.batch_seconds.clone());
+        r.register("commands", "Commands, by what became of them", self.commands.clone());
+        r.register("news", "News heard from the feed, by what they brought along", self.news.clone());
+        r.register("log_reads", "Reads of events from the log, by reason", self.log_reads.clone());
+        r.register("events_routed", "Events handed to subscribers", self.events_routed.clone());
+        r.register("deliveries", "Answers that subscriptions gave", self.deliveries.clone());
+        r.register("renders", "Answers that were rendered", self.renders.clone());
+        r.register(
+            "overflows",
+            "Subscribers that fell behind and went back to the log",
+            self.overflows.clone(),
+        );
+        r.register("closes", "Sockets closed by herald, by close code", self.closes.clone());
+        r.register("errors", "GraphQL errors answered, by code", self.errors.clone());
+        r.register("sessions_ended", "Sessions ended, here or at another node", self.sessions_ended.clone());
+        self
+    }
+
+    /// Counts a command.
+    pub fn count_command(&self, outcome: Outcome) {
+        let outcome = match outcome {
+            Outcome::Committed => "committed",
+            Outcome::Refused => "refused",
+            Outcome::Failed => "failed",
+        };
+        self.commands.get_or_create(&[("outcome", outcome.into())]).inc();
+    }
+
+    /// Counts news, with events or only with how far the log has grown.
+    pub fn count_news(&self, with_events: bool) {
+        let carried = if with_events { "events" } else { "position" };
+        self.news.get_or_create(&[("carried", carried.into())]).inc();
+    }
+
+    /// Counts a statement that read events.
+    pub fn count_log_read(&self, reason: Reason) {
+        let reason = match reason {
+            Reason::Gap => "gap",
+            Reason::Silence => "silence",
+            Reason::Replay => "replay",
+        };
+        self.log_reads.get_or_create(&[("reason", reason.into())]).inc();
+    }
+
+    /// Counts a socket that herald closes.
+    pub fn count_close(&self, code: u16) {
+        self.closes.get_or_create(&[("code", code.to_string())]).inc();
+    }
+
+    /// Counts an error that is answered.
+    pub fn count_error(&self, code: &str) {
+        self.errors.get_or_create(&[("code", code.into())]).inc();
+    }
+
+    /// Everything, in the text format of Prometheus (OpenMetrics 1.0).
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+/// Counts one in a gauge for as long as it lives.
+#[derive(Debug)]
+pub struct Counted(&'static Gauge);
+
+impl Counted {
+    /// One more.
+    pub fn new(gauge: &'static Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
