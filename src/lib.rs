@@ -19,6 +19,7 @@ pub mod messaging;
 pub mod metrics;
 pub mod random;
 pub mod rates;
+pub mod sabotage;
 pub mod transport;
 
 use std::collections::HashMap;

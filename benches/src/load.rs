@@ -55,6 +55,18 @@ impl Http {
     }
 }
 
+/// Asks with GET for JSON, over a connection of its own.
+pub(crate) async fn get(port: u16, path: &str) -> Value {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    // HTTP/1.0, where the answer is in one piece and ends with the connection.
+    let request = format!("GET {path} HTTP/1.0\r\nhost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let end = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
+    serde_json::from_slice(&answer[end + 4..]).unwrap()
+}
+
 /// How many frames all sockets of a group received.
 #[derive(Default)]
 pub(crate) struct Received {
@@ -170,6 +182,23 @@ impl Socket {
                 self.buffer.drain(..at);
                 received.more.notify_waiters();
             }
+            if self.stream.read_buf(&mut self.buffer).await.unwrap_or(0) == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Hands on the payload of each text frame until the server closes. Pings are left unanswered.
+    pub(crate) async fn hand_on(mut self, mut take: impl FnMut(&[u8])) {
+        loop {
+            let mut at = 0;
+            while let Some((header, length)) = self.frame_at(at) {
+                if self.buffer[at] == 0x81 {
+                    take(&self.buffer[at + header..at + header + length]);
+                }
+                at += header + length;
+            }
+            self.buffer.drain(..at);
             if self.stream.read_buf(&mut self.buffer).await.unwrap_or(0) == 0 {
                 return;
             }

@@ -1,7 +1,9 @@
-//! Measures what herald promises of speed and memory, beside peers, in one run.
+//! Measures what herald promises of speed and memory, beside peers, in one run, and what several nodes cost
+//! each other in another.
 //!
-//! The server under test is pinned to one core and the load to another; what is compared is the server's CPU time
-//! and memory as the kernel accounts for them, as ratios, since machines differ and drift.
+//! A single server under test is pinned to one core and the load to another; what is compared is the server's
+//! CPU time and memory as the kernel accounts for them, as ratios, since machines differ and drift. Several
+//! nodes share all cores with their database and the load, and are compared with fewer nodes.
 
 #![allow(
     clippy::print_stdout,
@@ -12,15 +14,18 @@
     reason = "a benchmark prints, stops at the first surprise, and rounds"
 )]
 
+mod cluster;
 mod fill;
 mod load;
 mod peers;
+mod people;
 mod scenarios;
 mod server;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 /// Which measurements to make.
 #[derive(Debug, Parser)]
@@ -32,13 +37,20 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measure.
+    /// Measure one node.
     Run {
         /// The herald binary.
         #[arg(long)]
         herald: PathBuf,
-        /// fanout, idle, sends, growth; all, if none is named.
+        /// Which scenarios; all, if none is named.
+        #[arg(value_parser = ["fanout", "idle", "sends", "growth"])]
         scenarios: Vec<String>,
+    },
+    /// Measure several nodes on one Postgres.
+    Cluster {
+        /// The herald binary.
+        #[arg(long)]
+        herald: PathBuf,
     },
     /// Serve as a peer: a raw WebSocket broadcast, and a mutation without storage.
     Peer {
@@ -49,14 +61,12 @@ enum Command {
 
 fn main() {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    let workers = 1;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build().unwrap();
     match Cli::parse().command {
-        Command::Peer { port } => runtime.block_on(peers::serve(port)),
+        Command::Peer { port } => runtime(1).block_on(peers::serve(port)),
+        Command::Cluster { herald } => runtime(cluster::cores()).block_on(cluster::measure(&herald)),
         Command::Run { herald, scenarios } => {
             let wanted = |name: &str| scenarios.is_empty() || scenarios.iter().any(|s| s == name);
-            runtime.block_on(async {
+            runtime(1).block_on(async {
                 if wanted("fanout") {
                     scenarios::fanout(&herald).await;
                 }
@@ -72,4 +82,8 @@ fn main() {
             });
         }
     }
+}
+
+fn runtime(workers: usize) -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build().unwrap()
 }

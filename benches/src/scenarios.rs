@@ -1,78 +1,16 @@
-//! The measurements.
+//! The measurements of one node.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use herald_processes::Scratch;
 use serde_json::{Value, json};
 
 use crate::fill;
 use crate::load::{Http, Received, Socket};
+use crate::people::{SEND, SENT, User, register, start};
 use crate::server::Server;
-
-const PASSWORD: &str = "correct horse battery";
-
-const REGISTER: &str = "mutation($input: RegisterInput!) { register(input: $input) { token user { id } } }";
-
-const SEND: &str = "mutation($input: SendMessageInput!) {
-    sendMessage(input: $input) { cursor message { id body sentAt sender { id handle } } }
-}";
-
-/// The selection that is delivered: some 330 bytes, as in the figures to beat.
-const SENT: &str = "subscription($after: Cursor) {
-    messageSent(after: $after) { cursor at message { id body sentAt sender { id handle displayName } } }
-}";
-
-/// A folder that is gone afterwards.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Self {
-        let folder = std::env::temp_dir().join(format!("herald-bench-{}", herald::random::id().simple()));
-        std::fs::create_dir(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Somebody signed in.
-#[derive(Clone)]
-struct User {
-    handle: String,
-    id: String,
-    token: String,
-}
-
-async fn register(port: u16, handle: &str) -> User {
-    let mut http = Http::connect(port, "/graphql", None).await;
-    let input = json!({ "handle": handle, "displayName": "Somebody Or Other", "password": PASSWORD });
-    let data = http.graphql(REGISTER, json!({ "input": input })).await;
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    User {
-        handle: handle.to_owned(),
-        id: text(&data["register"]["user"]["id"]),
-        token: text(&data["register"]["token"]),
-    }
-}
-
-async fn start(port: u16, by: &User, with: &[&User]) -> String {
-    let mut http = Http::connect(port, "/graphql", Some(&by.token)).await;
-    let query = "mutation($handles: [String!]!) {
-        startConversation(input: { participantHandles: $handles }) { conversation { id } }
-    }";
-    let handles: Vec<_> = with.iter().map(|user| &user.handle).collect();
-    let data = http.graphql(query, json!({ "handles": handles })).await;
-    data["startConversation"]["conversation"]["id"].as_str().unwrap().to_owned()
-}
 
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
@@ -149,11 +87,11 @@ pub(crate) async fn fanout(herald: &Path) {
     let mut rows = Vec::new();
     let mut sample = String::new();
     for is_herald in [true, false].repeat(5) {
-        let scratch = Scratch::new();
+        let scratch = Scratch::create("bench").unwrap();
         let received = Arc::new(Received::default());
         let (server, token, what, path) = if is_herald {
             let flags = ["--max-sockets-per-user", "1000", "--subscriber-queue", "512"];
-            let server = Server::herald(herald, &scratch.file("herald.db"), &flags).await;
+            let server = Server::herald(herald, &scratch.path().join("herald.db"), &flags).await;
             let (ada, bob) = (register(server.port, "ada").await, register(server.port, "bob").await);
             let conversation = start(server.port, &ada, &[&bob]).await;
             let subscriber = Some(bob.token);
@@ -231,9 +169,9 @@ pub(crate) async fn idle(herald: &Path) {
     const SUBSCRIBERS: usize = 10_000;
     const USERS: usize = 100;
     println!("\n## Memory: {SUBSCRIBERS} idle subscribers of {USERS} users\n");
-    let scratch = Scratch::new();
+    let scratch = Scratch::create("bench").unwrap();
     let server =
-        Server::herald(herald, &scratch.file("herald.db"), &["--max-sockets-per-user", "1000"]).await;
+        Server::herald(herald, &scratch.path().join("herald.db"), &["--max-sockets-per-user", "1000"]).await;
     let ada = register(server.port, "ada").await;
     let mut users = Vec::new();
     for n in 0..USERS {
@@ -273,9 +211,9 @@ pub(crate) async fn sends(herald: &Path) {
     println!("|---|---|---|");
     let mut rows = Vec::new();
     for is_herald in [true, false, true, false, true, false] {
-        let scratch = Scratch::new();
+        let scratch = Scratch::create("bench").unwrap();
         let (server, token, conversation) = if is_herald {
-            let server = Server::herald(herald, &scratch.file("herald.db"), &[]).await;
+            let server = Server::herald(herald, &scratch.path().join("herald.db"), &[]).await;
             let (ada, bob) = (register(server.port, "ada").await, register(server.port, "bob").await);
             let conversation = start(server.port, &ada, &[&bob]).await;
             (server, Some(ada.token), conversation)
@@ -326,12 +264,12 @@ pub(crate) async fn growth(herald: &Path) {
     println!("\n## Growth: what a log of {LARGE} messages costs beside one of {SMALL}\n");
     println!("| | {SMALL} | {LARGE} | ratio |");
     println!("|---|---|---|---|");
-    let scratch = Scratch::new();
+    let scratch = Scratch::create("bench").unwrap();
     let mut pages = Vec::new();
     let mut resumes = Vec::new();
     let mut marks = Vec::new();
     for size in [SMALL, LARGE] {
-        let file = scratch.file(&format!("{size}.db"));
+        let file = scratch.path().join(format!("{size}.db"));
         let server = Server::herald(herald, &file, &[]).await;
         let (ada, bob) = (register(server.port, "ada").await, register(server.port, "bob").await);
         let conversation = start(server.port, &ada, &[&bob]).await;

@@ -20,6 +20,7 @@ use crate::log::{Database, NewSession, SessionRow, Unavailable, UserRow};
 use crate::messaging::{SessionId, Timestamp};
 use crate::metrics::METRICS;
 use crate::random;
+use crate::sabotage::{Fault, is_planted};
 
 /// Sessions that are remembered without asking the database.
 const REMEMBERED: usize = 100_000;
@@ -148,6 +149,9 @@ impl Sessions {
             loop {
                 looks.tick().await;
                 let Some(sessions) = watched.upgrade() else { return };
+                if is_planted(Fault::ForgetEndedSessions) {
+                    continue;
+                }
                 // Where the database cannot be read, the next look finds them.
                 seen = sessions.look_for_ended(seen).await.unwrap_or(seen);
             }

@@ -15,6 +15,7 @@ use crate::messaging::{
     Action, Body, ConversationId, Handle, IdempotencyKey, Mark, MessageId, Title, UserId,
 };
 use crate::random;
+use crate::sabotage::{Fault, is_planted};
 
 /// Who is to be created.
 #[derive(InputObject)]
@@ -216,7 +217,7 @@ impl Mutation {
             message: MessageId(random::id()),
             body: Body::parse(&input.body, services.limits.max_message_chars)
                 .map_err(Error::invalid("body"))?,
-            key: key.map_err(Error::invalid("idempotencyKey"))?,
+            key: key.map_err(Error::invalid("idempotencyKey"))?.filter(|_| !is_planted(Fault::ForgetKeys)),
         };
         let sent = services.submit(ctx, action).await?;
         Ok(SendMessagePayload { cursor: cursor(ctx, &sent)?, message: message(sent)? })

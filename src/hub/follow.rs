@@ -11,6 +11,7 @@ use super::{Hub, Occurrence, Seen};
 use crate::log::{Database, Interest, Scope, Unavailable};
 use crate::messaging::{Origin, Position};
 use crate::metrics::{METRICS, Reason};
+use crate::sabotage::{Fault, is_planted};
 
 /// Events per statement of a replay.
 const PAGE: usize = 250;
@@ -124,6 +125,9 @@ impl Follow {
                 }
                 // The queue overflowed, or there is nothing more to come: the log tells.
                 self.joined = None;
+                if is_planted(Fault::RepeatAfterOverflow) {
+                    self.position.0 -= 1;
+                }
             }
             // Boxed, so that a subscription that just waits does not carry the room for reading the log.
             match Box::pin(self.advance()).await {
@@ -147,7 +151,12 @@ impl Follow {
             return self.replay(through).await.map_err(|_| JoinError::Unavailable);
         }
         match self.hub.join(self.interest, self.origin.clone(), self.position).await {
-            Ok(joined) => self.joined = Some(joined),
+            Ok(mut joined) => {
+                if is_planted(Fault::DropAtSeam) {
+                    joined.live.recv().await;
+                }
+                self.joined = Some(joined);
+            }
             // Left since the head was read: what happened up to then is in the log, and not handed out yet.
             Err(JoinError::NotTakingPart(at)) if self.position < at => {
                 self.replay(at).await.map_err(|_| JoinError::Unavailable)?;
@@ -163,7 +172,9 @@ impl Follow {
         let (events, reached) = self.database.replay(self.interest, self.position, through, PAGE).await?;
         self.stretch =
             if reached < through { (self.stretch / 2).max(STRETCH) } else { self.stretch.saturating_mul(2) };
-        let own = |origin: &Option<Origin>| self.origin.is_some() && *origin == self.origin;
+        let own = |origin: &Option<Origin>| {
+            self.origin.is_some() && *origin == self.origin && !is_planted(Fault::ForgetOriginOnReplay)
+        };
         let seen = events
             .into_iter()
             .filter(|(event, _)| !own(&event.origin))

@@ -10,6 +10,7 @@ use super::{Occurrence, Seen};
 use crate::log::{Interest, Membership, Scope};
 use crate::messaging::{Change, ConversationId, Event, Interval, Origin, Position, UserId, view};
 use crate::metrics::METRICS;
+use crate::sabotage::{Fault, is_planted};
 
 /// One subscription, seen from the hub.
 #[derive(Debug)]
@@ -38,6 +39,9 @@ impl Subscriber {
         let offered = self.live.try_send(seen.clone());
         if let Err(TrySendError::Full(_)) = &offered {
             METRICS.overflows.inc();
+            if is_planted(Fault::DropOnOverflow) {
+                return true;
+            }
         }
         offered.is_ok()
     }
@@ -106,7 +110,7 @@ impl Routing {
                 }
             }
         }
-        if matches!(event.change, Change::Left) {
+        if matches!(event.change, Change::Left) && !is_planted(Fault::ForgetLeaving) {
             self.leave(event);
         }
     }

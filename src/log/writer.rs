@@ -2,11 +2,12 @@
 //! a hundred sends cost one transaction and one wait for the disk.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use sea_orm::DbErr;
+use sea_orm::{ConnectionTrait, DbErr};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 use super::connection::may_be_one_commands_fault;
 use super::load::load;
@@ -16,6 +17,7 @@ use crate::clock;
 use crate::feed::{Feed, News};
 use crate::messaging::{Command, Event, Facts, Message, Position, Refusal, decide};
 use crate::metrics::{self, METRICS};
+use crate::sabotage::{Fault, is_planted};
 
 /// The numbers in the rules of messaging that an operator may set.
 #[derive(Debug, Clone, Copy)]
@@ -165,14 +167,22 @@ impl Task {
     }
 
     async fn transact(&self, commands: &[Command]) -> Result<Vec<Outcome>, Failure> {
+        let early = if is_planted(Fault::FactsBeforeLock) {
+            let early = self.facts(&self.database.reader, Position::START, commands).await?;
+            // Time for others to make them untrue.
+            sleep(Duration::from_millis(20)).await;
+            Some(early)
+        } else {
+            None
+        };
         let (transaction, head) = self.database.lock().await?;
-        let mut facts = Facts::new(
-            head.position,
-            clock::now(),
-            self.rules.small_conversation,
-            self.rules.most_participants,
-        );
-        load(&transaction, commands, &mut facts).await?;
+        let mut facts = match early {
+            Some(mut facts) => {
+                facts.head = head.position;
+                facts
+            }
+            None => self.facts(&transaction, head.position, commands).await?,
+        };
         let (outcomes, events) = decide_all(commands, &mut facts);
         if events.is_empty() {
             transaction.rollback().await?;
@@ -181,12 +191,32 @@ impl Task {
         let rows: Vec<_> =
             events.iter().map(|(event, command)| (event.as_ref(), commands[*command].key())).collect();
         store(&transaction, &rows, &facts).await?;
-        transaction.commit().await.map_err(Failure::AtCommit)?;
+        if is_planted(Fault::AnswerBeforeCommit) {
+            tokio::spawn(async move {
+                sleep(Duration::from_millis(20)).await;
+                transaction.commit().await
+            });
+        } else {
+            transaction.commit().await.map_err(Failure::AtCommit)?;
+        }
         self.feed.announce(News {
             head: facts.head,
             events: events.into_iter().map(|(event, _)| event).collect(),
         });
         Ok(outcomes)
+    }
+
+    /// All that these commands turn on.
+    async fn facts(
+        &self,
+        db: &impl ConnectionTrait,
+        head: Position,
+        commands: &[Command],
+    ) -> Result<Facts, DbErr> {
+        let Rules { small_conversation, most_participants, .. } = self.rules;
+        let mut facts = Facts::new(head, clock::now(), small_conversation, most_participants);
+        load(db, commands, &mut facts).await?;
+        Ok(facts)
     }
 }
 

@@ -21,14 +21,25 @@ pub struct Nats {
     program: PathBuf,
     log: PathBuf,
     port: u16,
+    /// The port on which it says what it has carried.
+    monitoring: Option<u16>,
     child: Option<Child>,
 }
 
 impl Nats {
     /// Starts it; its log goes to a file in the folder `scratch`.
     pub async fn start(scratch: &Path) -> Result<Self, String> {
-        let mut nats =
-            Self { program: program()?, log: scratch.join("nats.log"), port: free_port()?, child: None };
+        Self::open(scratch, None).await
+    }
+
+    /// The same, with a second port on which it says over HTTP what it has carried.
+    pub async fn start_monitored(scratch: &Path) -> Result<Self, String> {
+        Self::open(scratch, Some(free_port()?)).await
+    }
+
+    async fn open(scratch: &Path, monitoring: Option<u16>) -> Result<Self, String> {
+        let log = scratch.join("nats.log");
+        let mut nats = Self { program: program()?, log, port: free_port()?, monitoring, child: None };
         nats.start_again().await?;
         Ok(nats)
     }
@@ -36,6 +47,12 @@ impl Nats {
     /// The port that it listens on.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The port on which it is monitored, if it is: `/varz` there says what it has carried
+    /// (<https://docs.nats.io/running-a-nats-service/nats_admin/monitoring>).
+    pub fn monitoring_port(&self) -> Option<u16> {
+        self.monitoring
     }
 
     /// Its process, while it runs.
@@ -56,8 +73,12 @@ impl Nats {
         self.kill().await;
         let failed = |error: std::io::Error| format!("cannot start {}: {error}", self.program.display());
         let log = OpenOptions::new().create(true).append(true).open(&self.log).map_err(failed)?;
-        let child = Command::new(&self.program)
-            .args(["-a", "127.0.0.1", "-p", &self.port.to_string()])
+        let mut command = Command::new(&self.program);
+        command.args(["-a", "127.0.0.1", "-p", &self.port.to_string()]);
+        if let Some(port) = self.monitoring {
+            command.args(["-m", &port.to_string()]);
+        }
+        let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

@@ -1,0 +1,125 @@
+//! Everyone in a round: people, their devices, and what they begin with.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use tokio::task::JoinSet;
+
+use crate::acting::Actor;
+use crate::device::{Device, Surroundings};
+use crate::history::Scope;
+use crate::person::Person;
+use crate::phase::{Phase, Phases};
+
+/// Of how many people one gets a device that follows one conversation only.
+const SCOPED: usize = 4;
+
+/// Of how many people one gets a new device while things break.
+const NEWCOMERS: usize = 3;
+
+/// Everyone.
+pub(crate) struct Cast {
+    pub(crate) people: Vec<Arc<Person>>,
+    /// The cursor of the empty log.
+    pub(crate) beginning: String,
+    around: Surroundings,
+    handles: Arc<[String]>,
+    random: Rng,
+}
+
+impl Cast {
+    /// Registers so many people. Nothing must be in the log yet.
+    pub(crate) async fn register(around: &Surroundings, people: u16, random: Rng) -> Result<Self, String> {
+        let mut registered = Vec::new();
+        for number in 0..people {
+            let port = around.ports[usize::from(number) % around.ports.len()];
+            registered.push(Arc::new(Person::register(port, &format!("person-{number}")).await?));
+        }
+        let handles = registered.iter().map(|person| person.handle.clone()).collect();
+        let beginning = match registered.first() {
+            Some(first) => first.cursor(around.ports[0]).await?,
+            None => return Err("nobody takes part".into()),
+        };
+        Ok(Self { people: registered, beginning, around: around.clone(), handles, random })
+    }
+
+    /// The ids of people, by handle.
+    pub(crate) fn ids(&self) -> HashMap<String, String> {
+        self.people.iter().map(|person| (person.handle.clone(), person.id.clone())).collect()
+    }
+
+    /// Gives everybody one or two devices that follow everything from the beginning.
+    pub(crate) fn open_devices(&mut self, devices: &mut JoinSet<()>, phases: &Phases) {
+        for (number, person) in self.people.iter().enumerate() {
+            for which in 0..self.random.usize(1..=2) {
+                let connection = format!("device-{number}-{which}");
+                let random = self.random.fork();
+                let device = Device::new(
+                    &self.around,
+                    person,
+                    &connection,
+                    Scope::Everything,
+                    Some(&self.beginning),
+                    random,
+                );
+                devices.spawn(device.run(phases.clone()));
+            }
+        }
+    }
+
+    /// Has everybody start a conversation: one of all, and small ones. Some follow one of them alone.
+    pub(crate) async fn begin(
+        &mut self,
+        devices: &mut JoinSet<()>,
+        phases: &Phases,
+    ) -> Result<Vec<Actor>, String> {
+        let mut actors = Vec::new();
+        let mut everyones = None;
+        for number in 0..self.people.len() {
+            let person = &self.people[number];
+            let mut actor = Actor::new(&self.around, person, &self.handles, self.random.fork());
+            let others = if number == 0 { self.people.len() - 1 } else { self.random.usize(1..4) };
+            let own = actor
+                .start(others)
+                .await
+                .ok_or("a conversation cannot be started, before anything breaks")?;
+            let everyones: &String = everyones.get_or_insert_with(|| own.clone());
+            if number % SCOPED == 1 {
+                let conversation = if number % (2 * SCOPED) == 1 { everyones.clone() } else { own };
+                let connection = format!("scoped-{number}");
+                let scope = Scope::MessagesIn(conversation);
+                let (beginning, random) = (Some(self.beginning.as_str()), self.random.fork());
+                let device = Device::new(&self.around, person, &connection, scope, beginning, random);
+                devices.spawn(device.run(phases.clone()));
+            }
+            actors.push(actor);
+        }
+        Ok(actors)
+    }
+
+    /// Gives some people a new device, spread over this time, which follows from where it is first
+    /// acknowledged.
+    pub(crate) async fn open_new_devices(
+        &mut self,
+        devices: &mut JoinSet<()>,
+        phases: &Phases,
+        time: Duration,
+    ) {
+        let count = self.people.len() / NEWCOMERS;
+        let pause = time / u32::try_from(count + 1).unwrap_or(u32::MAX);
+        let mut phases = phases.clone();
+        for number in 0..count {
+            phases.sleep(pause).await;
+            if phases.now() != Phase::Acting {
+                return;
+            }
+            let person = &self.people[number * NEWCOMERS];
+            let connection = format!("new-{number}");
+            let random = self.random.fork();
+            let device = Device::new(&self.around, person, &connection, Scope::Everything, None, random);
+            devices.spawn(device.run(phases.clone()));
+        }
+    }
+}

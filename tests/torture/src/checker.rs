@@ -1,0 +1,152 @@
+//! The rules that herald must have kept, as pure functions over what its database holds at the end and over
+//! what its clients saw. They are stated here anew, from the README, and share nothing with herald's own
+//! code.
+
+mod answered;
+mod compare;
+mod converged;
+mod cursors;
+mod errors;
+mod gapless;
+mod keys;
+mod ledger;
+mod lossless;
+mod marks;
+mod nodes;
+mod once;
+mod sessions;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+pub(crate) use ledger::Ledger;
+
+use crate::history::Past;
+use crate::record::Log;
+use crate::told::Told;
+
+/// What the rules are held against.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Evidence {
+    pub(crate) past: Past,
+    pub(crate) log: Log,
+    /// The ids of people, by handle.
+    pub(crate) users: HashMap<String, String>,
+    /// What subscriptions of their own were told at the end, of everything from the beginning.
+    pub(crate) fresh: Vec<Fresh>,
+    /// What became of sessions that were ended.
+    pub(crate) sessions: Vec<Probe>,
+    /// Participants up to which everyone is told of every mark.
+    pub(crate) small_conversation: usize,
+}
+
+/// Everything that one person is told by one node.
+#[derive(Debug, Clone)]
+pub(crate) struct Fresh {
+    pub(crate) node: usize,
+    pub(crate) user: String,
+    pub(crate) told: Vec<Told>,
+}
+
+/// What became of a session at one node after it was ended at another.
+#[derive(Debug, Clone)]
+pub(crate) struct Probe {
+    pub(crate) handle: String,
+    pub(crate) ended_at: usize,
+    pub(crate) node: usize,
+    /// Milliseconds until its token was refused; absent when it was not.
+    pub(crate) refused_after: Option<u64>,
+    /// The code with which its socket was closed, and after how many milliseconds; absent when it was not.
+    pub(crate) closed: Option<(Option<u16>, u64)>,
+}
+
+/// A rule that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Broken {
+    pub(crate) rule: &'static str,
+    pub(crate) sentence: &'static str,
+    pub(crate) details: String,
+}
+
+struct Rule {
+    name: &'static str,
+    sentence: &'static str,
+    check: fn(&Evidence, &Ledger<'_>) -> Result<(), String>,
+}
+
+/// In the order in which they are checked: what a later rule looks at is only worth looking at when the
+/// earlier ones hold.
+const RULES: [Rule; 10] = [
+    Rule {
+        name: "gapless",
+        sentence: "The log has the positions 1, 2, 3, … to its head, each with what could happen.",
+        check: gapless::check,
+    },
+    Rule {
+        name: "answered-is-durable",
+        sentence: "What was answered is in the log, exactly once.",
+        check: answered::check,
+    },
+    Rule {
+        name: "unknown-is-at-most-once",
+        sentence: "What may have happened happened once or not at all, and what was refused did not.",
+        check: once::check,
+    },
+    Rule {
+        name: "one-key-one-message",
+        sentence: "All answers to one idempotency key name one message.",
+        check: keys::check,
+    },
+    Rule {
+        name: "marks-advance",
+        sentence: "Marks only move forward, each from where the last one ended; nobody marks their own.",
+        check: marks::check,
+    },
+    Rule {
+        name: "lossless",
+        sentence: "A device is told everything it may see after its cursor, in order, once, but not its own.",
+        check: lossless::check,
+    },
+    Rule {
+        name: "converged",
+        sentence: "Once nothing is broken any more, every device comes to the end of the log.",
+        check: converged::check,
+    },
+    Rule {
+        name: "same-on-every-node",
+        sentence: "Whoever follows from the beginning is told the same by every node.",
+        check: nodes::check,
+    },
+    Rule {
+        name: "only-known-errors",
+        sentence: "Whatever breaks, herald answers as documented, and refuses nothing without a reason.",
+        check: errors::check,
+    },
+    Rule {
+        name: "ended-sessions",
+        sentence: "A session that was ended at one node is over at every node within a second.",
+        check: sessions::check,
+    },
+];
+
+/// The first rule that was broken, if any was.
+pub(crate) fn check(evidence: &Evidence) -> Option<Broken> {
+    let ledger = Ledger::of(&evidence.log, evidence.small_conversation);
+    RULES.iter().find_map(|rule| {
+        let details = (rule.check)(evidence, &ledger).err()?;
+        Some(Broken { rule: rule.name, sentence: rule.sentence, details })
+    })
+}
+
+/// The devices that have not been told all that they may see yet, each with how much is missing.
+pub(crate) fn behind(evidence: &Evidence) -> Vec<String> {
+    let ledger = Ledger::of(&evidence.log, evidence.small_conversation);
+    converged::behind(evidence, &ledger)
+}
+
+/// How many events somebody may see in all.
+pub(crate) fn visible(ledger: &Ledger<'_>, user: &str) -> usize {
+    let everything = crate::history::Scope::Everything;
+    compare::expected(ledger, user, None, &everything, 0).len()
+}

@@ -1,0 +1,122 @@
+//! Every answered mutation's effect is in the log.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::cursors::Cursors;
+use super::{Evidence, Ledger};
+use crate::act::{Act, Answer, Outcome};
+use crate::history::Call;
+use crate::record::Kind;
+
+pub(super) fn check(evidence: &Evidence, ledger: &Ledger<'_>) -> Result<(), String> {
+    let cursors = Cursors::known(evidence, ledger);
+    let mut left: HashMap<(&str, &str), usize> = HashMap::new();
+    for call in &evidence.past.calls {
+        let Some(Outcome::Answered(answer)) = call.outcome() else { continue };
+        let seen = Seen { evidence, ledger, cursors: &cursors, call, answer };
+        seen.check().map_err(|why| format!("{why}: {call:?}"))?;
+        if let Act::Leave { conversation } = &call.act {
+            *left.entry((conversation.as_str(), call.user.as_str())).or_default() += 1;
+        }
+    }
+    for ((conversation, user), answered) in left {
+        let events = evidence.log.events.iter().filter(|event| {
+            event.kind == Kind::Left && event.conversation == conversation && event.actor == user
+        });
+        let events = events.count();
+        if events < answered {
+            return Err(format!(
+                "{user} was told {answered} times that they left {conversation}, and the log has {events}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// One answered mutation, and where to look for its effect.
+struct Seen<'a> {
+    evidence: &'a Evidence,
+    ledger: &'a Ledger<'a>,
+    cursors: &'a Cursors<'a>,
+    call: &'a Call,
+    answer: &'a Answer,
+}
+
+impl Seen<'_> {
+    fn check(&self) -> Result<(), &'static str> {
+        match &self.call.act {
+            Act::Start { handles, title } => self.started(handles, title),
+            Act::Add { conversation, handles } => self.added(conversation, handles),
+            // Left conversations are counted: to leave, and leave again, are two events.
+            Act::Leave { .. } => Ok(()),
+            Act::Send { conversation, body, key } => self.sent(conversation, body, key.as_deref()),
+            Act::Mark { message, is_read } => self.marked(message, *is_read),
+        }
+    }
+
+    fn started(&self, handles: &[String], title: &str) -> Result<(), &'static str> {
+        let id = self.answer.conversation.as_deref().unwrap_or_default();
+        let mut events = self.evidence.log.events.iter();
+        let event = events
+            .find(|event| event.kind == Kind::Started && event.conversation == id)
+            .filter(|event| event.actor == self.call.user)
+            .ok_or("a conversation that was started is not in the log")?;
+        if self.evidence.log.titles.get(id) != Some(&Some(title.to_owned())) {
+            return Err("a conversation has not the title that it was given");
+        }
+        let others = handles.iter().filter_map(|handle| self.evidence.users.get(handle));
+        let asked: BTreeSet<&String> = others.chain([&self.call.user]).collect();
+        let joined: BTreeSet<&String> = event.users.iter().flatten().collect();
+        if asked != joined {
+            return Err("a conversation was started with other people than asked");
+        }
+        Ok(())
+    }
+
+    fn added(&self, conversation: &str, handles: &[String]) -> Result<(), &'static str> {
+        for user in handles.iter().filter_map(|handle| self.evidence.users.get(handle)) {
+            let parts = self.ledger.parts(conversation, user);
+            let took_part = match self.cursors.position(&self.answer.cursor) {
+                Some(position) => parts.iter().any(|part| part.holds(position)),
+                // Nobody else was shown the place in the log that the answer names.
+                None => !parts.is_empty(),
+            };
+            if !took_part {
+                return Err("somebody who was added takes no part");
+            }
+        }
+        Ok(())
+    }
+
+    fn sent(&self, conversation: &str, body: &str, key: Option<&str>) -> Result<(), &'static str> {
+        let id = self.answer.message.as_deref().unwrap_or_default();
+        let message = self.ledger.message(id).ok_or("a message that was answered is not in the log")?;
+        let is_same = message.body == body
+            && message.conversation == conversation
+            && message.sender == self.call.user
+            && message.key.as_deref() == key;
+        if !is_same {
+            return Err("the message that was answered is another than the one that was sent");
+        }
+        let event = self.ledger.event(message.position).ok_or("a message has no event")?;
+        // Under a key it may be the retry that is answered, and the first try that was stored.
+        if key.is_none() && event.connection != self.call.connection {
+            return Err("a message has another origin than the connection that sent it");
+        }
+        Ok(())
+    }
+
+    fn marked(&self, id: &str, is_read: bool) -> Result<(), &'static str> {
+        let message = self.ledger.message(id).ok_or("a message that was marked is not in the log")?;
+        // To have read is to have received.
+        let says_so = |kind| kind == Kind::Read || (kind == Kind::Delivered && !is_read);
+        let mut events = self.evidence.log.events.iter();
+        let reaches = events.any(|event| {
+            says_so(event.kind)
+                && event.actor == self.call.user
+                && event.conversation == message.conversation
+                && event.through.is_some_and(|through| through >= message.position)
+        });
+        if reaches { Ok(()) } else { Err("a mark that was answered is not in the log") }
+    }
+}

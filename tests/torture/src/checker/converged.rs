@@ -1,0 +1,30 @@
+//! Every device came to the end of the log.
+
+use super::cursors::Cursors;
+use super::lossless::{described, follower};
+use super::{Evidence, Ledger};
+
+/// Devices that are named when several are behind.
+const NAMED: usize = 3;
+
+pub(super) fn check(evidence: &Evidence, ledger: &Ledger<'_>) -> Result<(), String> {
+    let behind = behind(evidence, ledger);
+    if behind.is_empty() {
+        return Ok(());
+    }
+    let named = &behind[..behind.len().min(NAMED)];
+    Err(format!("{} devices have not caught up:\n{}", behind.len(), named.join("\n")))
+}
+
+/// The devices that are still to be told something.
+pub(super) fn behind(evidence: &Evidence, ledger: &Ledger<'_>) -> Vec<String> {
+    let known = Cursors::known(evidence, ledger);
+    let devices = evidence.past.devices.iter().filter_map(|device| {
+        // One that was told something wrong will not catch up any more, and is reported for that.
+        let missing = follower(device, &known, ledger).compare(ledger).ok()?;
+        let first = missing.first()?;
+        let event = ledger.event(*first);
+        Some(format!("missing: {} events, first {event:?}\n{}", missing.len(), described(device)))
+    });
+    devices.collect()
+}

@@ -1,0 +1,41 @@
+//! The log itself: positions without gaps, and for every message its event.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Evidence, Ledger};
+use crate::record::{Event, Kind};
+
+pub(super) fn check(evidence: &Evidence, ledger: &Ledger<'_>) -> Result<(), String> {
+    let log = &evidence.log;
+    for (event, position) in log.events.iter().zip(1..) {
+        if event.position != position {
+            return Err(format!("position {position} is missing: after it comes {event:?}"));
+        }
+    }
+    let last = log.events.last().map_or(0, |event| event.position);
+    if last != log.head {
+        return Err(format!("log_head says {}, and the last event has the position {last}", log.head));
+    }
+    let sent: HashMap<i64, &Event> = log
+        .events
+        .iter()
+        .filter(|event| event.kind == Kind::Sent)
+        .map(|event| (event.position, event))
+        .collect();
+    let mut ids = HashSet::new();
+    for message in &log.messages {
+        let event = sent.get(&message.position).ok_or_else(|| format!("no event sends {message:?}"))?;
+        if event.conversation != message.conversation || event.actor != message.sender {
+            return Err(format!("{event:?} and {message:?} do not belong together"));
+        }
+        if !ids.insert(&message.id) {
+            return Err(format!("two messages have the id {}", message.id));
+        }
+    }
+    if sent.len() != log.messages.len() {
+        let messages: HashSet<i64> = log.messages.iter().map(|message| message.position).collect();
+        let bare = sent.keys().find(|position| !messages.contains(*position));
+        return Err(format!("the event at {bare:?} sends a message that is not there"));
+    }
+    ledger.impossible.first().map_or(Ok(()), |first| Err(first.clone()))
+}

@@ -1,0 +1,271 @@
+//! The log, read from its beginning: who took part when, how far marks had come, and what each event says.
+//! What could not have happened is noted on the way.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use crate::record::{Event, Kind, Log, Message, Part};
+use crate::told::{COVERED, Told, What};
+
+/// What the log comes to.
+pub(crate) struct Ledger<'a> {
+    pub(crate) log: &'a Log,
+    parts: HashMap<(&'a str, &'a str), Vec<Part>>,
+    members: HashMap<&'a str, HashSet<&'a str>>,
+    /// The messages of each conversation, in order.
+    sent: HashMap<&'a str, Vec<&'a Message>>,
+    at: HashMap<i64, &'a Message>,
+    by_id: HashMap<&'a str, &'a Message>,
+    /// The position of the event that says so.
+    said: HashMap<String, i64>,
+    /// Events that could not have happened.
+    pub(crate) impossible: Vec<String>,
+    /// Marks that could not have been made.
+    pub(crate) impossible_marks: Vec<String>,
+}
+
+impl<'a> Ledger<'a> {
+    /// Reads a log in which everyone is told of marks in conversations of up to `small` participants.
+    pub(crate) fn of(log: &'a Log, small: usize) -> Self {
+        let mut ledger = Self {
+            log,
+            parts: HashMap::new(),
+            members: HashMap::new(),
+            sent: HashMap::new(),
+            at: HashMap::new(),
+            by_id: HashMap::new(),
+            said: HashMap::new(),
+            impossible: Vec::new(),
+            impossible_marks: Vec::new(),
+        };
+        for message in &log.messages {
+            ledger.at.insert(message.position, message);
+            ledger.by_id.insert(&message.id, message);
+            ledger.sent.entry(&message.conversation).or_default().push(message);
+        }
+        for event in &log.events {
+            if let Err(why) = ledger.apply(event, small) {
+                let note = format!("{why}: {event:?}");
+                if event.kind.is_mark() {
+                    ledger.impossible_marks.push(note);
+                } else {
+                    ledger.impossible.push(note);
+                }
+            }
+            if let Some(said) = ledger.said_by(event) {
+                ledger.said.insert(said, event.position);
+            }
+        }
+        ledger
+    }
+
+    fn apply(&mut self, event: &'a Event, small: usize) -> Result<(), &'static str> {
+        let takes_part = self.takes_part(&event.conversation, &event.actor);
+        match event.kind {
+            Kind::Started if self.members.contains_key(event.conversation.as_str()) => Err("started twice"),
+            Kind::Started => self.join(event),
+            _ if !takes_part => Err("somebody acts who takes no part"),
+            Kind::Joined => self.join(event),
+            Kind::Left => {
+                self.leave(event);
+                Ok(())
+            }
+            Kind::Sent => Ok(()),
+            Kind::Delivered | Kind::Read => self.mark(event, small),
+        }
+    }
+
+    fn takes_part(&self, conversation: &str, user: &str) -> bool {
+        self.members.get(conversation).is_some_and(|members| members.contains(user))
+    }
+
+    fn join(&mut self, event: &'a Event) -> Result<(), &'static str> {
+        let users = event.users.as_deref().unwrap_or_default();
+        let conversation = event.conversation.as_str();
+        if users.is_empty() {
+            return Err("nobody joined");
+        }
+        if event.kind == Kind::Started && !users.contains(&event.actor) {
+            return Err("whoever started it takes no part");
+        }
+        for user in users.iter().map(String::as_str) {
+            if !self.members.entry(conversation).or_default().insert(user) {
+                return Err("somebody joined who took part already");
+            }
+            let before = self.parts.entry((conversation, user)).or_default();
+            // Whoever is new begins where they joined; whoever comes back goes on where they were.
+            let begin = |through: fn(&Part) -> i64| before.iter().map(through).max();
+            let part = Part {
+                conversation: conversation.to_owned(),
+                user: user.to_owned(),
+                joined: event.position,
+                left: None,
+                delivered: begin(|part| part.delivered).unwrap_or(event.position),
+                read: begin(|part| part.read).unwrap_or(event.position),
+            };
+            before.push(part);
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self, event: &'a Event) {
+        let (conversation, user) = (event.conversation.as_str(), event.actor.as_str());
+        if let Some(members) = self.members.get_mut(conversation) {
+            members.remove(user);
+        }
+        if let Some(part) = self.parts.get_mut(&(conversation, user)).and_then(|parts| parts.last_mut()) {
+            part.left = Some(event.position);
+        }
+    }
+
+    fn mark(&mut self, event: &'a Event, small: usize) -> Result<(), &'static str> {
+        let (conversation, user) = (event.conversation.as_str(), event.actor.as_str());
+        let (Some(from), Some(through)) = (event.from, event.through) else {
+            return Err("a mark has no range");
+        };
+        let is_read = event.kind == Kind::Read;
+        let reached = |part: &Part| if is_read { part.read } else { part.delivered };
+        let before = self.parts(conversation, user).iter().map(reached).max().unwrap_or(0);
+        if from >= through || through >= event.position {
+            return Err("a mark does not move forward");
+        }
+        if from != before {
+            return Err("a mark does not begin where the one before ended");
+        }
+        let Some(message) = self.at.get(&through).filter(|message| message.conversation == conversation)
+        else {
+            return Err("a mark names no message of its conversation");
+        };
+        if message.sender == user {
+            return Err("somebody marked their own message");
+        }
+        if !self.parts(conversation, user).iter().any(|part| part.holds(through)) {
+            return Err("somebody marked a message that they may not see");
+        }
+        if self.audience(event, from, through, small) != told(event) {
+            return Err("the wrong people are told of a mark");
+        }
+        for part in self.parts.entry((conversation, user)).or_default() {
+            part.delivered = part.delivered.max(through);
+            if is_read {
+                part.read = part.read.max(through);
+            }
+        }
+        Ok(())
+    }
+
+    /// Who must be told of a mark: everyone (`None`) where few take part; otherwise the senders of what it
+    /// covers, and whoever marked.
+    fn audience(&self, mark: &'a Event, from: i64, through: i64, small: usize) -> Option<BTreeSet<&'a str>> {
+        let members = self.members.get(mark.conversation.as_str()).map_or(0, HashSet::len);
+        if members <= small {
+            return None;
+        }
+        let covered = self.between(&mark.conversation, from, through);
+        let parts = self.parts(&mark.conversation, &mark.actor);
+        let senders = covered
+            .iter()
+            .copied()
+            .filter(|message| parts.iter().any(|part| part.holds(message.position)))
+            .map(|message| message.sender.as_str());
+        Some(senders.chain([mark.actor.as_str()]).collect())
+    }
+
+    /// The messages of a conversation in `after < position <= through`.
+    fn between(&self, conversation: &str, after: i64, through: i64) -> &[&'a Message] {
+        let sent = self.sent.get(conversation).map_or(&[][..], Vec::as_slice);
+        let from = sent.partition_point(|message| message.position <= after);
+        let to = sent.partition_point(|message| message.position <= through);
+        &sent[from..to.max(from)]
+    }
+
+    /// Every part that somebody took in a conversation.
+    pub(crate) fn parts<'s>(&'s self, conversation: &'s str, user: &'s str) -> &'s [Part] {
+        self.parts.get(&(conversation, user)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every part that anybody took.
+    pub(crate) fn all_parts(&self) -> impl Iterator<Item = &Part> {
+        self.parts.values().flatten()
+    }
+
+    /// The message with this id.
+    pub(crate) fn message(&self, id: &str) -> Option<&'a Message> {
+        self.by_id.get(id).copied()
+    }
+
+    /// The event at a position.
+    pub(crate) fn event(&self, position: i64) -> Option<&'a Event> {
+        let index = usize::try_from(position).ok()?.checked_sub(1)?;
+        self.log.events.get(index)
+    }
+
+    /// The position of what a subscriber was told; `None` when nothing in the log says so.
+    pub(crate) fn position(&self, told: &Told) -> Option<i64> {
+        self.said.get(&said(&told.conversation, told.at, &told.what)).copied()
+    }
+
+    /// What somebody is to be told of an event; `None` when it is nothing to them.
+    pub(crate) fn what(&self, event: &Event, viewer: &str) -> Option<What> {
+        let parts = self.parts(&event.conversation, viewer);
+        let holding = |position| parts.iter().find(|part| part.holds(position));
+        holding(event.position)?;
+        if !event.kind.is_mark() {
+            return self.fact(event);
+        }
+        if event.users.as_ref().is_some_and(|users| !users.iter().any(|user| user == viewer)) {
+            return None;
+        }
+        let through = event.through?;
+        // Whoever may not see the message that a mark names is not told of it.
+        let after = holding(through)?.joined.max(event.from?);
+        let received = self.parts(&event.conversation, &event.actor);
+        let covered = self.between(&event.conversation, after, through).iter().rev();
+        let messages = covered
+            .filter(|message| message.sender != event.actor)
+            .filter(|message| received.iter().any(|part| part.holds(message.position)))
+            .map(|message| message.id.clone())
+            .take(COVERED);
+        let What::Marked { recipient, is_read, message, .. } = self.fact(event)? else { return None };
+        Some(What::Marked { recipient, is_read, message, messages: messages.collect() })
+    }
+
+    /// What an event says to everyone alike.
+    fn fact(&self, event: &Event) -> Option<What> {
+        let actor = event.actor.clone();
+        Some(match event.kind {
+            Kind::Started => What::Started { by: actor },
+            Kind::Joined => What::Joined { by: actor, users: event.users.clone()? },
+            Kind::Left => What::Left { user: actor },
+            Kind::Sent => {
+                let message = self.at.get(&event.position)?;
+                What::Sent { message: message.id.clone(), sender: actor, body: message.body.clone() }
+            }
+            Kind::Delivered | Kind::Read => What::Marked {
+                recipient: actor,
+                is_read: event.kind == Kind::Read,
+                message: self.at.get(&event.through?)?.id.clone(),
+                messages: Vec::new(),
+            },
+        })
+    }
+
+    fn said_by(&self, event: &Event) -> Option<String> {
+        Some(said(&event.conversation, event.at, &self.fact(event)?))
+    }
+}
+
+/// Those whom the log says are told.
+fn told(event: &Event) -> Option<BTreeSet<&str>> {
+    event.users.as_ref().map(|users| users.iter().map(String::as_str).collect())
+}
+
+/// What tells one event from every other.
+fn said(conversation: &str, at: i64, what: &What) -> String {
+    match what {
+        What::Started { .. } => format!("started {conversation}"),
+        What::Joined { by, users } => format!("joined {conversation} {at} {by} {}", users.join(" ")),
+        What::Left { user } => format!("left {conversation} {at} {user}"),
+        What::Sent { message, .. } => format!("sent {message}"),
+        What::Marked { recipient, is_read, message, .. } => format!("marked {recipient} {is_read} {message}"),
+    }
+}

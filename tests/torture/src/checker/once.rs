@@ -1,0 +1,68 @@
+//! What may have happened happened at most once; what was refused did not happen; and nothing is in the log
+//! that nobody asked for.
+
+use std::collections::HashMap;
+
+use super::{Evidence, Ledger};
+use crate::act::{Act, Outcome};
+use crate::record::Kind;
+
+/// What is known of everything that was asked for under one text, which is never used for anything else.
+#[derive(Debug, Default, Clone, Copy)]
+struct Asked {
+    /// Whether it may be in the log.
+    possible: bool,
+}
+
+pub(super) fn check(evidence: &Evidence, _: &Ledger<'_>) -> Result<(), String> {
+    let mut asked: HashMap<&str, Asked> = HashMap::new();
+    let mut leaves: HashMap<(&str, &str), usize> = HashMap::new();
+    for call in &evidence.past.calls {
+        let possible = !matches!(call.outcome(), Some(Outcome::Refused(_)));
+        match &call.act {
+            Act::Start { title: text, .. } | Act::Send { body: text, .. } => {
+                asked.entry(text).or_default().possible |= possible;
+            }
+            Act::Leave { conversation } if possible => {
+                *leaves.entry((conversation.as_str(), call.user.as_str())).or_default() += 1;
+            }
+            Act::Leave { .. } | Act::Add { .. } | Act::Mark { .. } => {}
+        }
+    }
+    let log = &evidence.log;
+    let bodies = log.messages.iter().map(|message| message.body.as_str());
+    once(&asked, bodies, "message")?;
+    once(&asked, log.titles.values().flatten().map(String::as_str), "conversation")?;
+    let mut left: HashMap<(&str, &str), usize> = HashMap::new();
+    for event in log.events.iter().filter(|event| event.kind == Kind::Left) {
+        *left.entry((event.conversation.as_str(), event.actor.as_str())).or_default() += 1;
+    }
+    for (who, times) in left {
+        let most = leaves.get(&who).copied().unwrap_or(0);
+        if times > most {
+            return Err(format!("{} left {} {times} times, and asked to {most} times", who.1, who.0));
+        }
+    }
+    Ok(())
+}
+
+fn once<'a>(
+    asked: &HashMap<&str, Asked>,
+    found: impl Iterator<Item = &'a str>,
+    what: &str,
+) -> Result<(), String> {
+    let mut times: HashMap<&str, usize> = HashMap::new();
+    for text in found {
+        match asked.get(text) {
+            None => return Err(format!("nobody asked for the {what} {text:?}")),
+            Some(Asked { possible: false }) => {
+                return Err(format!("the {what} {text:?} was refused, and is in the log"));
+            }
+            Some(Asked { possible: true }) => *times.entry(text).or_default() += 1,
+        }
+    }
+    match times.into_iter().find(|(_, times)| *times > 1) {
+        Some((text, times)) => Err(format!("the {what} {text:?} is in the log {times} times")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,32 @@
+//! The subscriptions that devices use.
+
+use serde_json::{Value, json};
+
+use crate::history::Scope;
+
+const EVENTS: &str = "subscription($after: Cursor) {
+    event: events(after: $after) {
+        __typename cursor at conversation { id }
+        ... on ConversationStarted { startedBy { id } }
+        ... on ParticipantsJoined { addedBy { id } users { id } }
+        ... on ParticipantLeft { user { id } }
+        ... on MessageSent { message { id body sender { id } } }
+        ... on StatusChanged { recipient { id } status message { id } messages(first: 50) { id } }
+    }
+}";
+
+const MESSAGES: &str = "subscription($after: Cursor, $conversation: ID) {
+    event: messageSent(after: $after, conversationId: $conversation) {
+        __typename cursor at conversation { id } message { id body sender { id } }
+    }
+}";
+
+/// The document and the variables that follow a scope from a cursor.
+pub(crate) fn subscription(scope: &Scope, after: &str) -> (&'static str, Value) {
+    match scope {
+        Scope::Everything => (EVENTS, json!({ "after": after })),
+        Scope::MessagesIn(conversation) => {
+            (MESSAGES, json!({ "after": after, "conversation": conversation }))
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Everything that was asked, answered and told, and every fault, in the order in which it happened here.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::act::{Act, Outcome};
+use crate::told::Told;
+
+/// A mutation, and what came of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    /// Who asked, by id.
+    pub(crate) user: String,
+    pub(crate) node: usize,
+    /// The connection that was named.
+    pub(crate) connection: Option<String>,
+    pub(crate) act: Act,
+    pub(crate) began: u64,
+    /// Absent when the run ended before.
+    pub(crate) ended: Option<(u64, Outcome)>,
+}
+
+impl Call {
+    /// What came of it, if anything.
+    pub(crate) fn outcome(&self) -> Option<&Outcome> {
+        self.ended.as_ref().map(|(_, outcome)| outcome)
+    }
+}
+
+/// What a device follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// `events`, everywhere.
+    Everything,
+    /// `messageSent` in one conversation.
+    MessagesIn(String),
+}
+
+/// From where a device follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// The cursor of the empty log.
+    Beginning,
+    /// The cursor with which its first connection was acknowledged.
+    After(String),
+    /// It was never connected.
+    Nowhere,
+}
+
+/// A device, and everything that it was told.
+#[derive(Debug, Clone)]
+pub(crate) struct DevicePast {
+    /// Its connection id, which no other device has.
+    pub(crate) connection: String,
+    /// Whose it is, by id.
+    pub(crate) user: String,
+    pub(crate) scope: Scope,
+    pub(crate) start: Start,
+    pub(crate) told: Vec<Told>,
+    /// When each of `told` arrived.
+    pub(crate) times: Vec<u64>,
+    /// Its connections: made, lost, closed.
+    pub(crate) notes: Vec<(u64, String)>,
+    /// How often it subscribed.
+    pub(crate) subscribed: u64,
+}
+
+impl DevicePast {
+    pub(crate) fn new(connection: String, user: String, scope: Scope, start: Start) -> Self {
+        Self {
+            connection,
+            user,
+            scope,
+            start,
+            told: Vec::new(),
+            times: Vec::new(),
+            notes: Vec::new(),
+            subscribed: 0,
+        }
+    }
+}
+
+/// All that happened. Times are milliseconds since the history began.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Past {
+    pub(crate) calls: Vec<Call>,
+    pub(crate) devices: Vec<DevicePast>,
+    pub(crate) faults: Vec<(u64, String)>,
+    /// What herald should never have said or done, whatever went on.
+    pub(crate) strange: Vec<(u64, String)>,
+}
+
+/// The history while it is being made.
+#[derive(Debug)]
+pub(crate) struct History {
+    began: Instant,
+    past: Mutex<Past>,
+}
+
+impl History {
+    pub(crate) fn begin() -> Self {
+        Self { began: Instant::now(), past: Mutex::default() }
+    }
+
+    /// Milliseconds since it began.
+    pub(crate) fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// All that has happened so far.
+    pub(crate) fn past(&self) -> MutexGuard<'_, Past> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that something is asked. The answer is its place in the list of calls.
+    pub(crate) fn invoke(&self, user: &str, node: usize, connection: Option<&str>, act: &Act) -> usize {
+        let call = Call {
+            user: user.to_owned(),
+            node,
+            connection: connection.map(str::to_owned),
+            act: act.clone(),
+            began: self.now(),
+            ended: None,
+        };
+        let mut past = self.past();
+        past.calls.push(call);
+        past.calls.len() - 1
+    }
+
+    /// Notes what came of a call.
+    pub(crate) fn complete(&self, call: usize, outcome: Outcome) {
+        let now = self.now();
+        if let Some(call) = self.past().calls.get_mut(call) {
+            call.ended = Some((now, outcome));
+        }
+    }
+
+    /// Adds a device. The answer is its place in the list of devices.
+    pub(crate) fn add_device(&self, device: DevicePast) -> usize {
+        let mut past = self.past();
+        past.devices.push(device);
+        past.devices.len() - 1
+    }
+
+    /// Changes what is known of a device.
+    pub(crate) fn device<T>(&self, device: usize, change: impl FnOnce(&mut DevicePast) -> T) -> T {
+        change(&mut self.past().devices[device])
+    }
+
+    /// Notes that a device was told something.
+    pub(crate) fn tell(&self, device: usize, told: Told) {
+        let now = self.now();
+        self.device(device, |device| {
+            device.told.push(told);
+            device.times.push(now);
+        });
+    }
+
+    /// Notes something about a device's connections.
+    pub(crate) fn note(&self, device: usize, note: impl Into<String>) {
+        let now = self.now();
+        self.device(device, |device| device.notes.push((now, note.into())));
+    }
+
+    /// Notes a fault, or its end.
+    pub(crate) fn fault(&self, fault: impl Into<String>) {
+        let now = self.now();
+        self.past().faults.push((now, fault.into()));
+    }
+
+    /// Notes what should never have been.
+    pub(crate) fn strange(&self, what: impl Into<String>) {
+        let now = self.now();
+        self.past().strange.push((now, what.into()));
+    }
+}
+
+impl Past {
+    /// Writes everything as JSON lines, in the order of time.
+    pub(crate) fn write(&self, path: &Path) -> std::io::Result<()> {
+        let mut lines = Vec::new();
+        for (number, call) in self.calls.iter().enumerate() {
+            let act = format!("{:?}", call.act);
+            lines.push((
+                call.began,
+                json!({ "call": number, "user": call.user, "node": call.node,
+                    "connection": call.connection, "act": act }),
+            ));
+            if let Some((ended, outcome)) = &call.ended {
+                lines.push((*ended, json!({ "call": number, "outcome": format!("{outcome:?}") })));
+            }
+        }
+        for device in &self.devices {
+            for (told, time) in device.told.iter().zip(&device.times) {
+                let what = format!("{:?}", told.what);
+                lines.push((
+                    *time,
+                    json!({ "device": device.connection, "user": device.user, "cursor": told.cursor,
+                        "conversation": told.conversation, "at": told.at, "told": what }),
+                ));
+            }
+            for (time, note) in &device.notes {
+                lines.push((*time, json!({ "device": device.connection, "note": note })));
+            }
+        }
+        lines.extend(self.faults.iter().map(|(time, fault)| (*time, json!({ "fault": fault }))));
+        lines.extend(self.strange.iter().map(|(time, what)| (*time, json!({ "strange": what }))));
+        lines.sort_by_key(|(time, _)| *time);
+        write_lines(path, lines)
+    }
+}
+
+fn write_lines(path: &Path, lines: Vec<(u64, Value)>) -> std::io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    for (time, mut line) in lines {
+        line["ms"] = time.into();
+        writeln!(file, "{line}")?;
+    }
+    file.flush()
+}

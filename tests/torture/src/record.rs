@@ -1,0 +1,101 @@
+//! What herald's database holds at the end, as plain data: the log, and what it comes to.
+//!
+//! Ids are the texts that clients know (`msg_…`), so that both sides can be compared. What never lives here:
+//! what should be in the log. The checker knows that.
+
+mod read;
+
+use std::collections::HashMap;
+
+pub(crate) use read::read;
+
+/// What an event did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Started,
+    Joined,
+    Left,
+    Sent,
+    Delivered,
+    Read,
+}
+
+impl Kind {
+    /// How the kinds are numbered in the table.
+    pub(crate) fn numbered(number: i64) -> Option<Self> {
+        Some(match number {
+            1 => Self::Started,
+            2 => Self::Joined,
+            3 => Self::Left,
+            4 => Self::Sent,
+            5 => Self::Delivered,
+            6 => Self::Read,
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn is_mark(self) -> bool {
+        matches!(self, Self::Delivered | Self::Read)
+    }
+}
+
+/// A row of `events`.
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    pub(crate) position: i64,
+    pub(crate) kind: Kind,
+    pub(crate) conversation: String,
+    pub(crate) actor: String,
+    /// The connection that caused it, where one was named. Each person has one session here, so that the
+    /// actor and the connection are the origin.
+    pub(crate) connection: Option<String>,
+    /// Those who were brought in, or those who are told of a mark.
+    pub(crate) users: Option<Vec<String>>,
+    pub(crate) from: Option<i64>,
+    pub(crate) through: Option<i64>,
+    /// Milliseconds since 1970.
+    pub(crate) at: i64,
+}
+
+/// A row of `messages`.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    pub(crate) position: i64,
+    pub(crate) id: String,
+    pub(crate) conversation: String,
+    pub(crate) sender: String,
+    pub(crate) body: String,
+    pub(crate) key: Option<String>,
+}
+
+/// A row of `participants`: one person's part in one conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) conversation: String,
+    pub(crate) user: String,
+    pub(crate) joined: i64,
+    pub(crate) left: Option<i64>,
+    pub(crate) delivered: i64,
+    pub(crate) read: i64,
+}
+
+impl Part {
+    /// Whether what happened at `position` happened while they took part.
+    pub(crate) fn holds(&self, position: i64) -> bool {
+        self.joined <= position && self.left.is_none_or(|left| position <= left)
+    }
+}
+
+/// Everything that is read from the database.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Log {
+    /// What `log_head` says.
+    pub(crate) head: i64,
+    /// In the order of their positions.
+    pub(crate) events: Vec<Event>,
+    /// In the order of their positions.
+    pub(crate) messages: Vec<Message>,
+    pub(crate) parts: Vec<Part>,
+    /// The titles of conversations, by id.
+    pub(crate) titles: HashMap<String, Option<String>>,
+}

@@ -1,0 +1,170 @@
+//! One round: people act while everything breaks; then all is mended, everyone catches up, and the rules are
+//! checked.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use crate::cast::Cast;
+use crate::checker::{self, Broken, Evidence, Ledger};
+use crate::device::Surroundings;
+use crate::ending::end_sessions;
+use crate::fresh::follow_everywhere;
+use crate::history::{History, Past};
+use crate::nemesis::torment;
+use crate::options::{Options, Setting};
+use crate::person::Person;
+use crate::phase::{Phase, Phases};
+use crate::record;
+use crate::summary::Summary;
+use crate::world::{SMALL_CONVERSATION, World};
+
+/// How long everything may take to come back once nothing is broken any more.
+const CONVERGENCE: Duration = Duration::from_secs(20);
+
+/// Pause between two looks whether everyone has caught up.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// People who follow from the beginning at every node in the end.
+const FRESH: usize = 3;
+
+/// How a round ended.
+pub(crate) struct Verdict {
+    pub(crate) broken: Option<Broken>,
+    pub(crate) summary: Summary,
+    pub(crate) past: Past,
+}
+
+/// Plays a round. The error is that it could not be played.
+pub(crate) async fn play(
+    options: &Options,
+    setting: Setting,
+    seed: u64,
+    folder: &Path,
+) -> Result<Verdict, String> {
+    let world = Box::pin(World::start(options, setting, seed, folder)).await?;
+    for left_out in &world.left_out {
+        crate::say(&format!("  left out: {left_out}"));
+    }
+    let history = Arc::new(History::begin());
+    let around = Surroundings { ports: world.ports(), history };
+    let mut random = Rng::with_seed(seed);
+    let cast = Cast::register(&around, options.people, random.fork()).await?;
+    let outsider = Person::register(around.ports[0], "outsider").await?;
+    let round = Round { world, around, cast, outsider, random };
+    Box::pin(round.play(Duration::from_secs(options.seconds))).await
+}
+
+struct Round {
+    world: World,
+    around: Surroundings,
+    cast: Cast,
+    /// Somebody who takes part in nothing, and whose sessions are ended.
+    outsider: Person,
+    random: Rng,
+}
+
+impl Round {
+    async fn play(mut self, time: Duration) -> Result<Verdict, String> {
+        let (phase, phases) = Phases::begin();
+        let mut devices = JoinSet::new();
+        self.cast.open_devices(&mut devices, &phases);
+        let mut actors = JoinSet::new();
+        for actor in self.cast.begin(&mut devices, &phases).await? {
+            actors.spawn(actor.run(phases.clone()));
+        }
+        let (faults, ()) = tokio::join!(
+            torment(&self.world, &self.around.history, self.random.fork(), time),
+            self.cast.open_new_devices(&mut devices, &phases, time),
+        );
+        let faults = faults?;
+
+        phase.send_replace(Phase::Quiet);
+        let healed = Instant::now();
+        self.settle(actors).await;
+        let converged = self.converge(healed).await?;
+        let (mut fresh, mut sessions) = (Vec::new(), Vec::new());
+        if converged.is_some() {
+            fresh = self.follow_afresh().await?;
+            sessions = end_sessions(&self.around, &self.outsider).await?;
+        }
+        for ended in self.world.ended().await {
+            self.around.history.strange(ended);
+        }
+
+        phase.send_replace(Phase::Over);
+        while let Some(followed) = devices.join_next().await {
+            self.note_panic(followed);
+        }
+        let mut evidence = self.evidence().await?;
+        (evidence.fresh, evidence.sessions) = (fresh, sessions);
+        let broken = checker::check(&evidence);
+        let summary = Summary::of(&evidence, faults, converged);
+        Ok(Verdict { broken, summary, past: evidence.past })
+    }
+
+    /// Waits until everybody has brought to an end what they were about, and every node is ready.
+    async fn settle(&self, mut actors: JoinSet<()>) {
+        let ended = async {
+            while let Some(acted) = actors.join_next().await {
+                self.note_panic(acted);
+            }
+            while !self.world.is_ready().await {
+                sleep(LOOK).await;
+            }
+        };
+        if timeout(CONVERGENCE, ended).await.is_err() {
+            let what = if actors.is_empty() { "a node is not ready" } else { "a message is not answered" };
+            let seconds = CONVERGENCE.as_secs();
+            self.around.history.strange(format!("{what} {seconds} s after everything was mended"));
+        }
+    }
+
+    /// Waits until every device is at the end of the log. The answer is how many seconds that took, from
+    /// `healed`.
+    async fn converge(&self, healed: Instant) -> Result<Option<f64>, String> {
+        let began = Instant::now();
+        loop {
+            if checker::behind(&self.evidence().await?).is_empty() {
+                return Ok(Some(healed.elapsed().as_secs_f64()));
+            }
+            if began.elapsed() > CONVERGENCE {
+                return Ok(None);
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// A fault of this test itself must not look like a quiet person.
+    fn note_panic(&self, ended: Result<(), JoinError>) {
+        if let Err(error) = ended {
+            self.around.history.strange(format!("this test itself broke: {error}"));
+        }
+    }
+
+    async fn follow_afresh(&self) -> Result<Vec<checker::Fresh>, String> {
+        let log = record::read(&self.world.database).await?;
+        let ledger = Ledger::of(&log, SMALL_CONVERSATION);
+        let people = self.cast.people.iter().take(FRESH);
+        let due: Vec<(&Person, usize)> =
+            people.map(|person| (person.as_ref(), checker::visible(&ledger, &person.id))).collect();
+        Ok(follow_everywhere(&self.around, &due, &self.cast.beginning).await)
+    }
+
+    /// All that is known by now.
+    async fn evidence(&self) -> Result<Evidence, String> {
+        // What was told is looked at before the log, which then has all of it.
+        let past = self.around.history.past().clone();
+        Ok(Evidence {
+            past,
+            log: record::read(&self.world.database).await?,
+            users: self.cast.ids(),
+            small_conversation: SMALL_CONVERSATION,
+            ..Evidence::default()
+        })
+    }
+}

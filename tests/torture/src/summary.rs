@@ -1,0 +1,64 @@
+//! What happened in a round, in numbers.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::act::Outcome;
+use crate::checker::Evidence;
+use crate::history::{Call, Past};
+
+/// The numbers of a round.
+#[derive(Debug, Clone)]
+pub(crate) struct Summary {
+    answered: usize,
+    refused: usize,
+    unknown: usize,
+    events: usize,
+    devices: usize,
+    deliveries: usize,
+    resumes: u64,
+    faults: BTreeMap<&'static str, u64>,
+    /// Seconds from the last repair until every device was at the end of the log.
+    converged: Option<f64>,
+}
+
+impl Summary {
+    pub(crate) fn of(
+        evidence: &Evidence,
+        faults: BTreeMap<&'static str, u64>,
+        converged: Option<f64>,
+    ) -> Self {
+        let Past { calls, devices, .. } = &evidence.past;
+        let count = |is: fn(&Outcome) -> bool| {
+            calls.iter().filter_map(Call::outcome).filter(|outcome| is(outcome)).count()
+        };
+        let answered = count(|outcome| matches!(outcome, Outcome::Answered(_)));
+        let refused = count(|outcome| matches!(outcome, Outcome::Refused(_)));
+        Self {
+            answered,
+            refused,
+            unknown: calls.len() - answered - refused,
+            events: evidence.log.events.len(),
+            devices: devices.len(),
+            deliveries: devices.iter().map(|device| device.told.len()).sum(),
+            resumes: devices.iter().map(|device| device.subscribed.saturating_sub(1)).sum(),
+            faults,
+            converged,
+        }
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { answered, refused, unknown, events, devices, deliveries, resumes, .. } = self;
+        writeln!(f, "  mutations   {answered} answered, {refused} refused, {unknown} unknown")?;
+        writeln!(f, "  events      {events}")?;
+        writeln!(f, "  deliveries  {deliveries} to {devices} devices, which resumed {resumes} times")?;
+        let faults: Vec<String> = self.faults.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        writeln!(f, "  faults      {}", faults.join(", "))?;
+        match self.converged {
+            Some(seconds) => write!(f, "  converged   {seconds:.1} s after the last repair"),
+            None => write!(f, "  converged   never"),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Everything that herald is made of in one setting, started and at hand.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use herald_processes::{HeraldOptions, Nats, NatsFaults, Postgres, Proxy, Scratch, free_port};
+use tokio::sync::Mutex;
+
+use crate::clock::{Clock, library};
+use crate::disk::Disk;
+use crate::http::status;
+use crate::node::Node;
+use crate::options::{Options, Setting};
+
+/// Participants up to which everyone is told of every mark. Few, so that both ways are taken.
+pub(crate) const SMALL_CONVERSATION: usize = 6;
+
+/// How herald is run: small queues that overflow, and short times, so that everything happens within seconds.
+const FLAGS: [&str; 21] = [
+    "--rate-limit",
+    "off",
+    "--subscriber-queue",
+    "8",
+    "--poll-interval",
+    "1",
+    "--request-timeout",
+    "5",
+    "--init-timeout",
+    "5",
+    "--ping-interval",
+    "2",
+    "--write-timeout",
+    "4",
+    "--shutdown-timeout",
+    "2",
+    "--max-sockets-per-user",
+    "1000",
+    "--workers",
+    "2",
+    "--no-playground",
+];
+
+/// How long one look at a node's readiness may take.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// What runs. Everything in it ends when it is dropped: first the nodes, then what they need.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) nats: Option<Mutex<Nats>>,
+    pub(crate) postgres: Option<Postgres>,
+    /// Where an SQLite file is.
+    pub(crate) disk: Option<Disk>,
+    /// The database, without a proxy between.
+    pub(crate) database: String,
+    /// What cannot be done to it here, and why.
+    pub(crate) left_out: Vec<String>,
+    _scratch: Scratch,
+}
+
+impl World {
+    /// Starts everything. The logs of the nodes go to the folder `logs`.
+    pub(crate) async fn start(
+        options: &Options,
+        setting: Setting,
+        seed: u64,
+        logs: &Path,
+    ) -> Result<Self, String> {
+        let scratch = Scratch::create("torture")?;
+        let mut left_out = Vec::new();
+        let (mut postgres, mut nats, mut disk) = (None, None, None);
+        let database = if setting == Setting::Sqlite {
+            let made = Disk::new(scratch.path().join("disk"))?;
+            if !made.can_be_full() {
+                left_out.push("a full disk: no tmpfs can be mounted here".to_owned());
+            }
+            let file = made.path().join("herald.db");
+            disk = Some(made);
+            format!("sqlite://{}?mode=rwc", file.display())
+        } else {
+            let started = Postgres::start(scratch.path(), &[]).await?;
+            let url = started.url();
+            postgres = Some(started);
+            url
+        };
+        if setting == Setting::Nats {
+            nats = Some(Nats::start(scratch.path()).await?);
+        }
+        let faketime = library();
+        if faketime.is_none() {
+            left_out.push("clocks that jump: libfaketime is not installed".to_owned());
+        }
+        let mut nodes = Vec::new();
+        let count = if setting == Setting::Sqlite { 1 } else { usize::from(options.nodes) };
+        for number in 0..count {
+            let start = NodeStart { options, number, seed, scratch: scratch.path(), logs };
+            let node = start.start(&database, postgres.as_ref(), nats.as_ref(), faketime.clone()).await?;
+            nodes.push(node);
+        }
+        let nats = nats.map(Mutex::new);
+        Ok(Self { nodes, nats, postgres, disk, database, left_out, _scratch: scratch })
+    }
+
+    /// The ports by which clients reach the nodes.
+    pub(crate) fn ports(&self) -> Arc<[u16]> {
+        self.nodes.iter().map(|node| node.clients.port()).collect()
+    }
+
+    /// Whether every node says that it is ready.
+    pub(crate) async fn is_ready(&self) -> bool {
+        for node in &self.nodes {
+            if status(node.clients.port(), "/readyz", LOOK).await != Some(200) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The nodes that ended without having been told to, and how.
+    pub(crate) async fn ended(&self) -> Vec<String> {
+        let mut ended = Vec::new();
+        for (number, node) in self.nodes.iter().enumerate() {
+            if let Some(status) = node.herald.lock().await.ended() {
+                ended.push(format!("node {number} ended by itself: {status}"));
+            }
+        }
+        ended
+    }
+}
+
+/// What one node is started from.
+struct NodeStart<'a> {
+    options: &'a Options,
+    number: usize,
+    seed: u64,
+    scratch: &'a Path,
+    logs: &'a Path,
+}
+
+impl NodeStart<'_> {
+    async fn start(
+        &self,
+        database: &str,
+        postgres: Option<&Postgres>,
+        nats: Option<&Nats>,
+        faketime: Option<PathBuf>,
+    ) -> Result<Node, String> {
+        let number = self.number;
+        let mut url = database.to_owned();
+        let mut to_database = None;
+        if let Some(postgres) = postgres {
+            let proxy = Proxy::start(postgres.port()).await?;
+            url = postgres.url_through(proxy.port());
+            to_database = Some(proxy);
+        }
+        let mut feed = None;
+        if let Some(nats) = nats {
+            // Each node has its own messages go wrong.
+            let seed = self.seed.wrapping_mul(31).wrapping_add(u64::try_from(number).unwrap_or(0) << 32);
+            let faults = NatsFaults::new(seed);
+            feed = Some((Proxy::start_with(nats.port(), Arc::new(faults.clone())).await?, faults));
+        }
+        let clock = match faketime {
+            Some(library) => Some(Clock::new(library, self.scratch.join(format!("clock-{number}")))?),
+            None => None,
+        };
+        let mut flags: Vec<String> = FLAGS.map(str::to_owned).to_vec();
+        flags.extend(["--small-conversation".to_owned(), SMALL_CONVERSATION.to_string()]);
+        let options = HeraldOptions {
+            binary: self.options.herald.clone(),
+            port: free_port()?,
+            database: url,
+            feed: feed.as_ref().map(|(proxy, _)| format!("nats://127.0.0.1:{}", proxy.port())),
+            flags,
+            env: clock.as_ref().map(Clock::env).unwrap_or_default(),
+            log: self.logs.join(format!("node-{number}.log")),
+        };
+        Node::start(options, to_database, feed, clock).await
+    }
+}
