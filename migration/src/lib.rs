@@ -9,6 +9,7 @@ use sea_orm_migration::prelude::*;
 
 mod m20261124_000001_log;
 mod m20261124_000002_session_ends;
+mod m20261124_000003_foreign_keys;
 
 /// Applies the migrations, in order, each once. Its table of applied names is `seaql_migrations`.
 #[derive(Debug)]
@@ -17,7 +18,11 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261124_000001_log::Migration), Box::new(m20261124_000002_session_ends::Migration)]
+        vec![
+            Box::new(m20261124_000001_log::Migration),
+            Box::new(m20261124_000002_session_ends::Migration),
+            Box::new(m20261124_000003_foreign_keys::Migration),
+        ]
     }
 }
 

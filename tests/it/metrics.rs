@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use herald::metrics::{METRICS, Outcome, Reason};
 use herald_processes::{Herald, HeraldOptions, Scratch, free_port};
 use serde_json::json;
 
@@ -93,4 +94,26 @@ async fn an_operator_sees_what_herald_does_and_whether_it_is_ready() {
     assert_eq!(samples(&metrics(watched).await.body).get("herald_sessions_ended_total"), Some(&1.0));
     herald.terminate().await.unwrap();
     assert!(!health(address).await);
+}
+
+#[test]
+fn what_each_number_means_is_written_down() {
+    // Those with labels show once there is something to count.
+    METRICS.count_command(Outcome::Committed);
+    METRICS.count_news(true);
+    METRICS.count_log_read(Reason::Gap);
+    METRICS.count_close(1001);
+    METRICS.count_error("NOT_FOUND");
+    let text = METRICS.text();
+    let names = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let mut documented = 0;
+    for (name, kind) in names {
+        let name = if kind == "counter" { format!("`{name}_total") } else { format!("`{name}") };
+        assert!(
+            include_str!("../../docs/operations.md").contains(&name),
+            "{name}` is not in docs/operations.md"
+        );
+        documented += 1;
+    }
+    assert!(documented > 15, "{documented}");
 }

@@ -132,16 +132,25 @@ async fn a_node_that_hears_everything_through_nats_does_not_read_the_log() {
     let there = there.await;
     let mut socket = bob.at(there).socket("desk").await;
     socket.follow("e", EVENTS).await;
-    ada.send(&conversation, "the first").await;
-    assert_eq!(said(&mut socket).await, "the first");
-    statements.lock().unwrap().clear();
+    let reads = || {
+        let statements = statements.lock().unwrap();
+        let reads = statements.iter().filter(|sql| sql.contains("\"events\"") || sql.contains("log_head"));
+        reads.cloned().collect::<Vec<_>>()
+    };
+    // A subscription may begin with reading what was said meanwhile. What was read by nobody came by itself.
+    loop {
+        statements.lock().unwrap().clear();
+        ada.send(&conversation, "the first").await;
+        assert_eq!(said(&mut socket).await, "the first");
+        if reads().is_empty() {
+            break;
+        }
+    }
     for n in 0..20 {
         ada.send(&conversation, &n.to_string()).await;
         assert_eq!(said(&mut socket).await, n.to_string());
     }
-    let statements = statements.lock().unwrap();
-    let reads = statements.iter().filter(|sql| sql.contains("\"events\"") || sql.contains("log_head"));
-    assert_eq!(reads.collect::<Vec<_>>(), Vec::<&String>::new());
+    assert_eq!(reads(), Vec::<String>::new());
 }
 
 #[tokio::test]
