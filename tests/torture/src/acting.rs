@@ -90,7 +90,7 @@ impl Actor {
                 let others = if self.random.u32(0..4) == 0 { 12 } else { self.random.usize(1..4) };
                 self.start(others).await;
             }
-            93..98 => self.add().await,
+            93..97 => self.add().await,
             _ => self.leave().await,
         }
     }
@@ -169,8 +169,10 @@ impl Actor {
             let chosen = (near > 0).then(|| known[self.random.usize(0..near)].clone());
             chosen.unwrap_or_else(|| NOBODYS.to_owned())
         };
-        let attempt = self.attempt();
-        self.call(&Act::Mark { message, is_read }, attempt).await;
+        // Several devices of somebody may say so at once, each at its node.
+        let attempts: Vec<_> = (0..self.random.usize(1..4)).map(|_| self.attempt()).collect();
+        let act = Act::Mark { message, is_read };
+        join_all(attempts.into_iter().map(|attempt| self.call(&act, attempt))).await;
     }
 
     async fn add(&mut self) {
