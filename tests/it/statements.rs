@@ -50,9 +50,10 @@ async fn a_page_of_many_conversations_costs_as_many_statements_as_a_page_of_one(
         assert_eq!(data["conversations"]["nodes"].as_array().unwrap().len(), first);
         counts.push(statements.lock().unwrap().len());
     }
+    // What the document asks for, not how many conversations there are, bounds them. Within that it is chance which
+    // loads meet in one statement.
     let statements = statements.lock().unwrap();
-    assert!(counts[1] <= 16, "{counts:?} statements:\n{}", statements.join("\n"));
-    assert!(counts[1] <= counts[0] + 2, "{counts:?} statements:\n{}", statements.join("\n"));
+    assert!(counts.iter().all(|count| *count <= 16), "{counts:?} statements:\n{}", statements.join("\n"));
 }
 
 #[tokio::test]
