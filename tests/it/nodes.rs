@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
 use herald::log::Observer;
-use herald_processes::{Nats, Scratch};
+use herald_processes::{Nats, Scratch, free_port};
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};
 
@@ -181,6 +181,50 @@ async fn nats_may_come_later_and_go_and_come_back() {
             assert_eq!(said(&mut socket).await, format!("{round} {n}"));
         }
         nats.kill().await;
+    }
+}
+
+// Passwords hold what has to be encoded in a URL.
+#[tokio::test]
+async fn nats_may_ask_for_a_password_or_a_token() {
+    if std::env::var_os("HERALD_TEST_POSTGRES").is_none() {
+        return;
+    }
+    for (flags, user) in [
+        (vec!["--user", "ada", "--pass", "p@ss/word"], "ada:p%40ss%2Fword"),
+        (vec!["--auth", "s/t"], "s%2Ft"),
+    ] {
+        let port = free_port().unwrap();
+        let _nats = tokio::process::Command::new("nats-server")
+            .args(["-a", "127.0.0.1", "-p", &port.to_string()])
+            .args(flags)
+            .stderr(std::process::Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let app = TestApp::with(|setup| {
+            setup.args.limits.poll_interval = 3_600;
+            setup.args.feed = Some(format!("nats://{user}@127.0.0.1:{port}"));
+        })
+        .await;
+        let (ada, bob, conversation) = app.pair().await;
+        let mut socket = bob.at(app.another_node().await).socket("desk").await;
+        socket.follow("e", EVENTS).await;
+        // What was said before either node was let in comes with the first that is heard. The beginning may have been
+        // read from the log; what comes after it was heard.
+        let (mut sent, mut heard) = (0, 0);
+        while heard < 5 {
+            ada.send(&conversation, &sent.to_string()).await;
+            sent += 1;
+            let moment = std::time::Duration::from_millis(200);
+            while heard < sent
+                && let Ok(body) = tokio::time::timeout(moment, said(&mut socket)).await
+            {
+                assert_eq!(body, heard.to_string());
+                heard += 1;
+            }
+            assert!(sent < 100, "nothing is heard");
+        }
     }
 }
 
