@@ -17,8 +17,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// How long a herald may take to say that it is ready.
-const HEALTH_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a herald may take to say whether it is ready: more than it takes itself, and less than who asks waits.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -70,7 +70,7 @@ pub enum Outcome {
 pub enum Reason {
     /// The news left something out.
     Gap,
-    /// No news came, and the log was looked into.
+    /// The regular look into the log found what no news had brought yet.
     Silence,
     /// A subscriber was behind.
     Replay,

@@ -1,7 +1,6 @@
 //! On Postgres, `events` and `messages` do without foreign keys. The writer decides under the log's lock whether there is
 //! such a conversation and such a user, and neither is ever deleted; each key costs a query and a row lock per row, which
-//! together were more than the rows themselves (69 µs a message with them, 26 µs without). SQLite checks them
-//! for next to nothing, and cannot drop them.
+//! together cost more than the rows themselves. SQLite checks them for next to nothing, and cannot drop them.
 
 use sea_orm_migration::prelude::*;
 
