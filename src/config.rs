@@ -208,8 +208,8 @@ pub struct Limits {
     /// Bytes of a GraphQL document.
     #[arg(long, env = "HERALD_MAX_DOCUMENT_BYTES", value_name = "BYTES", default_value_t = 32 * 1024)]
     pub max_document_bytes: usize,
-    /// Tokens of a GraphQL document.
-    #[arg(long, env = "HERALD_MAX_TOKENS", value_name = "N", default_value_t = 4_000)]
+    /// Tokens of a GraphQL document, where each stretch of white space and each comment counts as one.
+    #[arg(long, env = "HERALD_MAX_TOKENS", value_name = "N", default_value_t = 8_000)]
     pub max_tokens: usize,
     /// Depth to which a document's selections nest. GraphiQL's introspection needs 15.
     #[arg(long, env = "HERALD_MAX_DEPTH", value_name = "N", default_value_t = 20)]
@@ -217,6 +217,16 @@ pub struct Limits {
     /// Fields that a document may come to, each counted as often as the pages around it have elements.
     #[arg(long, env = "HERALD_MAX_COMPLEXITY", value_name = "N", default_value_t = 150_000)]
     pub max_complexity: usize,
+    /// Bytes of an answer. It ends with an error as soon as it would be larger.
+    #[arg(long, env = "HERALD_MAX_ANSWER_BYTES", value_name = "BYTES", default_value_t = 8 * 1024 * 1024)]
+    pub max_answer_bytes: usize,
+    /// Fields that the different subscriptions of one user may select in all.
+    #[arg(long, env = "HERALD_MAX_SUBSCRIBED_FIELDS", value_name = "N", default_value_t = 5_000)]
+    pub max_subscribed_fields: usize,
+    /// Fields that one event may come to in the different subscriptions of one user, counted as for
+    /// `--max-complexity`.
+    #[arg(long, env = "HERALD_MAX_SUBSCRIBED_COMPLEXITY", value_name = "N", default_value_t = 20_000)]
+    pub max_subscribed_complexity: usize,
     /// Aliases in a document.
     #[arg(long, env = "HERALD_MAX_ALIASES", value_name = "N", default_value_t = 50)]
     pub max_aliases: usize,

@@ -5,24 +5,23 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_graphql::parser::types::{
-    DocumentOperations, ExecutableDocument, OperationDefinition, OperationType,
-};
-use async_graphql::{Name, Positioned, Request, Response, ValidationMode, Variables};
+use async_graphql::parser::types::OperationType;
+use async_graphql::{Request, ValidationMode, Variables};
 use futures_util::FutureExt;
 
 use super::Schema;
+use super::answer::{self, TooLarge};
+use super::budget::Budget;
 use super::caller::{Caller, Viewing};
-use super::document::{Document, Documents, Hash};
+use super::document::{self, Cost, Document, Documents, Hash, Introspected, Plan};
 use super::operation::{Operations, Rendering};
 use super::params::Params;
 use super::query::Snapshot;
-use super::response::{BAD_REQUEST, VALIDATION_FAILED, failure, refusal};
+use super::response::{BAD_REQUEST, LIMIT_EXCEEDED, Response, error, failure, refusal};
 use super::services::Services;
-use super::shape::Shape;
-use super::subscription::Plan;
+use super::subscription::Wish;
 use super::types::Cursor;
-use super::validation::Validator;
+use crate::config::Limits;
 use crate::error::Error;
 use crate::hub::{Follow, Seen};
 use crate::log::{Head, Interest, Scope};
@@ -31,38 +30,64 @@ use crate::metrics::{Counted, METRICS};
 /// The pause before an event is rendered again, when the database could not be read.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// A request that can be executed: its document is parsed, within the limits and valid.
+/// A request that can be executed: its document is valid, its variables fit, and both are within the limits.
 #[derive(Clone)]
 pub(crate) struct Prepared {
-    pub(super) document: Arc<Document>,
-    pub(super) operation: Positioned<OperationDefinition>,
-    pub(super) operation_name: Option<String>,
+    document: Arc<Document>,
+    operation_name: Option<String>,
+    pub(super) plan: Arc<Plan>,
     pub(super) variables: Variables,
+    /// How many fields the answer may have.
+    pub(super) cost: Cost,
+    /// Bytes that the answer may have.
+    pub(super) most: usize,
     /// Query, mutation or subscription.
     pub(crate) kind: OperationType,
 }
 
 impl Prepared {
-    /// What is handed to the executor: the operation alone. With others of its document beside it, async-graphql
-    /// would count their cost, too, and miss their variables.
+    /// What is handed to the executor.
     pub(super) fn request(&self) -> Request {
-        let mut request = Request::new(String::new()).variables(self.variables.clone());
-        request.set_parsed_query(ExecutableDocument {
-            operations: DocumentOperations::Single(self.operation.clone()),
-            fragments: self.document.parsed.fragments.clone(),
-        });
+        let mut request = Request::new(String::new()).variables(self.plan.variables(&self.variables));
+        request.set_parsed_query(self.plan.executable());
         request
+    }
+
+    /// The response that an execution came to. `introspected` has what was asked about the schema.
+    pub(super) fn response(
+        &self,
+        executed: async_graphql::Response,
+        introspected: &Introspected,
+    ) -> Response {
+        let async_graphql::Response { data, errors, http_headers, .. } = executed;
+        if !errors.is_empty() && errors.iter().all(|error| error.path.is_empty()) {
+            // An error of execution has a path.
+            return Response::refused(errors);
+        }
+        let written = answer::write(&self.plan, &data, &errors, introspected, self.most);
+        let response = written.map(|data| Response::executed(data, errors));
+        let mut response = response.unwrap_or_else(|TooLarge| self.too_large());
+        response.http_headers = http_headers;
+        response
+    }
+
+    /// The response in the place of one that would be too large.
+    pub(super) fn too_large(&self) -> Response {
+        let most = self.most;
+        let message = format!(
+            "The answer is larger than {most} bytes: ask for smaller pages with `first`, or for fewer fields."
+        );
+        Response::executed("null".into(), vec![error(LIMIT_EXCEEDED, message)])
     }
 }
 
 /// The schema with all that it needs to execute.
 pub(crate) struct Engine {
-    /// Executes, without validating again.
+    /// Executes plans, and validates nothing.
     schema: Schema,
-    validator: Validator,
-    services: Arc<Services>,
-    shape: Arc<Shape>,
     documents: Documents,
+    definitions: Arc<document::Schema>,
+    services: Arc<Services>,
     operations: Operations,
     introspection: bool,
 }
@@ -80,66 +105,18 @@ impl Engine {
     ) -> Result<Self, String> {
         let services = Arc::new(services);
         let limits = &services.limits;
-        let schema = super::builder(limits)
+        let schema = super::builder()
             .validation_mode(ValidationMode::Fast)
-            .limit_complexity(limits.max_complexity)
-            .limit_depth(limits.max_depth)
+            .limit_recursive_depth(recursion(limits))
             .data(Arc::clone(&services))
             .finish();
-        let shape = Arc::new(Shape::new(&schema.sdl()));
-        let mut engine = Self {
-            schema,
-            validator: Validator::new(limits),
-            documents: Documents::new(limits.clone(), Arc::clone(&shape)),
-            shape,
-            operations: Operations::default(),
-            services,
-            introspection,
-        };
+        let definitions = Arc::new(document::Schema::new(&super::sdl()));
+        let mut documents = Documents::new(limits.clone(), Arc::clone(&definitions));
         if let Some(trusted) = trusted {
-            engine.trust(&trusted)?;
+            trust(&mut documents, &trusted)?;
         }
-        Ok(engine)
-    }
-
-    fn trust(&mut self, texts: &HashMap<String, String>) -> Result<(), String> {
-        for (name, text) in texts {
-            if Hash::parse(name) != Some(Hash::of(text)) {
-                return Err(format!(
-                    "{name} is not the SHA-256 of its document, which is {}",
-                    Hash::of(text)
-                ));
-            }
-        }
-        let wrong = |hash: Hash, response: Response| {
-            let reasons: Vec<_> = response.errors.into_iter().map(|error| error.message).collect();
-            format!("{hash}: {}", reasons.join(" "))
-        };
-        let texts = texts.values().map(String::as_str);
-        self.documents.trust(texts).map_err(|(hash, refusal)| wrong(hash, *refusal))?;
-        for document in self.documents.trusted() {
-            for (name, _) in document.parsed.operations.iter() {
-                let validated = self.validate(document, name.map(Name::as_str), &Variables::default());
-                validated.map_err(|refusal| wrong(document.hash, *refusal))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Holds a document to the schema, as asked with these variables.
-    fn validate(
-        &self,
-        document: &Document,
-        operation_name: Option<&str>,
-        variables: &Variables,
-    ) -> Result<(), Box<Response>> {
-        let operations = document.parsed.operations.iter();
-        let mut all = self.shape.examples(operations.map(|(_, operation)| &operation.node));
-        all.extend(variables.iter().map(|(name, value)| (name.clone(), value.clone())));
-        let mut request = Request::new(String::new()).variables(all);
-        request.set_parsed_query(document.parsed.clone());
-        request.operation_name = operation_name.map(ToOwned::to_owned);
-        self.validator.validate(request)
+        let operations = Operations::new(limits);
+        Ok(Self { schema, documents, definitions, services, operations, introspection })
     }
 
     /// Everything behind the schema.
@@ -147,84 +124,121 @@ impl Engine {
         &self.services
     }
 
-    /// Finds a request's document or reads it, finds the operation in it, and holds both to the schema.
+    /// Finds a request's document or reads it, finds the operation in it, and holds it to the limits.
     ///
     /// # Errors
     /// The response that says what is wrong with it.
     pub(crate) fn prepare(&self, mut params: Params) -> Result<Prepared, Box<Response>> {
-        let invalid = |reason: String| Box::new(refusal(VALIDATION_FAILED, reason));
         let hash = params.hash().map_err(|reason| Box::new(refusal(BAD_REQUEST, reason)))?;
         let document = self.documents.find(params.text(), hash)?;
-        if document.asks_schema && !self.introspection {
+        let given = params.variables.take().unwrap_or_default();
+        let operation_name = params.operation_name;
+        let operation = document.operation(operation_name.as_deref())?;
+        let variables = self.documents.variables(operation, given)?;
+        let plan = self.documents.plan(&document, operation_name.as_deref(), &variables)?;
+        if plan.asks_schema && !self.introspection {
             let message = "Introspection is switched off on this server: its schema.graphql is published \
                  with herald.";
             return Err(Box::new(refusal("INTROSPECTION_DISABLED", message)));
         }
-        let variables = params.take_variables();
-        let operation_name = params.operation_name;
-        let operation = document.operation(operation_name.as_deref()).ok_or_else(|| {
-            invalid(match &operation_name {
-                Some(name) => format!("There is no operation named {name:?} in the document."),
-                None => "The document has several operations: say which with `operationName`.".into(),
-            })
-        })?;
-        self.shape.check_variables(&operation.node, &variables).map_err(invalid)?;
-        if !document.is_valid() {
-            self.validate(&document, operation_name.as_deref(), &variables)?;
-            document.set_valid();
+        let limits = &self.services.limits;
+        let (cost, most) = (Cost::of(&plan, &variables), limits.max_complexity);
+        if cost > Cost(most as u64) {
+            let message = format!(
+                "The answer may come to {} fields; at most {most} are allowed: ask for smaller pages with `first`.",
+                cost.0
+            );
+            return Err(Box::new(refusal(LIMIT_EXCEEDED, message)));
         }
-        let (kind, operation) = (operation.node.ty, operation.clone());
-        Ok(Prepared { document, operation, operation_name, variables, kind })
+        let (kind, most) = (plan.kind, limits.max_answer_bytes);
+        Ok(Prepared { document, operation_name, plan, variables, cost, most, kind })
     }
 
     /// Executes a query or a mutation.
     pub(crate) async fn execute(&self, prepared: &Prepared, caller: Arc<Caller>) -> Response {
-        let mut request = prepared.request().data(Viewing::One(caller));
-        if prepared.document.asks_cursor && prepared.kind == OperationType::Query {
+        let introspected = match self.introspect(prepared) {
+            Ok(introspected) => introspected,
+            Err(refusal) => return *refusal,
+        };
+        if !prepared.plan.has_resolved && prepared.kind == OperationType::Query {
+            return prepared.response(async_graphql::Response::default(), &introspected);
+        }
+        let budget = Budget::new(prepared.most);
+        let mut request = prepared.request().data(Viewing::One(caller)).data(Arc::clone(&budget));
+        if prepared.plan.asks_cursor {
             // Before anything else is read, so that the response is sure to include what came before it.
             match self.services.database.head().await {
                 Ok(head) => request = request.data(Snapshot(head)),
                 Err(error) => return failure(&error.into()),
             }
         }
-        let executed = AssertUnwindSafe(self.schema.execute(request)).catch_unwind().await;
-        let mut response = executed.unwrap_or_else(|_| failure(&Error::Internal));
-        if !response.errors.is_empty() {
-            self.shape.complete(&prepared.document.parsed, &prepared.operation.node, &mut response);
+        let executing = AssertUnwindSafe(self.schema.execute(request)).catch_unwind();
+        tokio::select! {
+            biased;
+            () = budget.exceeded() => prepared.too_large(),
+            executed = executing => match executed {
+                Ok(executed) => prepared.response(executed, &introspected),
+                Err(_) => failure(&Error::Internal),
+            },
         }
-        response
+    }
+
+    fn introspect(&self, prepared: &Prepared) -> Result<Introspected, Box<Response>> {
+        if !prepared.plan.asks_schema {
+            return Ok(Introspected::new());
+        }
+        let operation = prepared.document.operation(prepared.operation_name.as_deref())?;
+        self.definitions.introspect(&prepared.document, operation, &prepared.variables)
     }
 
     /// Begins a subscription, from `resume` on rather than from its own `after` where both are given.
     ///
     /// # Errors
-    /// The response that says why it cannot be: an invalid document, a cursor that cannot be honoured, a
-    /// conversation that the caller takes no part in.
+    /// The response that says why it cannot be: a cursor that cannot be honoured, a conversation that the caller takes
+    /// no part in, more than the caller may follow.
     pub(crate) async fn subscribe(
         &self,
         prepared: &Prepared,
         caller: Arc<Caller>,
         resume: Option<Cursor>,
     ) -> Result<Answers, Box<Response>> {
-        let (rendering, mut plan) = self.operations.open(&self.schema, prepared, Arc::clone(&caller))?;
-        plan.after = resume.or(plan.after);
-        let follow = self.follow(plan, &caller).await.map_err(|error| Box::new(failure(&error)))?;
+        let (rendering, mut wish) = self.operations.open(&self.schema, prepared, Arc::clone(&caller))?;
+        wish.after = resume.or(wish.after);
+        let follow = self.follow(wish, &caller).await.map_err(|error| Box::new(failure(&error)))?;
         let at = Head { epoch: self.services.database.epoch(), position: follow.position() };
         Ok(Answers { _counted: Counted::new(&METRICS.subscriptions), follow, rendering, seen: None, at })
     }
 
-    async fn follow(&self, plan: Plan, caller: &Caller) -> Result<Follow, Error> {
+    async fn follow(&self, wish: Wish, caller: &Caller) -> Result<Follow, Error> {
         let viewer = caller.viewer()?.user.id;
         let database = self.services.database.clone();
-        let scope = match plan.conversation {
+        let scope = match wish.conversation {
             Some(id) => Scope::Conversation(id.parse().map_err(|_| Error::NotFound("conversation"))?),
             None => Scope::All,
         };
-        let after = plan.after.map(|cursor| cursor.position(database.epoch())).transpose()?;
-        let interest = Interest { viewer, scope, kinds: plan.kinds };
+        let after = wish.after.map(|cursor| cursor.position(database.epoch())).transpose()?;
+        let interest = Interest { viewer, scope, kinds: wish.kinds };
         let hub = self.services.hub.clone();
         Ok(Follow::open(hub, database, interest, caller.origin(), after).await?)
     }
+}
+
+/// How deep a plan's syntax tree nests: a field of an interface stands in an inline fragment.
+fn recursion(limits: &Limits) -> usize {
+    2 * limits.max_depth + 2
+}
+
+/// Has nothing executed but these documents.
+fn trust(documents: &mut Documents, texts: &HashMap<String, String>) -> Result<(), String> {
+    for (name, text) in texts {
+        if Hash::parse(name) != Some(Hash::of(text)) {
+            return Err(format!("{name} is not the SHA-256 of its document, which is {}", Hash::of(text)));
+        }
+    }
+    documents.trust(texts.values().map(String::as_str)).map_err(|(hash, refusal)| {
+        let reasons: Vec<_> = refusal.messages().collect();
+        format!("{hash}: {}", reasons.join(" "))
+    })
 }
 
 /// The answers to a subscription.

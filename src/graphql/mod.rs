@@ -4,10 +4,13 @@
 //! subscribe. What never lives here: rules of messaging (resolvers make commands, they do not decide), SQL,
 //! and the bytes of any transport.
 
+mod answer;
+mod budget;
 mod caller;
 mod cookie;
 mod document;
 mod engine;
+mod held;
 mod loaders;
 mod mutation;
 mod operation;
@@ -16,10 +19,8 @@ mod params;
 mod query;
 mod response;
 mod services;
-mod shape;
 mod subscription;
 mod types;
-mod validation;
 
 use async_graphql::SchemaBuilder;
 
@@ -27,29 +28,23 @@ pub(crate) use caller::Caller;
 pub(crate) use cookie::NAME as COOKIE;
 pub(crate) use engine::{Answers, Engine, Prepared};
 pub(crate) use params::Params;
-pub(crate) use response::{
-    BAD_REQUEST, LIMIT_EXCEEDED, code, complete, errors_json, failure, is_request_error, is_unavailable,
-    refusal, to_json,
-};
+pub(crate) use response::{BAD_REQUEST, LIMIT_EXCEEDED, Response, failure, refusal};
 pub(crate) use services::Services;
 pub(crate) use types::Cursor;
 
 use self::mutation::Mutation;
 use self::query::Query;
 use self::subscription::Subscription;
-use crate::config::Limits;
 
 type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 
-fn builder(limits: &Limits) -> SchemaBuilder<Query, Mutation, Subscription> {
+fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     Schema::build(Query, Mutation, Subscription)
-        .limit_recursive_depth(limits.max_depth + 12)
-        .disable_suggestions()
 }
 
 /// The schema definition, as `herald schema` prints it.
 pub fn sdl() -> String {
-    let schema = Schema::build(Query, Mutation, Subscription).finish();
+    let schema = builder().finish();
     let options = async_graphql::SDLExportOptions::new().sorted_fields().include_specified_by();
     schema.sdl_with_options(options)
 }

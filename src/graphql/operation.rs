@@ -6,16 +6,18 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use async_graphql::Response;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
-use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
+use super::budget::Budget;
 use super::caller::{Caller, Viewing};
-use super::response::{failure, is_unavailable, to_json};
-use super::subscription::{Plan, Tap};
+use super::document::Introspected;
+use super::held::{Held, Hold};
+use super::response::{Response, failure};
+use super::subscription::{Tap, Wish};
 use super::{Prepared, Schema};
+use crate::config::Limits;
 use crate::error::Error;
 use crate::hub::{Fingerprint, Seen};
 use crate::log::Unavailable;
@@ -24,33 +26,56 @@ use crate::metrics::METRICS;
 /// One long-lived execution: an event in, a response out. Cheaper by half than executing anew for each event.
 pub(super) struct Execution {
     pour: mpsc::Sender<Seen>,
-    responses: BoxStream<'static, Response>,
+    responses: BoxStream<'static, async_graphql::Response>,
+    budget: Arc<Budget>,
+}
+
+/// What rendering an event came to.
+enum Rendered {
+    Response(Response),
+    /// The execution is of no use any more, and this is the response.
+    Broken(Response),
 }
 
 impl Execution {
-    /// Begins to execute, which checks the document, the variables and the arguments.
-    fn begin(schema: &Schema, prepared: &Prepared, viewing: Viewing) -> Result<(Self, Plan), Box<Response>> {
+    /// Begins to execute, which checks the arguments.
+    fn begin(schema: &Schema, prepared: &Prepared, viewing: Viewing) -> Result<(Self, Wish), Box<Response>> {
         let (pour, tap) = Tap::new();
-        let request = prepared.request().data(viewing).data(Arc::clone(&tap));
+        let budget = Budget::new(prepared.most);
+        let request = prepared.request().data(viewing).data(Arc::clone(&tap)).data(Arc::clone(&budget));
         let mut responses = schema.execute_stream(request);
         // The resolver runs at the first poll. No event has been poured yet: a response is a refusal.
         let first = std::panic::catch_unwind(AssertUnwindSafe(|| responses.next().now_or_never()));
         match first {
             Ok(None) => {}
-            Ok(Some(Some(refusal))) => return Err(Box::new(refusal)),
+            Ok(Some(Some(refusal))) => return Err(Box::new(Response::refused(refusal.errors))),
             Ok(Some(None)) | Err(_) => return Err(Box::new(failure(&Error::Internal))),
         }
-        match tap.plan() {
-            Some(plan) => Ok((Self { pour, responses }, plan)),
-            None => Err(Box::new(failure(&Error::bad_input("subscription", "selects nothing to follow")))),
+        match tap.wish() {
+            Some(wish) => Ok((Self { pour, responses, budget }, wish)),
+            None => Err(Box::new(failure(&Error::Internal))),
         }
     }
 
-    /// The answer to one event. `None` when the execution broke; a new one is needed then.
-    async fn render(&mut self, seen: &Seen) -> Option<Response> {
+    /// The answer to one event.
+    async fn render(&mut self, prepared: &Prepared, seen: &Seen) -> Rendered {
         METRICS.renders.inc();
-        self.pour.send(seen.clone()).await.ok()?;
-        AssertUnwindSafe(self.responses.next()).catch_unwind().await.ok()?
+        self.budget.renew();
+        let broken = || Rendered::Broken(failure(&Error::Internal));
+        if self.pour.send(seen.clone()).await.is_err() {
+            return broken();
+        }
+        let rendering = AssertUnwindSafe(self.responses.next()).catch_unwind();
+        tokio::select! {
+            biased;
+            () = self.budget.exceeded() => Rendered::Broken(prepared.too_large()),
+            rendered = rendering => match rendered {
+                Ok(Some(executed)) => {
+                    Rendered::Response(prepared.response(executed, &Introspected::new()))
+                }
+                Ok(None) | Err(_) => broken(),
+            },
+        }
     }
 }
 
@@ -72,26 +97,34 @@ impl Operation {
     /// Renders an event for everyone with the same view of it; `None` when that cannot be.
     async fn render_shared(&self, seen: &Seen) -> Result<Option<Arc<str>>, Unavailable> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let mut execution = match idle {
-            Some(execution) => execution,
-            None => {
-                let viewing = Viewing::Everyone(Arc::clone(&self.asked));
-                match Execution::begin(&self.schema, &self.prepared, viewing) {
-                    Ok((execution, _)) => execution,
-                    Err(refusal) => return Ok(Some(to_json(*refusal).into())),
-                }
-            }
-        };
-        let response = execution.render(seen).await;
+        let viewing = || Viewing::Everyone(Arc::clone(&self.asked));
+        let (response, execution) = self.render(idle, viewing, seen).await;
         if self.asked.load(Ordering::Relaxed) {
             self.is_private.store(true, Ordering::Relaxed);
             return Ok(None);
         }
-        let Some(response) = response else {
-            return Ok(Some(to_json(failure(&Error::Internal)).into()));
+        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = execution;
+        if response.is_unavailable() { Err(Unavailable) } else { Ok(Some(response.to_json().into())) }
+    }
+
+    /// Renders an event in this execution, or in a new one: the response, and the execution for the next event.
+    async fn render(
+        &self,
+        execution: Option<Execution>,
+        viewing: impl Fn() -> Viewing,
+        seen: &Seen,
+    ) -> (Response, Option<Execution>) {
+        let mut execution = match execution {
+            Some(execution) => execution,
+            None => match Execution::begin(&self.schema, &self.prepared, viewing()) {
+                Ok((execution, _)) => execution,
+                Err(refusal) => return (*refusal, None),
+            },
         };
-        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(execution);
-        if is_unavailable(&response) { Err(Unavailable) } else { Ok(Some(to_json(response).into())) }
+        match execution.render(&self.prepared, seen).await {
+            Rendered::Response(response) => (response, Some(execution)),
+            Rendered::Broken(response) => (response, None),
+        }
     }
 }
 
@@ -101,6 +134,7 @@ pub(super) struct Rendering {
     caller: Arc<Caller>,
     /// For operations whose answers depend on who looks.
     private: Option<Execution>,
+    _hold: Hold,
 }
 
 impl Rendering {
@@ -130,50 +164,47 @@ impl Rendering {
     }
 
     async fn render_private(&mut self, seen: &Seen) -> Result<Arc<str>, Unavailable> {
-        let mut execution = match self.private.take() {
-            Some(execution) => execution,
-            None => {
-                let viewing = Viewing::One(Arc::clone(&self.caller));
-                match Execution::begin(&self.operation.schema, &self.operation.prepared, viewing) {
-                    Ok((execution, _)) => execution,
-                    Err(refusal) => return Ok(to_json(*refusal).into()),
-                }
-            }
-        };
-        let Some(response) = execution.render(seen).await else {
-            return Ok(to_json(failure(&Error::Internal)).into());
-        };
-        self.private = Some(execution);
-        if is_unavailable(&response) { Err(Unavailable) } else { Ok(to_json(response).into()) }
+        let viewing = || Viewing::One(Arc::clone(&self.caller));
+        let (response, execution) = self.operation.render(self.private.take(), viewing, seen).await;
+        self.private = execution;
+        if response.is_unavailable() { Err(Unavailable) } else { Ok(response.to_json().into()) }
     }
 }
 
 /// The operations in use on this node.
-#[derive(Default)]
 pub(super) struct Operations {
     // A `std` mutex: held for one look, never across an await.
     by_fingerprint: Mutex<HashMap<Fingerprint, Weak<Operation>>>,
+    held: Arc<Held>,
 }
 
 impl Operations {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self { by_fingerprint: Mutex::default(), held: Held::new(limits) }
+    }
+
     /// Checks a subscription's operation and joins those who use the same.
     ///
     /// # Errors
-    /// The response that says what is wrong with the operation.
+    /// The response that says what is wrong with the operation, or that the caller holds too much already.
     pub(super) fn open(
         &self,
         schema: &Schema,
         prepared: &Prepared,
         caller: Arc<Caller>,
-    ) -> Result<(Rendering, Plan), Box<Response>> {
+    ) -> Result<(Rendering, Wish), Box<Response>> {
+        let viewer = caller.viewer().map_err(|error| Box::new(failure(&error)))?.user.id;
+        let fingerprint = prepared.plan.fingerprint(&prepared.variables);
+        let hold = Held::hold(&self.held, viewer, fingerprint, prepared)?;
         let asked = Arc::<AtomicBool>::default();
         let viewing = Viewing::Everyone(Arc::clone(&asked));
-        let (execution, plan) = Execution::begin(schema, prepared, viewing)?;
-        let fingerprint = fingerprint(prepared);
+        let (execution, wish) = Execution::begin(schema, prepared, viewing)?;
         let mut known = self.by_fingerprint.lock().unwrap_or_else(PoisonError::into_inner);
         let operation = known.get(&fingerprint).and_then(Weak::upgrade).unwrap_or_else(|| {
             if known.len() == known.capacity() {
                 known.retain(|_, operation| operation.strong_count() > 0);
+                let used = known.len();
+                known.shrink_to(2 * used);
             }
             let operation = Arc::new(Operation {
                 schema: schema.clone(),
@@ -186,31 +217,6 @@ impl Operations {
             known.insert(fingerprint, Arc::downgrade(&operation));
             operation
         });
-        Ok((Rendering { operation, caller, private: None }, plan))
+        Ok((Rendering { operation, caller, private: None, _hold: hold }, wish))
     }
-}
-
-/// Tells operations apart by everything that can make their answers differ. Where a subscription begins and
-/// which conversation it follows decide which events it gets, not how they look, so those are left out.
-fn fingerprint(prepared: &Prepared) -> Fingerprint {
-    let mut variables: Vec<_> = prepared
-        .variables
-        .iter()
-        .filter(|(name, _)| !prepared.document.steering.contains(name.as_str()))
-        .collect();
-    variables.sort_by(|a, b| a.0.cmp(b.0));
-    let mut hash = Sha256::new();
-    hash.update(prepared.document.hash.bytes());
-    let name = prepared.operation_name.as_deref().unwrap_or("");
-    hash.update(name.len().to_be_bytes());
-    hash.update(name);
-    for (name, value) in variables {
-        let value = value.to_string();
-        for part in [name.as_str(), value.as_str()] {
-            hash.update(part.len().to_be_bytes());
-            hash.update(part);
-        }
-    }
-    let digest = hash.finalize();
-    std::array::from_fn(|i| digest[i])
 }

@@ -1,11 +1,12 @@
 //! Relay's pages: arguments in, connections out (<https://relay.dev/graphql/connections.htm>).
 
-use async_graphql::OutputType;
 use async_graphql::connection::{Connection, CursorType, Edge};
+use async_graphql::{Context, OutputType};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
+use super::budget::budget;
 use crate::config::Limits;
 use crate::error::Error;
 use crate::log::{Direction, Page, ParticipantKey};
@@ -59,6 +60,14 @@ impl<K: Key> CursorType for Opaque<K> {
     }
 }
 
+/// How many elements a list has at most: as many as its argument says or, where it says nothing, a page's worth.
+pub(super) fn size(argument: &'static str, size: Option<i32>, limits: &Limits) -> Result<usize, Error> {
+    let Some(size) = size else { return Ok(limits.page_size) };
+    let most = limits.max_page_size;
+    let size = usize::try_from(size).ok().filter(|size| *size <= most);
+    size.ok_or_else(|| Error::bad_input(argument, format!("must be from 0 to {most}")))
+}
+
 /// The arguments of a connection field.
 pub(super) struct PageArgs {
     pub(super) after: Option<String>,
@@ -70,17 +79,12 @@ pub(super) struct PageArgs {
 impl PageArgs {
     /// What to ask the log for: one more than the client wants, which tells whether there is more.
     pub(super) fn page<K: Key>(self, limits: &Limits) -> Result<Page<K>, Error> {
-        let size = |name, n: i32| match usize::try_from(n) {
-            Ok(n) if n <= limits.max_page_size => Ok(n + 1),
-            _ => Err(Error::bad_input(name, format!("must be from 0 to {}", limits.max_page_size))),
-        };
         let (limit, direction) = match (self.first, self.last) {
             (Some(_), Some(_)) => {
                 return Err(Error::bad_input("first", "cannot be combined with `last`: choose one"));
             }
-            (Some(first), None) => (size("first", first)?, Direction::First),
-            (None, Some(last)) => (size("last", last)?, Direction::Last),
-            (None, None) => (limits.page_size + 1, Direction::First),
+            (first, None) => (size("first", first, limits)? + 1, Direction::First),
+            (None, Some(last)) => (size("last", Some(last), limits)? + 1, Direction::Last),
         };
         let key = |name, text: Option<String>| match text {
             Some(text) => match Opaque::<K>::decode_cursor(&text) {
@@ -93,25 +97,14 @@ impl PageArgs {
     }
 }
 
-/// More than any limit on complexity, and little enough that a document's sum of such numbers does not overflow.
-const HOPELESS: usize = 1 << 40;
-
-/// What a list of `elements` adds to the complexity of a query, each of which comes to `each`.
-pub(super) fn complexity(elements: usize, each: usize) -> usize {
-    elements.saturating_mul(each).min(HOPELESS)
-}
-
-/// What a page adds to the complexity of a query. Without a size it is taken for one of the default size.
-pub(super) fn page_complexity(first: Option<i32>, last: Option<i32>, each: usize) -> usize {
-    complexity(first.or(last).and_then(|n| usize::try_from(n).ok()).unwrap_or(50), each)
-}
-
 /// Makes a connection of what the log returned for `page`, in the order of the list.
-pub(super) fn connection<K: Key, N: OutputType>(
+pub(super) async fn connection<K: Key, N: OutputType>(
+    ctx: &Context<'_>,
     page: &Page<K>,
     rows: impl IntoIterator<Item = (K, N)>,
-) -> Connection<Opaque<K>, N> {
+) -> Result<Connection<Opaque<K>, N>, Error> {
     let mut rows: Vec<_> = rows.into_iter().collect();
+    budget(ctx)?.pay_elements(rows.len()).await;
     let wanted = page.limit - 1;
     let more = rows.len() > wanted;
     let (previous, next) = match page.direction {
@@ -126,5 +119,5 @@ pub(super) fn connection<K: Key, N: OutputType>(
     };
     let mut connection = Connection::new(previous, next);
     connection.edges.extend(rows.into_iter().map(|(key, node)| Edge::new(Opaque(key), node)));
-    connection
+    Ok(connection)
 }

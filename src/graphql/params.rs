@@ -1,6 +1,5 @@
 //! The parameters of a GraphQL request: the same in every transport.
 
-use async_graphql::Variables;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -74,13 +73,6 @@ impl Params {
         };
         let hash = Hash::parse(text);
         hash.map(Some).ok_or("A document is named by its SHA-256, as 64 hexadecimal digits.")
-    }
-
-    /// The variables, as the executor wants them.
-    pub(super) fn take_variables(&mut self) -> Variables {
-        self.variables
-            .take()
-            .map_or_else(Variables::default, |variables| Variables::from_json(Value::Object(variables)))
     }
 
     fn persisted(&self) -> Option<&PersistedQuery> {

@@ -4,7 +4,7 @@ use async_graphql::connection::Connection;
 use async_graphql::{Context, ID, Object, Result};
 
 use super::caller::{caller, viewer};
-use super::page::{Opaque, PageArgs, complexity, connection, page_complexity};
+use super::page::{Opaque, PageArgs, connection};
 use super::services::services;
 use super::types::{Conversation, Cursor, Message, Node, User, node};
 use crate::error::Error;
@@ -34,7 +34,6 @@ impl Query {
     }
 
     /// The viewer's conversations, the one with the latest activity first.
-    #[graphql(complexity = "page_complexity(first, last, child_complexity)")]
     async fn conversations(
         &self,
         ctx: &Context<'_>,
@@ -47,7 +46,7 @@ impl Query {
         let page = PageArgs { after, before, first, last }.page(&services.limits)?;
         let viewer = viewer(ctx)?.user.id;
         let found = services.database.conversations(viewer, &page).await.map_err(Error::from)?;
-        Ok(connection(&page, found.into_iter().map(|row| (row.latest, Conversation::from(row)))))
+        Ok(connection(ctx, &page, found.into_iter().map(|row| (row.latest, Conversation::from(row)))).await?)
     }
 
     /// Null when there is no such conversation or the viewer takes no part in it: the two look alike.
@@ -80,7 +79,6 @@ impl Query {
     }
 
     /// Several things by their global ids, in the same order, null for each that cannot be seen.
-    #[graphql(complexity = "complexity(ids.len(), child_complexity)")]
     async fn nodes(&self, ctx: &Context<'_>, ids: Vec<ID>) -> Result<Vec<Option<Node>>> {
         let most = services(ctx)?.limits.max_page_size;
         if ids.len() > most {

@@ -1,8 +1,7 @@
 //! Responses, as bytes and as refusals.
 
-use async_graphql::{ErrorExtensionValues, Response, ServerError, Value};
-use serde::Serialize;
-use serde::ser::SerializeMap;
+use async_graphql::{ErrorExtensionValues, ServerError, Value};
+use axum::http::HeaderMap;
 
 use crate::error::Error;
 use crate::metrics::METRICS;
@@ -16,103 +15,118 @@ pub(crate) const VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
 /// The document asks for more than this herald allows.
 pub(crate) const LIMIT_EXCEEDED: &str = "LIMIT_EXCEEDED";
 
+/// Errors that a response tells. A document can have as many as it has tokens, and nobody reads them.
+const MOST_ERRORS: usize = 100;
+
+/// What a request came to. Every error in it has a code.
+#[derive(Debug, Default)]
+pub(crate) struct Response {
+    errors: Vec<ServerError>,
+    /// The data as JSON; `None` when nothing was executed.
+    data: Option<String>,
+    /// Headers for a response over HTTP.
+    pub(crate) http_headers: HeaderMap,
+}
+
+impl Response {
+    /// The response to a request that is not executed.
+    pub(crate) fn refused(errors: Vec<ServerError>) -> Self {
+        Self { errors: told(errors, VALIDATION_FAILED), ..Self::default() }
+    }
+
+    /// The response to a request that was executed. `data` is JSON.
+    pub(crate) fn executed(data: String, errors: Vec<ServerError>) -> Self {
+        Self { errors: told(errors, "BAD_INPUT"), data: Some(data), ..Self::default() }
+    }
+
+    /// Whether the request was refused before anything was executed.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.data.is_none()
+    }
+
+    /// Whether part of the answer is missing because the database could not be read.
+    pub(crate) fn is_unavailable(&self) -> bool {
+        self.codes().any(|code| code == "UNAVAILABLE")
+    }
+
+    /// The codes of its errors.
+    pub(crate) fn codes(&self) -> impl Iterator<Item = &str> {
+        self.errors.iter().filter_map(code)
+    }
+
+    /// The messages of its errors.
+    pub(crate) fn messages(&self) -> impl Iterator<Item = &str> {
+        self.errors.iter().map(|error| error.message.as_str())
+    }
+
+    /// The response as JSON. There is no `data` entry when nothing was executed.
+    pub(crate) fn to_json(&self) -> String {
+        self.count();
+        let errors = self.errors_json();
+        match (&self.data, self.errors.is_empty()) {
+            (Some(data), true) => ["{\"data\":", data, "}"].concat(),
+            (Some(data), false) => ["{\"errors\":", &errors, ",\"data\":", data, "}"].concat(),
+            (None, _) => ["{\"errors\":", &errors, "}"].concat(),
+        }
+    }
+
+    /// The errors alone, as the WebSocket protocol's `error` message wants them.
+    pub(crate) fn to_errors_json(&self) -> String {
+        self.count();
+        self.errors_json()
+    }
+
+    fn errors_json(&self) -> String {
+        // What GraphQL produced can always be written as JSON.
+        serde_json::to_string(&self.errors).unwrap_or_default()
+    }
+
+    fn count(&self) {
+        for code in self.codes() {
+            METRICS.count_error(code);
+        }
+    }
+}
+
 /// A response that is nothing but this error.
 pub(crate) fn failure(error: &Error) -> Response {
     let async_graphql::Error { message, source, extensions } = error.clone().into();
     let mut error = ServerError::new(message, None);
     error.source = source;
     error.extensions = extensions;
-    Response::from_errors(vec![error])
+    Response::refused(vec![error])
 }
 
 /// A response that refuses a request with a code.
 pub(crate) fn refusal(code: &str, message: impl Into<String>) -> Response {
+    Response::refused(vec![error(code, message)])
+}
+
+/// An error with a code.
+pub(crate) fn error(code: &str, message: impl Into<String>) -> ServerError {
     let mut error = ServerError::new(message, None);
     set_code(&mut error, code);
-    Response::from_errors(vec![error])
+    error
 }
 
 /// The code of an error.
-pub(crate) fn code(error: &ServerError) -> Option<&str> {
+fn code(error: &ServerError) -> Option<&str> {
     match error.extensions.as_ref()?.get("code") {
         Some(Value::String(code)) => Some(code),
         _ => None,
     }
 }
 
-/// Whether the request was refused before anything was executed: an error of execution has a path.
-pub(crate) fn is_request_error(response: &Response) -> bool {
-    response.data == Value::Null
-        && !response.errors.is_empty()
-        && response.errors.iter().all(|error| error.path.is_empty())
-}
-
-/// Whether part of the answer is missing because the database could not be read.
-pub(crate) fn is_unavailable(response: &Response) -> bool {
-    response.errors.iter().any(|error| code(error) == Some("UNAVAILABLE"))
-}
-
-/// Gives every error a code; those that async-graphql raised by itself have none yet.
-pub(crate) fn complete(mut response: Response) -> Response {
-    let request_error = is_request_error(&response);
-    for error in &mut response.errors {
-        if code(error).is_some() {
-            continue;
-        }
-        let fallback = match error.message.as_str() {
-            "Query is too complex." => {
-                error.message = "The query is too complex: ask for smaller pages with `first`.".into();
-                LIMIT_EXCEEDED
-            }
-            "Query is nested too deep." => LIMIT_EXCEEDED,
-            message if message.starts_with("The recursion depth of the query") => LIMIT_EXCEEDED,
-            _ if request_error => VALIDATION_FAILED,
-            _ => "BAD_INPUT",
-        };
+/// The errors that are told. Those that async-graphql raised by itself have no code yet.
+fn told(mut errors: Vec<ServerError>, fallback: &str) -> Vec<ServerError> {
+    errors.truncate(MOST_ERRORS);
+    for error in errors.iter_mut().filter(|error| code(error).is_none()) {
         set_code(error, fallback);
     }
-    response
+    errors
 }
 
-fn set_code(error: &mut ServerError, code: &str) {
+/// Gives an error its code.
+pub(super) fn set_code(error: &mut ServerError, code: &str) {
     error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", code);
-}
-
-fn count(response: &Response) {
-    for code in response.errors.iter().filter_map(code) {
-        METRICS.count_error(code);
-    }
-}
-
-/// The response as JSON. There is no `data` entry when nothing was executed.
-pub(crate) fn to_json(response: Response) -> String {
-    let response = complete(response);
-    count(&response);
-    // What GraphQL produced can always be written as JSON.
-    serde_json::to_string(&Body(&response)).unwrap_or_default()
-}
-
-struct Body<'a>(&'a Response);
-
-impl Serialize for Body<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        if !self.0.errors.is_empty() {
-            map.serialize_entry("errors", &self.0.errors)?;
-        }
-        if !is_request_error(self.0) {
-            map.serialize_entry("data", &self.0.data)?;
-        }
-        if !self.0.extensions.is_empty() {
-            map.serialize_entry("extensions", &self.0.extensions)?;
-        }
-        map.end()
-    }
-}
-
-/// The errors alone, as the WebSocket protocol's `error` message wants them.
-pub(crate) fn errors_json(response: Response) -> String {
-    let response = complete(response);
-    count(&response);
-    serde_json::to_string(&response.errors).unwrap_or_default()
 }

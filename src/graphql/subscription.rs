@@ -15,7 +15,7 @@ use crate::log::Kinds;
 
 /// What a subscription wants to follow, in the client's words.
 #[derive(Debug, Clone)]
-pub(super) struct Plan {
+pub(super) struct Wish {
     pub(super) kinds: Kinds,
     pub(super) conversation: Option<ID>,
     pub(super) after: Option<Cursor>,
@@ -24,7 +24,7 @@ pub(super) struct Plan {
 /// Connects a running execution with whoever follows on its behalf.
 #[derive(Debug)]
 pub(super) struct Tap {
-    plan: Mutex<Option<Plan>>,
+    wish: Mutex<Option<Wish>>,
     events: Mutex<Option<mpsc::Receiver<Seen>>>,
 }
 
@@ -32,19 +32,19 @@ impl Tap {
     /// A tap, and the end into which events are poured one by one.
     pub(super) fn new() -> (mpsc::Sender<Seen>, Arc<Self>) {
         let (pour, events) = mpsc::channel(1);
-        (pour, Arc::new(Self { plan: Mutex::default(), events: Mutex::new(Some(events)) }))
+        (pour, Arc::new(Self { wish: Mutex::default(), events: Mutex::new(Some(events)) }))
     }
 
     /// What the resolver wants, once it has run.
-    pub(super) fn plan(&self) -> Option<Plan> {
-        self.plan.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn wish(&self) -> Option<Wish> {
+        self.wish.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn open(&self, plan: Plan) -> Result<mpsc::Receiver<Seen>, Error> {
+    fn open(&self, wish: Wish) -> Result<mpsc::Receiver<Seen>, Error> {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
         let events = events
             .ok_or_else(|| Error::bad_input("subscription", "must select exactly one field of its own"))?;
-        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
+        *self.wish.lock().unwrap_or_else(PoisonError::into_inner) = Some(wish);
         Ok(events)
     }
 }
@@ -56,7 +56,7 @@ fn open(
     conversation: Option<ID>,
 ) -> Result<ReceiverStream<Seen>, Error> {
     let tap = ctx.data_opt::<Arc<Tap>>().ok_or(Error::Internal)?;
-    tap.open(Plan { kinds, conversation, after }).map(ReceiverStream::new)
+    tap.open(Wish { kinds, conversation, after }).map(ReceiverStream::new)
 }
 
 /// What can be followed.

@@ -18,7 +18,7 @@ use super::framing::{COMPLETE, Framing};
 use super::respond::{Accepted, MediaType, bad_request, not_allowed, refuse, respond};
 use super::stream;
 use crate::config::seconds;
-use crate::graphql::{Cursor, Params};
+use crate::graphql::{self, Cursor, Params};
 
 /// The header in which an `EventSource` that connects again says what it has got.
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -122,7 +122,7 @@ impl Form {
         }
     }
 
-    fn write(self, response: async_graphql::Response) -> Response {
+    fn write(self, response: graphql::Response) -> Response {
         match self {
             Self::Json(media_type) => respond(media_type, response),
             Self::Events => stream::answer(response),

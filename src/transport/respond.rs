@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use super::framing::Framing;
-use crate::graphql::{self, BAD_REQUEST, LIMIT_EXCEEDED, code, is_request_error, to_json};
+use crate::graphql::{self, BAD_REQUEST, LIMIT_EXCEEDED};
 
 /// The media types that a GraphQL response can be written in
 /// (<https://graphql.github.io/graphql-over-http/draft/#sec-Media-Types>).
@@ -79,11 +79,11 @@ impl MediaType {
         })
     }
 
-    fn status(self, response: &async_graphql::Response) -> StatusCode {
-        if !is_request_error(response) {
+    fn status(self, response: &graphql::Response) -> StatusCode {
+        if !response.is_refusal() {
             return StatusCode::OK;
         }
-        match response.errors.first().and_then(code) {
+        match response.codes().next() {
             Some("UNAVAILABLE") => StatusCode::SERVICE_UNAVAILABLE,
             Some(BAD_REQUEST | LIMIT_EXCEEDED) => StatusCode::BAD_REQUEST,
             _ if self == Self::GraphqlResponse => StatusCode::BAD_REQUEST,
@@ -93,11 +93,10 @@ impl MediaType {
 }
 
 /// Writes down what the execution came to.
-pub(super) fn respond(media_type: MediaType, mut response: async_graphql::Response) -> Response {
+pub(super) fn respond(media_type: MediaType, mut response: graphql::Response) -> Response {
     let headers = std::mem::take(&mut response.http_headers);
-    let response = graphql::complete(response);
     let status = media_type.status(&response);
-    let mut http = Response::new(Body::from(to_json(response)));
+    let mut http = Response::new(Body::from(response.to_json()));
     *http.status_mut() = status;
     http.headers_mut().extend(headers);
     finish(http, media_type)
@@ -105,7 +104,7 @@ pub(super) fn respond(media_type: MediaType, mut response: async_graphql::Respon
 
 /// Refuses a request that never came to be an operation.
 pub(super) fn refuse(status: StatusCode, code: &str, message: impl Into<String>) -> Response {
-    let mut http = Response::new(Body::from(to_json(graphql::refusal(code, message))));
+    let mut http = Response::new(Body::from(graphql::refusal(code, message).to_json()));
     *http.status_mut() = status;
     finish(http, MediaType::Json)
 }

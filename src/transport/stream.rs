@@ -17,9 +17,7 @@ use super::sockets::Slot;
 use crate::accounts::Live;
 use crate::config::seconds;
 use crate::error::Error;
-use crate::graphql::{
-    self, Answers, Caller, Cursor, LIMIT_EXCEEDED, Prepared, failure, is_unavailable, to_json,
-};
+use crate::graphql::{self, Answers, Caller, Cursor, LIMIT_EXCEEDED, Prepared, failure};
 use crate::metrics::{Counted, METRICS};
 use crate::random;
 
@@ -42,7 +40,7 @@ pub(super) async fn follow(
     prepared: &Prepared,
     resume: Option<Cursor>,
     framing: Framing,
-) -> Result<Response, Box<async_graphql::Response>> {
+) -> Result<Response, Box<graphql::Response>> {
     let session = Arc::clone(caller.viewer().map_err(|error| Box::new(failure(&error)))?);
     let Some(slot) = shared.sockets.take(session.user.id) else {
         let message = "This user has as many subscriptions and sockets open as they may: close others first.";
@@ -54,10 +52,10 @@ pub(super) async fn follow(
 }
 
 /// The answer to a query or a mutation, as server-sent events that are complete at once.
-pub(super) fn answer(mut answer: async_graphql::Response) -> Response {
+pub(super) fn answer(mut answer: graphql::Response) -> Response {
     let framing = Framing::EventStream;
     let headers = std::mem::take(&mut answer.http_headers);
-    let text = [framing.opening(retry(), None), framing.next(&to_json(answer), None), framing.complete()];
+    let text = [framing.opening(retry(), None), framing.next(&answer.to_json(), None), framing.complete()];
     let mut http = response(framing, Body::from(text.concat()));
     http.headers_mut().extend(headers);
     http
@@ -65,12 +63,12 @@ pub(super) fn answer(mut answer: async_graphql::Response) -> Response {
 
 /// Why a subscription does not begin, as server-sent events. If it is only for now, the response breaks off, at
 /// which clients connect again.
-pub(super) fn refusal(refusal: async_graphql::Response) -> Response {
-    if !is_unavailable(&refusal) {
+pub(super) fn refusal(refusal: graphql::Response) -> Response {
+    if !refusal.is_unavailable() {
         return answer(refusal);
     }
     let framing = Framing::EventStream;
-    let told = Bytes::from(framing.opening(retry(), None) + &framing.next(&to_json(refusal), None));
+    let told = Bytes::from(framing.opening(retry(), None) + &framing.next(&refusal.to_json(), None));
     let breaking_off = async {
         // What was told is written before.
         tokio::task::yield_now().await;
@@ -165,7 +163,7 @@ impl Open {
             biased;
             ending = &mut self.ending => match ending {
                 Ending::SessionEnded => {
-                    let refusal = to_json(failure(&Error::Unauthenticated));
+                    let refusal = failure(&Error::Unauthenticated).to_json();
                     let text = framing.next(&refusal, None) + &framing.complete();
                     return (Ok(text.into()), Progress::Over);
                 }

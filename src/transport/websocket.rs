@@ -19,7 +19,7 @@ use super::respond::bad_request;
 use super::sockets::Slot;
 use crate::config::seconds;
 use crate::error::Error;
-use crate::graphql::{Caller, Cursor, LIMIT_EXCEEDED, Params, errors_json, refusal};
+use crate::graphql::{Caller, Cursor, LIMIT_EXCEEDED, Params, refusal};
 use crate::messaging::ConnectionId;
 use crate::metrics::{Counted, METRICS};
 use crate::random;
@@ -307,7 +307,7 @@ impl Connection {
         let most = self.shared.limits.max_operations_per_socket;
         if self.operations.len() >= most {
             let message = format!("A socket has at most {most} operations under way.");
-            let errors = errors_json(refusal(LIMIT_EXCEEDED, message));
+            let errors = refusal(LIMIT_EXCEEDED, message).to_errors_json();
             return self.write(protocol::error(&frame, &errors)).await;
         }
         let outputs = run(Arc::clone(&self.shared), Arc::clone(&self.caller), payload);

@@ -25,11 +25,6 @@ impl Hash {
         }
         Some(Self(bytes))
     }
-
-    /// Its bytes.
-    pub(in crate::graphql) fn bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
 }
 
 impl fmt::Display for Hash {

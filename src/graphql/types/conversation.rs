@@ -7,9 +7,10 @@ use async_graphql::{Context, ID, Object, Result};
 
 use super::{DateTime, Message, Participant};
 use crate::error::Error;
+use crate::graphql::budget::budget;
 use crate::graphql::caller::viewer;
 use crate::graphql::loaders::{MessagesPage, ParticipantsPage, PartsOf, UnreadOf};
-use crate::graphql::page::{Opaque, PageArgs, connection, page_complexity};
+use crate::graphql::page::{Opaque, PageArgs, connection};
 use crate::graphql::services::services;
 use crate::log::{Direction, Page, ParticipantKey};
 use crate::messaging::{self, ConversationId, Interval, Position};
@@ -65,7 +66,9 @@ impl Conversation {
 
     /// What it is called, if anything.
     async fn title(&self, ctx: &Context<'_>) -> Result<Option<String>> {
-        Ok(self.row(ctx).await?.title.as_ref().map(ToString::to_string))
+        let title = self.row(ctx).await?.title.as_ref().map(ToString::to_string);
+        budget(ctx)?.pay(title.as_ref().map_or(0, String::len)).await;
+        Ok(title)
     }
 
     /// When it was started.
@@ -75,7 +78,6 @@ impl Conversation {
 
     /// Those who take part now, in the order in which they joined. To somebody who has left: those who took part
     /// then.
-    #[graphql(complexity = "page_complexity(first, last, child_complexity)")]
     async fn participants(
         &self,
         ctx: &Context<'_>,
@@ -88,16 +90,13 @@ impl Conversation {
         let page = PageArgs { after, before, first, last }.page(&services.limits)?;
         let key = ParticipantsPage(self.id, self.left(ctx).await?, page.clone());
         let parts = services.rows.load_one(key).await.map_err(Error::from)?.unwrap_or_default();
-        Ok(connection(
-            &page,
-            parts.into_iter().map(|part| {
-                (ParticipantKey { joined: part.interval.joined, user: part.user }, Participant(part))
-            }),
-        ))
+        let parts = parts.into_iter().map(|part| {
+            (ParticipantKey { joined: part.interval.joined, user: part.user }, Participant(part))
+        });
+        Ok(connection(ctx, &page, parts).await?)
     }
 
     /// In the order in which they were sent; `last: 50` is the newest page.
-    #[graphql(complexity = "page_complexity(first, last, child_complexity)")]
     async fn messages(
         &self,
         ctx: &Context<'_>,
@@ -110,16 +109,16 @@ impl Conversation {
         let page = PageArgs { after, before, first, last }.page(&services.limits)?;
         let key =
             MessagesPage { conversation: self.id, intervals: self.intervals(ctx).await?, page: page.clone() };
-        let messages = services.rows.load_one(key).await.map_err(Error::from)?.unwrap_or_default();
-        Ok(connection(&page, messages.into_iter().map(|message| (message.position, Message(message)))))
+        let messages = load_messages(ctx, key).await?;
+        let messages = messages.into_iter().map(|message| (message.position, Message(message)));
+        Ok(connection(ctx, &page, messages).await?)
     }
 
     /// The newest message that the viewer may see.
     async fn last_message(&self, ctx: &Context<'_>) -> Result<Option<Message>> {
         let newest = Page { after: None, before: None, limit: 1, direction: Direction::Last };
         let key = MessagesPage { conversation: self.id, intervals: self.intervals(ctx).await?, page: newest };
-        let found = services(ctx)?.rows.load_one(key).await.map_err(Error::from)?;
-        Ok(found.and_then(|mut messages| messages.pop()).map(Message))
+        Ok(load_messages(ctx, key).await?.pop().map(Message))
     }
 
     /// Messages from others that the viewer has not marked as read.
@@ -128,4 +127,14 @@ impl Conversation {
         let unread = services(ctx)?.rows.load_one(key).await.map_err(Error::from)?.unwrap_or(0);
         Ok(i32::try_from(unread).unwrap_or(i32::MAX))
     }
+}
+
+/// Messages of a page, which are paid for as they are read.
+async fn load_messages(ctx: &Context<'_>, page: MessagesPage) -> Result<Vec<Arc<messaging::Message>>, Error> {
+    let budget = budget(ctx)?;
+    let reading = budget.reading(page.page.limit).await?;
+    let messages = services(ctx)?.rows.load_one(page).await?.unwrap_or_default();
+    budget.pay_read(messages.iter().map(|message| message.body.as_str().len()).sum()).await;
+    drop(reading);
+    Ok(messages)
 }

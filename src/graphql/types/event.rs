@@ -6,8 +6,9 @@ use async_graphql::{Context, Interface, Object, Result};
 
 use super::{Conversation, Cursor, DateTime, DeliveryStatus, Message, User};
 use crate::error::Error;
+use crate::graphql::budget::budget;
 use crate::graphql::loaders::MessageAt;
-use crate::graphql::page::page_complexity;
+use crate::graphql::page::size;
 use crate::graphql::services::services;
 use crate::hub::Seen;
 use crate::log::Head;
@@ -145,16 +146,9 @@ impl StatusChanged {
     }
 
     /// The messages whose receipt by this recipient changed, newest first, at most `first` of them.
-    #[graphql(complexity = "page_complexity(first, None, child_complexity)")]
-    async fn messages(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(default_with = "Some(50)")] first: Option<i32>,
-    ) -> Result<Vec<Message>> {
+    async fn messages(&self, ctx: &Context<'_>, first: Option<i32>) -> Result<Vec<Message>> {
         let services = services(ctx)?;
-        let most = services.limits.max_page_size;
-        let first = usize::try_from(first.unwrap_or(50)).ok().filter(|first| *first <= most);
-        let first = first.ok_or_else(|| Error::bad_input("first", format!("must be from 0 to {most}")))?;
+        let first = size("first", first, &services.limits)?;
         let (_, through) = self.marked()?;
         let event = event(&self.0);
         let messages = services
@@ -162,6 +156,7 @@ impl StatusChanged {
             .messages_received(event.conversation, event.actor, self.0.view.after, through, first)
             .await
             .map_err(Error::from)?;
+        budget(ctx)?.pay_elements(messages.len()).await;
         Ok(messages.into_iter().map(Message).collect())
     }
 }

@@ -7,8 +7,9 @@ use async_graphql::{Context, ID, Object, Result};
 
 use super::{Conversation, DateTime, DeliveryStatus, Receipt, User};
 use crate::error::Error;
+use crate::graphql::budget::budget;
 use crate::graphql::loaders::{CountsAt, ReceiptsPage};
-use crate::graphql::page::{Opaque, PageArgs, connection, page_complexity};
+use crate::graphql::page::{Opaque, PageArgs, connection};
 use crate::graphql::services::services;
 use crate::log::ParticipantKey;
 use crate::messaging::{self, Counts};
@@ -47,8 +48,10 @@ impl Message {
     }
 
     /// What was said.
-    async fn body(&self) -> &str {
-        self.0.body.as_str()
+    async fn body(&self, ctx: &Context<'_>) -> Result<&str> {
+        let body = self.0.body.as_str();
+        budget(ctx)?.pay(body.len()).await;
+        Ok(body)
     }
 
     /// When it was stored.
@@ -78,7 +81,6 @@ impl Message {
     }
 
     /// One row per recipient.
-    #[graphql(complexity = "page_complexity(first, last, child_complexity)")]
     async fn receipts(
         &self,
         ctx: &Context<'_>,
@@ -91,6 +93,7 @@ impl Message {
         let page = PageArgs { after, before, first, last }.page(&services.limits)?;
         let key = ReceiptsPage(Arc::clone(&self.0), page.clone());
         let receipts = services.rows.load_one(key).await.map_err(Error::from)?.unwrap_or_default();
-        Ok(connection(&page, receipts.into_iter().map(|receipt| (receipt.key, Receipt(receipt)))))
+        Ok(connection(ctx, &page, receipts.into_iter().map(|receipt| (receipt.key, Receipt(receipt))))
+            .await?)
     }
 }

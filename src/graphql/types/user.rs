@@ -6,6 +6,7 @@ use async_graphql::{Context, ID, Object, Result};
 
 use super::DateTime;
 use crate::error::Error;
+use crate::graphql::budget::budget;
 use crate::graphql::services::services;
 use crate::log::UserRow;
 use crate::messaging::UserId;
@@ -52,7 +53,9 @@ impl User {
 
     /// The name as its owner writes it.
     async fn display_name(&self, ctx: &Context<'_>) -> Result<String> {
-        Ok(self.row(ctx).await?.display_name.to_string())
+        let name = self.row(ctx).await?.display_name.to_string();
+        budget(ctx)?.pay(name.len()).await;
+        Ok(name)
     }
 
     /// When they registered.

@@ -7,9 +7,7 @@ use async_graphql::parser::types::OperationType;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::time::sleep;
 
-use crate::graphql::{
-    Answers, Caller, Params, Prepared, errors_json, is_request_error, is_unavailable, to_json,
-};
+use crate::graphql::{Answers, Caller, Params, Prepared, Response};
 use crate::transport::Shared;
 
 /// The pause before a subscription tries again to begin, while the database does not answer.
@@ -73,7 +71,7 @@ async fn begin(
                 Ok(answers) => return Ok(Box::new(answers)),
                 // To clients a refusal is the end of a subscription, and this is not: it begins when it can, as one that
                 // is under way goes on when it can.
-                Err(refusal) if is_unavailable(&refusal) => sleep(PAUSE).await,
+                Err(refusal) if refusal.is_unavailable() => sleep(PAUSE).await,
                 Err(refusal) => return Err(refused(*refusal)),
             }
         },
@@ -83,10 +81,10 @@ async fn begin(
 
 async fn execute(shared: &Shared, prepared: &Prepared, caller: Arc<Caller>) -> (Output, State) {
     let response = shared.engine.execute(prepared, caller).await;
-    if is_request_error(&response) {
+    if response.is_refusal() {
         return refused(response);
     }
-    (Output::Next(to_json(response).into()), State::Answered)
+    (Output::Next(response.to_json().into()), State::Answered)
 }
 
 async fn follow(mut answers: Box<Answers>) -> (Output, State) {
@@ -96,6 +94,6 @@ async fn follow(mut answers: Box<Answers>) -> (Output, State) {
     }
 }
 
-fn refused(response: async_graphql::Response) -> (Output, State) {
-    (Output::Errors(errors_json(response)), State::Over)
+fn refused(response: Response) -> (Output, State) {
+    (Output::Errors(response.to_errors_json()), State::Over)
 }

@@ -1,0 +1,93 @@
+//! What an answer may take up while it grows.
+//!
+//! Resolvers pay for what they answer before they answer it. When nothing is left they wait, and whoever executes ends
+//! the execution. So an answer that is too large never exists.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_graphql::Context;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+
+use crate::error::Error;
+
+/// Bytes that an element of a list takes up beside its texts, at least.
+const ELEMENT: usize = 128;
+
+/// How many times as much as an answer may be read from the database for it. A message is read with its body, whether or
+/// not the body is asked for.
+const READ: usize = 4;
+
+/// Messages that one execution may be reading at a time, which are not yet paid for.
+const READING: usize = 500;
+
+/// What an execution may still take up.
+#[derive(Debug)]
+pub(super) struct Budget {
+    most: usize,
+    answer: AtomicUsize,
+    read: AtomicUsize,
+    reading: Semaphore,
+    exceeded: Notify,
+}
+
+impl Budget {
+    /// A budget for answers of at most `most` bytes.
+    pub(super) fn new(most: usize) -> Arc<Self> {
+        let budget = Self {
+            most,
+            answer: AtomicUsize::new(0),
+            read: AtomicUsize::new(0),
+            reading: Semaphore::new(READING),
+            exceeded: Notify::new(),
+        };
+        budget.renew();
+        Arc::new(budget)
+    }
+
+    /// Begins again, for another answer of the same execution.
+    pub(super) fn renew(&self) {
+        self.answer.store(self.most, Ordering::Relaxed);
+        self.read.store(self.most.saturating_mul(READ), Ordering::Relaxed);
+    }
+
+    /// Is over when the budget was exceeded.
+    pub(super) async fn exceeded(&self) {
+        self.exceeded.notified().await;
+    }
+
+    /// Waits until so many messages more may be read. They are paid for with [`Self::pay_read`] before the permit goes.
+    pub(super) async fn reading(&self, messages: usize) -> Result<SemaphorePermit<'_>, Error> {
+        let messages = u32::try_from(messages.clamp(1, READING)).unwrap_or(u32::MAX);
+        self.reading.acquire_many(messages).await.map_err(|_| Error::Internal)
+    }
+
+    /// Pays for a text in the answer.
+    pub(super) async fn pay(&self, bytes: usize) {
+        self.take(&self.answer, bytes).await;
+    }
+
+    /// Pays for the elements of a list in the answer.
+    pub(super) async fn pay_elements(&self, elements: usize) {
+        self.pay(elements.saturating_mul(ELEMENT)).await;
+    }
+
+    /// Pays for what was read.
+    pub(super) async fn pay_read(&self, bytes: usize) {
+        self.take(&self.read, bytes).await;
+    }
+
+    async fn take(&self, from: &AtomicUsize, bytes: usize) {
+        let taken = from.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        if taken.is_err() {
+            self.exceeded.notify_one();
+            // An error here would be one for each of the fields that follow.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The budget of this execution.
+pub(super) fn budget<'a>(ctx: &Context<'a>) -> Result<&'a Arc<Budget>, Error> {
+    ctx.data_opt::<Arc<Budget>>().ok_or(Error::Internal)
+}

@@ -1,0 +1,51 @@
+//! What is asked about the schema, answered from the schema.
+
+use apollo_compiler::executable::Operation;
+use apollo_compiler::introspection::{check_max_depth, partial_execute};
+use apollo_compiler::request::{RequestError, coerce_variable_values};
+use apollo_compiler::response::{JsonMap, JsonValue};
+use async_graphql::Variables;
+
+use super::{Document, Schema};
+use crate::graphql::response::{LIMIT_EXCEEDED, Response, VALIDATION_FAILED, refusal};
+
+/// What was asked about the schema, under the keys of the response.
+pub(in crate::graphql) type Introspected = JsonMap;
+
+/// Refuses introspection whose lists nest so deep that the answer would multiply.
+///
+/// # Errors
+/// The response that says so.
+pub(super) fn check(document: &Document, operation: &Operation) -> Result<(), Box<Response>> {
+    check_max_depth(&document.parsed, operation).map_err(|_| {
+        let message = "The introspection nests `fields`, `inputFields`, `interfaces` and `possibleTypes` deeper than \
+             two of them: ask for types by name.";
+        Box::new(refusal(LIMIT_EXCEEDED, message))
+    })
+}
+
+impl Schema {
+    /// The answers to the root fields that ask about the schema, under their keys.
+    ///
+    /// # Errors
+    /// The response that says which variable does not fit.
+    pub(in crate::graphql) fn introspect(
+        &self,
+        document: &Document,
+        operation: &Operation,
+        variables: &Variables,
+    ) -> Result<Introspected, Box<Response>> {
+        let refuse = |error: RequestError| Box::new(refusal(VALIDATION_FAILED, error.message().to_string()));
+        let values: JsonMap = variables
+            .iter()
+            .filter_map(|(name, value)| {
+                Some((name.as_str().into(), JsonValue::from(value.clone().into_json().ok()?)))
+            })
+            .collect();
+        let values = coerce_variable_values(&self.parsed, operation, &values).map_err(refuse)?;
+        let (schema, document) = (&self.parsed, &document.parsed);
+        let answered =
+            partial_execute(schema, &self.implementers, document, operation, &values).map_err(refuse)?;
+        Ok(answered.data.unwrap_or_default())
+    }
+}

@@ -1,0 +1,232 @@
+//! The front end: a document's text becomes a plan that the executor can only carry out in one way.
+//!
+//! A document goes through these steps, each in its file: [`parse`] reads and validates it, within limits; [`collect`]
+//! merges its selections and applies `@skip` and `@include`, and writes the result as a [`plan`] and as the syntax tree
+//! that async-graphql executes; [`cost`] says what a plan may come to; [`variables`] coerces the values that a request
+//! brings. [`introspection`] answers what is asked about the schema. All of it follows the specification of
+//! September 2025 (<https://spec.graphql.org/September2025/>). What never lives here: resolvers, and what they answer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use apollo_compiler::ExecutableDocument;
+use apollo_compiler::executable::Operation;
+use apollo_compiler::validation::Valid;
+use async_graphql::Variables;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use super::response::{BAD_REQUEST, Response, VALIDATION_FAILED, refusal};
+use crate::config::Limits;
+
+mod collect;
+mod cost;
+mod hash;
+mod introspection;
+mod parse;
+mod plan;
+mod schema;
+mod values;
+mod variables;
+
+pub(super) use cost::Cost;
+pub(super) use hash::Hash;
+pub(super) use introspection::Introspected;
+pub(super) use plan::{Field, Inner, Plan, TYPENAME};
+pub(super) use schema::Schema;
+
+/// Documents and plans that are remembered: at most so many of each, of so many bytes of memory.
+const REMEMBERED: (usize, u64) = (1_000, 16 * 1024 * 1024);
+
+/// A valid document.
+#[derive(Debug)]
+pub(super) struct Document {
+    /// Of the text as it was sent.
+    pub(super) hash: Hash,
+    parsed: Valid<ExecutableDocument>,
+    /// The variables on which an `@skip` or `@include` depends.
+    conditions: Vec<String>,
+    /// About how many bytes of memory it takes.
+    size: usize,
+}
+
+impl Document {
+    /// The operation that is to be executed.
+    ///
+    /// # Errors
+    /// Why the name does not tell one.
+    pub(super) fn operation(&self, name: Option<&str>) -> Result<&Operation, Box<Response>> {
+        let found = self.parsed.operations.get(name);
+        found.map(|operation| &**operation).map_err(|_| {
+            let reason = match name {
+                Some(name) => format!("There is no operation named {name:?} in the document."),
+                None => "The document has several operations: say which with `operationName`.".into(),
+            };
+            Box::new(refusal(VALIDATION_FAILED, reason))
+        })
+    }
+
+    /// The names of all operations; `None` for one without a name.
+    pub(super) fn operation_names(&self) -> impl Iterator<Item = Option<&str>> {
+        self.parsed.operations.iter().map(|operation| operation.name.as_ref().map(|name| name.as_str()))
+    }
+}
+
+/// What tells one plan of a document from another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct PlanKey {
+    document: Hash,
+    operation: Option<String>,
+    /// The values of the document's conditions, in order.
+    conditions: Vec<bool>,
+}
+
+/// The documents that can be executed: those that were used lately, or a set that was given once and for all.
+pub(super) struct Documents {
+    limits: Limits,
+    schema: Arc<Schema>,
+    recent: Cache<Hash, Arc<Document>, Size>,
+    plans: Cache<PlanKey, Arc<Plan>, Size>,
+    trusted: Option<HashMap<Hash, Arc<Document>>>,
+}
+
+/// Weighs documents and plans by the memory that they take.
+#[derive(Clone)]
+struct Size;
+
+impl Weighter<Hash, Arc<Document>> for Size {
+    fn weight(&self, _: &Hash, document: &Arc<Document>) -> u64 {
+        document.size as u64
+    }
+}
+
+impl Weighter<PlanKey, Arc<Plan>> for Size {
+    fn weight(&self, _: &PlanKey, plan: &Arc<Plan>) -> u64 {
+        plan.size() as u64
+    }
+}
+
+impl Documents {
+    pub(super) fn new(limits: Limits, schema: Arc<Schema>) -> Self {
+        let (most, bytes) = REMEMBERED;
+        let recent = Cache::with_weighter(most, bytes, Size);
+        let plans = Cache::with_weighter(most, bytes, Size);
+        Self { limits, schema, recent, plans, trusted: None }
+    }
+
+    /// From now on only these documents are executed.
+    ///
+    /// # Errors
+    /// The hash of the one that is not acceptable, and the response that says why.
+    pub(super) fn trust<'a>(
+        &mut self,
+        texts: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), (Hash, Box<Response>)> {
+        let mut trusted = HashMap::new();
+        for text in texts {
+            let hash = Hash::of(text);
+            let document = parse::read(&self.schema, &self.limits, hash, text);
+            let document = Arc::new(document.map_err(|refusal| (hash, refusal))?);
+            for name in document.operation_names() {
+                // Whatever its variables are, what it selects has to be within the limits.
+                let conditions = vec![true; document.conditions.len()];
+                let plan = self.plan_of(&document, name, conditions);
+                plan.map_err(|refusal| (hash, refusal))?;
+            }
+            trusted.insert(hash, document);
+        }
+        self.trusted = Some(trusted);
+        Ok(())
+    }
+
+    /// The document with this text, this hash, or both.
+    ///
+    /// # Errors
+    /// The response that says what is wrong with it, or that its text is needed.
+    pub(super) fn find(
+        &self,
+        text: Option<&str>,
+        named: Option<Hash>,
+    ) -> Result<Arc<Document>, Box<Response>> {
+        let refuse = |code: &str, message: &str| Err(Box::new(refusal(code, message)));
+        let hash = match (text.map(Hash::of), named) {
+            (Some(hash), Some(named)) if hash != named => {
+                return refuse(BAD_REQUEST, "The hash is not the SHA-256 of `query`.");
+            }
+            (Some(hash), _) | (None, Some(hash)) => hash,
+            (None, None) => return refuse(BAD_REQUEST, "The request has no `query`."),
+        };
+        if let Some(trusted) = &self.trusted {
+            return trusted.get(&hash).cloned().ok_or_else(|| {
+                let message = "This server executes only the documents that it was given.";
+                Box::new(refusal("DOCUMENT_NOT_TRUSTED", message))
+            });
+        }
+        if let Some(document) = self.recent.get(&hash) {
+            return Ok(document);
+        }
+        let Some(text) = text else {
+            // Clients know it by this very message, and send the text along with the hash then.
+            return refuse("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound");
+        };
+        let document = Arc::new(parse::read(&self.schema, &self.limits, hash, text)?);
+        self.recent.insert(hash, Arc::clone(&document));
+        Ok(document)
+    }
+
+    /// Coerces what a request gives for an operation's variables.
+    ///
+    /// # Errors
+    /// The response that says which value does not fit.
+    pub(super) fn variables(
+        &self,
+        operation: &Operation,
+        given: serde_json::Map<String, serde_json::Value>,
+    ) -> Result<Variables, Box<Response>> {
+        variables::coerce(&self.schema, operation, given)
+            .map_err(|reason| Box::new(refusal(VALIDATION_FAILED, reason)))
+    }
+
+    /// What an operation of a document selects with these variables.
+    ///
+    /// # Errors
+    /// The response that says which limit it exceeds.
+    pub(super) fn plan(
+        &self,
+        document: &Document,
+        operation_name: Option<&str>,
+        variables: &Variables,
+    ) -> Result<Arc<Plan>, Box<Response>> {
+        let is_true =
+            |name: &String| matches!(variables.get(name.as_str()), Some(value) if *value == true.into());
+        let conditions = document.conditions.iter().map(is_true).collect();
+        self.plan_of(document, operation_name, conditions)
+    }
+
+    fn plan_of(
+        &self,
+        document: &Document,
+        operation_name: Option<&str>,
+        conditions: Vec<bool>,
+    ) -> Result<Arc<Plan>, Box<Response>> {
+        let key =
+            PlanKey { document: document.hash, operation: operation_name.map(ToOwned::to_owned), conditions };
+        if let Some(plan) = self.plans.get(&key) {
+            return Ok(plan);
+        }
+        let operation = document.operation(operation_name)?;
+        let true_ones = document
+            .conditions
+            .iter()
+            .zip(&key.conditions)
+            .filter(|(_, is_true)| **is_true)
+            .map(|(name, _)| &**name);
+        let plan = collect::plan(&self.schema, &self.limits, document, operation, true_ones.collect())?;
+        let plan = Arc::new(plan);
+        self.plans.insert(key, Arc::clone(&plan));
+        Ok(plan)
+    }
+}
+
+#[cfg(test)]
+mod tests;
