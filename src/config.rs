@@ -11,6 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::log::{DatabaseOptions, Observer};
 
+mod check;
+
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(

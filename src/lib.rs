@@ -67,6 +67,7 @@ impl App {
     /// In words for the operator.
     pub async fn open(args: &ServeArgs, parts: Parts) -> Result<Self, String> {
         let limits = args.limits.clone();
+        limits.check()?;
         let trusted = args.trusted_documents.as_deref().map(trusted_documents).transpose()?;
         let database = Database::open(&args.database.options(parts.observer)).await?;
         let feed = match parts.feed {

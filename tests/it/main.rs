@@ -16,6 +16,7 @@
 mod support;
 
 mod accounts;
+mod answers;
 mod architecture;
 mod command_line;
 mod conversation;
@@ -38,6 +39,7 @@ mod plans;
 mod playground;
 mod postgres;
 mod schema;
+mod specification;
 mod statements;
 mod subscriptions;
 mod websocket;

@@ -7,9 +7,10 @@ use std::collections::{HashMap, HashSet};
 use apollo_compiler::ast::{
     Definition, Directive, Document as Parsed, OperationDefinition, Selection, Value,
 };
+use apollo_compiler::executable::Operation;
 use apollo_compiler::parser::Parser;
-use apollo_compiler::validation::DiagnosticList;
-use apollo_compiler::{Name, Node};
+use apollo_compiler::validation::{DiagnosticList, Valid, WithErrors};
+use apollo_compiler::{ExecutableDocument, Name, Node};
 use async_graphql::{Pos, ServerError};
 
 use super::{Document, Hash, Schema};
@@ -53,12 +54,28 @@ pub(super) fn read(
         let message = format!("The operations of the document reach more than {REACH} selections in all.");
         return Err(Box::new(refusal(LIMIT_EXCEEDED, message)));
     }
-    let validated = parsed.to_executable_validate(&schema.parsed);
-    let parsed = validated.map_err(|failed| Box::new(invalid(&failed.errors)))?;
+    let parsed = match parsed.to_executable_validate(&schema.parsed) {
+        Ok(valid) => valid,
+        Err(failed) if is_valid_after_all(&failed) => Valid::assume_valid(failed.partial),
+        Err(failed) => return Err(Box::new(invalid(&failed.errors))),
+    };
     let (each, base) = MEMORY;
     let mut conditions: Vec<_> = survey.conditions.into_iter().collect();
     conditions.sort();
     Ok(Document { hash, parsed, conditions, size: base + each * text.len() })
+}
+
+/// apollo-compiler 1.33 wants one selection at the root of a subscription, where the specification wants one field: the
+/// same may be selected several times (<https://spec.graphql.org/September2025/#sec-Single-Root-Field>).
+fn is_valid_after_all(failed: &WithErrors<ExecutableDocument>) -> bool {
+    let is_about_it = |name: Option<&str>| name == Some("SubscriptionUsesMultipleFields");
+    let has_one_root = |operation: &Node<Operation>| {
+        let keys: HashSet<_> =
+            operation.root_fields(&failed.partial).map(|field| field.response_key()).collect();
+        !operation.is_subscription() || keys.len() == 1
+    };
+    failed.errors.iter().all(|diagnostic| is_about_it(diagnostic.error.unstable_error_name()))
+        && failed.partial.operations.iter().all(has_one_root)
 }
 
 /// Refuses what exceeds a limit.
