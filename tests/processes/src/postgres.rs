@@ -49,7 +49,9 @@ impl Postgres {
         }
         let postgres = Self { programs, data, port, options };
         let mut initdb = postgres.command("initdb");
-        run(initdb.arg("-D").arg(&postgres.data).args(["-U", USER, "-A", "trust"])).await?;
+        // In an environment without a locale it would be a database that knows no characters.
+        let characters = ["--encoding=UTF8", "--no-locale"];
+        run(initdb.arg("-D").arg(&postgres.data).args(["-U", USER, "-A", "trust"]).args(characters)).await?;
         postgres.start_again().await?;
         Ok(postgres)
     }
