@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
-const BINARY = resolve(process.env['HERALD_BIN'] ?? join(import.meta.dirname, '../../target/debug/herald'));
+export const BINARY = resolve(process.env['HERALD_BIN'] ?? join(import.meta.dirname, '../../target/debug/herald'));
 
 /** How long the server may take to answer after it was started, in milliseconds. */
 const PATIENCE = 30_000;
@@ -19,27 +19,45 @@ process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 export class Herald {
   readonly #port: number;
   readonly #directory: string;
+  readonly #command: [string, ...string[]];
   readonly #flags: string[];
   #process: ChildProcess | undefined;
 
-  private constructor(port: number, directory: string, flags: string[]) {
+  private constructor(port: number, directory: string, command: [string, ...string[]], flags: string[]) {
     this.#port = port;
     this.#directory = directory;
+    this.#command = command;
     this.#flags = flags;
   }
 
   /** A server with an empty database, ready to answer. */
   static async create(...flags: string[]): Promise<Herald> {
+    return Herald.launch([BINARY], ['--rate-limit', 'off', ...flags]);
+  }
+
+  /** The same with nothing but these flags, started by a command, to which the server's arguments are added. */
+  static async launch(command: [string, ...string[]], flags: string[]): Promise<Herald> {
     await access(BINARY, constants.X_OK).catch(() => {
       throw new Error(`No herald to test at ${BINARY}: run \`cargo build\`, or name one with HERALD_BIN.`);
     });
-    const herald = new Herald(await freePort(), await mkdtemp(join(tmpdir(), 'herald-')), flags);
+    const herald = new Herald(await freePort(), await mkdtemp(join(tmpdir(), 'herald-')), command, flags);
     await herald.start();
     return herald;
   }
 
   get port(): number {
     return this.#port;
+  }
+
+  /** The process while it runs. */
+  get pid(): number | undefined {
+    const child = this.#process;
+    return child && child.exitCode === null && child.signalCode === null ? child.pid : undefined;
+  }
+
+  /** Everything that the server wrote to its log. */
+  async log(): Promise<string> {
+    return readFile(this.#log, 'utf8');
   }
 
   get http(): string {
@@ -53,10 +71,12 @@ export class Herald {
   /** Starts, on the port and the database of the time before. */
   async start(): Promise<void> {
     const log = await open(this.#log, 'a');
+    const [program, ...args] = this.#command;
     const child = spawn(
-      BINARY,
+      program,
       [
-        ...['serve', '--listen', `127.0.0.1:${this.#port}`, '--rate-limit', 'off'],
+        ...args,
+        ...['serve', '--listen', `127.0.0.1:${this.#port}`],
         ...['--database', `sqlite://${join(this.#directory, 'herald.db')}?mode=rwc`],
         ...this.#flags,
       ],
