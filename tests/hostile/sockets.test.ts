@@ -24,6 +24,9 @@ async function hold(front: Front, ...parts: (string | Buffer)[]): Promise<Stream
   return stream;
 }
 
+const small = Front.shared('--max-connections', `${MOST_CONNECTIONS}`);
+const large = Front.shared();
+
 const UPGRADE =
   'GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
   'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n';
@@ -38,7 +41,7 @@ function frame(kind: number, length: number, payload: string): Buffer {
 }
 
 test('one address does not take every connection: by sockets that are acknowledged', async () => {
-  const front = await Front.open('--max-connections', `${MOST_CONNECTIONS}`);
+  const front = await small();
   await front.withstands(async () => {
     const opened: Socket[] = [];
     const refused = new Set<string>();
@@ -79,7 +82,7 @@ const KEPT: Record<string, (string | Buffer)[]> = {
 };
 
 test.for(Object.entries(KEPT))('one address does not take every connection: by connections %s', async ([, parts]) => {
-  const front = await Front.open('--max-connections', `${MOST_CONNECTIONS}`);
+  const front = await small();
   await front.withstands(async () => {
     const held = await times(MOST_CONNECTIONS + 50, 50, () => hold(front, ...parts));
     // Somebody who was never there before, and the health checks of the innocent, find room.
@@ -91,7 +94,7 @@ test.for(Object.entries(KEPT))('one address does not take every connection: by c
 });
 
 test.for(Object.entries(KEPT))('memory does not grow with connections %s', async ([, parts]) => {
-  const front = await Front.open();
+  const front = await large();
   await front.withstands(async () => {
     const held = await times(2_000, 50, () => hold(front, ...parts));
     await front.innocentSend(load(200));
