@@ -117,7 +117,7 @@ const UNIQUE: Record<string, (index: number) => string> = {
 
 test.for(Object.entries(UNIQUE))('the memory of documents does not grow with texts that are %s', async ([kind, text]) => {
   const front = await open();
-  const count = load(kind.startsWith('tiny') ? 60_000 : 3_000);
+  const count = load(kind.startsWith('tiny') ? 60_000 : 1_000);
   await front.withstands(async () => {
     const socket = await front.socket();
     await times(count, 32, (index) => {

@@ -25,7 +25,7 @@ const ADDRESS_SPACE = 1_150_000;
 const KEPT = 50;
 
 /** How long memory may take to come back, in milliseconds. */
-const PATIENCE = 30_000;
+const PATIENCE = 15_000;
 
 /** Sends of the innocent that have to succeed during a load. */
 const SENDS = 10;
