@@ -1,0 +1,84 @@
+/**
+ * Any document that the specification calls valid gives exactly what graphql-js gives; any other is refused, as
+ * graphql-js refuses it. `HERALD_TEST_SEED` repeats a run, `HERALD_TEST_RUNS` makes it longer: it is the factor by which there
+ * are more cases.
+ */
+
+import fc from 'fast-check';
+import { describe, expect } from 'vitest';
+
+import { CASES } from './cases.ts';
+import { Choices, numbers } from './choices.ts';
+import { body, compare, type Scene } from './compare.ts';
+import { type Case, generate, type Kind } from './generate.ts';
+import { judge } from './judge.ts';
+import { harmless, test, types, words } from './scene.ts';
+import { damage, write } from './text.ts';
+
+const SEED = Number(process.env['HERALD_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+const FACTOR = Number(process.env['HERALD_TEST_RUNS'] ?? 1);
+
+/** When to give up, in milliseconds, for as many cases as there are in a run. */
+const PATIENCE = 300_000 * FACTOR;
+
+/** How many cases of a run may be about limits, rather than about the specification. */
+const BEYOND_LIMITS = 0.02;
+
+describe('what once went wrong', () => {
+  test.for(CASES)('%s: %s: %s', async ([verdict, , document, more], { scene }) => {
+    const request = { document: placed(scene, document), isSignedIn: true, ...more };
+    if (more.variables) request.variables = placed(scene, more.variables);
+    expect('refused' in judge(request) ? 'refused' : 'valid', 'the verdict of graphql-js').toBe(verdict);
+    const { difference, isBeyondLimits } = await compare(scene, request);
+    expect(difference).toBeUndefined();
+    expect(isBeyondLimits).toBeFalsy();
+  });
+});
+
+/** Puts the world's own names in the place of those that stand for them. */
+function placed({ world }: Scene, text: string): string {
+  const conversation = world.conversations.edges[0]!.node;
+  const { handle } = world.people[0]!;
+  return text
+    .replaceAll('MESSAGE', conversation.messages.edges[0]!.node.id)
+    .replaceAll('CONVERSATION', conversation.id)
+    .replaceAll('USER', world.viewer.id)
+    .replaceAll('REST', handle.slice('ada'.length))
+    .replaceAll('HANDLE', handle)
+    .replaceAll('START', world.start);
+}
+
+/** What is tried, how often, and the least share of it that graphql-js must accept for the comparison to mean something. */
+const RUNS: [kind: Kind, state: 'whole' | 'damaged', cases: number, valid: number][] = [
+  ['query', 'whole', 1_500, 0.4],
+  ['query', 'damaged', 700, 0.02],
+  ['mutation', 'whole', 300, 0.3],
+  ['mutation', 'damaged', 200, 0.02],
+  ['subscription', 'whole', 300, 0.3],
+  ['subscription', 'damaged', 200, 0.02],
+  ['introspection', 'whole', 300, 0.4],
+];
+
+describe(`documents that nobody has seen, seed ${SEED}`, () => {
+  test.for(RUNS)('%s, %s', { timeout: PATIENCE }, async ([kind, state, cases, valid], { scene }) => {
+    const vocabulary = { query: words, subscription: words, mutation: harmless, introspection: types }[kind](scene);
+    const draw = (numbers: number[]): Case => {
+      const choices = new Choices(numbers);
+      const { tokens, ...rest } = generate(choices, vocabulary, kind);
+      return { document: write(choices, state === 'damaged' ? damage(choices, tokens) : tokens), ...rest };
+    };
+    const count = { all: 0, accepted: 0, beyondLimits: 0 };
+    const property = fc.asyncProperty(numbers.map(draw), async (request) => {
+      const { refused, difference, isBeyondLimits } = await compare(scene, request);
+      count.all += 1;
+      count.accepted += refused === undefined ? 1 : 0;
+      count.beyondLimits += isBeyondLimits ? 1 : 0;
+      if (difference) throw new Error(`${difference}\nrequest: ${body(request)}`);
+    });
+    // Time ends the search for a smaller document, not the cases: all are counted.
+    await fc.assert(property, { seed: SEED, numRuns: cases * FACTOR, interruptAfterTimeLimit: PATIENCE / 2 });
+    expect(count.all).toBe(cases * FACTOR);
+    expect(count.beyondLimits / count.all).toBeLessThan(BEYOND_LIMITS);
+    expect(count.accepted / count.all).toBeGreaterThan(valid);
+  });
+});
