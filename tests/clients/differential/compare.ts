@@ -90,11 +90,12 @@ function sameAnswer(
 ): { difference?: string } {
   const expected = JSON.stringify(data);
   const wanted = `graphql-js: ${expected} ${errors}`;
-  // A subscription that cannot begin, though it is valid.
-  if (data === undefined)
-    return codes.some((code) => REFUSALS.includes(code)) || codes.length === 0
-      ? { difference: `other errors; ${wanted}\nherald: ${text}` }
-      : {};
+  if (data === undefined) {
+    // A subscription that is valid, and cannot begin. What is no cursor may as well be refused before.
+    const isCursor = errors.some(({ message }) => message === 'not a cursor');
+    const isTold = codes.length > 0 && (isCursor || !codes.some((code) => REFUSALS.includes(code)));
+    return isTold ? {} : { difference: `other errors; ${wanted}\nherald: ${text}` };
+  }
   if (!hasData) return { difference: `herald refuses it; ${wanted}\nherald: ${text}` };
   if (!text.endsWith(`"data":${expected}}`)) return { difference: `other data; ${wanted}\nherald: ${text}` };
   if (errors.length > 0 !== codes.length > 0) return { difference: `other errors; ${wanted}\nherald: ${text}` };

@@ -5,14 +5,23 @@
  */
 
 import fc from 'fast-check';
+import {
+  buildClientSchema,
+  getIntrospectionQuery,
+  type IntrospectionQuery,
+  lexicographicSortSchema,
+  printSchema,
+} from 'graphql';
 import { describe, expect } from 'vitest';
 
+import { ask } from './ask.ts';
 import { CASES } from './cases.ts';
 import { Choices, numbers } from './choices.ts';
 import { body, compare, type Scene } from './compare.ts';
 import { type Case, generate, type Kind } from './generate.ts';
 import { judge } from './judge.ts';
 import { harmless, test, types, words } from './scene.ts';
+import { schema } from './schema.ts';
 import { damage, write } from './text.ts';
 
 const SEED = Number(process.env['HERALD_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
@@ -20,9 +29,6 @@ const FACTOR = Number(process.env['HERALD_TEST_RUNS'] ?? 1);
 
 /** When to give up, in milliseconds, for as many cases as there are in a run. */
 const PATIENCE = 300_000 * FACTOR;
-
-/** How many cases of a run may be about limits, rather than about the specification. */
-const BEYOND_LIMITS = 0.02;
 
 describe('what once went wrong', () => {
   test.for(CASES)('%s: %s: %s', async ([verdict, , document, more], { scene }) => {
@@ -33,6 +39,13 @@ describe('what once went wrong', () => {
     expect(difference).toBeUndefined();
     expect(isBeyondLimits).toBeFalsy();
   });
+});
+
+test('introspection gives the schema that is published', async ({ scene }) => {
+  const query = getIntrospectionQuery({ specifiedByUrl: true, schemaDescription: true, inputValueDeprecation: true });
+  const { text } = await ask(scene.herald, JSON.stringify({ query }), undefined);
+  const told = buildClientSchema((JSON.parse(text) as { data: IntrospectionQuery }).data);
+  expect(printSchema(lexicographicSortSchema(told))).toBe(printSchema(lexicographicSortSchema(schema)));
 });
 
 /** Puts the world's own names in the place of those that stand for them. */
@@ -48,19 +61,22 @@ function placed({ world }: Scene, text: string): string {
     .replaceAll('START', world.start);
 }
 
-/** What is tried, how often, and the least share of it that graphql-js must accept for the comparison to mean something. */
-const RUNS: [kind: Kind, state: 'whole' | 'damaged', cases: number, valid: number][] = [
-  ['query', 'whole', 1_500, 0.4],
-  ['query', 'damaged', 700, 0.02],
-  ['mutation', 'whole', 300, 0.3],
-  ['mutation', 'damaged', 200, 0.02],
-  ['subscription', 'whole', 300, 0.3],
-  ['subscription', 'damaged', 200, 0.02],
-  ['introspection', 'whole', 300, 0.4],
+/**
+ * What is tried, and how often. For the comparison to mean something, graphql-js must accept at least such a share of it, and at
+ * most such a share may be beyond herald's limits.
+ */
+const RUNS: [kind: Kind, state: 'whole' | 'damaged', cases: number, accepted: number, beyondLimits: number][] = [
+  ['query', 'whole', 1_500, 0.3, 0.02],
+  ['query', 'damaged', 700, 0.005, 0.02],
+  ['mutation', 'whole', 300, 0.3, 0.02],
+  ['mutation', 'damaged', 200, 0.005, 0.02],
+  ['subscription', 'whole', 300, 0.3, 0.02],
+  ['subscription', 'damaged', 200, 0.005, 0.02],
+  ['introspection', 'whole', 300, 0.3, 0.15],
 ];
 
 describe(`documents that nobody has seen, seed ${SEED}`, () => {
-  test.for(RUNS)('%s, %s', { timeout: PATIENCE }, async ([kind, state, cases, valid], { scene }) => {
+  test.for(RUNS)('%s, %s', { timeout: PATIENCE }, async ([kind, state, cases, accepted, beyondLimits], { scene }) => {
     const vocabulary = { query: words, subscription: words, mutation: harmless, introspection: types }[kind](scene);
     const draw = (numbers: number[]): Case => {
       const choices = new Choices(numbers);
@@ -78,7 +94,7 @@ describe(`documents that nobody has seen, seed ${SEED}`, () => {
     // Time ends the search for a smaller document, not the cases: all are counted.
     await fc.assert(property, { seed: SEED, numRuns: cases * FACTOR, interruptAfterTimeLimit: PATIENCE / 2 });
     expect(count.all).toBe(cases * FACTOR);
-    expect(count.beyondLimits / count.all).toBeLessThan(BEYOND_LIMITS);
-    expect(count.accepted / count.all).toBeGreaterThan(valid);
+    expect(count.beyondLimits / count.all).toBeLessThanOrEqual(beyondLimits);
+    expect(count.accepted / count.all).toBeGreaterThanOrEqual(accepted);
   });
 });

@@ -4,8 +4,11 @@ import {
   doTypesOverlap,
   getNamedType,
   type GraphQLArgument,
+  GraphQLBoolean,
   type GraphQLCompositeType,
   type GraphQLField,
+  type GraphQLInputType,
+  GraphQLNonNull,
   isAbstractType,
   isCompositeType,
   isInterfaceType,
@@ -17,6 +20,7 @@ import {
 } from 'graphql';
 
 import type { Choices } from './choices.ts';
+import { ALIASES, INTROSPECTION, MISTAKEN_DIRECTIVES } from './literals.ts';
 import { schema } from './schema.ts';
 import { Values, type Words } from './values.ts';
 
@@ -48,43 +52,18 @@ const ROOTS: Record<Kind, readonly string[]> = {
 /** What may differ between implementations that are both right: descriptions of built-in types, the order of types. */
 const OWN = ['__Schema.types', '__Schema.directives', '__Type.description', '__Schema.description'];
 
-const ALIASES = [
-  'a',
-  'b',
-  'id',
-  'handle',
-  'status',
-  'viewer',
-  '__typename',
-  'true',
-  'null',
-  'on',
-  'fragment',
-  'query',
-] as const;
-
-/** Small introspection, whose answer leaves no choice. */
-const INTROSPECTION = [
-  '__schema { queryType { name kind } }',
-  '__type ( name : "User" ) { kind name fields { name type { kind ofType { name } } } }',
-  '__type ( name : "Nothing" ) { name }',
-] as const;
-
-const MISTAKEN_DIRECTIVES = [
-  ...['@ skip', '@ include ( if : null )', '@ skip ( if : "true" )', '@ skip ( if : true unless : true )', '@ nothing'],
-  ...[
-    '@ skip ( if : true ) @ skip ( if : false )',
-    '@ specifiedBy ( url : "x" )',
-    '@ deprecated',
-    '@ include ( if : 1 )',
-  ],
-  ...['@ skip ( if : $undefined )', '@ include ( if : [true] )', '@', '@ include ( if : true if : true )'],
-] as const;
-
 const META_FIELDS = [TypeMetaFieldDef, SchemaMetaFieldDef];
 
 /** The depth below which nothing but leaves is selected. */
 const DEEP = 5;
+
+/**
+ * The type of the values for an argument. Whether null may be given for this one changed from the edition of October 2021 to
+ * that of September 2025, and graphql-js 16 has the former.
+ */
+function placeOf({ name, type }: GraphQLArgument): GraphQLInputType {
+  return name === 'includeDeprecated' ? new GraphQLNonNull(GraphQLBoolean) : type;
+}
 
 class Generator {
   readonly #choices: Choices;
@@ -225,7 +204,7 @@ class Generator {
       isRequiredArgument(argument) ? !this.#errs() : this.#choices.oneIn(argument.name === 'first' ? 2 : 6);
     const given = field.args
       .filter(wanted)
-      .map((argument) => [argument.name, ':', ...this.#values.value(argument.type)]);
+      .map((argument) => [argument.name, ':', ...this.#values.value(placeOf(argument))]);
     // From the start on, so that there is something to compare.
     if (this.#isFollowed(type) && given.length === 0 && !this.#choices.oneIn(6)) {
       given.push(['after', ':', ...this.#values.value(field.args[0]!.type)]);

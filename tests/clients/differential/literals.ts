@@ -1,4 +1,4 @@
-/** Values that are written out: what fits, in every spelling, and what does not. */
+/** What is written out: values that fit, in every spelling, and what fits nowhere. */
 
 /** What fits nowhere, or not everywhere. Each is one token, or not even that. */
 export const WRONG = [
@@ -117,4 +117,38 @@ export const TYPES = [
     'Nothing',
     '__Type',
   ],
+] as const;
+
+/** Names that fields may be given: some are keywords, some are names of other fields. */
+export const ALIASES = [
+  'a',
+  'b',
+  'id',
+  'handle',
+  'status',
+  'viewer',
+  '__typename',
+  'true',
+  'null',
+  'on',
+  'fragment',
+  'query',
+] as const;
+
+/** Small introspection, whose answer leaves no choice. */
+export const INTROSPECTION = [
+  '__schema { queryType { name kind } }',
+  '__type ( name : "User" ) { kind name fields { name type { kind ofType { name } } } }',
+  '__type ( name : "Nothing" ) { name }',
+] as const;
+
+export const MISTAKEN_DIRECTIVES = [
+  ...['@ skip', '@ include ( if : null )', '@ skip ( if : "true" )', '@ skip ( if : true unless : true )', '@ nothing'],
+  ...[
+    '@ skip ( if : true ) @ skip ( if : false )',
+    '@ specifiedBy ( url : "x" )',
+    '@ deprecated',
+    '@ include ( if : 1 )',
+  ],
+  ...['@ skip ( if : $undefined )', '@ include ( if : [true] )', '@', '@ include ( if : true if : true )'],
 ] as const;

@@ -1,6 +1,7 @@
 /** Values, as literals and as JSON; variables that stand for them. Most fit where they stand. */
 
 import {
+  getNamedType,
   getNullableType,
   type GraphQLInputObjectType,
   type GraphQLInputType,
@@ -10,6 +11,8 @@ import {
   isListType,
   isNullableType,
   isRequiredInputField,
+  isScalarType,
+  isSpecifiedScalarType,
   type NamedTypeNode,
   parseType,
   typeFromAST,
@@ -36,6 +39,12 @@ interface Variable {
   json: string | undefined;
 }
 
+/** Whether it is one of herald's own scalars: what fits them is no matter of the specification. */
+function isOwn(type: GraphQLInputType): boolean {
+  const named = getNamedType(type);
+  return isScalarType(named) && !isSpecifiedScalarType(named);
+}
+
 export class Values {
   readonly #choices: Choices;
   readonly #words: Words;
@@ -51,7 +60,7 @@ export class Values {
 
   /** A value for a place of this type, perhaps a variable: its tokens. */
   value(type: GraphQLInputType, isConst = false): string[] {
-    if (this.#errs()) return [this.#choices.of(WRONG)];
+    if (!isOwn(type) && this.#errs()) return [this.#choices.of(WRONG)];
     if (!isConst && this.#choices.oneIn(5)) return ['$', this.#variable(type)];
     if (isNullableType(type) && this.#choices.oneIn(12)) return ['null'];
     const inner = getNullableType(type);
@@ -132,7 +141,7 @@ export class Values {
   }
 
   #json(type: GraphQLInputType): string {
-    if (this.#errs()) return this.#choices.of(WRONG_JSON);
+    if (!isOwn(type) && this.#errs()) return this.#choices.of(WRONG_JSON);
     // What becomes of a directive whose condition is null is nowhere agreed on.
     if (isNullableType(type) && String(type) !== 'Boolean' && this.#choices.oneIn(8)) return 'null';
     const inner = getNullableType(type);
