@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use apollo_compiler::ast::{
-    Definition, Directive, Document as Parsed, OperationDefinition, Selection, Value,
+    Argument, Definition, Directive, Document as Parsed, OperationDefinition, Selection, Value,
 };
 use apollo_compiler::executable::Operation;
 use apollo_compiler::parser::Parser;
@@ -53,6 +53,10 @@ pub(super) fn read(
     if survey.reach(&parsed) > REACH {
         let message = format!("The operations of the document reach more than {REACH} selections in all.");
         return Err(Box::new(refusal(LIMIT_EXCEEDED, message)));
+    }
+    if let Some(name) = survey.repeated {
+        let message = format!("The field `{name}` stands twice in an input object.");
+        return Err(Box::new(refusal(VALIDATION_FAILED, message)));
     }
     let parsed = match parsed.to_executable_validate(&schema.parsed) {
         Ok(valid) => valid,
@@ -127,6 +131,9 @@ struct Survey {
     aliases: usize,
     directives: usize,
     conditions: HashSet<String>,
+    /// A field that stands twice in one input object, which apollo-compiler 1.33 lets pass
+    /// (<https://spec.graphql.org/September2025/#sec-Input-Object-Field-Uniqueness>).
+    repeated: Option<Name>,
     /// Of each fragment: its selections, and the fragments that it spreads.
     fragments: HashMap<Name, (usize, Vec<Name>)>,
 }
@@ -136,6 +143,10 @@ impl Survey {
         match definition {
             Definition::OperationDefinition(operation) => {
                 self.directives(&operation.directives);
+                for variable in &operation.variables {
+                    self.directives(&variable.directives);
+                    variable.default_value.iter().for_each(|value| self.value(value));
+                }
                 self.selections(&operation.selection_set, &mut (0, Vec::new()));
             }
             Definition::FragmentDefinition(fragment) => {
@@ -156,6 +167,7 @@ impl Survey {
                 Selection::Field(field) => {
                     self.aliases += usize::from(field.alias.is_some());
                     self.directives(&field.directives);
+                    self.arguments(&field.arguments);
                     self.selections(&field.selection_set, found);
                 }
                 Selection::FragmentSpread(spread) => {
@@ -172,10 +184,35 @@ impl Survey {
 
     fn directives(&mut self, directives: &[Node<Directive>]) {
         self.directives += directives.len();
-        for argument in directives.iter().flat_map(|directive| &directive.arguments) {
-            if let Value::Variable(name) = &*argument.value {
-                self.conditions.insert(name.to_string());
+        for directive in directives {
+            self.arguments(&directive.arguments);
+            for argument in &directive.arguments {
+                if let Value::Variable(name) = &*argument.value {
+                    self.conditions.insert(name.to_string());
+                }
             }
+        }
+    }
+
+    fn arguments(&mut self, arguments: &[Node<Argument>]) {
+        for argument in arguments {
+            self.value(&argument.value);
+        }
+    }
+
+    fn value(&mut self, value: &Node<Value>) {
+        match &**value {
+            Value::List(values) => values.iter().for_each(|value| self.value(value)),
+            Value::Object(fields) => {
+                let mut names = HashSet::new();
+                for (name, value) in fields {
+                    if !names.insert(name) {
+                        self.repeated.get_or_insert_with(|| name.clone());
+                    }
+                    self.value(value);
+                }
+            }
+            _ => {}
         }
     }
 
