@@ -35,7 +35,7 @@ async fn an_answer_ends_with_an_error_when_it_grows_too_large() {
     phone.completed("1").await;
 
     // And in an event, after which the subscription goes on.
-    let event = "subscription { messageSent { message { conversation { messages(last: 20) { nodes { \
+    let event = "subscription($after: Cursor) { messageSent(after: $after) { message { conversation { messages(last: 20) { nodes { \
          conversation { messages(last: 6) { nodes { body } } } } } } } } }";
     phone.follow("2", event).await;
     for _ in 0..2 {
@@ -78,8 +78,11 @@ async fn the_different_subscriptions_of_a_user_are_bounded_and_let_go() {
     let app = TestApp::with(|setup| setup.args.limits.max_subscribed_fields = 40).await;
     let (ada, bob, conversation) = app.pair().await;
     let mut phone = ada.socket("phone").await;
-    let different =
-        |n: usize| format!("subscription {{ messageSent {{ cursor a{n}: at message {{ body }} }} }}");
+    let different = |n: usize| {
+        format!(
+            "subscription($after: Cursor) {{ messageSent(after: $after) {{ cursor a{n}: at message {{ body }} }} }}"
+        )
+    };
     for n in 0..8 {
         phone.follow(&n.to_string(), &different(n)).await;
     }
@@ -87,7 +90,7 @@ async fn the_different_subscriptions_of_a_user_are_bounded_and_let_go() {
     assert_eq!(phone.refused("8").await, "LIMIT_EXCEEDED");
     // The same once more holds nothing more, also on another socket, however it is written.
     let mut laptop = ada.socket("laptop").await;
-    laptop.follow("1", "subscription X { messageSent { cursor a1: at ...F } } fragment F on MessageSent { message { body } }").await;
+    laptop.follow("1", "subscription X($after: Cursor) { messageSent(after: $after) { cursor a1: at ...F } } fragment F on MessageSent { message { body } }").await;
     bob.send(&conversation, "hello").await;
     assert_eq!(laptop.next("1").await["messageSent"]["message"]["body"], "hello");
     for _ in 0..8 {
@@ -122,7 +125,9 @@ async fn a_page_without_a_size_has_the_size_that_the_operator_sets_and_costs_it(
     .await;
     let (ada, bob, conversation) = app.pair().await;
     let mut phone = ada.socket("phone").await;
-    phone.follow("1", "subscription { statusChanged { messages { body } } }").await;
+    phone
+        .follow("1", "subscription($after: Cursor) { statusChanged(after: $after) { messages { body } } }")
+        .await;
     let mut last = String::new();
     for n in 0..5 {
         last = ada.send(&conversation, &n.to_string()).await;

@@ -37,16 +37,16 @@ async fn the_root_of_a_subscription_is_collected_from_its_fragments() {
     let (ada, bob, conversation) = app.pair().await;
     for (index, root) in [
         "...F",
-        "events { cursor } ...F",
-        "... on Subscription { events { at } } events { cursor }",
-        "events { cursor } events { __typename }",
+        "events(after: $after) { cursor } ...F",
+        "... on Subscription { events(after: $after) { at } } events(after: $after) { cursor }",
+        "events(after: $after) { cursor } events(after: $after) { __typename }",
     ]
     .into_iter()
     .enumerate()
     {
         let mut phone = ada.socket(&format!("phone-{index}")).await;
         let document = format!(
-            "subscription {{ {root} ...F }} fragment F on Subscription {{ events {{ ... on MessageSent {{ message {{ body }} }} }} }}"
+            "subscription($after: Cursor) {{ {root} ...F }} fragment F on Subscription {{ events(after: $after) {{ ... on MessageSent {{ message {{ body }} }} }} }}"
         );
         phone.follow("1", &document).await;
         bob.send(&conversation, root).await;
