@@ -179,7 +179,7 @@ pub struct ServeArgs {
     /// graphql-codegen write it.
     #[arg(long, env = "HERALD_TRUSTED_DOCUMENTS", value_name = "FILE")]
     pub trusted_documents: Option<PathBuf>,
-    /// Limit how often users send and addresses register or sign in.
+    /// Limit how often users send, mark, start conversations and invite, and addresses register or sign in.
     #[arg(long, env = "HERALD_RATE_LIMIT", value_enum, default_value_t = Switch::On)]
     pub rate_limit: Switch,
     /// What is bounded, and by how much.
@@ -244,6 +244,16 @@ pub struct Limits {
     /// TCP connections at a time. Beyond, the answer is 503.
     #[arg(long, env = "HERALD_MAX_CONNECTIONS", value_name = "N", default_value_t = 20_000)]
     pub max_connections: usize,
+    /// TCP connections of one address at a time, an IPv6 network (/64) being one; three of four of all, if left out.
+    /// With --trust-proxy it is requests under way and WebSockets that count, by X-Forwarded-For.
+    #[arg(long, env = "HERALD_MAX_CONNECTIONS_PER_ADDRESS", value_name = "N")]
+    pub max_connections_per_address: Option<usize>,
+    /// WebSockets of one address on which nobody is signed in. Each is anonymous until its connection_init.
+    #[arg(long, env = "HERALD_MAX_ANONYMOUS_SOCKETS", value_name = "N", default_value_t = 100)]
+    pub max_anonymous_sockets: usize,
+    /// Bytes of one address's messages and requests that have not arrived as a whole.
+    #[arg(long, env = "HERALD_MAX_UNFINISHED_BYTES", value_name = "BYTES", default_value_t = 8 * 1024 * 1024)]
+    pub max_unfinished_bytes: usize,
     /// WebSockets, and subscriptions over HTTP, that one user may have open on this node.
     #[arg(long, env = "HERALD_MAX_SOCKETS_PER_USER", value_name = "N", default_value_t = 50)]
     pub max_sockets_per_user: usize,
@@ -259,12 +269,17 @@ pub struct Limits {
     /// Commands that wait to be committed; the next is told UNAVAILABLE.
     #[arg(long, env = "HERALD_WRITE_QUEUE", value_name = "N", default_value_t = 4_096)]
     pub write_queue: usize,
-    /// Seconds in which a request's head, and then its body, must have arrived.
+    /// Seconds in which a request's head, and then its body, must have arrived, and a WebSocket message from its first
+    /// byte to its last.
     #[arg(long, env = "HERALD_REQUEST_TIMEOUT", value_name = "SECONDS", default_value_t = 15)]
     pub request_timeout: u64,
     /// Seconds in which a WebSocket's client must have said connection_init.
     #[arg(long, env = "HERALD_INIT_TIMEOUT", value_name = "SECONDS", default_value_t = 10)]
     pub init_timeout: u64,
+    /// Seconds after which a WebSocket is closed on which nobody is signed in and nothing is asked; after at most twice
+    /// as many it is.
+    #[arg(long, env = "HERALD_ANONYMOUS_TIMEOUT", value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    pub anonymous_timeout: u64,
     /// Seconds between the pings of a WebSocket, where a client that is silent for two of them is gone, and
     /// between the signs of life of a subscription over HTTP.
     #[arg(long, env = "HERALD_PING_INTERVAL", value_name = "SECONDS", default_value_t = 25)]
@@ -282,7 +297,20 @@ pub struct Limits {
     /// Messages that one user may send per second, in the long run and with ten seconds' worth at once.
     #[arg(long, env = "HERALD_SENDS_PER_SECOND", value_name = "N", default_value_t = 100)]
     pub sends_per_second: u32,
-    /// Registrations and sign-ins per minute from one address, with two minutes' worth at once.
+    /// Marks, and leavings, that one user may make per second, with ten seconds' worth at once.
+    #[arg(long, env = "HERALD_MARKS_PER_SECOND", value_name = "N", default_value_t = 500)]
+    pub marks_per_second: u32,
+    /// Conversations that one user may start per minute, with two minutes' worth at once.
+    #[arg(long, env = "HERALD_CONVERSATIONS_PER_MINUTE", value_name = "N", default_value_t = 60)]
+    pub conversations_per_minute: u32,
+    /// People whom one user may invite per minute, into new conversations or known ones, with two minutes' worth or a
+    /// whole conversation at once.
+    #[arg(long, env = "HERALD_INVITATIONS_PER_MINUTE", value_name = "N", default_value_t = 600)]
+    pub invitations_per_minute: u32,
+    /// Times per minute that one user may invite the same person.
+    #[arg(long, env = "HERALD_INVITATIONS_PER_PERSON", value_name = "N", default_value_t = 10)]
+    pub invitations_per_person: u32,
+    /// Registrations and sign-ins per minute from one address, an IPv6 network (/64) being one, with two minutes' worth at once.
     #[arg(long, env = "HERALD_SIGN_INS_PER_MINUTE", value_name = "N", default_value_t = 60)]
     pub sign_ins_per_minute: u32,
     /// Sign-ins per minute to one handle from one address.

@@ -17,6 +17,7 @@ pub mod hub;
 pub mod log;
 pub mod messaging;
 pub mod metrics;
+pub mod network;
 pub mod random;
 pub mod rates;
 pub mod sabotage;
@@ -91,9 +92,7 @@ impl App {
             .await
             .map_err(|_| "cannot read the sessions".to_owned())?;
         let accounts = Accounts::new(database.clone(), sessions, limits.max_hashing);
-        let rates = (args.rate_limit == Switch::On).then(|| {
-            Rates::new(limits.sends_per_second, limits.sign_ins_per_minute, limits.sign_ins_per_handle)
-        });
+        let rates = (args.rate_limit == Switch::On).then(|| Rates::new(&limits));
         let services = Services::new(database.clone(), writer, hub, accounts, rates, limits.clone());
         let engine = Engine::new(services, args.introspection == Switch::On, trusted)
             .map_err(|reason| format!("--trusted-documents: {reason}"))?;

@@ -1,5 +1,6 @@
 //! How often someone may do what: counted on this node, per user and per address.
 
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,67 +9,185 @@ use std::time::Duration;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
+use crate::config::Limits;
 use crate::error::Error;
 use crate::messaging::UserId;
+use crate::network::Network;
 
 /// Checks after which keys that are long idle are forgotten.
 const SWEEP: usize = 4_096;
+
+/// Counts of one kind, and how many there may be at once.
+#[derive(Debug)]
+struct Rate<K: Hash + Eq + Clone> {
+    limiter: DefaultKeyedRateLimiter<K>,
+    at_once: NonZeroU32,
+}
+
+impl<K: Hash + Eq + Clone> Rate<K> {
+    fn new(quota: Quota, at_once: u32) -> Self {
+        let at_once = positive(at_once);
+        Self { limiter: RateLimiter::keyed(quota.allow_burst(at_once)), at_once }
+    }
+}
+
+fn positive(n: u32) -> NonZeroU32 {
+    NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN)
+}
 
 /// The rates that are enforced.
 #[derive(Debug)]
 pub struct Rates {
     clock: DefaultClock,
     checks: AtomicUsize,
-    sends: DefaultKeyedRateLimiter<UserId>,
-    addresses: DefaultKeyedRateLimiter<IpAddr>,
-    handles: DefaultKeyedRateLimiter<(IpAddr, String)>,
+    sends: Rate<UserId>,
+    marks: Rate<UserId>,
+    conversations: Rate<UserId>,
+    invitations: Rate<UserId>,
+    pairs: Rate<(UserId, UserId)>,
+    addresses: Rate<Network>,
+    handles: Rate<(Network, String)>,
 }
 
 impl Rates {
-    /// Messages per second and user, sign-ins per minute and address, and of these to one handle.
-    pub fn new(sends_per_second: u32, sign_ins_per_minute: u32, sign_ins_per_handle: u32) -> Self {
-        let n = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
-        let sends =
-            Quota::per_second(n(sends_per_second)).allow_burst(n(sends_per_second.saturating_mul(10)));
-        let addresses =
-            Quota::per_minute(n(sign_ins_per_minute)).allow_burst(n(sign_ins_per_minute.saturating_mul(2)));
+    /// The rates of these limits.
+    pub fn new(limits: &Limits) -> Self {
+        let per_second = |n: u32| Rate::new(Quota::per_second(positive(n)), n.saturating_mul(10));
+        let per_minute = |n: u32, at_once: u32| (Quota::per_minute(positive(n)), at_once);
+        let twice = |n: u32| per_minute(n, n.saturating_mul(2));
+        // The largest conversation that is allowed can always be started.
+        let (invitations, at_once) = twice(limits.invitations_per_minute);
+        let at_once = at_once.max(limits.max_participants);
+        let (conversations, conversations_at_once) = twice(limits.conversations_per_minute);
+        let (addresses, addresses_at_once) = twice(limits.sign_ins_per_minute);
+        let each = |n: u32| per_minute(n, n);
+        let (pairs, pairs_at_once) = each(limits.invitations_per_person);
+        let (handles, handles_at_once) = each(limits.sign_ins_per_handle);
         Self {
             clock: DefaultClock::default(),
             checks: AtomicUsize::new(1),
-            sends: RateLimiter::keyed(sends),
-            addresses: RateLimiter::keyed(addresses),
-            handles: RateLimiter::keyed(Quota::per_minute(n(sign_ins_per_handle))),
+            sends: per_second(limits.sends_per_second),
+            marks: per_second(limits.marks_per_second),
+            conversations: Rate::new(conversations, conversations_at_once),
+            invitations: Rate::new(invitations, at_once),
+            pairs: Rate::new(pairs, pairs_at_once),
+            addresses: Rate::new(addresses, addresses_at_once),
+            handles: Rate::new(handles, handles_at_once),
         }
     }
 
     /// Counts a message.
     pub fn send(&self, user: UserId) -> Result<(), Error> {
-        self.check(&self.sends, &user)
+        self.check(&self.sends, &user, 1)
+    }
+
+    /// Counts a mark, or a leaving.
+    pub fn mark(&self, user: UserId) -> Result<(), Error> {
+        self.check(&self.marks, &user, 1)
+    }
+
+    /// Counts the start of a conversation with so many others.
+    pub fn start(&self, user: UserId, others: usize) -> Result<(), Error> {
+        self.check(&self.conversations, &user, 1)?;
+        self.invite(user, others)
+    }
+
+    /// Counts an invitation of so many people, known or not.
+    pub fn invite(&self, user: UserId, people: usize) -> Result<(), Error> {
+        self.check(&self.invitations, &user, people)
+    }
+
+    /// Counts, of each of these people, that this user invites them: into a new conversation, or back into one that
+    /// they left.
+    pub fn invite_each(&self, user: UserId, people: &[UserId]) -> Result<(), Error> {
+        people
+            .iter()
+            .filter(|person| **person != user)
+            .try_for_each(|person| self.check(&self.pairs, &(user, *person), 1))
     }
 
     /// Counts a registration.
     pub fn register(&self, address: IpAddr) -> Result<(), Error> {
-        self.check(&self.addresses, &address)
+        self.check(&self.addresses, &Network::of(address), 1)
     }
 
     /// Counts a sign-in.
     pub fn sign_in(&self, address: IpAddr, handle: &str) -> Result<(), Error> {
-        self.check(&self.addresses, &address)?;
+        let network = Network::of(address);
+        self.check(&self.addresses, &network, 1)?;
         // A handle is at most 32 bytes; more of a wrong one would only fill memory.
         let handle: String = handle.chars().take(32).collect();
-        self.check(&self.handles, &(address, handle))
+        self.check(&self.handles, &(network, handle), 1)
     }
 
-    fn check<K>(&self, limiter: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<(), Error>
-    where
-        K: std::hash::Hash + Eq + Clone,
-    {
+    /// Counts `weight` at once. What weighs more than there may ever be at once counts as that much.
+    fn check<K: Hash + Eq + Clone>(&self, rate: &Rate<K>, key: &K, weight: usize) -> Result<(), Error> {
         if self.checks.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEEP) {
-            limiter.retain_recent();
+            self.forget_the_idle();
         }
-        limiter.check_key(key).map_err(|not_until| {
-            let wait: Duration = not_until.wait_time_from(self.clock.now());
-            Error::RateLimited { seconds: wait.as_secs() + 1 }
-        })
+        let Some(weight) = NonZeroU32::new(u32::try_from(weight).unwrap_or(u32::MAX)) else { return Ok(()) };
+        match rate.limiter.check_key_n(key, weight.min(rate.at_once)) {
+            Ok(Err(not_until)) => {
+                let wait: Duration = not_until.wait_time_from(self.clock.now());
+                Err(Error::RateLimited { seconds: wait.as_secs() + 1 })
+            }
+            // The weight is no more than there may be at once.
+            Ok(Ok(())) | Err(_) => Ok(()),
+        }
+    }
+
+    fn forget_the_idle(&self) {
+        for users in [&self.sends, &self.marks, &self.conversations, &self.invitations] {
+            users.limiter.retain_recent();
+        }
+        self.pairs.limiter.retain_recent();
+        self.addresses.limiter.retain_recent();
+        self.handles.limiter.retain_recent();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ServeArgs;
+    use crate::random;
+
+    fn somebody() -> UserId {
+        UserId(random::id())
+    }
+
+    #[test]
+    fn a_conversation_costs_as_much_as_it_has_people() {
+        let rates = Rates::new(&ServeArgs::default().limits);
+        let (many, few) = (somebody(), somebody());
+        let started = |user, others| (0..200).take_while(|_| rates.start(user, others).is_ok()).count();
+        assert!((1..=5).contains(&started(many, 500)));
+        assert!(started(few, 1) >= 100);
+        let largest = rates.start(somebody(), 1_000_000);
+        assert_eq!(largest, Ok(()), "the largest that is allowed can be started");
+    }
+
+    #[test]
+    fn whoever_is_invited_again_and_again_is_counted_by_who_invites_them() {
+        let rates = Rates::new(&ServeArgs::default().limits);
+        let (user, victim) = (somebody(), somebody());
+        let invited = (0..100).take_while(|_| rates.invite_each(user, &[victim, user]).is_ok()).count();
+        assert_eq!(invited, 10);
+        let refused = rates.invite_each(user, &[victim]);
+        assert!(matches!(refused, Err(Error::RateLimited { seconds: 1..=10 })), "{refused:?}");
+        assert_eq!(rates.invite_each(user, &[somebody()]), Ok(()));
+        assert_eq!(rates.invite_each(somebody(), &[victim]), Ok(()));
+    }
+
+    #[test]
+    fn an_ipv6_network_counts_as_one_address() {
+        let rates = Rates::new(&ServeArgs::default().limits);
+        let registered = (0_u16..)
+            .map(|host| IpAddr::from([0x2001, 0xdb8, 0, 0, host, host, host, host]))
+            .take_while(|address| rates.register(*address).is_ok())
+            .take(1_000)
+            .count();
+        assert!(registered < 1_000);
+        assert_eq!(rates.register("2001:db8:0:1::1".parse().unwrap()), Ok(()));
     }
 }

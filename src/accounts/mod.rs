@@ -5,16 +5,20 @@
 
 mod password;
 mod session;
+mod turns;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use session::{Lifetimes, Live, Sessions, Token};
 
 use self::password::Passwords;
+use self::turns::Turns;
 use crate::clock;
 use crate::error::Error;
 use crate::log::{Database, UserRow};
 use crate::messaging::{DisplayName, Handle, UserId};
+use crate::network::Network;
 use crate::random;
 
 /// Fewest characters of a password (NIST SP 800-63B, section 5.1.1.1).
@@ -28,6 +32,8 @@ const LONGEST_PASSWORD: usize = 512;
 pub struct Accounts {
     database: Database,
     passwords: Passwords,
+    /// Whose password is hashed next.
+    turns: Turns,
     /// The sessions in use.
     pub sessions: Arc<Sessions>,
 }
@@ -35,12 +41,13 @@ pub struct Accounts {
 impl Accounts {
     /// The accounts in `database`, with at most `hashing` passwords being hashed at a time.
     pub fn new(database: Database, sessions: Arc<Sessions>, hashing: usize) -> Self {
-        Self { database, passwords: Passwords::new(hashing), sessions }
+        Self { database, passwords: Passwords::new(hashing), turns: Turns::new(hashing), sessions }
     }
 
-    /// Creates a user.
+    /// Creates a user, asked to from an address.
     pub async fn register(
         &self,
+        from: IpAddr,
         handle: &str,
         display_name: &str,
         password: &str,
@@ -67,14 +74,24 @@ impl Accounts {
             id: UserId(random::id()),
             handle,
             display_name,
-            password_hash: self.passwords.hash(password).await?,
+            password_hash: self.hash(from, password).await?,
             created_at: clock::now(),
         };
         if self.database.insert_user(&row).await? { Ok(Arc::new(row)) } else { Err(Error::HandleTaken) }
     }
 
+    async fn hash(&self, from: IpAddr, password: &str) -> Result<String, Error> {
+        let _turn = self.turns.take(Network::of(from)).await?;
+        self.passwords.hash(password).await
+    }
+
     /// Finds the user whose password this is. An unknown handle takes as long as a wrong password.
-    pub async fn authenticate(&self, handle: &str, password: &str) -> Result<Arc<UserRow>, Error> {
+    pub async fn authenticate(
+        &self,
+        from: IpAddr,
+        handle: &str,
+        password: &str,
+    ) -> Result<Arc<UserRow>, Error> {
         if password.len() > LONGEST_PASSWORD {
             return Err(Error::InvalidCredentials);
         }
@@ -83,6 +100,7 @@ impl Accounts {
             Err(_) => None,
         };
         let hash = known.as_ref().map(|user| user.password_hash.clone());
+        let _turn = self.turns.take(Network::of(from)).await?;
         let right = self.passwords.verify(password, hash).await?;
         known.filter(|_| right).map(Arc::new).ok_or(Error::InvalidCredentials)
     }

@@ -15,6 +15,7 @@ use crate::messaging::{
     Action, Body, ConversationId, Handle, IdempotencyKey, Mark, MessageId, Title, UserId,
 };
 use crate::random;
+use crate::rates::Rates;
 use crate::sabotage::{Fault, is_planted};
 
 /// Who is to be created.
@@ -143,21 +144,23 @@ impl Mutation {
     /// Creates a user and signs them in.
     async fn register(&self, ctx: &Context<'_>, input: RegisterInput) -> Result<SessionPayload> {
         let services = services(ctx)?;
+        let from = caller(ctx)?.address;
         if let Some(rates) = &services.rates {
-            rates.register(caller(ctx)?.address)?;
+            rates.register(from)?;
         }
         let RegisterInput { handle, display_name, password } = input;
-        let user = services.accounts.register(&handle, &display_name, &password).await?;
+        let user = services.accounts.register(from, &handle, &display_name, &password).await?;
         Ok(begin_session(ctx, user).await?)
     }
 
     /// A wrong password and an unknown handle give the same answer, in the same time.
     async fn login(&self, ctx: &Context<'_>, input: LoginInput) -> Result<SessionPayload> {
         let services = services(ctx)?;
+        let from = caller(ctx)?.address;
         if let Some(rates) = &services.rates {
-            rates.sign_in(caller(ctx)?.address, &input.handle)?;
+            rates.sign_in(from, &input.handle)?;
         }
-        let user = services.accounts.authenticate(&input.handle, &input.password).await?;
+        let user = services.accounts.authenticate(from, &input.handle, &input.password).await?;
         Ok(begin_session(ctx, user).await?)
     }
 
@@ -175,7 +178,9 @@ impl Mutation {
         input: StartConversationInput,
     ) -> Result<ConversationPayload> {
         let title = input.title.as_deref().map(Title::parse).transpose().map_err(Error::invalid("title"))?;
+        limit(ctx, |rates, user| rates.start(user, input.participant_handles.len()))?;
         let with = users(ctx, "participantHandles", &input.participant_handles).await?;
+        limit(ctx, |rates, user| rates.invite_each(user, &with))?;
         let conversation = ConversationId(random::id());
         let action = Action::Start { conversation, title, with };
         let started = conversation_payload(ctx, conversation, action).await;
@@ -189,7 +194,9 @@ impl Mutation {
         input: ParticipantsInput,
     ) -> Result<ConversationPayload> {
         let conversation = conversation_id(&input.conversation_id)?;
+        limit(ctx, |rates, user| rates.invite(user, input.handles.len()))?;
         let users = users(ctx, "handles", &input.handles).await?;
+        limit(ctx, |rates, user| rates.invite_each(user, &users))?;
         Ok(conversation_payload(ctx, conversation, Action::Add { conversation, users }).await?)
     }
 
@@ -200,6 +207,7 @@ impl Mutation {
         input: LeaveConversationInput,
     ) -> Result<LeaveConversationPayload> {
         let conversation = conversation_id(&input.conversation_id)?;
+        limit(ctx, Rates::mark)?;
         let left = services(ctx)?.submit(ctx, Action::Leave { conversation }).await?;
         Ok(LeaveConversationPayload { cursor: cursor(ctx, &left)? })
     }
@@ -207,10 +215,7 @@ impl Mutation {
     /// Sends a message. When this is answered the message is stored and will not be lost.
     async fn send_message(&self, ctx: &Context<'_>, input: SendMessageInput) -> Result<SendMessagePayload> {
         let services = services(ctx)?;
-        let sender = viewer(ctx)?.user.id;
-        if let Some(rates) = &services.rates {
-            rates.send(sender)?;
-        }
+        limit(ctx, Rates::send)?;
         let key = input.idempotency_key.as_deref().map(IdempotencyKey::parse).transpose();
         let action = Action::Send {
             conversation: conversation_id(&input.conversation_id)?,
@@ -234,6 +239,12 @@ impl Mutation {
     async fn mark_read(&self, ctx: &Context<'_>, input: MarkInput) -> Result<MarkPayload> {
         Ok(mark(ctx, &input.message_id, Mark::Read).await?)
     }
+}
+
+/// Counts what the viewer is about to do, where rates are enforced.
+fn limit(ctx: &Context<'_>, count: impl FnOnce(&Rates, UserId) -> Result<(), Error>) -> Result<(), Error> {
+    let user = viewer(ctx)?.user.id;
+    services(ctx)?.rates.as_ref().map_or(Ok(()), |rates| count(rates, user))
 }
 
 async fn begin_session(ctx: &Context<'_>, user: Arc<UserRow>) -> Result<SessionPayload, Error> {
@@ -260,6 +271,7 @@ async fn conversation_payload(
 
 async fn mark(ctx: &Context<'_>, id: &ID, mark: Mark) -> Result<MarkPayload, Error> {
     let id: MessageId = id.parse().map_err(|_| Error::NotFound("message"))?;
+    limit(ctx, Rates::mark)?;
     let marked = services(ctx)?.submit(ctx, Action::Mark { message: id, mark }).await?;
     Ok(MarkPayload { cursor: cursor(ctx, &marked)?, message: message(marked)? })
 }

@@ -1,13 +1,13 @@
 //! The parameters of a GraphQL request: the same in every transport.
 
-use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::document::Hash;
+use super::members::{Member, members};
 
 /// What a request asks (<https://graphql.github.io/graphql-over-http/draft/#sec-Request-Parameters>).
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub(crate) struct Params {
     /// The document.
     pub(crate) query: Option<String>,
@@ -22,18 +22,17 @@ pub(crate) struct Params {
 }
 
 /// The extensions of a request that mean something here. Others are let pass.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub(crate) struct Extensions {
     persisted_query: Option<PersistedQuery>,
-    /// The connection that the request belongs to, for an `EventSource`, which cannot send headers.
+    /// The connection that the request belongs to, for whoever cannot send headers: an `EventSource`, and an
+    /// operation on a socket that a router shares.
     pub(crate) connection_id: Option<String>,
 }
 
 /// A document by its hash
 /// (<https://www.apollographql.com/docs/apollo-server/performance/apq>).
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug)]
 struct PersistedQuery {
     version: u32,
     sha256_hash: String,
@@ -46,10 +45,65 @@ const VERSION: u32 = 1;
 /// (<https://github.com/graphql/graphql-over-http/blob/main/spec/Appendix%20A%20--%20Persisted%20Documents.md>).
 const SHA256: &str = "sha256:";
 
+/// What a text is called in refusals.
+const STRING: &str = "a string";
+
 impl Params {
+    /// Reads the parameters from the object that `text` is.
+    ///
+    /// # Errors
+    /// What is wrong with them, as the end of a sentence.
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
+        let names = ["query", "documentId", "operationName", "variables", "extensions"];
+        let [query, document_id, operation_name, variables, extensions] =
+            members(text, names).map_err(|error| error.to_string())?;
+        let params = Self {
+            query: query.read("query", STRING)?,
+            document_id: document_id.read("documentId", STRING)?,
+            operation_name: operation_name.read("operationName", STRING)?,
+            variables: variables.read("variables", "an object")?,
+            extensions: Extensions::read(extensions)?,
+        };
+        if params.names_a_document() { Ok(params) } else { Err("there is no `query`".into()) }
+    }
+
+    /// Reads the parameters from a message's member.
+    ///
+    /// # Errors
+    /// What is wrong with them, as the end of a sentence.
+    pub(crate) fn member(payload: Member<'_>) -> Result<Self, String> {
+        match payload {
+            Member::Once(value) => Self::read(value.get()),
+            Member::Absent => Err("there is no `payload`".into()),
+            Member::Repeated => Err("`payload` is there more than once".into()),
+        }
+    }
+
+    /// Takes in variables and extensions that are JSON in texts of their own, as in a URL.
+    ///
+    /// # Errors
+    /// What is wrong with them, as the end of a sentence.
+    pub(crate) fn with_json(self, variables: Option<&str>, extensions: Option<&str>) -> Result<Self, String> {
+        let json = |name: &str, text: Option<&'_ str>| {
+            let value = text.map(serde_json::from_str::<Box<RawValue>>).transpose();
+            value.map_err(|error| format!("`{name}` is no JSON: {error}"))
+        };
+        let (variables, extensions) = (json("variables", variables)?, json("extensions", extensions)?);
+        Ok(Self {
+            variables: Member::from(variables.as_deref()).read("variables", "an object")?,
+            extensions: Extensions::read(Member::from(extensions.as_deref()))?,
+            ..self
+        })
+    }
+
     /// Whether there is anything to execute.
     pub(crate) fn names_a_document(&self) -> bool {
         self.query.is_some() || self.document_id.is_some() || self.persisted().is_some()
+    }
+
+    /// The connection that the request names itself.
+    pub(crate) fn connection_id(&self) -> Option<&str> {
+        self.extensions.as_ref()?.connection_id.as_deref()
     }
 
     /// The document's text. Some clients always send one, an empty one where the document is named.
@@ -77,5 +131,29 @@ impl Params {
 
     fn persisted(&self) -> Option<&PersistedQuery> {
         self.extensions.as_ref()?.persisted_query.as_ref()
+    }
+}
+
+impl Extensions {
+    fn read(extensions: Member<'_>) -> Result<Option<Self>, String> {
+        let found = extensions.object("extensions", ["persistedQuery", "connectionId"])?;
+        let Some([persisted_query, connection_id]) = found else { return Ok(None) };
+        Ok(Some(Self {
+            persisted_query: PersistedQuery::read(persisted_query)?,
+            connection_id: connection_id.read("extensions.connectionId", STRING)?,
+        }))
+    }
+}
+
+impl PersistedQuery {
+    fn read(persisted_query: Member<'_>) -> Result<Option<Self>, String> {
+        let found = persisted_query.object("extensions.persistedQuery", ["version", "sha256Hash"])?;
+        let Some([version, hash]) = found else { return Ok(None) };
+        let version = version.read("extensions.persistedQuery.version", "a whole number")?;
+        let sha256_hash = hash.read("extensions.persistedQuery.sha256Hash", STRING)?;
+        match (version, sha256_hash) {
+            (Some(version), Some(sha256_hash)) => Ok(Some(Self { version, sha256_hash })),
+            _ => Err("`extensions.persistedQuery` must have a `version` and a `sha256Hash`".into()),
+        }
     }
 }

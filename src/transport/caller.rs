@@ -6,6 +6,7 @@ use axum::http::{Extensions, HeaderMap, StatusCode, header};
 use axum::response::Response;
 
 use super::Shared;
+use super::origins;
 use super::respond::{bad_request, refuse};
 use crate::accounts::Token;
 use crate::error::Error;
@@ -33,12 +34,11 @@ pub(super) async fn caller(
         is_secure: shared.trust_proxy && forwarded(headers, "x-forwarded-proto") == Some("https"),
     };
     let sessions = &shared.engine.services().accounts.sessions;
-    if let Some(authorization) = headers.get(header::AUTHORIZATION) {
-        // What is not even text is no token.
-        let found = match token(authorization.to_str().unwrap_or_default()) {
-            Ok(token) => sessions.find(&token).await,
-            Err(error) => Err(error),
-        };
+    let authorization = headers.get(header::AUTHORIZATION).map(|value| value.to_str());
+    // What is not even text is no token.
+    let authorization = authorization.map(|text| text.map_or(Err(Error::Unauthenticated), token));
+    if let Some(token) = authorization.transpose().map_err(|error| Box::new(refused(&error)))?.flatten() {
+        let found = sessions.find(&token).await;
         caller.session = Some(found.map_err(|error| Box::new(refused(&error)))?);
     } else if let Some(token) = cookie(headers) {
         match sessions.find(&token).await {
@@ -55,9 +55,17 @@ pub(super) async fn caller(
 }
 
 /// The token in `Bearer …`. A bare token is taken too.
-pub(super) fn token(authorization: &str) -> Result<Token, Error> {
-    let scheme = authorization.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer "));
-    scheme.map_or(authorization, |_| &authorization[7..]).trim().parse()
+///
+/// Nothing is no credential rather than a wrong one: Apollo's documented link sends `""` when nobody is signed in. The
+/// scheme with nothing after it is a wrong one, since no documented link sends it and a client that does has a fault.
+pub(super) fn token(authorization: &str) -> Result<Option<Token>, Error> {
+    let text = authorization.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let (scheme, rest) = text.split_once(' ').unwrap_or(("", text));
+    let credential = if scheme.eq_ignore_ascii_case("bearer") { rest.trim() } else { text };
+    credential.parse().map(Some)
 }
 
 fn refused(error: &Error) -> Response {
@@ -77,10 +85,10 @@ pub(super) fn connection(id: &str, what: &str) -> Result<ConnectionId, Box<Respo
 /// Whether a request that a cookie vouches for comes from a page of this very host, or of an origin that the
 /// operator allows. Browsers say where a request comes from; whoever says nothing is not a browser.
 fn from_here(shared: &Shared, headers: &HeaderMap) -> Result<(), Box<Response>> {
-    let host = text(headers, header::HOST.as_str());
+    let host = text(headers, header::HOST.as_str()).unwrap_or_default();
     let is_foreign = match text(headers, header::ORIGIN.as_str()) {
         Some(origin) if shared.origins.allows(origin) => false,
-        Some(origin) => origin.split_once("://").map(|(_, host)| host) != host,
+        Some(origin) => !origins::is_of_host(origin, host),
         None => matches!(text(headers, "sec-fetch-site"), Some("cross-site" | "same-site")),
     };
     if is_foreign {
@@ -91,7 +99,8 @@ fn from_here(shared: &Shared, headers: &HeaderMap) -> Result<(), Box<Response>> 
     Ok(())
 }
 
-fn address(shared: &Shared, headers: &HeaderMap, extensions: &Extensions) -> IpAddr {
+/// The address that a request comes from.
+pub(super) fn address(shared: &Shared, headers: &HeaderMap, extensions: &Extensions) -> IpAddr {
     let peer = extensions.get::<SocketAddr>().map_or([0, 0, 0, 0].into(), SocketAddr::ip);
     if !shared.trust_proxy {
         return peer;

@@ -22,11 +22,12 @@ pub(super) enum Framing {
 }
 
 impl Framing {
-    /// The media type of the response.
+    /// The media type of the response. Of the multipart one it is written just as Apollo's own router does, since
+    /// Apollo's clients compare its text.
     pub(super) fn content_type(self) -> &'static str {
         match self {
             Self::EventStream => "text/event-stream",
-            Self::Multipart => r#"multipart/mixed;boundary="graphql";subscriptionSpec="1.0""#,
+            Self::Multipart => r#"multipart/mixed;boundary="graphql";subscriptionSpec=1.0"#,
         }
     }
 
@@ -36,7 +37,9 @@ impl Framing {
         match (self, cursor) {
             (Self::EventStream, Some(cursor)) => format!("retry: {retry}\nid: {}\n\n", cursor.as_str()),
             (Self::EventStream, None) => format!("retry: {retry}\n\n"),
-            (Self::Multipart, _) => BOUNDARY.to_owned(),
+            // A part at once, so that whatever stands between has something to hand on, and the client knows that it
+            // follows.
+            (Self::Multipart, _) => BOUNDARY.to_owned() + &self.heartbeat(),
         }
     }
 

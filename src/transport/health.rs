@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 
 use super::Shared;
@@ -12,6 +12,11 @@ use super::respond::refuse;
 
 /// How long the database may take to answer. Shorter than for anybody else: a proxy is to know soon.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Whether this is what is asked for: it is answered whatever else is refused.
+pub(super) fn is_asked(uri: &Uri) -> bool {
+    matches!(uri.path(), "/healthz" | "/readyz")
+}
 
 /// The process lives.
 pub(super) async fn live() -> Response {

@@ -9,7 +9,6 @@ use axum::extract::{Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use serde::de::DeserializeOwned;
 
 use super::Shared;
 use super::body;
@@ -22,6 +21,9 @@ use crate::graphql::{self, Cursor, Params};
 
 /// The header in which an `EventSource` that connects again says what it has got.
 const LAST_EVENT_ID: &str = "last-event-id";
+
+/// The parameter of the URL in which one that cannot send headers says it (event-source-polyfill).
+const LAST_EVENT_ID_PARAMETER: &str = "lastEventId";
 
 /// What the request's method allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +39,7 @@ pub(super) async fn post(shared: Arc<Shared>, request: Request) -> Response {
         json_only(&parts.headers)?;
         let limits = &shared.limits;
         let patience = seconds(limits.request_timeout);
-        let bytes = body::read(&parts.headers, body, limits.max_body_bytes, patience).await?;
+        let bytes = body::read(&parts, body, limits.max_body_bytes, patience).await?;
         execute(&shared, &parts, params(&bytes)?, Method::Post).await
     };
     answered.await.unwrap_or_else(|refusal| refused(&parts, *refusal))
@@ -69,14 +71,13 @@ async fn execute(
     if !params.names_a_document() {
         return Err(Box::new(bad_request("The request has no `query`.")));
     }
-    let last_event_id = parts.headers.get(LAST_EVENT_ID).filter(|id| !id.is_empty());
-    let last_event_id = last_event_id.map(|id| id.to_str().unwrap_or_default());
-    if last_event_id == Some(COMPLETE) && method == Method::Get {
+    let last_event_id = last_event_id(parts);
+    if last_event_id.as_deref() == Some(COMPLETE) && method == Method::Get {
         // Tells an `EventSource` that there is nothing to connect again for.
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let mut caller = caller(shared, &parts.headers, &parts.extensions).await?;
-    if let Some(id) = params.extensions.as_ref().and_then(|extensions| extensions.connection_id.as_deref()) {
+    if let Some(id) = params.connection_id() {
         caller.connection = Some(connection(id, "`extensions.connectionId`")?);
     }
     let caller = Arc::new(caller);
@@ -86,7 +87,7 @@ async fn execute(
     };
     match (prepared.kind, accepted.stream) {
         (OperationType::Subscription, Some(framing)) => {
-            let resume = last_event_id.map(Cursor::claimed);
+            let resume = last_event_id.as_deref().map(Cursor::claimed);
             Ok(match stream::follow(Arc::clone(shared), caller, &prepared, resume, framing).await {
                 Ok(open) => open,
                 Err(refusal) if framing == Framing::EventStream => stream::refusal(*refusal),
@@ -102,6 +103,17 @@ async fn execute(
         }
         _ => Ok(form.write(shared.engine.execute(&prepared, caller).await)),
     }
+}
+
+/// What an `EventSource` that connects again has got. The header counts before the URL, which the page that opened
+/// the source may have written long before.
+fn last_event_id(parts: &Parts) -> Option<String> {
+    let header = parts.headers.get(LAST_EVENT_ID).filter(|id| !id.is_empty());
+    if let Some(id) = header {
+        return Some(id.to_str().unwrap_or_default().to_owned());
+    }
+    let Query(mut fields) = Query::<HashMap<String, String>>::try_from_uri(&parts.uri).ok()?;
+    fields.remove(LAST_EVENT_ID_PARAMETER).filter(|id| !id.is_empty())
 }
 
 /// The form of an answer that is complete at once.
@@ -147,30 +159,25 @@ fn json_only(headers: &HeaderMap) -> Result<(), Box<Response>> {
 }
 
 fn params(bytes: &[u8]) -> Result<Params, Box<Response>> {
-    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+    let text = std::str::from_utf8(bytes).map_err(|_| Box::new(bad_request("The body is not UTF-8.")))?;
+    if text.trim_start_matches('\u{feff}').trim_start().starts_with('[') {
         return Err(Box::new(bad_request("Batches are not supported: send one operation a request.")));
     }
-    // serde_json stops at a depth of 128 by itself.
-    serde_json::from_slice(bytes)
-        .map_err(|error| Box::new(bad_request(format!("The body is not a GraphQL request: {error}."))))
+    Params::read(text)
+        .map_err(|reason| Box::new(bad_request(format!("The body is not a GraphQL request: {reason}."))))
 }
 
 fn url_params(uri: &Uri) -> Result<Params, Box<Response>> {
-    let bad = |what: &str| Box::new(bad_request(what));
     let Query(mut fields) = Query::<HashMap<String, String>>::try_from_uri(uri)
-        .map_err(|_| bad("The query string cannot be decoded."))?;
+        .map_err(|_| Box::new(bad_request("The query string cannot be decoded.")))?;
     let mut text = |name: &str| fields.remove(name).filter(|text| !text.is_empty());
-    Ok(Params {
-        variables: object("variables", text("variables"))?,
-        extensions: object("extensions", text("extensions"))?,
+    let (variables, extensions) = (text("variables"), text("extensions"));
+    let params = Params {
         document_id: text("documentId"),
         operation_name: text("operationName"),
         query: fields.remove("query"),
-    })
-}
-
-fn object<T: DeserializeOwned>(name: &str, text: Option<String>) -> Result<Option<T>, Box<Response>> {
-    text.map(|text| serde_json::from_str(&text))
-        .transpose()
-        .map_err(|error| Box::new(bad_request(format!("`{name}` cannot be read as JSON: {error}."))))
+        ..Params::default()
+    };
+    let params = params.with_json(variables.as_deref(), extensions.as_deref());
+    params.map_err(|reason| Box::new(bad_request(format!("The URL is not a GraphQL request: {reason}."))))
 }

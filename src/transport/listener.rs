@@ -1,5 +1,5 @@
-//! Accepting connections: a bounded number, each with a bounded time to say what it wants and to accept what it
-//! gets.
+//! Accepting connections: a bounded number, of each address too, each with a bounded time to say what it wants and to
+//! accept what it gets.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use futures_util::FutureExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
@@ -19,9 +22,13 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::ServiceExt;
 
-use super::{Shared, router};
+use super::addresses::Place;
+use super::intake::{Intake, Metered};
+use super::reserve::Reserve;
+use super::{Shared, caller, health, respond, router};
 use crate::config::seconds;
 use crate::metrics::{Counted, METRICS};
+use crate::network::Network;
 
 /// Pause after a connection could not be accepted, which mostly means that there are no file handles left.
 const BREATH: Duration = Duration::from_millis(100);
@@ -29,15 +36,12 @@ const BREATH: Duration = Duration::from_millis(100);
 /// The least that hyper accepts as a limit of a request's head.
 const LEAST_HEADER_BYTES: usize = 8 * 1024;
 
-/// What is said to a connection for which there is no room.
-const FULL: &str = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n\
-    Content-Type: application/json; charset=utf-8\r\nContent-Length: 102\r\n\r\n\
-    {\"errors\":[{\"message\":\"Too many connections: try again later.\",\"extensions\":{\"code\":\"UNAVAILABLE\"}}]}\n";
-
 /// The place that a connection takes up. Whoever goes on with the connection, as a WebSocket does, keeps it.
 #[derive(Debug)]
 pub(super) struct Held {
     _room: OwnedSemaphorePermit,
+    /// Among those of its address, unless that is a proxy's.
+    _place: Option<Place>,
     _open: TaskTrackerToken,
     _counted: Counted,
 }
@@ -47,6 +51,7 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, shutdown: 
     let connections = TaskTracker::new();
     let room = Arc::new(Semaphore::new(shared.limits.max_connections));
     let router = router(Arc::clone(&shared));
+    let mut reserve = Reserve::default();
     tokio::pin!(shutdown);
     loop {
         let (stream, address) = tokio::select! {
@@ -60,16 +65,22 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, shutdown: 
                 }
             },
         };
-        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-            connections.spawn(turn_away(stream));
+        let network = Network::of(address.ip());
+        let account = shared.addresses.account(network);
+        // A proxy's connections are everybody's: behind one, requests are counted when their heads say whose they are.
+        let place = if shared.trust_proxy { Ok(None) } else { account.connection().map(Some).ok_or(()) };
+        let (Ok(place), Ok(permit)) = (place, Arc::clone(&room).try_acquire_owned()) else {
+            reserve.look_at(stream, network, &shared, &connections);
             continue;
         };
         let held = Arc::new(Held {
             _room: permit,
+            _place: place,
             _open: connections.token(),
             _counted: Counted::new(&METRICS.connections),
         });
-        connections.spawn(serve_connection(stream, address, held, router.clone(), Arc::clone(&shared)));
+        let arriving = Arriving { held, address, intake: Arc::new(Intake::new(account)) };
+        connections.spawn(serve_connection(stream, arriving, router.clone(), Arc::clone(&shared)));
     }
     drop(listener);
     shared.stopping.cancel();
@@ -79,23 +90,45 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, shutdown: 
     }
 }
 
-async fn serve_connection(
-    stream: TcpStream,
-    address: SocketAddr,
+/// What comes with every request of a connection.
+#[derive(Clone)]
+struct Arriving {
     held: Arc<Held>,
-    router: Router,
-    shared: Arc<Shared>,
-) {
+    address: SocketAddr,
+    intake: Arc<Intake>,
+}
+
+/// Answers one request.
+async fn answer(mut request: Request, arriving: Arriving, router: Router, shared: Arc<Shared>) -> Response {
+    let Arriving { held, address, intake } = arriving;
+    request.extensions_mut().insert(address);
+    request.extensions_mut().insert(held);
+    let caller = caller::address(&shared, request.headers(), request.extensions());
+    let account = shared.addresses.account(Network::of(caller));
+    if shared.trust_proxy && !health::is_asked(request.uri()) {
+        let Some(place) = account.connection() else {
+            return respond::too_many("This address has too many requests and sockets under way.");
+        };
+        request.extensions_mut().insert(Arc::new(place));
+    }
+    request.extensions_mut().insert(Arc::clone(&intake));
+    intake.begin_request(account);
+    let response = router.oneshot(request).await.unwrap_or_else(|never| match never {});
+    intake.end_request();
+    response
+}
+
+async fn serve_connection(stream: TcpStream, arriving: Arriving, router: Router, shared: Arc<Shared>) {
+    let address = arriving.address;
     // Small frames are to leave at once.
     let _ = stream.set_nodelay(true);
     give_up_on_the_vanished(&stream, seconds(shared.limits.ping_interval) * 2);
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(address);
-        request.extensions_mut().insert(Arc::clone(&held));
-        let router = router.clone();
-        async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
+    let mut stream = TimeoutStream::new(Metered::new(stream, Arc::clone(&arriving.intake)));
+    let answering = Arc::clone(&shared);
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let answer = answer(request.map(Body::new), arriving.clone(), router.clone(), Arc::clone(&answering));
+        answer.map(Ok::<_, Infallible>)
     });
-    let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(seconds(shared.limits.write_timeout)));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -124,23 +157,4 @@ fn give_up_on_the_vanished(stream: &TcpStream, patience: Duration) {
     let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(patience));
     #[cfg(not(target_os = "linux"))]
     let _ = (stream, patience);
-}
-
-async fn turn_away(mut stream: TcpStream) {
-    let answer = async {
-        let _ = stream.write_all(FULL.as_bytes()).await;
-        let _ = stream.shutdown().await;
-    };
-    let _ = tokio::time::timeout(Duration::from_secs(1), answer).await;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::FULL;
-
-    #[test]
-    fn the_answer_without_room_is_as_long_as_it_says() {
-        let (head, body) = FULL.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("Content-Length: {}", body.len())), "{}", body.len());
-    }
 }

@@ -4,16 +4,20 @@
 //! `graphql-transport-ws` protocol, the finding out of who is calling, and the playground's pages. What never lives here: anything about messages. A transport hands an
 //! operation to [`crate::graphql`] and writes down what comes back.
 
+mod addresses;
 mod body;
 mod caller;
+mod compression;
 mod framing;
 mod health;
 mod http;
+mod intake;
 mod listener;
 mod metrics;
 mod origins;
 mod playground;
 mod protocol;
+mod reserve;
 mod respond;
 mod sockets;
 mod stream;
@@ -31,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use listener::serve;
 pub use metrics::serve as serve_metrics;
 
+use self::addresses::Addresses;
 use self::origins::Origins;
 use self::respond::refuse;
 use self::sockets::Sockets;
@@ -46,6 +51,7 @@ pub(crate) struct Shared {
     /// Whether the playground is served.
     pub(crate) playground: bool,
     pub(crate) sockets: Sockets,
+    pub(crate) addresses: Addresses,
     /// Cancelled when herald is to stop: sockets say goodbye then.
     pub(crate) stopping: CancellationToken,
 }
@@ -59,6 +65,7 @@ impl Shared {
             origins: Origins::new(&args.allow_origin),
             playground: !args.no_playground,
             sockets: Sockets::new(args.limits.max_sockets_per_user),
+            addresses: Addresses::new(&args.limits),
             stopping: CancellationToken::new(),
         }
     }
@@ -66,7 +73,7 @@ impl Shared {
 
 /// Every path that herald answers on.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    let mut graphql = any(graphql);
+    let mut graphql = any(graphql).layer(compression::layer());
     if let Some(cors) = shared.origins.cors() {
         graphql = graphql.layer(cors);
     }

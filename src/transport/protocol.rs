@@ -1,10 +1,9 @@
 //! The messages of the `graphql-transport-ws` protocol
 //! (<https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>), as types.
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::graphql::Params;
+use crate::graphql::{Params, members};
 
 /// The subprotocol's name.
 pub(super) const SUBPROTOCOL: &str = "graphql-transport-ws";
@@ -13,37 +12,46 @@ pub(super) const SUBPROTOCOL: &str = "graphql-transport-ws";
 const LONGEST_ID: usize = 128;
 
 /// What a client may say.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[derive(Debug)]
 pub(super) enum ClientMessage {
     ConnectionInit { payload: Option<Map<String, Value>> },
     Ping { payload: Option<Map<String, Value>> },
-    Pong {},
-    Subscribe { id: String, payload: Box<Params> },
+    Pong,
+    Subscribe { id: String, payload: Result<Box<Params>, String> },
     Complete { id: String },
 }
 
 impl ClientMessage {
     /// Reads a message; whatever cannot be read closes the socket with the returned reason.
+    ///
+    /// A `subscribe` whose id can be read is always read: what is wrong with its payload concerns that operation alone.
     pub(super) fn read(text: &str) -> Result<Self, String> {
-        let message: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if let Self::Subscribe { id, .. } | Self::Complete { id } = &message
-            && (id.is_empty() || id.len() > LONGEST_ID)
-        {
-            return Err(format!("an id has 1 to {LONGEST_ID} bytes"));
-        }
-        if let Self::Subscribe { payload, .. } = &message
-            && !payload.names_a_document()
-        {
-            return Err("the payload has no query".into());
-        }
-        Ok(message)
+        let [kind, id, payload] =
+            members(text, ["type", "id", "payload"]).map_err(|error| error.to_string())?;
+        let kind: String = kind.read("type", "a string")?.ok_or("there is no `type`")?;
+        let id = || {
+            let id: String = id.read("id", "a string")?.ok_or("there is no `id`")?;
+            let fits = (1..=LONGEST_ID).contains(&id.len());
+            if fits { Ok(id) } else { Err(format!("an id has 1 to {LONGEST_ID} bytes")) }
+        };
+        let object = || payload.read("payload", "an object");
+        Ok(match kind.as_str() {
+            "connection_init" => Self::ConnectionInit { payload: object()? },
+            "ping" => Self::Ping { payload: object()? },
+            "pong" => Self::Pong,
+            "subscribe" => Self::Subscribe { id: id()?, payload: Params::member(payload).map(Box::new) },
+            "complete" => Self::Complete { id: id()? },
+            _ => return Err(format!("the type {kind:?} is unknown")),
+        })
     }
 }
 
 /// Why herald closes a socket, and with which code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Goodbye {
+    /// Nobody is signed in, and nothing is asked. A client takes this code for the regular end: it comes back when it
+    /// has something to ask, and not before, where another code would have an idle client come back for ever.
+    Unused,
     /// herald is stopping; the client resumes elsewhere or later.
     Stopping,
     /// The bytes are no WebSocket messages.
@@ -54,6 +62,8 @@ pub(super) enum Goodbye {
     TooBig,
     /// herald cannot serve now.
     TryAgainLater,
+    /// A message that does not come to its end; the client may be on a bad network, and comes back.
+    Unfinished(String),
     /// A message that the protocol does not know.
     Invalid(String),
     /// An operation before the connection was acknowledged.
@@ -72,11 +82,12 @@ impl Goodbye {
     /// The close code.
     pub(super) fn code(&self) -> u16 {
         match self {
+            Self::Unused => 1000,
             Self::Stopping => 1001,
             Self::Protocol => 1002,
             Self::NotUtf8 => 1007,
             Self::TooBig => 1009,
-            Self::TryAgainLater => 1013,
+            Self::TryAgainLater | Self::Unfinished(_) => 1013,
             Self::Invalid(_) => 4400,
             Self::NotAcknowledged => 4401,
             Self::Forbidden(_) => 4403,
@@ -89,6 +100,7 @@ impl Goodbye {
     /// The reason, which must fit the 123 bytes that a close frame leaves for it (RFC 6455, section 5.5).
     pub(super) fn reason(&self) -> String {
         let reason = match self {
+            Self::Unused => "Nobody is signed in and nothing was asked",
             Self::Stopping => "Going away",
             Self::Protocol => "Protocol error",
             Self::NotUtf8 => "Text must be UTF-8",
@@ -96,6 +108,7 @@ impl Goodbye {
             Self::TryAgainLater => "Try again later",
             Self::Invalid(reason) => return truncate(&format!("Invalid message: {reason}"), 123).to_owned(),
             Self::NotAcknowledged => "Unauthorized",
+            Self::Unfinished(reason) => return format!("Try again later: {reason}"),
             Self::Forbidden(reason) => reason,
             Self::InitTimeout => "Connection initialisation timeout",
             Self::DuplicateId => "Subscriber for this id already exists",
@@ -162,7 +175,10 @@ mod tests {
             r#"{"type":"subscribe"}"#,
             r#"{"type":"subscribe","id":"","payload":{"query":"{a}"}}"#,
             r#"{"type":"subscribe","id":7,"payload":{"query":"{a}"}}"#,
-            r#"{"type":"subscribe","id":"1","payload":{}}"#,
+            r#"{"type":"subscribe","id":"\ud83d","payload":{"query":"{a}"}}"#,
+            r#"{"type":"subscribe","id":"1","id":"1","payload":{"query":"{a}"}}"#,
+            r#"{"type":"subscribe","type":"subscribe","id":"1","payload":{"query":"{a}"}}"#,
+            r#"["subscribe","1",{"query":"{a}"}]"#,
             r#"{"type":"complete"}"#,
             r#"{"type":"connection_init","payload":"x"}"#,
         ] {

@@ -7,6 +7,9 @@ use axum::response::Response;
 use super::framing::Framing;
 use crate::graphql::{self, BAD_REQUEST, LIMIT_EXCEEDED};
 
+/// The code with which a document that is known by its hash alone is asked for.
+const PERSISTED_QUERY_NOT_FOUND: &str = "PERSISTED_QUERY_NOT_FOUND";
+
 /// The media types that a GraphQL response can be written in
 /// (<https://graphql.github.io/graphql-over-http/draft/#sec-Media-Types>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +87,8 @@ impl MediaType {
             return StatusCode::OK;
         }
         match response.codes().next() {
+            // As Apollo Server does: clients that look into no other answer send the document then.
+            Some(PERSISTED_QUERY_NOT_FOUND) => StatusCode::OK,
             Some("UNAVAILABLE") => StatusCode::SERVICE_UNAVAILABLE,
             Some(BAD_REQUEST | LIMIT_EXCEEDED) => StatusCode::BAD_REQUEST,
             _ if self == Self::GraphqlResponse => StatusCode::BAD_REQUEST,
@@ -119,6 +124,13 @@ fn finish(mut http: Response, media_type: MediaType) -> Response {
 /// Refuses a malformed request.
 pub(super) fn bad_request(message: impl Into<String>) -> Response {
     refuse(StatusCode::BAD_REQUEST, BAD_REQUEST, message)
+}
+
+/// Refuses what would be more than an address may have at a time.
+pub(super) fn too_many(message: &str) -> Response {
+    let mut http = refuse(StatusCode::TOO_MANY_REQUESTS, LIMIT_EXCEEDED, message);
+    http.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    http
 }
 
 /// Refuses a method, and says which would do.

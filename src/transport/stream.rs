@@ -87,7 +87,8 @@ fn response(framing: Framing, body: Body) -> Response {
     let mut http = Response::new(body);
     let headers = http.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(framing.content_type()));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // A proxy that compressed it would gather answers until it had enough of them.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
     // nginx would gather answers until its buffer is full.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     http

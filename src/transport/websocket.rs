@@ -12,16 +12,19 @@ use futures_util::{FutureExt, SinkExt};
 use tokio::time::{Duration, timeout};
 
 use super::Shared;
+use super::addresses::Place;
 use super::caller::{caller, token};
+use super::intake::{Intake, Unfinished};
 use super::listener::Held;
 use super::protocol::{self, ClientMessage, Goodbye, SUBPROTOCOL};
-use super::respond::bad_request;
+use super::respond::{bad_request, too_many};
 use super::sockets::Slot;
 use crate::config::seconds;
 use crate::error::Error;
-use crate::graphql::{Caller, Cursor, LIMIT_EXCEEDED, Params, refusal};
+use crate::graphql::{BAD_REQUEST, Caller, Cursor, LIMIT_EXCEEDED, Params, refusal};
 use crate::messaging::ConnectionId;
 use crate::metrics::{Counted, METRICS};
+use crate::network::Network;
 use crate::random;
 
 mod operation;
@@ -56,7 +59,13 @@ pub(super) async fn upgrade(shared: Arc<Shared>, request: Request) -> Response {
         Ok(caller) => caller,
         Err(refusal) => return *refusal,
     };
+    // Whoever it is, nobody is signed in on a socket before its `connection_init`.
+    let Some(anonymous) = shared.addresses.account(Network::of(caller.address)).anonymous() else {
+        return too_many("This address has too many sockets on which nobody is signed in.");
+    };
     let held = parts.extensions.get::<Arc<Held>>().cloned();
+    let place = parts.extensions.get::<Arc<Place>>().cloned();
+    let intake = parts.extensions.get::<Arc<Intake>>().cloned();
     let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
         Ok(upgrade) => upgrade,
         Err(rejection) => return bad_request(format!("{}.", rejection.body_text())),
@@ -71,9 +80,12 @@ pub(super) async fn upgrade(shared: Arc<Shared>, request: Request) -> Response {
         .max_frame_size(most)
         .on_upgrade(move |socket| async move {
             // The place among the connections is kept for as long as the socket is served.
-            let _held = held;
+            let _held = (held, place);
             let _counted = Counted::new(&METRICS.sockets);
-            Connection::new(socket, shared, caller).serve().await;
+            if let Some(intake) = &intake {
+                intake.begin_socket(seconds(shared.limits.request_timeout));
+            }
+            Connection::new(socket, shared, caller, anonymous, intake).serve().await;
         })
         .into_response()
 }
@@ -102,6 +114,8 @@ enum Happening {
     Put(Arc<str>, Output),
     /// The time to say `connection_init` is over.
     InitDue,
+    /// It is time to look whether anything was asked on a socket of nobody, which had begun so many operations before.
+    UnusedDue(u64),
     /// It is time for a ping.
     PingDue,
     /// The session has ended.
@@ -118,6 +132,12 @@ struct Connection {
     operations: Vec<(Arc<str>, AbortHandle)>,
     shared: Arc<Shared>,
     caller: Arc<Caller>,
+    /// Counts what arrives and is not whole yet.
+    intake: Option<Arc<Intake>>,
+    /// The place among the address's sockets on which nobody is signed in, while nobody is.
+    anonymous: Option<Place>,
+    /// Operations that were begun, ever.
+    begun: u64,
     /// What has been agreed at `connection_init`.
     acknowledged: Option<Slotted>,
     /// Whether frames wait to be flushed.
@@ -132,13 +152,22 @@ struct Slotted {
 }
 
 impl Connection {
-    fn new(socket: WebSocket, shared: Arc<Shared>, caller: Caller) -> Self {
+    fn new(
+        socket: WebSocket,
+        shared: Arc<Shared>,
+        caller: Caller,
+        anonymous: Place,
+        intake: Option<Arc<Intake>>,
+    ) -> Self {
         let (sink, stream) = socket.split();
         let mut connection = Self {
             sink,
             happenings: SelectAll::new(),
             operations: Vec::new(),
             caller: Arc::new(caller),
+            intake,
+            anonymous: Some(anonymous),
+            begun: 0,
             acknowledged: None,
             unflushed: false,
             unanswered: 0,
@@ -165,10 +194,20 @@ impl Connection {
         }
     }
 
+    /// Looks in a while whether anything was asked meanwhile.
+    fn expect_use(&mut self) {
+        let due = elapsed(self.shared.limits.anonymous_timeout);
+        self.expect(due, Happening::UnusedDue(self.begun));
+    }
+
     async fn serve(mut self) {
         let End::Goodbye(goodbye) = self.converse().await else { return };
         METRICS.count_close(goodbye.code());
         tracing::debug!(code = goodbye.code(), reason = goodbye.reason(), "closing a socket");
+        if let Some(intake) = &self.intake {
+            // Nothing more is read but the answer to the close frame.
+            intake.settle();
+        }
         // What was subscribed ends now; only the frame that says so is still sent.
         for (_, operation) in self.operations.drain(..) {
             operation.abort();
@@ -213,6 +252,13 @@ impl Connection {
             Happening::HungUp => Err(End::Gone),
             Happening::InitDue if self.acknowledged.is_some() => Ok(()),
             Happening::InitDue => Err(Goodbye::InitTimeout.into()),
+            Happening::UnusedDue(begun) if begun == self.begun && self.operations.is_empty() => {
+                Err(Goodbye::Unused.into())
+            }
+            Happening::UnusedDue(_) => {
+                self.expect_use();
+                Ok(())
+            }
             Happening::PingDue => self.ping().await,
             // A cookie's session may have been replaced by another at `connection_init`.
             Happening::SessionEnded if self.caller.viewer().is_ok() => Ok(()),
@@ -223,6 +269,12 @@ impl Connection {
 
     async fn hear(&mut self, message: Message) -> Result<(), End> {
         self.unanswered = 0;
+        if let Some(intake) = &self.intake {
+            match &message {
+                Message::Ping(payload) | Message::Pong(payload) => intake.settle_control(payload.len()),
+                _ => intake.settle(),
+            }
+        }
         match message {
             Message::Text(text) => {
                 let message = ClientMessage::read(&text).map_err(Goodbye::Invalid)?;
@@ -252,11 +304,11 @@ impl Connection {
                 self.init(payload.unwrap_or_default()).await
             }
             ClientMessage::Ping { payload } => self.write(protocol::pong(payload)).await,
-            ClientMessage::Pong {} => Ok(()),
+            ClientMessage::Pong => Ok(()),
             ClientMessage::Subscribe { .. } if self.acknowledged.is_none() => {
                 Err(Goodbye::NotAcknowledged.into())
             }
-            ClientMessage::Subscribe { id, payload } => self.subscribe(&id, *payload).await,
+            ClientMessage::Subscribe { id, payload } => self.subscribe(&id, payload).await,
             ClientMessage::Complete { id } => {
                 if let Some(operation) = self.forget(&protocol::frame(&id)) {
                     operation.abort();
@@ -271,18 +323,24 @@ impl Connection {
         let text = |name: &str| given(name).map(|value| value.as_str().unwrap_or_default());
         let services = self.shared.engine.services();
         let mut caller = Caller::clone(&self.caller);
-        if let Some(authorization) = text("authorization").or_else(|| text("Authorization")) {
-            let token = token(authorization).map_err(|_| Goodbye::Forbidden("Invalid token"))?;
+        let authorization = ["authorization", "Authorization"].map(|name| {
+            // What is not even text is no token.
+            given(name).map(|value| value.as_str().map_or(Err(Error::Unauthenticated), token))
+        });
+        let authorization: Result<Vec<_>, _> = authorization.into_iter().flatten().collect();
+        let tokens = authorization.map_err(|_| Goodbye::Forbidden("Invalid token"))?;
+        if let Some(token) = tokens.into_iter().flatten().next() {
             let found = services.accounts.sessions.find(&token).await;
             caller.session = Some(found.map_err(|error| match error {
                 Error::Unavailable => Goodbye::TryAgainLater,
                 _ => Goodbye::Forbidden("Invalid token"),
             })?);
         }
-        caller.connection = Some(match text("connectionId") {
-            Some(id) => ConnectionId::parse(id)
+        caller.connection = Some(match (text("connectionId"), caller.connection.take()) {
+            (Some(id), _) => ConnectionId::parse(id)
                 .map_err(|invalid| Goodbye::Invalid(format!("connectionId {}", invalid.0)))?,
-            None => ConnectionId::trusted(format!("con_{}", random::id().simple())),
+            (None, Some(named)) => named,
+            (None, None) => ConnectionId::trusted(format!("con_{}", random::id().simple())),
         });
         let slot = match &caller.session {
             Some(session) => {
@@ -295,28 +353,56 @@ impl Connection {
         let connection = caller.connection.as_ref().map(ToString::to_string).unwrap_or_default();
         self.caller = Arc::new(caller);
         self.expect_end_of_session();
+        if slot.is_some() {
+            self.anonymous = None;
+        } else {
+            self.expect_use();
+        }
         self.acknowledged = Some(Slotted { _slot: slot });
         self.write(protocol::ack(&connection, Cursor::new(head).as_str())).await
     }
 
-    async fn subscribe(&mut self, id: &str, payload: Params) -> Result<(), End> {
+    async fn subscribe(&mut self, id: &str, payload: Result<Box<Params>, String>) -> Result<(), End> {
         let frame: Arc<str> = protocol::frame(id).into();
         if self.operations.iter().any(|(known, _)| *known == frame) {
             return Err(Goodbye::DuplicateId.into());
         }
+        let payload = match payload {
+            Ok(payload) => *payload,
+            Err(reason) => {
+                let message = format!("The payload is not a GraphQL request: {reason}.");
+                return self.refuse(&frame, BAD_REQUEST, message).await;
+            }
+        };
         let most = self.shared.limits.max_operations_per_socket;
         if self.operations.len() >= most {
             let message = format!("A socket has at most {most} operations under way.");
-            let errors = refusal(LIMIT_EXCEEDED, message).to_errors_json();
-            return self.write(protocol::error(&frame, &errors)).await;
+            return self.refuse(&frame, LIMIT_EXCEEDED, message).await;
         }
-        let outputs = run(Arc::clone(&self.shared), Arc::clone(&self.caller), payload);
+        let mut caller = Arc::clone(&self.caller);
+        if let Some(id) = payload.connection_id() {
+            match ConnectionId::parse(id) {
+                Ok(id) => caller = Arc::new(Caller { connection: Some(id), ..Caller::clone(&caller) }),
+                Err(invalid) => {
+                    let message = format!("`extensions.connectionId` {}.", invalid.0);
+                    return self.refuse(&frame, BAD_REQUEST, message).await;
+                }
+            }
+        }
+        let outputs = run(Arc::clone(&self.shared), caller, payload);
         let key = Arc::clone(&frame);
         let (outputs, operation) =
             stream::abortable(outputs.map(move |output| Happening::Put(Arc::clone(&key), output)));
         self.happenings.push(outputs.boxed());
         self.operations.push((frame, operation));
+        self.begun += 1;
         Ok(())
+    }
+
+    /// Ends an operation before it begins.
+    async fn refuse(&mut self, frame: &str, code: &str, message: String) -> Result<(), End> {
+        let errors = refusal(code, message).to_errors_json();
+        self.write(protocol::error(frame, &errors)).await
     }
 
     /// Takes an operation off the list of those under way.
@@ -372,6 +458,9 @@ async fn elapsed(delay: u64) {
     tokio::time::sleep(seconds(delay)).await;
 }
 
+/// What an error of reading has inside.
+type Why = dyn std::error::Error + Send + Sync;
+
 /// Which goodbye an unreadable message deserves.
 fn broken(error: axum::Error) -> End {
     match error.into_inner().downcast::<tungstenite::Error>().map(|error| *error) {
@@ -381,6 +470,9 @@ fn broken(error: axum::Error) -> End {
             End::Gone
         }
         Ok(tungstenite::Error::Protocol(_)) => Goodbye::Protocol.into(),
+        Ok(tungstenite::Error::Io(error)) if error.get_ref().is_some_and(Why::is::<Unfinished>) => {
+            Goodbye::Unfinished(error.to_string()).into()
+        }
         _ => End::Gone,
     }
 }

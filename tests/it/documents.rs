@@ -29,6 +29,9 @@ async fn a_document_can_be_named_by_its_hash_once_it_was_sent() {
     let unknown = post(&app, &named).await;
     assert_eq!(unknown.status, 200);
     assert_eq!(code(&unknown.json()), "PERSISTED_QUERY_NOT_FOUND");
+    let strict = [("content-type", "application/json"), ("accept", "application/graphql-response+json")];
+    let strict = app.request("POST", "/graphql", &strict, named.to_string().as_bytes()).await;
+    assert_eq!((strict.status, strict.json()), (200, unknown.json()));
     // The very words that clients look for.
     assert_eq!(unknown.json()["errors"][0]["message"], "PersistedQueryNotFound");
 

@@ -49,7 +49,7 @@ async fn events_arrive_as_they_happen_and_their_id_is_the_cursor() {
     let mut open = follow(&bob, &[], json!({})).await;
     assert_eq!(open.head.status, 200);
     assert_eq!(open.head.header("content-type"), Some("text/event-stream"));
-    assert_eq!(open.head.header("cache-control"), Some("no-store"));
+    assert_eq!(open.head.header("cache-control"), Some("no-store, no-transform"));
     // It says at once when to come back, and from where on.
     let opening = open.block().await.unwrap();
     let lines: Vec<_> = opening.lines().collect();
@@ -91,6 +91,20 @@ async fn whoever_says_what_they_got_last_goes_on_from_there() {
     // An empty header is none.
     let mut open = follow_by_url(&bob, &[("last-event-id", "")], &parameters).await;
     assert_eq!(said(&mut open).await.0, "one");
+
+    // One that cannot send headers says it in the URL, as event-source-polyfill does. The header counts before it.
+    let in_url = async |headers: &[(&str, &str)], id: &str| {
+        let parameters = [("query", EVENTS), ("variables", &*variables), ("lastEventId", id)];
+        follow_by_url(&bob, headers, &parameters).await
+    };
+    let mut open = in_url(&[], &id).await;
+    assert_eq!(said(&mut open).await.0, "two");
+    let mut open = in_url(&[("last-event-id", &id)], "mangled").await;
+    assert_eq!(said(&mut open).await.0, "two");
+    let mut open = in_url(&[], "").await;
+    assert_eq!(said(&mut open).await.0, "one");
+    assert_eq!(in_url(&[], "complete").await.head.status, 204);
+    assert_eq!(in_url(&[], "mangled").await.refused().await, "CURSOR_INVALID");
 
     // A document that has no such variable resumes as well.
     let query = "subscription { events { cursor ... on MessageSent { message { body } } } }";

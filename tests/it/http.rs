@@ -69,7 +69,9 @@ fn encode(text: &str) -> String {
 async fn a_refusal_too_has_the_media_type_that_the_client_prefers() {
     let app = TestApp::start().await;
     let query = r#"{"query": "{ cursor }"}"#;
-    for (body, token, status) in [("{}", "", 400), ("{", "", 400), (query, "nonsense", 401)] {
+    for (body, token, status) in
+        [("{}", "", 400), ("{", "", 400), (query, "nonsense", 401), (query, "é", 401)]
+    {
         let bearer = format!("Bearer {token}");
         for accept in [JSON, RESPONSE] {
             let headers = [("accept", accept), ("content-type", JSON), ("authorization", &bearer)];
@@ -173,9 +175,39 @@ async fn parameters_have_their_types_and_may_be_null() {
             refusal(&post(&app, Some(accept), &body).await, 400);
         }
     }
+    for members in [
+        r#""query": "{ __typename } # \ud83d""#,
+        r#""query": "{ __typename }", "query": "{ __typename }""#,
+        r#""query": "{ __typename }", "variables": { "a": "\ud83d" }"#,
+        r#""query": "{ __typename }", "variables": { "a": 1e400 }"#,
+        r#""query": "{ __typename }", "extensions": [null, "desk"]"#,
+        r#""query": "{ __typename }", "extensions": { "persistedQuery": true }"#,
+        r#""query": "{ __typename }", "extensions": { "connectionId": 7 }"#,
+    ] {
+        let body = format!("{{ {members} }}");
+        let reply = app.request("POST", "/graphql", &[("content-type", JSON)], body.as_bytes()).await;
+        assert_eq!(refusal(&reply, 400), "BAD_REQUEST", "{body}");
+        let parameters: Vec<_> = ["variables", "extensions"]
+            .into_iter()
+            .filter_map(|name| members.split_once(&format!(r#", "{name}": "#)).map(|(_, json)| (name, json)))
+            .map(|(name, json)| format!("&{name}={}", encode(json)))
+            .collect();
+        if !parameters.is_empty() {
+            let path = format!("/graphql?query=%7B__typename%7D{}", parameters.concat());
+            assert_eq!(refusal(&app.request("GET", &path, &[], b"").await, 400), "BAD_REQUEST", "{path}");
+        }
+    }
+    // Whatever is beyond the parameters is let pass.
+    let odd = br#"{ "query": "{ __typename }", "odd": ["\ud83d", 1e400], "\ud83d": 1 }"#;
+    assert_eq!(app.request("POST", "/graphql", &[("content-type", JSON)], odd).await.status, 200);
     refusal(&app.request("GET", "/graphql", &[], b"").await, 400);
     refusal(&app.request("GET", "/graphql?query=%7B__typename%7D&variables=7", &[], b"").await, 400);
 
+    for parameters in ["&variables=null&extensions=null", "&variables=&extensions=&operationName="] {
+        let path = format!("/graphql?query=%7B__typename%7D{parameters}");
+        let reply = app.request("GET", &path, &[], b"").await;
+        assert_eq!(reply.json(), json!({ "data": { "__typename": "Query" } }), "{parameters}");
+    }
     let nulls = json!({ "query": query, "variables": null, "operationName": null, "extensions": null });
     assert_eq!(post(&app, None, &nulls).await.json(), json!({ "data": { "__typename": "Query" } }));
 }
@@ -268,8 +300,26 @@ async fn a_body_that_is_no_request_is_refused() {
         let reply = app.request("POST", "/graphql", &[("content-type", JSON)], &body).await;
         refusal(&reply, 400);
     }
-    let reply = app.request("POST", "/graphql", &[("content-type", JSON)], &nested(100)).await;
-    assert_eq!(reply.status, 200);
+    let marked = "\u{feff}{ \"query\": \"{ __typename }\" }".as_bytes();
+    for body in [&nested(100), marked] {
+        let reply = app.request("POST", "/graphql", &[("content-type", JSON)], body).await;
+        assert_eq!(reply.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn an_empty_credential_is_none() {
+    let app = TestApp::start().await;
+    let ada = app.user("ada").await;
+    let (body, cookie) = (br#"{ "query": "{ viewer { id } }" }"#, format!("herald_session={}", ada.token));
+    for empty in ["", "  "] {
+        let headers = [("content-type", JSON), ("authorization", empty)];
+        let reply = app.request("POST", "/graphql", &headers, body).await;
+        assert_eq!((reply.status, reply.json()), (200, json!({ "data": { "viewer": null } })), "{empty:?}");
+        let headers = [&headers[..], &[("cookie", cookie.as_str())]].concat();
+        let reply = app.request("POST", "/graphql", &headers, body).await;
+        assert_eq!(reply.json()["data"]["viewer"]["id"], ada.id, "{empty:?}");
+    }
 }
 
 #[tokio::test]
@@ -357,7 +407,8 @@ async fn whoever_finds_no_room_is_told_to_come_back() {
     assert!(reply.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()), "{reply:?}");
 
     drop(socket);
-    let again = async { while app.request("GET", "/healthz", &[], b"").await.status != 200 {} };
+    let query = "/graphql?query=%7B__typename%7D";
+    let again = async { while app.request("GET", query, &[], b"").await.status != 200 {} };
     timeout(PATIENCE, again).await.expect("room, once the socket is gone");
 }
 

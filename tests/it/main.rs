@@ -16,9 +16,11 @@
 mod support;
 
 mod accounts;
+mod addresses;
 mod answers;
 mod architecture;
 mod command_line;
+mod compression;
 mod conversation;
 mod conversations;
 mod core;
@@ -38,6 +40,7 @@ mod origins;
 mod plans;
 mod playground;
 mod postgres;
+mod rates;
 mod schema;
 mod specification;
 mod statements;

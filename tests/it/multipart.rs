@@ -26,6 +26,12 @@ async fn part(open: &mut Open) -> Value {
     serde_json::from_str(body.strip_suffix(BOUNDARY).unwrap()).unwrap()
 }
 
+/// Reads past the part with which a response begins.
+async fn opened(open: &mut Open) {
+    open.through(BOUNDARY).await.expect("a beginning");
+    assert_eq!(part(open).await, json!({}));
+}
+
 fn said(part: &Value) -> &str {
     part["payload"]["data"]["events"]["message"]["body"].as_str().unwrap_or_else(|| panic!("{part}"))
 }
@@ -36,9 +42,13 @@ async fn every_part_is_ended_at_once() {
     let (ada, bob, conversation) = app.pair().await;
     let mut open = follow(&bob.on("desk"), EVENTS, json!({})).await;
     assert_eq!(open.head.status, 200);
-    let content_type = r#"multipart/mixed;boundary="graphql";subscriptionSpec="1.0""#;
+    // Letter by letter as Apollo's router writes it: Apollo's client for iOS compares the text.
+    let content_type = r#"multipart/mixed;boundary="graphql";subscriptionSpec=1.0"#;
     assert_eq!(open.head.header("content-type"), Some(content_type));
+    assert_eq!(open.head.header("cache-control"), Some("no-store, no-transform"));
     assert_eq!(open.through(BOUNDARY).await.as_deref(), Some(BOUNDARY));
+    // A first part follows at once, though nothing has happened.
+    assert_eq!(part(&mut open).await, json!({}));
     // What the connection caused itself is left out.
     bob.on("desk").send(&conversation, "own").await;
     for body in ["one", "two"] {
@@ -56,13 +66,13 @@ async fn it_resumes_from_a_cursor() {
     bob.on("desk").send(&conversation, "own").await;
     ada.send(&conversation, "two").await;
     let mut open = follow(&bob.on("desk"), EVENTS, json!({ "after": start })).await;
-    open.through(BOUNDARY).await.unwrap();
+    opened(&mut open).await;
     let first = part(&mut open).await;
     assert_eq!(said(&first), "one");
     drop(open);
     let after = &first["payload"]["data"]["events"]["cursor"];
     let mut open = follow(&bob.on("desk"), EVENTS, json!({ "after": after })).await;
-    open.through(BOUNDARY).await.unwrap();
+    opened(&mut open).await;
     assert_eq!(said(&part(&mut open).await), "two");
 }
 
@@ -73,7 +83,7 @@ async fn it_is_complete_when_there_will_be_no_more_and_broken_off_when_herald_st
     let mut one = follow(&bob, EVENTS, json!({ "id": conversation })).await;
     let mut all = follow(&ada, EVENTS, json!({})).await;
     for open in [&mut one, &mut all] {
-        open.through(BOUNDARY).await.unwrap();
+        opened(open).await;
     }
     bob.leave(&conversation).await;
     part(&mut one).await;
@@ -88,7 +98,7 @@ async fn a_session_that_ends_is_told_in_a_last_part() {
     let app = TestApp::start().await;
     let (_, bob, _) = app.pair().await;
     let mut open = follow(&bob, EVENTS, json!({})).await;
-    open.through(BOUNDARY).await.unwrap();
+    opened(&mut open).await;
     bob.data("mutation { logout { ended } }", json!({})).await;
     assert_eq!(code(&part(&mut open).await["payload"]), "UNAUTHENTICATED");
     assert_eq!(open.ended().await, ("--\r\n".into(), End::Complete));
@@ -99,7 +109,7 @@ async fn a_stream_in_which_nothing_happens_shows_that_it_lives() {
     let app = TestApp::with(|setup| setup.args.limits.ping_interval = 1).await;
     let (_, bob, _) = app.pair().await;
     let mut open = follow(&bob, EVENTS, json!({})).await;
-    open.through(BOUNDARY).await.unwrap();
+    opened(&mut open).await;
     assert_eq!(part(&mut open).await, json!({}));
 }
 

@@ -20,6 +20,11 @@ async fn preflight(app: &TestApp, origin: &str) -> Reply {
     app.request("OPTIONS", "/graphql", &headers, b"").await
 }
 
+/// The origin that is allowed in answer to one.
+async fn preflight_of(app: &TestApp, origin: &str) -> Option<String> {
+    preflight(app, origin).await.header("access-control-allow-origin").map(ToOwned::to_owned)
+}
+
 /// The cookie of a browser in which `user` signs in.
 async fn cookie(app: &TestApp, user: &User) -> String {
     let login = "mutation($input: LoginInput!) { login(input: $input) { token } }";
@@ -83,6 +88,9 @@ async fn an_allowed_origin_is_let_in_and_no_other() {
 
     let cookie = cookie(&app, &app.user("ada").await).await;
     assert_eq!(statuses(&app, &cookie, APP).await, [200, 200, 200, 101]);
+    let with_port = format!("{APP}:443");
+    assert_eq!(statuses(&app, &cookie, &with_port).await, [200, 200, 200, 101]);
+    assert_eq!(preflight_of(&app, &with_port).await.as_deref(), Some(with_port.as_str()));
     for foreign in [OTHER, "http://app.example.com", "https://app.example.com.evil.example", "null"] {
         assert_eq!(statuses(&app, &cookie, foreign).await, [403, 403, 403, 403], "{foreign}");
     }

@@ -15,6 +15,44 @@ const SEND: &str = "mutation($id: ID!, $body: String!) {
     sendMessage(input: { conversationId: $id, body: $body }) { message { body } }
 }";
 
+/// Members of a `subscribe` that are no GraphQL request.
+const NO_REQUESTS: [&str; 34] = [
+    "",
+    r#","payload":null"#,
+    r#","payload":7"#,
+    r#","payload":["{cursor}"]"#,
+    r#","payload":{}"#,
+    r#","payload":{"query":"{cursor}"},"payload":{"query":"{cursor}"}"#,
+    r#","payload":{"query":null}"#,
+    r#","payload":{"query":7}"#,
+    r#","payload":{"query":{}}"#,
+    r#","payload":{"query":"{cursor} # \ud83d"}"#,
+    r#","payload":{"query":"{cursor}","query":"{cursor}"}"#,
+    r#","payload":{"query":"{cursor}","operationName":7}"#,
+    r#","payload":{"query":"{cursor}","operationName":"\ude00"}"#,
+    r#","payload":{"query":"{cursor}","documentId":[]}"#,
+    r#","payload":{"query":"{cursor}","variables":"text"}"#,
+    r#","payload":{"query":"{cursor}","variables":[1]}"#,
+    r#","payload":{"query":"{cursor}","variables":{"a":"\ud83d"}}"#,
+    r#","payload":{"query":"{cursor}","variables":{"a":"\ud83d\ud83d"}}"#,
+    r#","payload":{"query":"{cursor}","variables":{"a":"\ude00 x"}}"#,
+    r#","payload":{"query":"{cursor}","variables":{"\ud83d":1}}"#,
+    r#","payload":{"query":"{cursor}","variables":{"a":1e400}}"#,
+    r#","payload":{"query":"{cursor}","variables":{"a":[-1e400]}}"#,
+    r#","payload":{"query":"{cursor}","variables":{},"variables":{}}"#,
+    r#","payload":{"query":"{cursor}","extensions":"text"}"#,
+    r#","payload":{"query":"{cursor}","extensions":[{"version":1}]}"#,
+    r#","payload":{"query":"{cursor}","extensions":{"connectionId":7}}"#,
+    r#","payload":{"query":"{cursor}","extensions":{"connectionId":"\ud83d"}}"#,
+    r#","payload":{"query":"{cursor}","extensions":{"persistedQuery":true}}"#,
+    r#","payload":{"query":"{cursor}","extensions":{"persistedQuery":[1,"a"]}}"#,
+    r#","payload":{"query":"{cursor}","extensions":{"persistedQuery":{}}}"#,
+    r#","payload":{"query":"{cursor}","extensions":{"persistedQuery":{"version":"1","sha256Hash":"a"}}}"#,
+    r#","payload":{"query":"{cursor}","extensions":{"persistedQuery":{"version":1e400,"sha256Hash":"a"}}}"#,
+    r#","payload":{"query":"{cursor}","extensions":{"persistedQuery":{"version":1,"sha256Hash":7}}}"#,
+    r#","payload":{"query":"{cursor}","extensions":{"persistedQuery":{"version":1,"sha256Hash":"a"}}}"#,
+];
+
 /// Says hello with this payload: the socket, and the payload of its acknowledgement.
 async fn hello(app: &TestApp, payload: Value) -> (Socket, Value) {
     let mut socket = app.socket().await;
@@ -120,7 +158,14 @@ async fn nothing_is_subscribed_before_the_acknowledgement() {
 async fn a_token_that_stands_for_nobody_closes_the_socket() {
     let app = TestApp::start().await;
     let unknown = format!("Bearer {}", "A".repeat(43));
-    for authorization in [json!(unknown), json!("Bearer nonsense"), json!("Bearer "), json!(""), json!(7)] {
+    for authorization in [
+        json!(unknown),
+        json!("Bearer nonsense"),
+        json!("Bearer "),
+        json!("Basic YTpi"),
+        json!("null"),
+        json!(7),
+    ] {
         for name in ["authorization", "Authorization"] {
             let mut socket = app.socket().await;
             let payload = json!({ name: authorization });
@@ -150,6 +195,70 @@ async fn a_token_or_the_sessions_cookie_says_who_speaks() {
         socket.subscribe("1", "{ viewer { id } }", json!({})).await;
         assert_eq!(socket.next("1").await["viewer"]["id"], ada.id, "{headers:?} {payload}");
     }
+}
+
+#[tokio::test]
+async fn an_empty_token_is_none_and_not_a_wrong_one() {
+    let app = TestApp::start().await;
+    let ada = app.user("ada").await;
+    let cookie = format!("herald_session={}", ada.token);
+    for empty in ["", "  "] {
+        let headers = [("authorization", empty)];
+        let mut socket = Socket::connect(app.address, &headers).await.expect("a socket");
+        socket.send(json!({ "type": "connection_init", "payload": { "authorization": empty } })).await;
+        assert_eq!(socket.receive().await["type"], "connection_ack", "{empty:?}");
+        socket.subscribe("1", "{ viewer { id } }", json!({})).await;
+        assert_eq!(socket.next("1").await, json!({ "viewer": null }), "{empty:?}");
+
+        // What else says who speaks still does.
+        let headers = [("authorization", empty), ("cookie", cookie.as_str())];
+        let mut socket = Socket::connect(app.address, &headers).await.expect("a socket");
+        let payload = json!({ "authorization": empty, "Authorization": empty });
+        socket.send(json!({ "type": "connection_init", "payload": payload })).await;
+        assert_eq!(socket.receive().await["type"], "connection_ack", "{empty:?}");
+        socket.subscribe("1", "{ viewer { id } }", json!({})).await;
+        assert_eq!(socket.next("1").await["viewer"]["id"], ada.id, "{empty:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_upgrades_header_and_an_operations_extensions_name_the_connection_too() {
+    let app = TestApp::start().await;
+    let (ada, bob, conversation) = app.pair().await;
+    let bearer = format!("Bearer {}", bob.token);
+    let headers = [("authorization", bearer.as_str()), ("x-connection-id", "routed")];
+    let mut routed = Socket::connect(app.address, &headers).await.expect("a socket");
+    routed.send(json!({ "type": "connection_init" })).await;
+    let ack = routed.receive().await;
+    assert_eq!(ack["payload"]["connectionId"], "routed", "{ack}");
+    let subscribe = |id: &str, extensions: Value| {
+        let payload = json!({ "query": SENT, "extensions": extensions, "variables": {
+            "after": ack["payload"]["cursor"]
+        } });
+        json!({ "type": "subscribe", "id": id, "payload": payload })
+    };
+    routed.send(subscribe("socket", json!({}))).await;
+    routed.send(subscribe("operation", json!({ "connectionId": "own" }))).await;
+    bob.on("routed").send(&conversation, "by the socket").await;
+    assert_eq!(body(&routed.next("operation").await), "by the socket");
+    bob.on("own").send(&conversation, "by the operation").await;
+    assert_eq!(body(&routed.next("socket").await), "by the operation");
+    ada.send(&conversation, "hello").await;
+    let both = answers(&mut routed, 2).await;
+    assert!(both.len() == 2 && both.values().all(|answers| body(&answers[0]) == "hello"), "{both:?}");
+
+    // What an operation sends under its name is left out where that name follows.
+    let variables = json!({ "id": conversation, "body": "sent by own" });
+    let payload = json!({ "query": SEND, "variables": variables, "extensions": { "connectionId": "own" } });
+    routed.send(json!({ "type": "subscribe", "id": "send", "payload": payload })).await;
+    let told = [routed.receive().await, routed.receive().await, routed.receive().await];
+    let ids: Vec<_> = told.iter().map(|message| message["id"].as_str().unwrap()).collect();
+    assert!(!ids.contains(&"operation") && ids.contains(&"socket"), "{told:?}");
+
+    routed.send(subscribe("bad", json!({ "connectionId": "two words" }))).await;
+    assert_eq!(routed.refused("bad").await, "BAD_REQUEST");
+    let bad = [("x-connection-id", "two words")];
+    assert_eq!(refused_upgrade(&app, Some("graphql-transport-ws"), &bad).await, 400);
 }
 
 #[tokio::test]
@@ -197,16 +306,10 @@ async fn what_the_protocol_does_not_know_closes_the_socket_with_a_reason() {
         json!({ "type": "next", "id": "1", "payload": {} }),
         json!({ "type": "ping", "payload": "text" }),
         json!({ "type": "subscribe", "payload": query }),
-        json!({ "type": "subscribe", "id": "1" }),
         subscribe(json!(""), query.clone()),
         subscribe(huge.clone(), query.clone()),
         subscribe(json!(7), query.clone()),
         subscribe(json!(null), query.clone()),
-        subscribe(json!("1"), json!({})),
-        subscribe(json!("1"), json!({ "query": null })),
-        subscribe(json!("1"), json!({ "query": 7 })),
-        subscribe(json!("1"), json!({ "query": "{ cursor }", "variables": "text" })),
-        subscribe(json!("1"), json!({ "query": "{ cursor }", "operationName": 7 })),
         json!({ "type": "complete" }),
         json!({ "type": "complete", "id": "" }),
         json!({ "type": "complete", "id": huge }),
@@ -215,6 +318,16 @@ async fn what_the_protocol_does_not_know_closes_the_socket_with_a_reason() {
     .map(|message| Message::text(message.to_string()))
     .collect();
     unknown.extend(["", "{", "nonsense"].map(Message::text));
+    // Which operation is meant cannot be told.
+    unknown.extend(
+        [
+            r#"{"type":"subscribe","id":"\ud83d","payload":{"query":"{cursor}"}}"#,
+            r#"{"type":"subscribe","id":"1","id":"2","payload":{"query":"{cursor}"}}"#,
+            r#"["subscribe","1",{"query":"{cursor}"}]"#,
+            r#"{"type":"subscribe","id":"1","payload":{"query":"{cursor}"}"#,
+        ]
+        .map(Message::text),
+    );
     let nested =
         format!(r#"{{"type":"ping","payload":{{"a":{}{}}}}}"#, "[".repeat(10_000), "]".repeat(10_000));
     unknown.push(Message::text(nested));
@@ -226,6 +339,47 @@ async fn what_the_protocol_does_not_know_closes_the_socket_with_a_reason() {
         let shown: String = message.to_string().chars().take(80).collect();
         assert_eq!(closed.code, 4400, "{shown}");
         assert!((1..=123).contains(&closed.reason.len()), "{shown} {closed:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_payload_that_is_no_request_ends_its_operation_and_nothing_else() {
+    let app = TestApp::start().await;
+    let (ada, bob, conversation) = app.pair().await;
+    let mut desk = bob.socket("desk").await;
+    desk.follow("stays", SENT).await;
+    for payload in NO_REQUESTS {
+        let message = format!(r#"{{"type":"subscribe","id":"1"{payload}}}"#);
+        desk.stream.send(Message::text(message.as_str())).await.unwrap();
+        assert_eq!(desk.refused("1").await, "BAD_REQUEST", "{payload:.80}");
+    }
+    let deep = ["[".repeat(100_000), "]".repeat(100_000)].concat();
+    let message = format!(
+        r#"{{"payload":{{"variables":{{"a":{deep}}},"query":"{{cursor}}"}},"id":"1","type":"subscribe"}}"#
+    );
+    desk.stream.send(Message::text(message)).await.unwrap();
+    assert_eq!(desk.refused("1").await, "BAD_REQUEST");
+
+    ada.send(&conversation, "hello").await;
+    assert_eq!(body(&desk.next("stays").await), "hello");
+    // An answer for that id would end the operation that has it.
+    desk.stream.send(Message::text(r#"{"type":"subscribe","id":"stays","payload":7}"#)).await.unwrap();
+    assert_eq!(desk.closed().await.code, 4409);
+}
+
+#[tokio::test]
+async fn what_a_request_has_beyond_its_parameters_is_let_pass_whatever_it_is() {
+    let app = TestApp::start().await;
+    let (mut socket, _) = hello(&app, Value::Null).await;
+    let deep = ["[".repeat(10_000), "]".repeat(10_000)].concat();
+    for odd in ["1e400", r#""\ud83d""#, "null", "[{}]", deep.as_str()] {
+        let message = format!(
+            r#"{{"odd":{odd},"type":"subscribe","id":"1","payload":{{"\ud83d":{odd},"odd":{odd},
+                "extensions":{{"odd":{odd}}},"query":"{{__typename}}"}}}}"#
+        );
+        socket.stream.send(Message::text(message)).await.unwrap();
+        assert_eq!(socket.next("1").await, json!({ "__typename": "Query" }), "{odd:.80}");
+        socket.completed("1").await;
     }
 }
 

@@ -1,0 +1,36 @@
+//! What stands for whoever is behind an address.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+/// Bits of an IPv6 address that its owner cannot choose: one customer has a /64 at least (RFC 6177).
+const PREFIX: u32 = 64;
+
+/// An IPv4 address, or an IPv6 network. Whatever is counted by address is counted by this: an IPv6 host may take any of
+/// 2^64 addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Network(IpAddr);
+
+impl Network {
+    /// The network of an address. An IPv4 address that a socket for both kinds shows as an IPv6 one is an IPv4 address.
+    pub fn of(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << (128 - PREFIX))).into(),
+            v4 @ IpAddr::V4(_) => v4,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_network_counts_once_and_ipv4_addresses_by_themselves() {
+        let network = |address: &str| Network::of(address.parse().unwrap());
+        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:ffff:ffff:ffff"));
+        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+        assert_ne!(network("::ffff:192.0.2.1"), network("::ffff:192.0.2.2"));
+    }
+}

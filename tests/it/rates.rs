@@ -1,0 +1,144 @@
+//! How often one may create something, and who waits for whom.
+
+use herald::config::{Limits, Switch};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::support::{TestApp, User, code, request};
+
+const START: &str = "mutation($handles: [String!]!) {
+    startConversation(input: { participantHandles: $handles }) { conversation { id } }
+}";
+
+const ADD: &str = "mutation($id: ID!, $handles: [String!]!) {
+    addParticipants(input: { conversationId: $id, handles: $handles }) { cursor }
+}";
+
+async fn limited(adapt: impl FnOnce(&mut Limits)) -> TestApp {
+    TestApp::with(|setup| {
+        setup.args.rate_limit = Switch::On;
+        adapt(&mut setup.args.limits);
+    })
+    .await
+}
+
+/// How often this can be asked before it is refused, as too often, with the time to wait.
+async fn times(user: &User, query: &str, variables: Value) -> usize {
+    for times in 0..100 {
+        let response = user.post(query, variables.clone()).await;
+        if response.get("errors").is_some() {
+            assert_eq!(code(&response), "RATE_LIMITED", "{response}");
+            assert!(response["errors"][0]["extensions"]["retryAfter"].as_u64() > Some(0), "{response}");
+            return times;
+        }
+    }
+    panic!("{query} is never refused");
+}
+
+#[tokio::test]
+async fn nobody_starts_conversations_with_the_same_person_again_and_again() {
+    let app = limited(|_| {}).await;
+    let (ada, bob, carol) = (app.user("ada").await, app.user("bob").await, app.user("carol").await);
+    let started = times(&ada, START, json!({ "handles": [bob.handle] })).await;
+    assert!((10..=12).contains(&started), "{started}");
+    // With others, and by others, they are.
+    ada.start(&[&carol]).await;
+    carol.start(&[&bob]).await;
+}
+
+#[tokio::test]
+async fn nobody_is_added_again_as_often_as_they_leave() {
+    let app = limited(|_| {}).await;
+    let (ada, bob, carol) = (app.user("ada").await, app.user("bob").await, app.user("carol").await);
+    let conversation = ada.start(&[&carol]).await;
+    let again = json!({ "id": conversation, "handles": [bob.handle] });
+    let mut added = 0;
+    let refused = loop {
+        let response = ada.post(ADD, again.clone()).await;
+        if response.get("errors").is_some() {
+            break response;
+        }
+        bob.leave(&conversation).await;
+        added += 1;
+        assert!(added < 50, "never refused");
+    };
+    assert_eq!(code(&refused), "RATE_LIMITED");
+    assert!((10..=12).contains(&added), "{added}");
+    carol.add(&conversation, &[&bob]).await;
+}
+
+#[tokio::test]
+async fn an_invitation_counts_once_for_each_who_is_invited() {
+    let app = limited(|limits| {
+        limits.invitations_per_minute = 6;
+        limits.max_participants = 12;
+        limits.invitations_per_person = 1_000;
+        limits.conversations_per_minute = 20;
+    })
+    .await;
+    let mut users = Vec::new();
+    for _ in 0..7 {
+        users.push(app.user("user").await);
+    }
+    let handles: Vec<_> = users[2..].iter().map(|user| &user.handle).collect();
+    let with_many = times(&users[0], START, json!({ "handles": handles })).await;
+    let with_one = times(&users[1], START, json!({ "handles": handles[..1] })).await;
+    assert!((2..=3).contains(&with_many), "{with_many}");
+    assert!((12..=14).contains(&with_one), "{with_one}");
+    // Adding counts as starting does.
+    let conversation = users[2].start(&[&users[3]]).await;
+    let added = times(&users[2], ADD, json!({ "id": conversation, "handles": handles })).await;
+    assert!((2..=3).contains(&added), "{added}");
+}
+
+#[tokio::test]
+async fn conversations_and_marks_have_a_rate() {
+    let app = limited(|limits| {
+        limits.conversations_per_minute = 2;
+        limits.marks_per_second = 1;
+    })
+    .await;
+    let (ada, bob) = (app.user("ada").await, app.user("bob").await);
+    let conversation = ada.start(&[&bob]).await;
+    let started = times(&ada, START, json!({ "handles": [bob.handle] })).await;
+    assert!((3..=4).contains(&started), "{started}");
+    let message = ada.send(&conversation, "hello").await;
+    let mark = "mutation($id: ID!) { markRead(input: { messageId: $id }) { cursor } }";
+    assert!(times(&bob, mark, json!({ "id": message })).await >= 10);
+    assert_eq!(code(&app.post(START, json!({ "handles": [bob.handle] })).await), "UNAUTHENTICATED");
+}
+
+#[tokio::test]
+async fn wrong_logins_of_one_address_keep_nobody_else_from_signing_in() {
+    let app = TestApp::with(|setup| {
+        setup.args.trust_proxy = true;
+        setup.args.limits.max_hashing = 1;
+    })
+    .await;
+    let ada = app.user("ada").await;
+    let (address, handle) = (app.address, ada.handle.clone());
+    let login = move |from: &'static str, password: &'static str| {
+        let input = json!({ "handle": handle, "password": password });
+        let query = "mutation($input: LoginInput!) { login(input: $input) { token } }";
+        let body = json!({ "query": query, "variables": { "input": input } }).to_string();
+        async move {
+            let headers = [("content-type", "application/json"), ("x-forwarded-for", from)];
+            request(address, "POST", "/graphql", &headers, body.as_bytes()).await.json()
+        }
+    };
+    let mut wrong = JoinSet::new();
+    for _ in 0..200 {
+        wrong.spawn(login("192.0.2.1", "not the password"));
+    }
+    // As many of that address wait as may.
+    while code(&wrong.join_next().await.expect("a refusal").unwrap()) != "RATE_LIMITED" {}
+    for from in ["192.0.2.2", "2001:db8::1"] {
+        let right = login(from, "correct horse battery").await;
+        assert!(right["data"]["login"]["token"].is_string(), "{right}");
+    }
+    let mut waited = 0;
+    while let Some(response) = wrong.join_next().await {
+        waited += usize::from(code(&response.unwrap()) == "INVALID_CREDENTIALS");
+    }
+    assert!(waited > 0, "whoever signed in waited for all of the others");
+}
