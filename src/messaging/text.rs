@@ -1,7 +1,11 @@
 //! Text that has been checked: whoever holds one of these types need not check again.
 
+mod characters;
+
 use std::fmt;
 use std::sync::Arc;
+
+use self::characters::{breaks_line, closes_its_directions, is_blank};
 
 /// Why a text was refused, in words for the person who wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,19 +42,19 @@ text!(
     Handle
 );
 text!(
-    /// A name as people write it: 1 to 100 characters, not only white space.
+    /// A name as people write it: 1 to 100 characters of one line, some of which can be seen.
     DisplayName
 );
 text!(
-    /// A conversation's title: 1 to 200 characters, not only white space.
+    /// A conversation's title: 1 to 200 characters of one line, some of which can be seen.
     Title
 );
 text!(
-    /// A message's text: not empty, at most as many characters as the operator allows.
+    /// A message's text: some of it can be seen, at most as many characters as the operator allows.
     Body
 );
 text!(
-    /// A client's own name for one send: 1 to 128 characters.
+    /// A client's own name for one send: 1 to 128 characters of one line, some of which can be seen.
     IdempotencyKey
 );
 text!(
@@ -88,8 +92,8 @@ impl Body {
     /// Checks a message's text, of at most `most` characters. What passes is stored unchanged.
     pub fn parse(text: &str, most: usize) -> Result<Self, Invalid> {
         length(text, most)?;
-        if text.chars().all(char::is_whitespace) {
-            return Err(Invalid("must not be empty".into()));
+        if is_blank(text) {
+            return Err(blank());
         }
         if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t' | '\r')) {
             return Err(Invalid("must not contain control characters other than newline and tab".into()));
@@ -118,13 +122,22 @@ impl ConnectionId {
 
 fn one_line(text: &str, most: usize) -> Result<Arc<str>, Invalid> {
     length(text, most)?;
-    if text.chars().all(char::is_whitespace) {
-        return Err(Invalid("must not be empty".into()));
+    if is_blank(text) {
+        return Err(blank());
     }
-    if text.chars().any(char::is_control) {
-        return Err(Invalid("must not contain control characters".into()));
+    if text.chars().any(breaks_line) {
+        return Err(Invalid("must be of one line, without control characters".into()));
+    }
+    if !closes_its_directions(text) {
+        return Err(Invalid(
+            "must end every change of the direction of writing that it begins, and no other".into(),
+        ));
     }
     Ok(text.into())
+}
+
+fn blank() -> Invalid {
+    Invalid("must not be blank: nothing of it can be seen".into())
 }
 
 fn length(text: &str, most: usize) -> Result<(), Invalid> {
@@ -149,13 +162,26 @@ mod tests {
 
     #[test]
     fn bodies_keep_every_script_and_refuse_control_characters() {
-        for good in ["hi", "a\nb\tc\r\n", "👩‍👩‍👧‍👦", "שלום", "e\u{301}"] {
+        for good in ["hi", "a\nb\tc\r\n", "👩‍👩‍👧‍👦", "שלום", "\u{202b}e\u{301}\u{2028}"]
+        {
             assert_eq!(Body::parse(good, 100).unwrap().as_str(), good);
         }
-        for bad in ["", " \n ", "a\0b", "\u{7}", "\u{85}"] {
+        for bad in ["", " \n ", "a\0b", "\u{7}", "\u{85}", "\u{200b}", "\n\u{3164}"] {
             assert!(Body::parse(bad, 100).is_err(), "{bad:?}");
         }
         assert!(Body::parse(&"é".repeat(100), 100).is_ok());
         assert!(Body::parse(&"é".repeat(101), 100).is_err());
+    }
+
+    #[test]
+    fn one_line_is_one_line_and_turns_nothing_round() {
+        for good in ["Ada", "שלום", "\u{2067}שלום\u{2069} Ada", "a\u{200d}b"] {
+            assert_eq!(Title::parse(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "\u{2800}", "a\nb", "a\u{85}b", "a\u{2028}b", "a\u{2029}", "\u{202e}a", "a\u{2069}"] {
+            assert!(Title::parse(bad).is_err(), "{bad:?}");
+            assert!(DisplayName::parse(bad).is_err(), "{bad:?}");
+            assert!(IdempotencyKey::parse(bad).is_err(), "{bad:?}");
+        }
     }
 }
