@@ -1,8 +1,10 @@
-//! Passwords: hashed with Argon2id, away from the threads that serve, a bounded number at a time.
+//! Passwords: hashed with Argon2id, away from the threads that serve, a bounded number at a time, in memory that is
+//! used again.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
 use tokio::sync::Semaphore;
 
 use crate::error::Error;
@@ -18,25 +20,27 @@ const WAITING: usize = 64;
 pub(super) struct Passwords {
     hashing: Arc<Semaphore>,
     waiting: Semaphore,
-    /// A hash that no password has, for handles that nobody has.
+    memory: Arc<Memory>,
+    /// A hash that no password is known to have, for handles that nobody has.
     nobody: Arc<str>,
 }
 
 impl Passwords {
     pub(super) fn new(at_a_time: usize) -> Self {
         let at_a_time = at_a_time.max(1);
-        let nobody = hash(&random::bytes::<32>());
         Self {
             hashing: Arc::new(Semaphore::new(at_a_time)),
             waiting: Semaphore::new(at_a_time * WAITING),
-            nobody: nobody.into(),
+            memory: Arc::default(),
+            // Of the same cost as a real one, and drawn instead of computed.
+            nobody: phc(&random::bytes::<16>(), &random::bytes::<{ Params::DEFAULT_OUTPUT_LEN }>()).into(),
         }
     }
 
     /// The hash to be stored, in PHC form.
     pub(super) async fn hash(&self, password: &str) -> Result<String, Error> {
         let password = password.to_owned();
-        self.run(move || hash(password.as_bytes())).await
+        self.run(move |blocks| hash(password.as_bytes(), blocks)).await
     }
 
     /// Whether `stored` is the hash of `password`. `None`, for a handle that nobody has, takes as long and is
@@ -45,15 +49,19 @@ impl Passwords {
         let password = password.to_owned();
         let known = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.nobody.to_string());
-        let right = move || argon2().verify_password(password.as_bytes(), stored.as_str()).is_ok();
-        Ok(self.run(right).await? && known)
+        let right = move |blocks: &mut Vec<Block>| is_right(password.as_bytes(), &stored, blocks);
+        Ok(self.run(right).await?.unwrap_or(false) && known)
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
+    ) -> Result<T, Error> {
         let _waiting = self.waiting.try_acquire().map_err(|_| Error::RateLimited { seconds: 1 })?;
         let hashing = Arc::clone(&self.hashing).acquire_owned().await.map_err(|_| Error::Unavailable)?;
+        let memory = Arc::clone(&self.memory);
         let worked = tokio::task::spawn_blocking(move || {
-            let done = work();
+            let done = memory.lend(work);
             drop(hashing);
             done
         });
@@ -64,15 +72,75 @@ impl Passwords {
     }
 }
 
-fn argon2() -> Argon2<'static> {
-    let (memory, passes, lanes) = COST;
-    let params = Params::new(memory, passes, lanes, None).expect("the cost is within Argon2's bounds");
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+/// The memory that passwords are hashed in: 19 MiB for each of those that were ever hashed at once. It is kept, since
+/// the C library's allocator would keep far more of it: an arena for every thread that ever hashed.
+#[derive(Debug, Default)]
+struct Memory {
+    // A `std` mutex: held for a look, never while hashing.
+    idle: Mutex<Vec<Vec<Block>>>,
 }
 
-fn hash(password: &[u8]) -> String {
+impl Memory {
+    fn lend<T>(&self, work: impl FnOnce(&mut Vec<Block>) -> T) -> T {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut blocks = idle().pop().unwrap_or_default();
+        let done = work(&mut blocks);
+        idle().push(blocks);
+        done
+    }
+}
+
+fn params() -> Params {
+    let (memory, passes, lanes) = COST;
+    Params::new(memory, passes, lanes, None).expect("the cost is within Argon2's bounds")
+}
+
+fn hash(password: &[u8], blocks: &mut Vec<Block>) -> String {
     let salt = random::bytes::<16>();
-    argon2().hash_password_with_salt(password, &salt).expect("the salt is of a valid length").to_string()
+    let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params());
+    compute(&argon2, password, &salt, &mut output, blocks).expect("salt and output are of valid lengths");
+    phc(&salt, &output)
+}
+
+/// `None` when `stored` is no hash that Argon2 could have made.
+fn is_right(password: &[u8], stored: &str, blocks: &mut Vec<Block>) -> Option<bool> {
+    let stored = PasswordHash::new(stored).ok()?;
+    let (salt, expected) = (stored.salt?, stored.hash?);
+    let algorithm = Algorithm::try_from(stored.algorithm.as_str()).ok()?;
+    let version = Version::try_from(stored.version?).ok()?;
+    let argon2 = Argon2::new(algorithm, version, Params::try_from(&stored).ok()?);
+    let mut output = [0; Output::MAX_LENGTH];
+    let output = output.get_mut(..expected.len())?;
+    compute(&argon2, password, &salt, output, blocks).ok()?;
+    // Two outputs are compared in constant time.
+    Some(Output::new(output).ok()? == expected)
+}
+
+fn compute(
+    argon2: &Argon2<'_>,
+    password: &[u8],
+    salt: &[u8],
+    output: &mut [u8],
+    blocks: &mut Vec<Block>,
+) -> argon2::Result<()> {
+    let needed = argon2.params().block_count();
+    if blocks.len() < needed {
+        blocks.resize(needed, Block::new());
+    }
+    argon2.hash_password_into_with_memory(password, salt, output, blocks)
+}
+
+/// A hash of the present cost, as it is stored.
+fn phc(salt: &[u8], output: &[u8]) -> String {
+    let hash = PasswordHash {
+        algorithm: ARGON2ID_IDENT,
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params()).expect("the cost can be written"),
+        salt: Some(Salt::new(salt).expect("the salt is of a valid length")),
+        hash: Some(Output::new(output).expect("the output is of a valid length")),
+    };
+    hash.to_string()
 }
 
 #[cfg(test)]
@@ -87,5 +155,40 @@ mod tests {
         assert_eq!(passwords.verify("correct horse", Some(stored.clone())).await, Ok(true));
         assert_eq!(passwords.verify("wrong horse", Some(stored)).await, Ok(false));
         assert_eq!(passwords.verify("correct horse", None).await, Ok(false));
+        assert_eq!(passwords.verify("correct horse", Some("no hash".into())).await, Ok(false));
+    }
+
+    #[tokio::test]
+    async fn hashes_are_those_that_argon2_makes_with_memory_of_its_own() {
+        use argon2::PasswordVerifier;
+        let passwords = Passwords::new(1);
+        // The second in memory that the first one has left.
+        for password in ["correct horse", "battery staple"] {
+            let stored = passwords.hash(password).await.unwrap();
+            assert!(Argon2::default().verify_password(password.as_bytes(), stored.as_str()).is_ok());
+        }
+        // Made with less memory, one lane more and a shorter output, by somebody else.
+        let theirs = "$argon2id$v=19$m=64,t=1,p=2$c29tZXNhbHQ$";
+        let params =
+            argon2::ParamsBuilder::new().m_cost(64).t_cost(1).p_cost(2).output_len(16).build().unwrap();
+        let mut output = [0; 16];
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        argon2.hash_password_into(b"elsewhere", b"somesalt", &mut output).unwrap();
+        let theirs = format!("{theirs}{}", Output::new(&output).unwrap());
+        assert_eq!(passwords.verify("elsewhere", Some(theirs)).await, Ok(true));
+    }
+
+    #[tokio::test]
+    async fn memory_is_made_for_those_that_are_hashed_at_once_and_never_again() {
+        let passwords = Passwords::new(2);
+        let stored = passwords.hash("correct horse").await.unwrap();
+        for _ in 0..3 {
+            let verify = || passwords.verify("correct horse", Some(stored.clone()));
+            let (a, b, c, nobody) = tokio::join!(verify(), verify(), verify(), passwords.verify("x", None));
+            assert_eq!((a, b, c, nobody), (Ok(true), Ok(true), Ok(true), Ok(false)));
+            let idle = passwords.memory.idle.lock().unwrap();
+            assert!(idle.len() <= 2, "{} for two at a time", idle.len());
+            assert!(idle.iter().all(|blocks| blocks.capacity() == COST.0 as usize));
+        }
     }
 }
