@@ -1,14 +1,14 @@
 //! Batching: what many resolvers ask for one by one is asked of the log at once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use async_graphql::dataloader::Loader;
+use async_graphql::dataloader::{CacheFactory, DataLoader, Loader};
 
-use crate::log::{Database, Page, ParticipantKey, Receipt, Unavailable, UserRow};
+use crate::log::{Database, Each, Page, ParticipantKey, Receipt, Received, Unavailable, UserRow};
 use crate::messaging::{
-    Conversation, ConversationId, Counts, Interval, Message, MessageId, Participation, Position, UserId,
+    Conversation, ConversationId, Counts, Message, MessageId, Participation, Position, UserId,
 };
 
 /// Loads users.
@@ -17,35 +17,56 @@ pub(super) struct Users(pub(super) Database);
 /// Loads everything that may change.
 pub(super) struct Rows(pub(super) Database);
 
-type Found<K, V> = Result<HashMap<K, V>, Unavailable>;
+/// A batch as a whole never fails: each key has an answer of its own, or a failure of its own.
+type Found<K, V> = Result<HashMap<K, Result<V, Unavailable>>, Unavailable>;
+
+/// What one key came to. `None` when there is no such thing.
+pub(super) async fn load<K, V, L, C>(loader: &DataLoader<L, C>, key: K) -> Result<Option<V>, Unavailable>
+where
+    K: Send + Sync + Hash + Eq + Clone + 'static,
+    V: Send + Sync + Clone + 'static,
+    L: Loader<K, Value = Result<V, Unavailable>, Error = Unavailable>,
+    C: CacheFactory,
+{
+    let found = loader.load_one(key.clone()).await?;
+    if matches!(found, Some(Err(Unavailable))) {
+        // A failure is not to be remembered, and the loader can only forget everything.
+        loader.clear::<K>();
+    }
+    found.transpose()
+}
 
 impl Loader<UserId> for Users {
-    type Value = Arc<UserRow>;
+    type Value = Result<Arc<UserRow>, Unavailable>;
     type Error = Unavailable;
 
     async fn load(&self, keys: &[UserId]) -> Found<UserId, Arc<UserRow>> {
-        let users = self.0.users_by_id(keys.iter().copied()).await?;
-        Ok(users.into_iter().map(|user| (user.id, Arc::new(user))).collect())
+        let found = self.0.users_by_id(keys).await.into_iter();
+        Ok(present(keys, found.map(|row| row.map(|row| row.map(Arc::new))).collect()))
     }
 }
 
 impl Loader<ConversationId> for Rows {
-    type Value = Arc<Conversation>;
+    type Value = Result<Arc<Conversation>, Unavailable>;
     type Error = Unavailable;
 
     async fn load(&self, keys: &[ConversationId]) -> Found<ConversationId, Arc<Conversation>> {
-        let found = self.0.conversations_by_id(keys.iter().copied()).await?;
-        Ok(found.into_iter().map(|conversation| (conversation.id, Arc::new(conversation))).collect())
+        let found = self.0.conversations_by_id(keys).await.into_iter();
+        Ok(present(keys, found.map(|row| row.map(|row| row.map(Arc::new))).collect()))
     }
 }
 
-impl Loader<MessageId> for Rows {
-    type Value = Arc<Message>;
+/// A message that a viewer may see, in a conversation that they take part in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct MessageFor(pub(super) UserId, pub(super) MessageId);
+
+impl Loader<MessageFor> for Rows {
+    type Value = Result<Arc<Message>, Unavailable>;
     type Error = Unavailable;
 
-    async fn load(&self, keys: &[MessageId]) -> Found<MessageId, Arc<Message>> {
-        let found = self.0.messages_by_id(keys.iter().copied()).await?;
-        Ok(found.into_iter().map(|message| (message.id, message)).collect())
+    async fn load(&self, keys: &[MessageFor]) -> Found<MessageFor, Arc<Message>> {
+        let wanted: Vec<_> = keys.iter().map(|key| (key.0, key.1)).collect();
+        Ok(present(keys, self.0.messages_by_id(&wanted).await))
     }
 }
 
@@ -54,31 +75,50 @@ impl Loader<MessageId> for Rows {
 pub(super) struct MessageAt(pub(super) Position);
 
 impl Loader<MessageAt> for Rows {
-    type Value = Arc<Message>;
+    type Value = Result<Arc<Message>, Unavailable>;
     type Error = Unavailable;
 
     async fn load(&self, keys: &[MessageAt]) -> Found<MessageAt, Arc<Message>> {
-        let found = self.0.messages_at(keys.iter().map(|key| key.0)).await?;
-        Ok(found.into_iter().map(|message| (MessageAt(message.position), message)).collect())
+        let wanted: Vec<_> = keys.iter().map(|key| key.0).collect();
+        Ok(present(keys, self.0.messages_at(&wanted).await))
     }
 }
 
-/// Every part that a viewer took in a conversation.
+/// The message at a position, if a viewer took part when it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct PartsOf(pub(super) UserId, pub(super) ConversationId);
+pub(super) struct SeenAt(pub(super) UserId, pub(super) Position);
 
-impl Loader<PartsOf> for Rows {
-    type Value = Arc<[Participation]>;
+impl Loader<SeenAt> for Rows {
+    type Value = Result<Arc<Message>, Unavailable>;
     type Error = Unavailable;
 
-    async fn load(&self, keys: &[PartsOf]) -> Found<PartsOf, Arc<[Participation]>> {
-        let mut found: HashMap<PartsOf, Vec<Participation>> = HashMap::new();
-        for (viewer, conversations) in by_viewer(keys.iter().map(|key| (key.0, key.1))) {
-            for part in self.0.participations(viewer, conversations).await? {
-                found.entry(PartsOf(viewer, part.conversation)).or_default().push(part);
-            }
-        }
-        Ok(found.into_iter().map(|(key, parts)| (key, parts.into())).collect())
+    async fn load(&self, keys: &[SeenAt]) -> Found<SeenAt, Arc<Message>> {
+        let wanted: Vec<_> = keys.iter().map(|key| (key.0, key.1)).collect();
+        Ok(present(keys, self.0.messages_seen_at(&wanted).await))
+    }
+}
+
+/// The newest of the messages that somebody received.
+impl Loader<Received> for Rows {
+    type Value = Result<Arc<Message>, Unavailable>;
+    type Error = Unavailable;
+
+    async fn load(&self, keys: &[Received]) -> Found<Received, Arc<Message>> {
+        Ok(present(keys, self.0.newest_received(keys).await))
+    }
+}
+
+/// Whether a user takes part in a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct TakesPart(pub(super) UserId, pub(super) ConversationId);
+
+impl Loader<TakesPart> for Rows {
+    type Value = Result<bool, Unavailable>;
+    type Error = Unavailable;
+
+    async fn load(&self, keys: &[TakesPart]) -> Found<TakesPart, bool> {
+        let wanted: Vec<_> = keys.iter().map(|key| (key.0, key.1)).collect();
+        Ok(pair(keys, self.0.take_part(&wanted).await))
     }
 }
 
@@ -87,49 +127,49 @@ impl Loader<PartsOf> for Rows {
 pub(super) struct UnreadOf(pub(super) UserId, pub(super) ConversationId);
 
 impl Loader<UnreadOf> for Rows {
-    type Value = u64;
+    type Value = Result<u64, Unavailable>;
     type Error = Unavailable;
 
     async fn load(&self, keys: &[UnreadOf]) -> Found<UnreadOf, u64> {
-        let mut found = HashMap::new();
-        for (viewer, conversations) in by_viewer(keys.iter().map(|key| (key.0, key.1))) {
-            let unread = self.0.unread(viewer, conversations).await?;
-            found.extend(unread.into_iter().map(|(id, unread)| (UnreadOf(viewer, id), unread)));
-        }
+        let wanted: Vec<_> = keys.iter().map(|key| (key.0, key.1)).collect();
+        Ok(pair(keys, self.0.unread(&wanted).await))
+    }
+}
+
+/// How far the message at a position has come, or had come at another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct CountsAt(pub(super) Position, pub(super) Option<Position>);
+
+impl Loader<CountsAt> for Rows {
+    type Value = Result<Counts, Unavailable>;
+    type Error = Unavailable;
+
+    async fn load(&self, keys: &[CountsAt]) -> Found<CountsAt, Counts> {
+        let (then, now): (Vec<CountsAt>, Vec<CountsAt>) = keys.iter().partition(|key| key.1.is_some());
+        let wanted: Vec<_> = now.iter().map(|key| key.0).collect();
+        let mut found = pair(&now, self.0.counts(&wanted).await);
+        let wanted: Vec<_> = then.iter().filter_map(|key| Some((key.0, key.1?))).collect();
+        found.extend(pair(&then, self.0.counts_as_of(&wanted).await));
         Ok(found)
     }
 }
 
-/// How far the message at a position has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct CountsAt(pub(super) Position);
-
-impl Loader<CountsAt> for Rows {
-    type Value = Counts;
-    type Error = Unavailable;
-
-    async fn load(&self, keys: &[CountsAt]) -> Found<CountsAt, Counts> {
-        let found = self.0.counts(keys.iter().map(|key| key.0)).await?;
-        Ok(found.into_iter().map(|(position, counts)| (CountsAt(position), counts)).collect())
-    }
-}
-
-/// A page of a conversation's messages, as far as the intervals let them be seen.
+/// A page of a conversation's messages, as far as a viewer may see them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct MessagesPage {
     pub(super) conversation: ConversationId,
-    pub(super) intervals: Vec<Interval>,
+    pub(super) viewer: UserId,
     pub(super) page: Page<Position>,
 }
 
 impl Loader<MessagesPage> for Rows {
-    type Value = Vec<Arc<Message>>;
+    type Value = Result<Vec<Arc<Message>>, Unavailable>;
     type Error = Unavailable;
 
     async fn load(&self, keys: &[MessagesPage]) -> Found<MessagesPage, Vec<Arc<Message>>> {
         let wanted: Vec<_> =
-            keys.iter().map(|key| (key.conversation, key.intervals.clone(), key.page.clone())).collect();
-        Ok(pair(keys, self.0.messages(&wanted).await?))
+            keys.iter().map(|key| (key.conversation, key.viewer, key.page.clone())).collect();
+        Ok(pair(keys, self.0.messages(&wanted).await))
     }
 }
 
@@ -143,22 +183,27 @@ pub(super) struct ParticipantsPage(
 );
 
 impl Loader<ParticipantsPage> for Rows {
-    type Value = Vec<Participation>;
+    type Value = Result<Vec<Participation>, Unavailable>;
     type Error = Unavailable;
 
     async fn load(&self, keys: &[ParticipantsPage]) -> Found<ParticipantsPage, Vec<Participation>> {
         let wanted: Vec<_> = keys.iter().map(|key| (key.0, key.1, key.2.clone())).collect();
-        Ok(pair(keys, self.0.participants(&wanted).await?))
+        Ok(pair(keys, self.0.participants(&wanted).await))
     }
 }
 
 /// A page of a message's receipts.
 #[derive(Debug, Clone)]
-pub(super) struct ReceiptsPage(pub(super) Arc<Message>, pub(super) Page<ParticipantKey>);
+pub(super) struct ReceiptsPage(
+    pub(super) Arc<Message>,
+    /// As of here; as of now, if there is none.
+    pub(super) Option<Position>,
+    pub(super) Page<ParticipantKey>,
+);
 
 impl PartialEq for ReceiptsPage {
     fn eq(&self, other: &Self) -> bool {
-        self.0.position == other.0.position && self.1 == other.1
+        self.0.position == other.0.position && self.1 == other.1 && self.2 == other.2
     }
 }
 
@@ -168,27 +213,29 @@ impl Hash for ReceiptsPage {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         self.0.position.hash(state);
         self.1.hash(state);
+        self.2.hash(state);
     }
 }
 
 impl Loader<ReceiptsPage> for Rows {
-    type Value = Vec<Receipt>;
+    type Value = Result<Vec<Receipt>, Unavailable>;
     type Error = Unavailable;
 
     async fn load(&self, keys: &[ReceiptsPage]) -> Found<ReceiptsPage, Vec<Receipt>> {
-        let wanted: Vec<_> = keys.iter().map(|key| (Arc::clone(&key.0), key.1.clone())).collect();
-        Ok(pair(keys, self.0.receipts(&wanted).await?))
+        let wanted: Vec<_> = keys.iter().map(|key| (Arc::clone(&key.0), key.1, key.2.clone())).collect();
+        Ok(pair(keys, self.0.receipts(&wanted).await))
     }
 }
 
-fn by_viewer(keys: impl Iterator<Item = (UserId, ConversationId)>) -> BTreeMap<UserId, Vec<ConversationId>> {
-    let mut conversations: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for (viewer, conversation) in keys {
-        conversations.entry(viewer).or_default().push(conversation);
-    }
-    conversations
-}
-
-fn pair<K: Clone + Hash + Eq, V>(keys: &[K], values: Vec<V>) -> HashMap<K, V> {
+fn pair<K: Clone + Hash + Eq, V>(keys: &[K], values: Each<V>) -> HashMap<K, Result<V, Unavailable>> {
     keys.iter().cloned().zip(values).collect()
+}
+
+/// The same without the keys for which there is nothing.
+fn present<K: Clone + Hash + Eq, V>(
+    keys: &[K],
+    values: Each<Option<V>>,
+) -> HashMap<K, Result<V, Unavailable>> {
+    let found = keys.iter().zip(values);
+    found.filter_map(|(key, value)| Some((key.clone(), value.transpose()?))).collect()
 }

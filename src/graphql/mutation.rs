@@ -277,7 +277,8 @@ async fn mark(ctx: &Context<'_>, id: &ID, mark: Mark) -> Result<MarkPayload, Err
 }
 
 fn message(committed: Committed) -> Result<Message, Error> {
-    committed.message.map(Message).ok_or(Error::Internal)
+    let Committed { message, as_of, .. } = committed;
+    message.map(|message| Message::as_of(message, as_of)).ok_or(Error::Internal)
 }
 
 fn cursor(ctx: &Context<'_>, committed: &Committed) -> Result<Cursor, Error> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::task::{JoinError, Joined};
 use super::{Hub, Occurrence, Seen};
 use crate::log::{Database, Interest, Scope, Unavailable};
-use crate::messaging::{Origin, Position};
+use crate::messaging::{Covered, Origin, Position};
 use crate::metrics::{METRICS, Reason};
 use crate::sabotage::{Fault, is_planted};
 
@@ -51,6 +51,8 @@ pub struct Follow {
     position: Position,
     stretch: i64,
     replayed: VecDeque<Seen>,
+    /// Came live, and is not handed out yet: the log may have to tell whether it shows this viewer anything.
+    doubtful: Option<Seen>,
     joined: Option<Joined>,
 }
 
@@ -76,6 +78,7 @@ impl Follow {
             position: after.unwrap_or(head),
             stretch: STRETCH,
             replayed: VecDeque::new(),
+            doubtful: None,
             joined: None,
         };
         if let Scope::Conversation(conversation) = interest.scope {
@@ -119,9 +122,19 @@ impl Follow {
             if let Some(Joined { at, live }) = &mut self.joined
                 && *at <= self.position
             {
-                if let Some(seen) = live.recv().await {
-                    self.position = seen.occurrence.event.position;
-                    return Some(seen);
+                if self.doubtful.is_none() {
+                    self.doubtful = live.recv().await;
+                }
+                if self.doubtful.is_some() {
+                    match self.settle().await {
+                        Ok(None) => pause = PAUSE.0,
+                        Ok(seen) => return seen,
+                        Err(Unavailable) => {
+                            tokio::time::sleep(pause).await;
+                            pause = (pause * 2).min(PAUSE.1);
+                        }
+                    }
+                    continue;
                 }
                 // The queue overflowed, or there is nothing more to come: the log tells.
                 self.joined = None;
@@ -139,6 +152,19 @@ impl Follow {
                 }
             }
         }
+    }
+
+    /// What came live, unless it shows this viewer nothing. Mostly that is known without the log.
+    async fn settle(&mut self) -> Result<Option<Seen>, Unavailable> {
+        let Some(seen) = &self.doubtful else { return Ok(None) };
+        let event = &seen.occurrence.event;
+        // Boxed, so that a subscription that just waits does not carry the room for reading the log.
+        let shows = match seen.view.covered {
+            Covered::After(_) => true,
+            Covered::StaysOf(_) => Box::pin(self.database.shows(event, seen.view)).await?,
+        };
+        self.position = event.position;
+        Ok(self.doubtful.take().filter(|_| shows))
     }
 
     /// One step forward: a stretch of the log, or a place in the hub once the log is exhausted.

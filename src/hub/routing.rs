@@ -100,6 +100,11 @@ impl Routing {
                 self.enter(event.conversation, user, Interval { joined: event.position, left: None });
             }
         }
+        // Closed before the event is handed over: whoever leaves sees the conversation as of their leaving.
+        let has_left = matches!(event.change, Change::Left) && !is_planted(Fault::ForgetLeaving);
+        if has_left {
+            self.close(event);
+        }
         if let Some(room) = self.rooms.get(&event.conversation) {
             for (user, intervals) in room {
                 if let Some(view) = view(event, *user, intervals)
@@ -110,8 +115,8 @@ impl Routing {
                 }
             }
         }
-        if matches!(event.change, Change::Left) && !is_planted(Fault::ForgetLeaving) {
-            self.leave(event);
+        if has_left {
+            self.let_go(event);
         }
     }
 
@@ -122,11 +127,14 @@ impl Routing {
         }
     }
 
-    fn leave(&mut self, event: &Event) {
+    fn close(&mut self, event: &Event) {
         let intervals = self.rooms.get_mut(&event.conversation).and_then(|room| room.get_mut(&event.actor));
         for interval in intervals.into_iter().flatten().filter(|interval| interval.left.is_none()) {
             interval.left = Some(event.position);
         }
+    }
+
+    fn let_go(&mut self, event: &Event) {
         // Whoever follows just this conversation is let go: it finds that there is nothing more to come.
         if let Some(listening) = self.users.get_mut(&event.actor) {
             let gone = Scope::Conversation(event.conversation);

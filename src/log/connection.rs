@@ -233,3 +233,17 @@ pub(super) fn may_be_one_commands_fault(error: &DbErr) -> bool {
     let code = error.code().unwrap_or_default();
     !["08", "25", "40", "53", "55", "57", "58"].iter().any(|class| code.len() == 5 && code.starts_with(class))
 }
+
+/// Whether a failure to read may be the fault of one key of many, so that each deserves a try of its own: also where a
+/// row holds what cannot be read.
+pub(super) fn may_be_one_keys_fault(error: &DbErr) -> bool {
+    let is_row = match error {
+        DbErr::Query(RuntimeErr::SqlxError(error)) => matches!(
+            error.as_ref(),
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_)
+        ),
+        DbErr::Custom(_) | DbErr::Type(_) | DbErr::TryIntoErr { .. } => true,
+        _ => false,
+    };
+    is_row || may_be_one_commands_fault(error)
+}

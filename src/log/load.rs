@@ -7,9 +7,11 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoValueTuple, Query, SelectSt
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter};
 use uuid::Uuid;
 
+use super::batch::LIST;
 use super::convert;
 use super::entities::{conversation, message, participant};
-use super::sql::{union, within};
+use super::sql::{Sql, union};
+use super::stays::{end_of_stay, messages_of_stay, stays};
 use crate::messaging::{
     Action, Command, ConversationId, Facts, IdempotencyKey, Mark, Message, MessageId, Position, Sending,
     UserId,
@@ -29,47 +31,57 @@ pub(super) async fn load(
     sendings(db, commands, &marked, facts).await
 }
 
-/// The messages that are to be marked.
+/// The messages that are to be marked, as far as somebody who marks them may see them: what may not be seen costs what
+/// does not exist costs, and nobody learns from the time which of the two it is.
 async fn messages(
     db: &impl ConnectionTrait,
     commands: &[Command],
     facts: &mut Facts,
 ) -> Result<HashMap<MessageId, Arc<Message>>, DbErr> {
-    let wanted: BTreeSet<Uuid> = commands
+    let wanted: BTreeSet<(Uuid, Uuid)> = commands
         .iter()
         .filter_map(|command| match command.action {
-            Action::Mark { message, .. } => Some(message.0),
+            Action::Mark { message, .. } => Some((command.actor.0, message.0)),
             _ => None,
         })
         .collect();
-    if wanted.is_empty() {
-        return Ok(HashMap::new());
+    let wanted: Vec<_> = wanted.into_iter().collect();
+    let mut found = HashMap::new();
+    for wanted in wanted.chunks(LIST) {
+        let mut sql = Sql::default();
+        sql.push("SELECT m.* FROM ").bind_pairs(wanted.iter().copied());
+        sql.push(" CROSS JOIN messages m WHERE m.id = wanted.column2 AND ");
+        end_of_stay(&mut sql, |sql| {
+            sql.push("wanted.column1");
+        });
+        sql.push(" > m.position");
+        let rows: Vec<message::Model> = sql.rows(db).await?;
+        for message in rows.into_iter().map(|row| Arc::new(convert::message(row))) {
+            facts.know_message(Arc::clone(&message));
+            found.insert(message.id, message);
+        }
     }
-    let rows = message::Entity::find().filter(message::Column::Id.is_in(wanted)).all(db).await?;
-    let found: Vec<_> = rows.into_iter().map(|row| Arc::new(convert::message(row))).collect();
-    for message in &found {
-        facts.know_message(Arc::clone(message));
-    }
-    Ok(found.into_iter().map(|message| (message.id, message)).collect())
+    Ok(found)
 }
 
 /// The sends that went before under the same keys.
 async fn keys(db: &impl ConnectionTrait, commands: &[Command], facts: &mut Facts) -> Result<(), DbErr> {
     let wanted: BTreeSet<(Uuid, String)> =
         commands.iter().filter_map(|command| Some((command.actor.0, command.key()?.to_string()))).collect();
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    let known = one_of(message::Column::SenderId, message::Column::IdempotencyKey, wanted);
-    // Said again, so that the partial index serves.
-    let rows = message::Entity::find()
-        .filter(message::Column::IdempotencyKey.is_not_null())
-        .filter(known)
-        .all(db)
-        .await?;
-    for mut row in rows {
-        if let Some(key) = row.idempotency_key.take() {
-            facts.know_key(IdempotencyKey::trusted(key), Arc::new(convert::message(row)));
+    let wanted: Vec<_> = wanted.into_iter().collect();
+    for wanted in wanted.chunks(LIST) {
+        let known =
+            one_of(message::Column::SenderId, message::Column::IdempotencyKey, wanted.iter().cloned());
+        // Said again, so that the partial index serves.
+        let rows = message::Entity::find()
+            .filter(message::Column::IdempotencyKey.is_not_null())
+            .filter(known)
+            .all(db)
+            .await?;
+        for mut row in rows {
+            if let Some(key) = row.idempotency_key.take() {
+                facts.know_key(IdempotencyKey::trusted(key), Arc::new(convert::message(row)));
+            }
         }
     }
     Ok(())
@@ -109,16 +121,14 @@ async fn participations(
     wanted: &BTreeSet<(ConversationId, UserId)>,
     facts: &mut Facts,
 ) -> Result<(), DbErr> {
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    let pairs = wanted.iter().map(|(conversation, user)| (conversation.0, user.0));
-    let rows = participant::Entity::find()
-        .filter(one_of(participant::Column::ConversationId, participant::Column::UserId, pairs))
-        .all(db)
-        .await?;
-    for row in &rows {
-        facts.know_participation(convert::participation(row));
+    let pairs: Vec<_> = wanted.iter().map(|(conversation, user)| (conversation.0, user.0)).collect();
+    for pairs in pairs.chunks(LIST) {
+        let theirs =
+            one_of(participant::Column::ConversationId, participant::Column::UserId, pairs.iter().copied());
+        let rows = participant::Entity::find().filter(theirs).all(db).await?;
+        for row in &rows {
+            facts.know_participation(convert::participation(row));
+        }
     }
     Ok(())
 }
@@ -129,12 +139,12 @@ async fn conversations(
     facts: &mut Facts,
 ) -> Result<(), DbErr> {
     let ids: BTreeSet<Uuid> = wanted.iter().map(|(conversation, _)| conversation.0).collect();
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let rows = conversation::Entity::find().filter(conversation::Column::Id.is_in(ids)).all(db).await?;
-    for row in rows {
-        facts.know_conversation(convert::conversation(row));
+    let ids: Vec<_> = ids.into_iter().collect();
+    for ids in ids.chunks(LIST) {
+        let named = conversation::Column::Id.is_in(ids.iter().copied());
+        for row in conversation::Entity::find().filter(named).all(db).await? {
+            facts.know_conversation(convert::conversation(row));
+        }
     }
     Ok(())
 }
@@ -168,34 +178,27 @@ async fn sendings(
         .map(|(marker, mark, message)| (marker, mark, message.id))
         .collect();
     let wanted: Vec<_> = wanted.into_iter().collect();
-    let rows: Vec<SendingRow> = union(db, &wanted, |sql, number, (marker, mark, message)| {
+    let found: Vec<Vec<SendingRow>> = union(db, &wanted, |sql, (marker, mark, message)| {
         let message = &marked[message];
-        let from = facts.through(message.conversation, *marker, *mark);
-        sql.push("SELECT ").bind(number);
-        sql.push(" AS number, m.sender_id AS sender, MAX(m.position) AS newest FROM messages m");
-        sql.push(" WHERE m.conversation_id = ").bind(message.conversation.0);
-        sql.push(" AND m.position > ").bind(from.0).push(" AND m.position <= ").bind(message.position.0);
+        let (from, end) = (facts.through(message.conversation, *marker, *mark), message.position.next());
+        sql.push("m.sender_id AS sender, MAX(m.position) AS newest FROM participants s");
+        sql.push(" CROSS JOIN messages m WHERE ");
         // Only what was sent while the marker took part is theirs to receive.
-        let parts = facts.participations(message.conversation, *marker);
-        within(sql, parts.iter().map(|part| part.interval));
+        stays(sql, message.conversation, *marker, from, end);
+        sql.push(" AND ");
+        messages_of_stay(sql, from, end);
         sql.push(" GROUP BY m.sender_id");
     })
     .await?;
-    let mut found = vec![Vec::new(); wanted.len()];
-    for row in rows {
-        if let Some(sendings) = usize::try_from(row.number).ok().and_then(|number| found.get_mut(number)) {
-            sendings.push(Sending { sender: UserId(row.sender), newest: Position(row.newest) });
-        }
-    }
-    for ((marker, mark, message), sendings) in wanted.into_iter().zip(found) {
-        facts.know_sendings(marker, mark, message, sendings);
+    for ((marker, mark, message), rows) in wanted.into_iter().zip(found) {
+        let sending = |row: SendingRow| Sending { sender: UserId(row.sender), newest: Position(row.newest) };
+        facts.know_sendings(marker, mark, message, rows.into_iter().map(sending).collect());
     }
     Ok(())
 }
 
 #[derive(FromQueryResult)]
 struct SendingRow {
-    number: i64,
     sender: Uuid,
     newest: i64,
 }

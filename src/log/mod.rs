@@ -4,6 +4,7 @@
 //! query and replay, and the rows of users and sessions. What never lives here: rules (they are in
 //! `messaging`), subscribers, GraphQL. Nothing of sea-orm leaves this module.
 
+mod batch;
 mod connection;
 mod convert;
 mod database;
@@ -12,12 +13,16 @@ mod load;
 mod people;
 mod reader;
 mod sql;
+mod stays;
 mod store;
 mod writer;
 
+pub use batch::Each;
 pub use database::{Database, DatabaseOptions, Observer};
 pub use people::{NewSession, SessionRow, UserRow};
-pub use reader::{Direction, Interest, Kinds, MarkTime, Membership, Page, ParticipantKey, Receipt, Scope};
+pub use reader::{
+    Direction, Interest, Kinds, MarkTime, Membership, Page, ParticipantKey, Receipt, Received, Scope,
+};
 pub use writer::{Committed, Rules, SubmitError, Writer};
 
 use crate::messaging::Position;

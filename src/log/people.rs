@@ -1,11 +1,15 @@
 //! The rows of users and sessions. What they mean is decided in `accounts`.
 
+use std::collections::HashMap;
+
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr,
 };
 
+use super::batch::{Each, LIST, ask};
 use super::entities::{log_head, session, session_end, user};
+use super::sql::Sql;
 use super::{Database, Unavailable};
 use crate::messaging::{DisplayName, Handle, SessionId, Timestamp, UserId};
 
@@ -68,19 +72,26 @@ impl Database {
         &self,
         handles: impl IntoIterator<Item = &Handle>,
     ) -> Result<Vec<UserRow>, Unavailable> {
-        let handles = handles.into_iter().map(Handle::as_str);
-        let rows = user::Entity::find().filter(user::Column::Handle.is_in(handles)).all(&self.reader).await?;
-        Ok(rows.into_iter().map(user_row).collect())
+        let handles: Vec<&str> = handles.into_iter().map(Handle::as_str).collect();
+        let mut found = Vec::with_capacity(handles.len());
+        for handles in handles.chunks(LIST) {
+            let named = user::Column::Handle.is_in(handles.iter().copied());
+            let rows = user::Entity::find().filter(named).all(&self.reader).await?;
+            found.extend(rows.into_iter().map(user_row));
+        }
+        Ok(found)
     }
 
     /// These users, as far as they exist.
-    pub async fn users_by_id(
-        &self,
-        ids: impl IntoIterator<Item = UserId>,
-    ) -> Result<Vec<UserRow>, Unavailable> {
-        let ids = ids.into_iter().map(|id| id.0);
-        let rows = user::Entity::find().filter(user::Column::Id.is_in(ids)).all(&self.reader).await?;
-        Ok(rows.into_iter().map(user_row).collect())
+    pub async fn users_by_id(&self, keys: &[UserId]) -> Each<Option<UserRow>> {
+        let write = |sql: &mut Sql, keys: &[UserId]| {
+            sql.push("SELECT u.* FROM users u WHERE u.id IN ").bind_list(keys.iter().map(|id| id.0));
+        };
+        ask(&self.reader, keys, LIST, write, |keys, rows: Vec<user::Model>| {
+            let mut found: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
+            keys.iter().map(|key| found.remove(&key.0).map(user_row)).collect()
+        })
+        .await
     }
 
     /// Stores a session, and forgets those that have expired by `now`.

@@ -1,13 +1,14 @@
-//! SQL where the query builder would be harder to read than SQL. Every statement is written once, for both databases.
+//! SQL where the query builder would be harder to read than SQL. A statement is written once, for both databases.
 
 use std::fmt::Write as _;
 
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Statement, Value};
 
-use crate::messaging::Interval;
+use super::batch::{Numbered, lists};
 
-/// How many subselects go into one statement: SQLite allows 500 (`SQLITE_MAX_COMPOUND_SELECT`).
-const UNION: usize = 200;
+/// How many subselects go into one statement: SQLite allows 500 (`SQLITE_MAX_COMPOUND_SELECT`). At up to 16 values
+/// each they stay below the 32,766 variables of SQLite and the 65,535 of Postgres.
+pub(super) const UNION: usize = 200;
 
 /// SQL under construction. Values are bound, never written: `$1` is understood by both databases.
 #[derive(Default)]
@@ -46,41 +47,48 @@ impl Sql {
         self.push(")")
     }
 
+    /// A table of two columns, `wanted.column1` and `wanted.column2`, as both databases name them. Never empty.
+    pub(super) fn bind_pairs<A: Into<Value>, B: Into<Value>>(
+        &mut self,
+        pairs: impl IntoIterator<Item = (A, B)>,
+    ) -> &mut Self {
+        self.push("(VALUES ");
+        for (index, (first, second)) in pairs.into_iter().enumerate() {
+            self.push(if index == 0 { "(" } else { ", (" });
+            self.bind(first).push(", ").bind(second).push(")");
+        }
+        self.push(") AS wanted")
+    }
+
     pub(super) async fn rows<R: FromQueryResult>(self, db: &impl ConnectionTrait) -> Result<Vec<R>, DbErr> {
         let statement = Statement::from_sql_and_values(db.get_database_backend(), self.text, self.values);
         R::find_by_statement(statement).all(db).await
     }
 }
 
-/// Runs one subselect per key, many in one statement. `write` writes a key's subselect; `number` in it is
-/// the index of the key, by which the rows are told apart.
+/// One subselect per key. `write` writes what follows `SELECT number, `, where the number is the index of the key, by
+/// which the rows are told apart.
+pub(super) fn write_union<K>(sql: &mut Sql, keys: &[K], write: impl Fn(&mut Sql, &K)) {
+    for (number, key) in (0_i64..).zip(keys) {
+        sql.push(if number == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
+        sql.push("SELECT ").bind(number).push(" AS number, ");
+        write(sql, key);
+        sql.push(") AS subselect");
+    }
+}
+
+/// Runs one subselect per key, many in one statement: a list of rows for each key.
 pub(super) async fn union<K, R: FromQueryResult>(
     db: &impl ConnectionTrait,
     keys: &[K],
-    write: impl Fn(&mut Sql, i64, &K),
-) -> Result<Vec<R>, DbErr> {
-    let mut rows = Vec::new();
-    for (chunk, keys) in keys.chunks(UNION).enumerate() {
+    write: impl Fn(&mut Sql, &K),
+) -> Result<Vec<Vec<R>>, DbErr> {
+    let mut found = Vec::with_capacity(keys.len());
+    for keys in keys.chunks(UNION) {
         let mut sql = Sql::default();
-        for (index, key) in keys.iter().enumerate() {
-            sql.push(if index == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
-            write(&mut sql, i64::try_from(chunk * UNION + index).unwrap_or(i64::MAX), key);
-            sql.push(") AS subselect");
-        }
-        rows.extend(sql.rows(db).await?);
+        write_union(&mut sql, keys, &write);
+        let rows: Vec<Numbered<R>> = sql.rows(db).await?;
+        found.extend(lists(keys.len(), rows));
     }
-    Ok(rows)
-}
-
-/// Narrows messages (`m`) to what lies in the intervals; to nothing, where there are none.
-pub(super) fn within(sql: &mut Sql, intervals: impl IntoIterator<Item = Interval>) {
-    sql.push(" AND (FALSE");
-    for interval in intervals {
-        sql.push(" OR (m.position >= ").bind(interval.joined.0);
-        if let Some(left) = interval.left {
-            sql.push(" AND m.position <= ").bind(left.0);
-        }
-        sql.push(")");
-    }
-    sql.push(")");
+    Ok(found)
 }

@@ -39,6 +39,9 @@ pub struct Committed {
     pub position: Position,
     /// The message that the command was about, where it was about one.
     pub message: Option<Arc<Message>>,
+    /// Where the actor left its conversation, if they take no part in it: a send that is repeated after leaving is
+    /// answered as of then.
+    pub as_of: Option<Position>,
 }
 
 /// A command was not carried out.
@@ -229,7 +232,8 @@ fn decide_all(commands: &[Command], facts: &mut Facts) -> (Vec<Outcome>, Vec<(Ar
         outcomes.push(decide(facts, command).map(|decision| {
             facts.apply(&decision, command.key());
             events.extend(decision.event.map(|event| (Arc::new(event), index)));
-            Committed { position: facts.head, message: decision.message }
+            let as_of = decision.message.as_ref().and_then(|m| facts.left(m.conversation, command.actor));
+            Committed { position: facts.head, message: decision.message, as_of }
         }));
     }
     (outcomes, events)

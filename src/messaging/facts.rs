@@ -52,7 +52,8 @@ pub struct Facts {
     keys: HashMap<(UserId, IdempotencyKey), Arc<Message>>,
     sendings: HashMap<(UserId, Mark, MessageId), Vec<Sending>>,
     changed_conversations: BTreeSet<ConversationId>,
-    changed_participations: BTreeSet<(ConversationId, UserId)>,
+    /// By conversation, user and where they joined.
+    changed_participations: BTreeSet<(ConversationId, UserId, Position)>,
 }
 
 impl Facts {
@@ -112,6 +113,12 @@ impl Facts {
     /// The part that `user` takes in the conversation now.
     pub fn open_participation(&self, conversation: ConversationId, user: UserId) -> Option<&Participation> {
         self.participations(conversation, user).iter().find(|p| p.is_open())
+    }
+
+    /// Where `user` left the conversation, if they take no part in it now.
+    pub fn left(&self, conversation: ConversationId, user: UserId) -> Option<Position> {
+        let parts = self.participations(conversation, user).iter();
+        parts.max_by_key(|part| part.interval.joined).and_then(|part| part.interval.left)
     }
 
     /// How far the user's mark has come, over every part they took.
@@ -180,7 +187,7 @@ impl Facts {
                 part.read_through = self.through(event.conversation, user, Mark::Read);
             }
             self.know_participation(part);
-            self.changed_participations.insert((event.conversation, user));
+            self.changed_participations.insert((event.conversation, user, event.position));
         }
         if let Some(conversation) = self.conversations.get_mut(&event.conversation) {
             conversation.participants += u32::try_from(users.len()).unwrap_or(u32::MAX);
@@ -191,8 +198,8 @@ impl Facts {
         let key = (event.conversation, event.actor);
         for part in self.participations.entry(key).or_default().iter_mut().filter(|p| p.is_open()) {
             part.interval.left = Some(event.position);
+            self.changed_participations.insert((key.0, key.1, part.interval.joined));
         }
-        self.changed_participations.insert(key);
         if let Some(conversation) = self.conversations.get_mut(&event.conversation) {
             conversation.participants -= 1;
         }
@@ -200,10 +207,13 @@ impl Facts {
 
     fn mark(&mut self, event: &Event, mark: Mark, through: Position) {
         let key = (event.conversation, event.actor);
-        for part in self.participations.entry(key).or_default() {
+        // Of earlier parts only those in which something becomes marked: however often somebody came and went, what
+        // they are done with is not written again.
+        let parts = self.participations.entry(key).or_default().iter_mut();
+        for part in parts.filter(|part| part.is_open() || part.is_reached(mark, through)) {
             part.advance(mark, through);
+            self.changed_participations.insert((key.0, key.1, part.interval.joined));
         }
-        self.changed_participations.insert(key);
     }
 
     /// The conversations that the applied events changed.
@@ -213,6 +223,9 @@ impl Facts {
 
     /// The participations that the applied events changed.
     pub fn changed_participations(&self) -> impl Iterator<Item = &Participation> {
-        self.changed_participations.iter().filter_map(|key| self.participations.get(key)).flatten()
+        self.changed_participations.iter().filter_map(|&(conversation, user, joined)| {
+            let mut parts = self.participations(conversation, user).iter();
+            parts.find(|part| part.interval.joined == joined)
+        })
     }
 }

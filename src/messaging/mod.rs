@@ -20,7 +20,7 @@ pub use decide::{Decision, Refusal, decide};
 pub use event::{Audience, Change, Event, Mark, Message, Origin};
 pub use facts::{Conversation, Facts, Sending};
 pub use id::{ConversationId, MessageId, SessionId, UserId};
-pub use participation::{Interval, Participation, View, view};
+pub use participation::{Covered, Interval, Participation, View, view};
 pub use position::{Position, Timestamp};
 pub use status::{Counts, Status};
 pub use text::{Body, ConnectionId, DisplayName, Handle, IdempotencyKey, Invalid, Title};

@@ -31,7 +31,7 @@ pub struct Participation {
     pub interval: Interval,
     /// When they joined, by the clock.
     pub joined_at: Timestamp,
-    /// Everything up to here has been received.
+    /// Everything up to here has been received. May stay behind where this part ended or has yet to begin.
     pub delivered_through: Position,
     /// Everything up to here has been read. Never beyond `delivered_through`.
     pub read_through: Position,
@@ -63,6 +63,11 @@ impl Participation {
         }
     }
 
+    /// Whether a mark up to `through` covers anything of this part that was not covered before.
+    pub fn is_reached(&self, mark: Mark, through: Position) -> bool {
+        self.interval.joined < through && self.interval.left.is_none_or(|left| self.through(mark) < left)
+    }
+
     /// Moves the mark forward, never back. To have read is to have received.
     pub fn advance(&mut self, mark: Mark, through: Position) {
         self.delivered_through = self.delivered_through.max(through);
@@ -72,28 +77,55 @@ impl Participation {
     }
 }
 
-/// How one viewer sees one event. Viewers with the same view of an event see exactly the same.
+/// How one viewer sees one event. Viewers with the same view of an event see exactly the same, except for what is
+/// asked about themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct View {
-    /// Of the messages that a mark covers, the viewer sees those after this position.
-    pub after: Position,
+    /// Which of the messages that a mark covers the viewer sees.
+    pub covered: Covered,
+    /// Where the viewer left the conversation, if they take no part in it now: all that the event leads to is shown as
+    /// it was then. `None` shows it as it is.
+    pub as_of: Option<Position>,
 }
 
-/// What a person who took part during `intervals` sees of `event`; `None` when it is nothing to them.
+/// The messages that a mark covers, as far as a viewer sees them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Covered {
+    /// Those after this position, up to the one that the mark names. Most viewers took part all the while, and share
+    /// this view.
+    After(Position),
+    /// Those that were sent while this viewer took part, who came and went meanwhile. There may be none: then the mark
+    /// is nothing to the viewer.
+    StaysOf(UserId),
+}
+
+/// What a person who took part during `intervals` sees of `event`; `None` when it is nothing to them. The intervals
+/// are in their order.
 pub fn view(event: &Event, viewer: UserId, intervals: &[Interval]) -> Option<View> {
-    let holding = |position| intervals.iter().find(|interval| interval.holds(position));
-    holding(event.position)?;
-    match &event.change {
+    let begun = intervals.partition_point(|interval| interval.joined <= event.position);
+    intervals[..begun].last().filter(|interval| interval.holds(event.position))?;
+    let covered = match &event.change {
         Change::Marked { from, through, audience, .. } => {
             if let Audience::Only(users) = audience
                 && !users.contains(&viewer)
             {
                 return None;
             }
-            // A mark on a message that the viewer may not see is nothing to the viewer.
-            let interval = holding(*through)?;
-            Some(View { after: interval.joined.max(*from) })
+            covered(viewer, &intervals[..begun], *from, *through)?
         }
-        _ => Some(View { after: Position::START }),
+        _ => Covered::After(Position::START),
+    };
+    Some(View { covered, as_of: intervals.last()?.left })
+}
+
+/// A mark on messages of which the viewer may see none is nothing to the viewer.
+fn covered(viewer: UserId, intervals: &[Interval], from: Position, through: Position) -> Option<Covered> {
+    let first = intervals.partition_point(|interval| interval.left.is_some_and(|left| left <= from));
+    let mut meeting = intervals[first..].iter().take_while(|interval| interval.joined < through);
+    let first = meeting.next()?;
+    if first.holds(through) {
+        // No other can come after it.
+        return Some(Covered::After(first.joined.max(from)));
     }
+    Some(Covered::StaysOf(viewer))
 }

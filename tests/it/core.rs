@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use herald::messaging::{
-    Action, Audience, Body, Change, Command, Conversation, ConversationId, Counts, Decision, Facts,
-    IdempotencyKey, Mark, MessageId, Participation, Position, Refusal, Sending, Status, Timestamp, UserId,
-    decide,
+    Action, Audience, Body, Change, Command, Conversation, ConversationId, Counts, Covered, Decision, Event,
+    Facts, IdempotencyKey, Mark, MessageId, Participation, Position, Refusal, Sending, Status, Timestamp,
+    UserId, decide, view,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -54,6 +54,8 @@ struct Model {
     messages: Vec<ModelMessage>,
     keys: BTreeMap<(u128, u8), (usize, u8)>,
     expected: Option<Expected>,
+    /// The messages that the last step marked, and that were not marked so before.
+    covered: Vec<usize>,
 }
 
 impl Model {
@@ -130,7 +132,8 @@ impl Model {
             return Expected::Refused(Refusal::SenderCannotMark);
         }
         let mut senders = BTreeSet::new();
-        for message in self.messages[..=index].iter_mut().filter(|message| message.room == room) {
+        let messages = self.messages[..=index].iter_mut().enumerate();
+        for (index, message) in messages.filter(|(_, message)| message.room == room) {
             let sender = message.sender;
             let Some((delivered, read)) = message.receipts.get_mut(&by) else { continue };
             let reached = match mark {
@@ -139,6 +142,7 @@ impl Model {
             };
             if !*reached {
                 senders.insert(user(sender));
+                self.covered.push(index);
             }
             *reached = true;
             // To have read is to have received.
@@ -181,6 +185,7 @@ impl ReferenceStateMachine for Model {
     }
 
     fn apply(mut state: Self, step: &Step) -> Self {
+        state.covered.clear();
         state.expected = Some(state.step(step));
         state
     }
@@ -252,6 +257,43 @@ impl Rules {
         self.facts.know_sendings(command.actor, *mark, *message, sendings);
     }
 
+    /// Whoever takes part sees of a mark just what it covers of the messages that they may see, and nobody is told of a
+    /// mark that covers nothing of these.
+    fn check_views(&self, model: &Model, event: &Event) {
+        let Change::Marked { from, through, audience, .. } = &event.change else { return };
+        let room = self.rooms.iter().position(|room| *room == event.conversation).unwrap();
+        for n in 0..USERS {
+            let viewer = user(n);
+            let stays = |who| self.facts.participations(event.conversation, who).iter().map(|p| p.interval);
+            let intervals: Vec<_> = stays(viewer).collect();
+            let view = view(event, viewer, &intervals);
+            let is_told = match audience {
+                Audience::Everyone => true,
+                Audience::Only(users) => users.contains(&viewer),
+            };
+            let is_there = model.rooms[room].contains(&n) && is_told;
+            let may_see = |index: &&usize| {
+                let message = &model.messages[**index];
+                is_there && (message.sender == n || message.receipts.contains_key(&n))
+            };
+            let expected: Vec<_> = model.covered.iter().filter(may_see).copied().collect();
+            let received = |(index, message): (usize, &(MessageId, ConversationId, UserId, Position))| {
+                let (_, conversation, sender, at) = *message;
+                let covered = match view?.covered {
+                    Covered::After(after) => after < at && at <= *through,
+                    Covered::StaysOf(whose) => {
+                        *from < at && at <= *through && stays(whose).any(|stay| stay.holds(at))
+                    }
+                };
+                let received = sender != event.actor && stays(event.actor).any(|stay| stay.holds(at));
+                (conversation == event.conversation && covered && received).then_some(index)
+            };
+            let seen: Vec<_> = self.messages.iter().enumerate().filter_map(received).collect();
+            assert_eq!(seen, expected, "{viewer:?} of {event:?}");
+            assert!(view.is_none_or(|view| view.as_of.is_none()), "whoever takes part sees what is now");
+        }
+    }
+
     fn statuses(&self) -> Vec<Status> {
         (0..self.messages.len()).map(|index| self.counts(index).status()).collect()
     }
@@ -310,6 +352,9 @@ impl StateMachineTest for Rules {
         assert_eq!(Some(&outcome), model.expected.as_ref(), "{step:?}");
         let before = rules.statuses();
         if let Ok(decision) = decided {
+            if let Some(event) = &decision.event {
+                rules.check_views(model, event);
+            }
             rules.facts.apply(&decision, command.key());
             if let Some(Conversation { id, .. }) = decision.begins {
                 rules.rooms.push(id);

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use herald::feed::{Feed, News};
-use herald::hub::{Follow, Hub, HubOptions, OpenError};
-use herald::log::{Database, DatabaseOptions, Interest, Kinds, Rules, Scope, UserRow, Writer};
+use herald::hub::{Follow, Hub, HubOptions, OpenError, Seen};
+use herald::log::{Database, DatabaseOptions, Interest, Kinds, Received, Rules, Scope, UserRow, Writer};
 use herald::messaging::{
     Action, Body, Command, ConnectionId, ConversationId, DisplayName, Handle, Mark, MessageId, Origin,
     Position, SessionId, Timestamp, UserId,
@@ -50,12 +50,15 @@ struct Entry {
     kind: Kinds,
     seen_by: BTreeSet<usize>,
     left: bool,
+    /// The messages that a mark covers, oldest first: their positions, and who may see each.
+    covered: Vec<(usize, BTreeSet<usize>)>,
 }
 
 #[derive(Debug, Clone)]
 struct Sent {
     room: usize,
     sender: usize,
+    position: usize,
     receipts: BTreeMap<usize, (bool, bool)>,
 }
 
@@ -92,6 +95,12 @@ impl Model {
         entries.filter(|(_, entry)| wants(entry)).map(|(index, _)| index + 1).collect()
     }
 
+    /// The messages that a subscriber is told of with an event, newest first.
+    fn covered(&self, position: usize, user: usize) -> Vec<usize> {
+        let covered = self.log[position - 1].covered.iter().rev();
+        covered.filter(|(_, viewers)| viewers.contains(&user)).map(|(position, _)| *position).collect()
+    }
+
     /// Where the user left the room, after `start`.
     fn leaves(&self, user: usize, room: usize, start: usize) -> Vec<usize> {
         let entries = self.log.iter().enumerate().skip(start);
@@ -113,7 +122,8 @@ impl Model {
         kind: Kinds,
         seen: BTreeSet<usize>,
     ) {
-        self.log.push(Entry { room, actor, connection, kind, seen_by: seen, left: false });
+        let covered = Vec::new();
+        self.log.push(Entry { room, actor, connection, kind, seen_by: seen, left: false, covered });
     }
 
     /// Whether the step is accepted and changes something.
@@ -151,7 +161,8 @@ impl Model {
                 let receipts = self.rooms[room].iter().filter(|user| *user != by);
                 let receipts: BTreeMap<_, _> = receipts.map(|user| (*user, (false, false))).collect();
                 for _ in 0..*count {
-                    self.messages.push(Sent { room, sender: *by, receipts: receipts.clone() });
+                    let position = self.log.len() + 1;
+                    self.messages.push(Sent { room, sender: *by, position, receipts: receipts.clone() });
                     self.append(room, *by, *connection, Kinds::Sent, self.rooms[room].clone());
                 }
             }
@@ -182,29 +193,33 @@ impl Model {
             return false;
         }
         let index = message.index(self.messages.len());
-        let Sent { room, sender, receipts } = self.messages[index].clone();
+        let Sent { room, receipts, .. } = self.messages[index].clone();
         if !self.rooms[room].contains(&by) || !receipts.contains_key(&by) {
             return false;
         }
         let mut senders = BTreeSet::new();
+        let mut covered = Vec::new();
         for message in self.messages[..=index].iter_mut().filter(|message| message.room == room) {
+            let viewers: BTreeSet<_> = message.receipts.keys().copied().chain([message.sender]).collect();
             let Some((delivered, read)) = message.receipts.get_mut(&by) else { continue };
             let reached = if mark == Mark::Read { &mut *read } else { &mut *delivered };
             if !std::mem::replace(reached, true) {
                 senders.insert(message.sender);
+                covered.push((message.position, viewers));
             }
             *delivered = true;
         }
         if senders.is_empty() {
             return false;
         }
-        // Everyone who is there and may see the message; in a large room only those it concerns.
+        // Everyone who is there and may see any of the messages; in a large room only those it concerns.
         let mut seen = self.rooms[room].clone();
-        seen.retain(|user| *user == sender || receipts.contains_key(user));
+        seen.retain(|user| covered.iter().any(|(_, viewers)| viewers.contains(user)));
         if self.rooms[room].len() > SMALL as usize {
             seen.retain(|user| *user == by || senders.contains(user));
         }
         self.append(room, by, connection, Kinds::Marked, seen);
+        self.log.last_mut().unwrap().covered = covered;
         true
     }
 }
@@ -226,9 +241,9 @@ impl ReferenceStateMachine for Model {
         prop_oneof![
             1 => (who(), prop::collection::btree_set(who(), 0..4), connection())
                 .prop_map(|(by, with, connection)| Step::Start { by, with, connection }),
-            2 => (who(), index(), who(), connection())
+            4 => (who(), index(), who(), connection())
                 .prop_map(|(by, room, whom, connection)| Step::Add { by, room, whom, connection }),
-            1 => (who(), index(), connection())
+            3 => (who(), index(), connection())
                 .prop_map(|(by, room, connection)| Step::Leave { by, room, connection }),
             8 => (who(), index(), 1..40_usize, connection())
                 .prop_map(|(by, room, count, connection)| Step::Send { by, room, count, connection }),
@@ -291,30 +306,46 @@ struct Following {
     ended: bool,
 }
 
+/// The position of an event, and those of the messages that it is a mark on.
+type Told = (usize, Vec<usize>);
+
 /// A subscription being read, at most as far as the permits go. While there are some, it waits live.
 struct Reading {
     permits: Arc<Semaphore>,
-    events: mpsc::UnboundedReceiver<Option<usize>>,
+    events: mpsc::UnboundedReceiver<Option<Told>>,
     task: JoinHandle<()>,
 }
 
 impl Reading {
-    fn start(runtime: &Runtime, mut follow: Follow, granted: usize) -> Self {
+    fn start(runtime: &Runtime, database: Database, mut follow: Follow, granted: usize) -> Self {
         let permits = Arc::new(Semaphore::new(granted));
         let allowed = Arc::clone(&permits);
         let (sender, events) = mpsc::unbounded_channel();
         let task = runtime.spawn(async move {
             while let Ok(permit) = allowed.acquire().await {
                 permit.forget();
-                let seen = follow.next().await;
-                let position = seen.map(|seen| usize::try_from(seen.occurrence.event.position.0).unwrap());
-                if sender.send(position).is_err() || position.is_none() {
+                let told = match follow.next().await {
+                    Some(seen) => Some(told(&database, &seen).await),
+                    None => None,
+                };
+                let has_ended = told.is_none();
+                if sender.send(told).is_err() || has_ended {
                     return;
                 }
             }
         });
         Self { permits, events, task }
     }
+}
+
+async fn told(database: &Database, seen: &Seen) -> Told {
+    let event = &seen.occurrence.event;
+    let messages = match Received::by(event, seen.view) {
+        Some(received) => database.messages_received(received, usize::MAX).await.unwrap(),
+        None => Vec::new(),
+    };
+    let number = |position: Position| usize::try_from(position.0).unwrap();
+    (number(event.position), messages.iter().map(|message| number(message.position)).collect())
 }
 
 /// How many events a subscriber reads without being told to: every other one reads all there is while the others
@@ -325,10 +356,11 @@ fn eagerness(index: usize) -> usize {
 
 impl Following {
     /// Takes in what was read: it must be what is expected next.
-    fn take(&mut self, next: Option<usize>, expected: &[usize], subscriber: &Subscriber) {
+    fn take(&mut self, next: Option<Told>, model: &Model, expected: &[usize], subscriber: &Subscriber) {
         match next {
-            Some(position) => {
+            Some((position, covered)) => {
                 assert_eq!(Some(&position), expected.get(self.received.len()), "{subscriber:?}");
+                assert_eq!(covered, model.covered(position, subscriber.user), "{subscriber:?} at {position}");
                 self.received.push(position);
             }
             None => {
@@ -463,7 +495,7 @@ impl Herald {
             let next = next.unwrap_or_else(|_| {
                 panic!("{subscriber:?} waits in vain: {:?} of {expected:?}", following.received)
             });
-            following.take(next.expect("the reader lives"), &expected, subscriber);
+            following.take(next.expect("the reader lives"), model, &expected, subscriber);
             let Some(still) = &mut following.reading else { break };
             reading = still;
         }
@@ -533,7 +565,8 @@ impl StateMachineTest for Herald {
                     Ok(follow) => {
                         assert!(model.changed, "{subscriber:?} should have been refused");
                         let granted = eagerness(herald.following.len());
-                        let reading = Some(Reading::start(&herald.runtime, follow, granted));
+                        let reading =
+                            Some(Reading::start(&herald.runtime, herald.database.clone(), follow, granted));
                         herald.following.push(Following {
                             reading,
                             granted,
@@ -578,7 +611,7 @@ impl StateMachineTest for Herald {
             let Some(reading) = &mut following.reading else { continue };
             let moment = Duration::from_millis(10);
             let more = herald.runtime.block_on(async { timeout(moment, reading.events.recv()).await });
-            if let Ok(Some(Some(position))) = more {
+            if let Ok(Some(Some((position, _)))) = more {
                 panic!("{subscriber:?} was told too much: {position}, {:?}", model.log[position - 1]);
             }
         }
@@ -595,7 +628,7 @@ impl Herald {
         let _ = self.runtime.block_on(reading.task);
         let expected = model.expected(subscriber);
         while let Ok(next) = reading.events.try_recv() {
-            following.take(next, &expected, subscriber);
+            following.take(next, model, &expected, subscriber);
         }
         self.check_ending(model, index);
     }
@@ -607,7 +640,7 @@ impl Herald {
         match self.open(subscriber, Some(last)) {
             Ok(follow) => {
                 let granted = eagerness(index);
-                let reading = Reading::start(&self.runtime, follow, granted);
+                let reading = Reading::start(&self.runtime, self.database.clone(), follow, granted);
                 let following = &mut self.following[index];
                 following.granted = following.received.len() + granted;
                 following.reading = Some(reading);

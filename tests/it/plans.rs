@@ -29,7 +29,18 @@ async fn statements(app: &TestApp) {
             .await;
     }
     ada.add(&group, &[&dan]).await;
+    cleo.send(&group, "from cleo").await;
     cleo.leave(&group).await;
+    let missed = ada.send(&group, "missed").await;
+    ada.add(&group, &[&cleo]).await;
+    // On what cleo may not see, and on what she may.
+    let here = cleo.cursor().await;
+    bob.mark_read(&missed).await;
+    look(&cleo, &group, "last: 10").await;
+    follow_status(&cleo, &here).await;
+    ada.send(&group, "hello again").await;
+    cleo.leave(&group).await;
+    follow_status(&cleo, &here).await;
     ada.data("query($handle: String!) { user(handle: $handle) { id } }", json!({ "handle": bob.handle }))
         .await;
     bob.sign_in_again().await;
@@ -44,6 +55,17 @@ async fn statements(app: &TestApp) {
             socket.next("s").await;
         }
     }
+}
+
+/// Follows the statuses from a cursor on, and all that they lead to.
+async fn follow_status(user: &User, after: &str) {
+    let query = "subscription($after: Cursor) { statusChanged(after: $after) {
+        message { status receipts { nodes { readAt } } } messages { body }
+        conversation { participants { nodes { readThrough { id } } } }
+    } }";
+    let mut socket = user.socket("phone").await;
+    socket.follow_after("s", query, after).await;
+    socket.next("s").await;
 }
 
 async fn look(user: &User, conversation: &str, page: &str) {

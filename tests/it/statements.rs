@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use herald::log::Observer;
 use serde_json::json;
 
-use crate::support::TestApp;
+use crate::support::{TestApp, User};
 
 /// A herald, and the statements that it ran.
 async fn observed() -> (TestApp, Arc<Mutex<Vec<String>>>) {
@@ -91,4 +91,43 @@ async fn many_at_once_share_their_statements() {
     // One statement a batch, and far fewer batches than messages: how few depends on the machine.
     assert_eq!(inserts("messages"), inserts("events"));
     assert!(inserts("messages") <= 100, "{} batches for 200 messages", inserts("messages"));
+}
+
+#[tokio::test]
+async fn a_strangers_message_costs_the_statements_that_an_unknown_one_costs() {
+    let (app, statements) = observed().await;
+    let (ada, _, conversation) = app.pair().await;
+    let (mallory, gone) = (app.user("mallory").await, app.user("gone").await);
+    ada.add(&conversation, &[&gone]).await;
+    let message = ada.send(&conversation, "secret").await;
+    gone.leave(&conversation).await;
+    let read =
+        |id: &str| format!("{{ message(id: \"{id}\") {{ body status }} node(id: \"{id}\") {{ id }} }}");
+    let mark = |id: &str| format!("mutation {{ markRead(input: {{ messageId: \"{id}\" }}) {{ cursor }} }}");
+    let look = |id: &str| format!("{{ conversation(id: \"{id}\") {{ title }} node(id: \"{id}\") {{ id }} }}");
+    let leave = |id: &str| {
+        format!("mutation {{ leaveConversation(input: {{ conversationId: \"{id}\" }}) {{ cursor }} }}")
+    };
+    let unknown = |id: &str| id[..4].to_owned() + &"0".repeat(id.len() - 4);
+    // Whoever has left knows well that there is such a message.
+    let asks: [(&dyn Fn(&str) -> String, &str, &[&User]); 4] = [
+        (&read, &message, &[&mallory, &gone]),
+        (&mark, &message, &[&mallory]),
+        (&look, &conversation, &[&mallory, &gone]),
+        (&leave, &conversation, &[&mallory]),
+    ];
+    for (ask, id, strangers) in asks {
+        for stranger in strangers {
+            let mut counts = Vec::new();
+            for id in [id, &unknown(id)] {
+                // Once before, so that the document is known and the session was seen.
+                stranger.post(&ask(id), json!({})).await;
+                statements.lock().unwrap().clear();
+                let answer = stranger.post(&ask(id), json!({})).await;
+                assert!(!answer.to_string().contains("secret"), "{answer}");
+                counts.push(statements.lock().unwrap().clone());
+            }
+            assert_eq!(counts[0], counts[1], "{}", ask(id));
+        }
+    }
 }

@@ -9,50 +9,43 @@ use super::{DateTime, Message, Participant};
 use crate::error::Error;
 use crate::graphql::budget::budget;
 use crate::graphql::caller::viewer;
-use crate::graphql::loaders::{MessagesPage, ParticipantsPage, PartsOf, UnreadOf};
+use crate::graphql::loaders::{MessagesPage, ParticipantsPage, UnreadOf, load};
 use crate::graphql::page::{Opaque, PageArgs, connection};
 use crate::graphql::services::services;
 use crate::log::{Direction, Page, ParticipantKey};
-use crate::messaging::{self, ConversationId, Interval, Position};
+use crate::messaging::{self, ConversationId, Position};
 
 /// A conversation of two or of many.
 #[derive(Debug, Clone)]
 pub(crate) struct Conversation {
     id: ConversationId,
     known: Option<Arc<messaging::Conversation>>,
+    /// Where the viewer left, if they take no part now: what came after is none of their business.
+    as_of: Option<Position>,
 }
 
 impl Conversation {
     /// The conversation with this id; the rest is looked up when it is asked for.
     pub(crate) fn by_id(id: ConversationId) -> Self {
-        Self { id, known: None }
+        Self::as_of(id, None)
+    }
+
+    /// The same as it was at a position, for somebody who left there.
+    pub(crate) fn as_of(id: ConversationId, as_of: Option<Position>) -> Self {
+        Self { id, known: None, as_of }
     }
 
     async fn row(&self, ctx: &Context<'_>) -> Result<Arc<messaging::Conversation>, Error> {
         match &self.known {
             Some(row) => Ok(Arc::clone(row)),
-            None => services(ctx)?.rows.load_one(self.id).await?.ok_or(Error::NotFound("conversation")),
+            None => load(&services(ctx)?.rows, self.id).await?.ok_or(Error::NotFound("conversation")),
         }
-    }
-
-    /// Where the viewer left, if they take no part now: what came after is none of their business.
-    async fn left(&self, ctx: &Context<'_>) -> Result<Option<Position>, Error> {
-        let intervals = self.intervals(ctx).await?;
-        let takes_part = intervals.iter().any(|interval| interval.left.is_none());
-        Ok(if takes_part { None } else { intervals.iter().filter_map(|interval| interval.left).max() })
-    }
-
-    /// When the viewer took part.
-    async fn intervals(&self, ctx: &Context<'_>) -> Result<Vec<Interval>, Error> {
-        let key = PartsOf(viewer(ctx)?.user.id, self.id);
-        let parts = services(ctx)?.rows.load_one(key).await?;
-        Ok(parts.iter().flat_map(|parts| parts.iter()).map(|part| part.interval).collect())
     }
 }
 
 impl From<messaging::Conversation> for Conversation {
     fn from(row: messaging::Conversation) -> Self {
-        Self { id: row.id, known: Some(Arc::new(row)) }
+        Self { id: row.id, known: Some(Arc::new(row)), as_of: None }
     }
 }
 
@@ -77,7 +70,7 @@ impl Conversation {
     }
 
     /// Those who take part now, in the order in which they joined. To somebody who has left: those who took part
-    /// then.
+    /// then, with their marks of then.
     async fn participants(
         &self,
         ctx: &Context<'_>,
@@ -88,10 +81,11 @@ impl Conversation {
     ) -> Result<Connection<Opaque<ParticipantKey>, Participant>> {
         let services = services(ctx)?;
         let page = PageArgs { after, before, first, last }.page(&services.limits)?;
-        let key = ParticipantsPage(self.id, self.left(ctx).await?, page.clone());
-        let parts = services.rows.load_one(key).await.map_err(Error::from)?.unwrap_or_default();
+        let key = ParticipantsPage(self.id, self.as_of, page.clone());
+        let parts = load(&services.rows, key).await.map_err(Error::from)?.unwrap_or_default();
         let parts = parts.into_iter().map(|part| {
-            (ParticipantKey { joined: part.interval.joined, user: part.user }, Participant(part))
+            let key = ParticipantKey { joined: part.interval.joined, user: part.user };
+            (key, Participant::as_of(part, self.as_of))
         });
         Ok(connection(ctx, &page, parts).await?)
     }
@@ -107,24 +101,25 @@ impl Conversation {
     ) -> Result<Connection<Opaque<Position>, Message>> {
         let services = services(ctx)?;
         let page = PageArgs { after, before, first, last }.page(&services.limits)?;
-        let key =
-            MessagesPage { conversation: self.id, intervals: self.intervals(ctx).await?, page: page.clone() };
+        let key = MessagesPage { conversation: self.id, viewer: viewer(ctx)?.user.id, page: page.clone() };
         let messages = load_messages(ctx, key).await?;
-        let messages = messages.into_iter().map(|message| (message.position, Message(message)));
+        let messages =
+            messages.into_iter().map(|message| (message.position, Message::as_of(message, self.as_of)));
         Ok(connection(ctx, &page, messages).await?)
     }
 
     /// The newest message that the viewer may see.
     async fn last_message(&self, ctx: &Context<'_>) -> Result<Option<Message>> {
         let newest = Page { after: None, before: None, limit: 1, direction: Direction::Last };
-        let key = MessagesPage { conversation: self.id, intervals: self.intervals(ctx).await?, page: newest };
-        Ok(load_messages(ctx, key).await?.pop().map(Message))
+        let key = MessagesPage { conversation: self.id, viewer: viewer(ctx)?.user.id, page: newest };
+        let newest = load_messages(ctx, key).await?.pop();
+        Ok(newest.map(|message| Message::as_of(message, self.as_of)))
     }
 
     /// Messages from others that the viewer has not marked as read.
     async fn unread_count(&self, ctx: &Context<'_>) -> Result<i32> {
         let key = UnreadOf(viewer(ctx)?.user.id, self.id);
-        let unread = services(ctx)?.rows.load_one(key).await.map_err(Error::from)?.unwrap_or(0);
+        let unread = load(&services(ctx)?.rows, key).await.map_err(Error::from)?.unwrap_or(0);
         Ok(i32::try_from(unread).unwrap_or(i32::MAX))
     }
 }
@@ -133,7 +128,7 @@ impl Conversation {
 async fn load_messages(ctx: &Context<'_>, page: MessagesPage) -> Result<Vec<Arc<messaging::Message>>, Error> {
     let budget = budget(ctx)?;
     let reading = budget.reading(page.page.limit).await?;
-    let messages = services(ctx)?.rows.load_one(page).await?.unwrap_or_default();
+    let messages = load(&services(ctx)?.rows, page).await?.unwrap_or_default();
     budget.pay_read(messages.iter().map(|message| message.body.as_str().len()).sum()).await;
     drop(reading);
     Ok(messages)

@@ -7,12 +7,12 @@ use async_graphql::{Context, Interface, Object, Result};
 use super::{Conversation, Cursor, DateTime, DeliveryStatus, Message, User};
 use crate::error::Error;
 use crate::graphql::budget::budget;
-use crate::graphql::loaders::MessageAt;
+use crate::graphql::loaders::{MessageAt, load};
 use crate::graphql::page::size;
 use crate::graphql::services::services;
 use crate::hub::Seen;
-use crate::log::Head;
-use crate::messaging::{self, Change, Mark, Position};
+use crate::log::{Head, Received};
+use crate::messaging::{self, Change, Covered, Mark, Position};
 
 /// Something that happened in a conversation.
 #[derive(Debug, Clone, Interface)]
@@ -66,7 +66,7 @@ fn at(seen: &Seen) -> DateTime {
 }
 
 fn conversation_of(seen: &Seen) -> Conversation {
-    Conversation::by_id(event(seen).conversation)
+    Conversation::as_of(event(seen).conversation, seen.view.as_of)
 }
 
 fn actor(seen: &Seen) -> User {
@@ -94,19 +94,28 @@ impl MessageSent {
     /// The message.
     async fn message(&self) -> Result<Message> {
         match &event(&self.0).change {
-            Change::Sent(message) => Ok(Message(Arc::clone(message))),
+            Change::Sent(message) => Ok(Message::as_of(Arc::clone(message), self.0.view.as_of)),
             _ => Err(Error::Internal.into()),
         }
     }
 }
 
 impl StatusChanged {
-    /// What was marked, from where up to where.
+    /// What was marked, and up to where.
     fn marked(&self) -> Result<(Mark, Position), Error> {
         match &event(&self.0).change {
             Change::Marked { mark, through, .. } => Ok((*mark, *through)),
             _ => Err(Error::Internal),
         }
+    }
+
+    /// The messages whose receipt changed, as far as the viewer sees them.
+    fn received(&self) -> Result<Received, Error> {
+        Received::by(event(&self.0), self.0.view).ok_or(Error::Internal)
+    }
+
+    fn show(&self, message: Arc<messaging::Message>) -> Message {
+        Message::as_of(message, self.0.view.as_of)
     }
 }
 
@@ -138,26 +147,27 @@ impl StatusChanged {
         Ok(self.marked()?.0.into())
     }
 
-    /// The newest message that this change covers.
+    /// The newest message that this change covers, of those that the viewer may see.
     async fn message(&self, ctx: &Context<'_>) -> Result<Message> {
+        let rows = &services(ctx)?.rows;
         let (_, through) = self.marked()?;
-        let message = services(ctx)?.rows.load_one(MessageAt(through)).await.map_err(Error::from)?;
-        Ok(message.map(Message).ok_or(Error::NotFound("message"))?)
+        let message = match self.0.view.covered {
+            Covered::After(_) => load(rows, MessageAt(through)).await,
+            Covered::StaysOf(_) => load(rows, self.received()?).await,
+        };
+        let message = message.map_err(Error::from)?.ok_or(Error::NotFound("message"))?;
+        Ok(self.show(message))
     }
 
-    /// The messages whose receipt by this recipient changed, newest first, at most `first` of them.
+    /// The messages whose receipt by this recipient changed, of those that the viewer may see, newest first, at most
+    /// `first` of them.
     async fn messages(&self, ctx: &Context<'_>, first: Option<i32>) -> Result<Vec<Message>> {
         let services = services(ctx)?;
         let first = size("first", first, &services.limits)?;
-        let (_, through) = self.marked()?;
-        let event = event(&self.0);
-        let messages = services
-            .database
-            .messages_received(event.conversation, event.actor, self.0.view.after, through, first)
-            .await
-            .map_err(Error::from)?;
+        let messages =
+            services.database.messages_received(self.received()?, first).await.map_err(Error::from)?;
         budget(ctx)?.pay_elements(messages.len()).await;
-        Ok(messages.into_iter().map(Message).collect())
+        Ok(messages.into_iter().map(|message| self.show(message)).collect())
     }
 }
 
@@ -185,7 +195,8 @@ impl ConversationStarted {
     }
 }
 
-/// People joined a conversation.
+/// People joined a conversation. A client that finds its own user among them takes a snapshot of the conversation:
+/// somebody who comes back is not told one by one of what happened to their messages while they were away.
 #[Object]
 impl ParticipantsJoined {
     /// Subscribe again with this as `after` to go on from here.

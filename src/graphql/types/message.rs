@@ -8,19 +8,32 @@ use async_graphql::{Context, ID, Object, Result};
 use super::{Conversation, DateTime, DeliveryStatus, Receipt, User};
 use crate::error::Error;
 use crate::graphql::budget::budget;
-use crate::graphql::loaders::{CountsAt, ReceiptsPage};
+use crate::graphql::loaders::{CountsAt, ReceiptsPage, load};
 use crate::graphql::page::{Opaque, PageArgs, connection};
 use crate::graphql::services::services;
 use crate::log::ParticipantKey;
-use crate::messaging::{self, Counts};
+use crate::messaging::{self, Counts, Position};
 
 /// A message and how far it has come.
 #[derive(Debug, Clone)]
-pub(crate) struct Message(pub(crate) Arc<messaging::Message>);
+pub(crate) struct Message {
+    row: Arc<messaging::Message>,
+    as_of: Option<Position>,
+}
 
 impl Message {
+    /// A message as it is now, for somebody who takes part in its conversation.
+    pub(crate) fn now(row: Arc<messaging::Message>) -> Self {
+        Self { row, as_of: None }
+    }
+
+    /// A message as it was at a position, for somebody who left there.
+    pub(crate) fn as_of(row: Arc<messaging::Message>, as_of: Option<Position>) -> Self {
+        Self { row, as_of }
+    }
+
     async fn counts(&self, ctx: &Context<'_>) -> Result<Counts, Error> {
-        let counts = services(ctx)?.rows.load_one(CountsAt(self.0.position)).await?;
+        let counts = load(&services(ctx)?.rows, CountsAt(self.row.position, self.as_of)).await?;
         Ok(counts.unwrap_or_default())
     }
 }
@@ -34,32 +47,33 @@ fn int(n: u32) -> i32 {
 impl Message {
     /// Globally unique; begins with `msg_`.
     pub(crate) async fn id(&self) -> ID {
-        self.0.id.into()
+        self.row.id.into()
     }
 
     /// Where it was said.
     async fn conversation(&self) -> Conversation {
-        Conversation::by_id(self.0.conversation)
+        Conversation::as_of(self.row.conversation, self.as_of)
     }
 
     /// Who said it.
     async fn sender(&self) -> User {
-        User::by_id(self.0.sender)
+        User::by_id(self.row.sender)
     }
 
     /// What was said.
     async fn body(&self, ctx: &Context<'_>) -> Result<&str> {
-        let body = self.0.body.as_str();
+        let body = self.row.body.as_str();
         budget(ctx)?.pay(body.len()).await;
         Ok(body)
     }
 
     /// When it was stored.
     async fn sent_at(&self) -> DateTime {
-        DateTime(self.0.sent_at)
+        DateTime(self.row.sent_at)
     }
 
-    /// The status that all recipients have reached: in a group, the least advanced of them decides.
+    /// The status that all recipients have reached: in a group, the least advanced of them decides. To somebody who
+    /// has left the conversation, this and the counts and receipts are as they were then.
     async fn status(&self, ctx: &Context<'_>) -> Result<DeliveryStatus> {
         Ok(self.counts(ctx).await?.status().into())
     }
@@ -91,8 +105,8 @@ impl Message {
     ) -> Result<Connection<Opaque<ParticipantKey>, Receipt>> {
         let services = services(ctx)?;
         let page = PageArgs { after, before, first, last }.page(&services.limits)?;
-        let key = ReceiptsPage(Arc::clone(&self.0), page.clone());
-        let receipts = services.rows.load_one(key).await.map_err(Error::from)?.unwrap_or_default();
+        let key = ReceiptsPage(Arc::clone(&self.row), self.as_of, page.clone());
+        let receipts = load(&services.rows, key).await.map_err(Error::from)?.unwrap_or_default();
         Ok(connection(ctx, &page, receipts.into_iter().map(|receipt| (receipt.key, Receipt(receipt))))
             .await?)
     }

@@ -7,6 +7,7 @@ use async_graphql::{Context, ID, Object, Result};
 use super::DateTime;
 use crate::error::Error;
 use crate::graphql::budget::budget;
+use crate::graphql::loaders::load;
 use crate::graphql::services::services;
 use crate::log::UserRow;
 use crate::messaging::UserId;
@@ -27,7 +28,7 @@ impl User {
     async fn row(&self, ctx: &Context<'_>) -> Result<Arc<UserRow>, Error> {
         match &self.known {
             Some(row) => Ok(Arc::clone(row)),
-            None => services(ctx)?.users.load_one(self.id).await?.ok_or(Error::NotFound("user")),
+            None => load(&services(ctx)?.users, self.id).await?.ok_or(Error::NotFound("user")),
         }
     }
 }

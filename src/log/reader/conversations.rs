@@ -1,14 +1,18 @@
 //! Conversations and those who take part in them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter};
+use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
+use super::receipts::mark_as_of;
 use super::{Direction, Page};
+use crate::log::batch::{Each, LIST, ask, ask_union};
+use crate::log::convert::{self, kind};
 use crate::log::entities::{conversation, participant};
-use crate::log::sql::{Sql, union};
-use crate::log::{Database, Unavailable, convert};
+use crate::log::sql::Sql;
+use crate::log::stays::END;
+use crate::log::{Database, Unavailable};
 use crate::messaging::{Conversation, ConversationId, Participation, Position, UserId};
 
 /// A place in a list of people: in the order in which they joined.
@@ -53,29 +57,55 @@ impl Database {
     }
 
     /// These conversations, as far as they exist.
-    pub async fn conversations_by_id(
-        &self,
-        ids: impl IntoIterator<Item = ConversationId>,
-    ) -> Result<Vec<Conversation>, Unavailable> {
-        let ids = ids.into_iter().map(|id| id.0);
-        let rows = conversation::Entity::find()
-            .filter(conversation::Column::Id.is_in(ids))
-            .all(&self.reader)
-            .await?;
-        Ok(rows.into_iter().map(convert::conversation).collect())
+    pub async fn conversations_by_id(&self, keys: &[ConversationId]) -> Each<Option<Conversation>> {
+        let write = |sql: &mut Sql, keys: &[ConversationId]| {
+            sql.push("SELECT c.* FROM conversations c WHERE c.id IN ").bind_list(keys.iter().map(|id| id.0));
+        };
+        ask(&self.reader, keys, LIST, write, |keys, rows: Vec<conversation::Model>| {
+            let mut found: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
+            keys.iter().map(|key| found.remove(&key.0).map(convert::conversation)).collect()
+        })
+        .await
     }
 
-    /// Those who take part now, or took part right after a position, for many conversations in one statement: a
-    /// list for each key.
+    /// Whether each user takes part in the conversation beside them.
+    pub async fn take_part(&self, keys: &[(UserId, ConversationId)]) -> Each<bool> {
+        let write = |sql: &mut Sql, keys: &[(UserId, ConversationId)]| {
+            sql.push("SELECT p.user_id AS viewer, p.conversation_id AS conversation FROM ");
+            sql.bind_pairs(keys.iter().map(|(user, conversation)| (user.0, conversation.0)));
+            sql.push(
+                " CROSS JOIN participants p WHERE p.user_id = wanted.column1 \
+                 AND p.conversation_id = wanted.column2 AND p.left_position IS NULL",
+            );
+        };
+        ask(&self.reader, keys, LIST, write, |keys, rows: Vec<Pair>| {
+            let found: HashSet<_> = rows.iter().map(Pair::key).collect();
+            keys.iter().map(|key| found.contains(key)).collect()
+        })
+        .await
+    }
+
+    /// Those who take part now, or took part right after a position with their marks as they were there, for many
+    /// conversations in one statement: a list for each key.
     pub async fn participants(
         &self,
         keys: &[(ConversationId, Option<Position>, Page<ParticipantKey>)],
-    ) -> Result<Vec<Vec<Participation>>, Unavailable> {
-        let rows: Vec<NumberedParticipant> =
-            union(&self.reader, keys, |sql, number, (conversation, as_of, page)| {
-                sql.push("SELECT ").bind(number);
-                sql.push(" AS number, p.* FROM participants p WHERE p.conversation_id = ")
-                    .bind(conversation.0);
+    ) -> Each<Vec<Participation>> {
+        let found: Each<Vec<participant::Model>> =
+            ask_union(&self.reader, keys, |sql, (conversation, as_of, page)| {
+                sql.push("p.conversation_id, p.user_id, p.joined_position, p.joined_at, p.left_position, ");
+                match as_of {
+                    None => {
+                        sql.push("p.delivered_through, p.read_through");
+                    }
+                    Some(position) => {
+                        mark_as_of(sql, kind::DELIVERED, *position);
+                        sql.push(" AS delivered_through, ");
+                        mark_as_of(sql, kind::READ, *position);
+                        sql.push(" AS read_through");
+                    }
+                }
+                sql.push(" FROM participants p WHERE p.conversation_id = ").bind(conversation.0);
                 match as_of {
                     None => sql.push(" AND p.left_position IS NULL"),
                     Some(position) => {
@@ -87,40 +117,41 @@ impl Database {
                 };
                 people_page(sql, page);
             })
-            .await?;
-        let mut lists = vec![Vec::new(); keys.len()];
-        for row in &rows {
-            if let Some(list) = usize::try_from(row.number).ok().and_then(|n| lists.get_mut(n)) {
-                list.push(convert::participation(&row.participant));
-            }
-        }
-        for list in &mut lists {
+            .await;
+        let people = |rows: Vec<participant::Model>| {
+            let mut list: Vec<_> = rows.iter().map(convert::participation).collect();
             list.sort_by_key(|part| (part.interval.joined, part.user));
-        }
-        Ok(lists)
+            list
+        };
+        found.into_iter().map(|rows| rows.map(people)).collect()
     }
 
-    /// For each of these conversations, how many messages from others `viewer` has not marked as read.
-    pub async fn unread(
-        &self,
-        viewer: UserId,
-        conversations: impl IntoIterator<Item = ConversationId>,
-    ) -> Result<HashMap<ConversationId, u64>, Unavailable> {
-        let mut sql = Sql::default();
-        sql.push(
-            "SELECT p.conversation_id AS conversation, COUNT(*) AS unread \
-             FROM participants p JOIN messages m ON m.conversation_id = p.conversation_id \
-             AND m.position > p.read_through AND +m.position > p.joined_position \
-             AND (p.left_position IS NULL OR m.position <= p.left_position) \
-             AND m.sender_id <> p.user_id WHERE p.user_id = ",
-        );
-        sql.bind(viewer.0).push(" AND p.conversation_id IN ");
-        sql.bind_list(conversations.into_iter().map(|c| c.0)).push(" GROUP BY p.conversation_id");
-        let rows: Vec<Unread> = sql.rows(&self.reader).await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| (ConversationId(row.conversation), u64::try_from(row.unread).unwrap_or(0)))
-            .collect())
+    /// How many messages from others each user has not marked as read in the conversation beside them.
+    pub async fn unread(&self, keys: &[(UserId, ConversationId)]) -> Each<u64> {
+        let write = |sql: &mut Sql, keys: &[(UserId, ConversationId)]| {
+            // One bound on either side, so that each stay costs what is unread in it.
+            sql.push(
+                "SELECT s.user_id AS viewer, s.conversation_id AS conversation, CAST(SUM((SELECT COUNT(*) \
+                 FROM messages m WHERE m.conversation_id = s.conversation_id \
+                 AND m.position > CASE WHEN s.read_through > s.joined_position \
+                 THEN s.read_through ELSE s.joined_position END AND m.position < COALESCE(s.left_position, ",
+            );
+            sql.push(&END.0.to_string());
+            sql.push(") AND m.sender_id <> s.user_id)) AS bigint) AS unread FROM ");
+            sql.bind_pairs(keys.iter().map(|(user, conversation)| (user.0, conversation.0)));
+            sql.push(
+                " CROSS JOIN participants s WHERE s.user_id = wanted.column1 \
+                 AND s.conversation_id = wanted.column2 \
+                 AND (s.left_position IS NULL OR s.left_position > s.read_through) \
+                 GROUP BY s.user_id, s.conversation_id",
+            );
+        };
+        ask(&self.reader, keys, LIST, write, |keys, rows: Vec<Unread>| {
+            let count = |row: &Unread| (row.pair.key(), u64::try_from(row.unread).unwrap_or(0));
+            let found: HashMap<_, _> = rows.iter().map(count).collect();
+            keys.iter().map(|key| found.get(key).copied().unwrap_or(0)).collect()
+        })
+        .await
     }
 }
 
@@ -144,14 +175,20 @@ pub(super) fn limit<K>(page: &Page<K>) -> i64 {
 }
 
 #[derive(FromQueryResult)]
-struct NumberedParticipant {
-    number: i64,
-    #[sea_orm(nested)]
-    participant: participant::Model,
+struct Pair {
+    viewer: Uuid,
+    conversation: Uuid,
+}
+
+impl Pair {
+    fn key(&self) -> (UserId, ConversationId) {
+        (UserId(self.viewer), ConversationId(self.conversation))
+    }
 }
 
 #[derive(FromQueryResult)]
 struct Unread {
-    conversation: Uuid,
+    #[sea_orm(nested)]
+    pair: Pair,
     unread: i64,
 }

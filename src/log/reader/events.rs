@@ -3,15 +3,16 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
+use super::Received;
 use crate::log::convert::{self, kind};
 use crate::log::entities::{event, message, participant};
 use crate::log::sql::Sql;
 use crate::log::{Database, Unavailable};
 use crate::messaging::{
-    Change, ConversationId, Event, Interval, Message, Participation, Position, UserId, View, view,
+    Change, ConversationId, Covered, Event, Interval, Message, Participation, Position, UserId, View, view,
 };
 
 /// Which kinds of events.
@@ -103,23 +104,7 @@ impl Database {
         limit: usize,
     ) -> Result<(Vec<(Arc<Event>, View)>, Position), Unavailable> {
         let mut sql = Sql::default();
-        // The cross join makes SQLite go from the viewer's few conversations to their events by index,
-        // rather than over everybody's events. Postgres decides for itself. The plus signs make both begin at the
-        // cursor and not where the viewer joined: an expression is no use to an index.
-        sql.push(
-            "SELECT e.* FROM participants p CROSS JOIN events e \
-             WHERE e.conversation_id = p.conversation_id AND +e.position >= p.joined_position \
-             AND (p.left_position IS NULL OR +e.position <= p.left_position) AND p.user_id = ",
-        );
-        sql.bind(interest.viewer.0).push(" AND e.position > ").bind(after.0);
-        sql.push(" AND e.position <= ").bind(through.0);
-        if let Scope::Conversation(conversation) = interest.scope {
-            sql.push(" AND p.conversation_id = ").bind(conversation.0);
-        }
-        if interest.kinds != Kinds::All {
-            sql.push(" AND e.kind IN ").bind_list(interest.kinds.numbers().iter().copied());
-        }
-        sql.push(" ORDER BY e.position LIMIT ").bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        events_in_stays(&mut sql, self.reader.get_database_backend(), interest, after, through, limit);
         let rows: Vec<event::Model> = sql.rows(&self.reader).await?;
         let reached = match rows.last() {
             Some(last) if rows.len() == limit => Position(last.position),
@@ -131,7 +116,32 @@ impl Database {
             let view = view(&event, interest.viewer, intervals.get(&event.conversation)?)?;
             Some((event, view))
         });
-        Ok((seen.collect(), reached))
+        let seen = self.covering(seen.collect()).await?;
+        Ok((seen, reached))
+    }
+
+    /// Without the marks that cover nothing that their viewer may see, which the log alone can tell.
+    async fn covering(
+        &self,
+        mut seen: Vec<(Arc<Event>, View)>,
+    ) -> Result<Vec<(Arc<Event>, View)>, Unavailable> {
+        let asked: Vec<Received> = seen.iter().filter_map(|(event, view)| in_doubt(event, *view)).collect();
+        if asked.is_empty() {
+            return Ok(seen);
+        }
+        let mut found = HashMap::new();
+        for (asked, newest) in asked.iter().zip(self.newest_received(&asked).await) {
+            found.insert(*asked, newest?.is_some());
+        }
+        seen.retain(|(event, view)| in_doubt(event, *view).is_none_or(|received| found[&received]));
+        Ok(seen)
+    }
+
+    /// Whether a view shows anything of its event. It costs a statement only where the log alone can tell.
+    pub async fn shows(&self, event: &Event, view: View) -> Result<bool, Unavailable> {
+        let Some(received) = in_doubt(event, view) else { return Ok(true) };
+        let newest = self.newest_received(&[received]).await;
+        newest.into_iter().try_fold(false, |shows, newest| Ok(shows || newest?.is_some()))
     }
 
     async fn intervals_in(
@@ -148,7 +158,7 @@ impl Database {
         Ok(intervals)
     }
 
-    /// Every part that `viewer` took in these conversations.
+    /// Every part that `viewer` took in these conversations, in the order in which they joined.
     pub async fn participations(
         &self,
         viewer: UserId,
@@ -167,10 +177,11 @@ impl Database {
         Ok(rows.iter().map(convert::participation).collect())
     }
 
-    /// Every part that these users take or took, anywhere.
+    /// Every part that these users take or took, anywhere, in the order in which they joined.
     pub async fn memberships(&self, users: &[UserId]) -> Result<Vec<Membership>, Unavailable> {
         let rows = participant::Entity::find()
             .filter(participant::Column::UserId.is_in(users.iter().map(|u| u.0)))
+            .order_by_asc(participant::Column::JoinedPosition)
             .all(&self.reader)
             .await?;
         Ok(rows
@@ -198,4 +209,47 @@ impl Database {
         };
         rows.into_iter().map(|row| Ok(Arc::new(convert::event(row, &messages)?))).collect()
     }
+}
+
+/// What a mark must cover for the viewer to be told of it, where their stays leave that open.
+fn in_doubt(event: &Event, view: View) -> Option<Received> {
+    Received::by(event, view).filter(|_| matches!(view.covered, Covered::StaysOf(_)))
+}
+
+/// Writes what gives the events that somebody may follow: those of their stays, in `after < position <= through`.
+fn events_in_stays(
+    sql: &mut Sql,
+    backend: DbBackend,
+    interest: Interest,
+    after: Position,
+    through: Position,
+    limit: usize,
+) {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    // Either database goes from the viewer's stays to their events by index, rather than over everybody's events: the
+    // cross join tells SQLite to, and Postgres cannot do otherwise with a limit for each stay.
+    sql.push("SELECT e.* FROM participants s CROSS JOIN ");
+    let is_lateral = backend == DbBackend::Postgres;
+    sql.push(if is_lateral { "LATERAL (SELECT * FROM events e WHERE " } else { "events e WHERE " });
+    // One bound on either side: of two, a database would take one for its index and look at all that the other one
+    // excludes, and that for every stay.
+    sql.push("e.conversation_id = s.conversation_id AND e.position >= CASE WHEN s.joined_position > ");
+    sql.bind(after.0).push(" THEN s.joined_position ELSE ").bind(after.next().0);
+    sql.push(" END AND e.position <= CASE WHEN s.left_position < ").bind(through.0);
+    sql.push(" THEN s.left_position ELSE ").bind(through.0).push(" END");
+    if interest.kinds != Kinds::All {
+        sql.push(" AND e.kind IN ").bind_list(interest.kinds.numbers().iter().copied());
+    }
+    if is_lateral {
+        sql.push(" ORDER BY e.position LIMIT ").bind(limit).push(") e WHERE ");
+    } else {
+        sql.push(" AND ");
+    }
+    sql.push("s.user_id = ").bind(interest.viewer.0);
+    sql.push(" AND s.joined_position <= ").bind(through.0);
+    sql.push(" AND (s.left_position IS NULL OR s.left_position > ").bind(after.0).push(")");
+    if let Scope::Conversation(conversation) = interest.scope {
+        sql.push(" AND s.conversation_id = ").bind(conversation.0);
+    }
+    sql.push(" ORDER BY e.position LIMIT ").bind(limit);
 }

@@ -1,218 +1,182 @@
-//! Messages, how far they have come, and who received them when.
+//! Messages: those that somebody may see, and those that a mark covers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter};
+use sea_orm::{ConnectionTrait, FromQueryResult};
 use uuid::Uuid;
 
-use super::conversations::{limit, people_page};
-use super::{Direction, Page, ParticipantKey};
-use crate::log::convert::{self, kind};
+use super::{Direction, Page};
+use crate::log::batch::{Each, LIST, ask, ask_union};
 use crate::log::entities::message;
-use crate::log::sql::{Sql, union, within};
-use crate::log::{Database, Unavailable};
-use crate::messaging::{ConversationId, Counts, Interval, Message, MessageId, Position, Timestamp, UserId};
+use crate::log::sql::Sql;
+use crate::log::stays::{END, InStays, end_of_stay, messages_in_stays};
+use crate::log::{Database, Unavailable, convert};
+use crate::messaging::{Change, ConversationId, Covered, Event, Message, MessageId, Position, UserId, View};
 
-/// When a recipient first said something of a message.
-pub type MarkTime = Option<Timestamp>;
-
-/// How far one message has come with one recipient.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Receipt {
-    /// Whose, and its place in the list.
-    pub key: ParticipantKey,
-    /// When it was received.
-    pub delivered_at: MarkTime,
-    /// When it was read.
-    pub read_at: MarkTime,
+/// Messages of one conversation that somebody received: sent by others while they took part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Received {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Who received them.
+    pub recipient: UserId,
+    /// Only those that this user may see too. Everyone may see what they received themselves.
+    pub seen_by: UserId,
+    /// Only those after this position.
+    pub after: Position,
+    /// Only those up to this position.
+    pub through: Position,
 }
 
 impl Database {
-    /// Pages of messages, for many conversations in one statement: a list for each key, in the order in which
-    /// they were sent. Only what lies in the intervals is seen.
+    /// Pages of messages, for many conversations in one statement: a list for each key, in the order in which they
+    /// were sent. Only what was sent while the user took part is seen.
     pub async fn messages(
         &self,
-        keys: &[(ConversationId, Vec<Interval>, Page<Position>)],
-    ) -> Result<Vec<Vec<Arc<Message>>>, Unavailable> {
-        let rows: Vec<NumberedMessage> =
-            union(&self.reader, keys, |sql, number, (conversation, seen, page)| {
-                sql.push("SELECT ").bind(number);
-                sql.push(" AS number, m.* FROM messages m WHERE m.conversation_id = ").bind(conversation.0);
-                within(sql, seen.iter().copied());
-                if let Some(after) = page.after {
-                    sql.push(" AND m.position > ").bind(after.0);
-                }
-                if let Some(before) = page.before {
-                    sql.push(" AND m.position < ").bind(before.0);
-                }
-                sql.push(match page.direction {
-                    Direction::First => " ORDER BY m.position ASC LIMIT ",
-                    Direction::Last => " ORDER BY m.position DESC LIMIT ",
-                });
-                sql.bind(limit(page));
+        keys: &[(ConversationId, UserId, Page<Position>)],
+    ) -> Each<Vec<Arc<Message>>> {
+        let backend = self.reader.get_database_backend();
+        let found: Each<Vec<message::Model>> =
+            ask_union(&self.reader, keys, |sql, (conversation, viewer, page)| {
+                sql.push("m.*");
+                let wanted = InStays {
+                    conversation: *conversation,
+                    of: *viewer,
+                    received_by: None,
+                    after: page.after.unwrap_or(Position::START),
+                    before: page.before.unwrap_or(END),
+                    direction: page.direction,
+                    limit: page.limit,
+                };
+                messages_in_stays(sql, backend, &wanted);
             })
-            .await?;
-        let mut lists = vec![Vec::new(); keys.len()];
-        for row in rows {
-            if let Some(list) = usize::try_from(row.number).ok().and_then(|n| lists.get_mut(n)) {
-                list.push(Arc::new(convert::message(row.message)));
-            }
-        }
-        for list in &mut lists {
-            list.sort_by_key(|message| message.position);
-        }
-        Ok(lists)
+            .await;
+        found.into_iter().map(|list| list.map(in_order)).collect()
     }
 
-    /// These messages, as far as they exist.
-    pub async fn messages_by_id(
-        &self,
-        ids: impl IntoIterator<Item = MessageId>,
-    ) -> Result<Vec<Arc<Message>>, Unavailable> {
-        let ids = ids.into_iter().map(|id| id.0);
-        let rows = message::Entity::find().filter(message::Column::Id.is_in(ids)).all(&self.reader).await?;
-        Ok(rows.into_iter().map(|row| Arc::new(convert::message(row))).collect())
+    /// The messages with these ids, as far as the user beside each takes part in its conversation and may see it. What
+    /// does not exist and what may not be seen costs the same statement.
+    pub async fn messages_by_id(&self, keys: &[(UserId, MessageId)]) -> Each<Option<Arc<Message>>> {
+        let write = |sql: &mut Sql, keys: &[(UserId, MessageId)]| {
+            sql.push("SELECT wanted.column1 AS viewer, m.* FROM ");
+            sql.bind_pairs(keys.iter().map(|(viewer, message)| (viewer.0, message.0)));
+            sql.push(" CROSS JOIN messages m WHERE m.id = wanted.column2 AND ");
+            end_of_stay(sql, |sql| {
+                sql.push("wanted.column1");
+            });
+            sql.push(
+                " > m.position AND EXISTS (SELECT 1 FROM participants o \
+                 WHERE o.conversation_id = m.conversation_id AND o.user_id = wanted.column1 \
+                 AND o.left_position IS NULL)",
+            );
+        };
+        ask(&self.reader, keys, LIST, write, |keys, rows: Vec<Viewed>| {
+            let found: HashMap<_, _> = rows
+                .into_iter()
+                .map(|row| ((UserId(row.viewer), MessageId(row.message.id)), arc(row.message)))
+                .collect();
+            keys.iter().map(|key| found.get(key).cloned()).collect()
+        })
+        .await
     }
 
     /// The messages at these positions, as far as there are any.
-    pub async fn messages_at(
-        &self,
-        positions: impl IntoIterator<Item = Position>,
-    ) -> Result<Vec<Arc<Message>>, Unavailable> {
-        let positions = positions.into_iter().map(|position| position.0);
-        let rows = message::Entity::find()
-            .filter(message::Column::Position.is_in(positions))
-            .all(&self.reader)
-            .await?;
-        Ok(rows.into_iter().map(|row| Arc::new(convert::message(row))).collect())
+    pub async fn messages_at(&self, keys: &[Position]) -> Each<Option<Arc<Message>>> {
+        let write = |sql: &mut Sql, keys: &[Position]| {
+            sql.push("SELECT m.* FROM messages m WHERE m.position IN ");
+            sql.bind_list(keys.iter().map(|position| position.0));
+        };
+        ask(&self.reader, keys, LIST, write, |keys, rows: Vec<message::Model>| {
+            let found: HashMap<_, _> = rows.into_iter().map(|row| (row.position, arc(row))).collect();
+            keys.iter().map(|key| found.get(&key.0).cloned()).collect()
+        })
+        .await
     }
 
-    /// What `recipient` received of `after < position <= through`, newest first: the messages of others that
-    /// were sent while the recipient took part.
+    /// The messages at these positions, as far as the user beside each took part when they were sent.
+    pub async fn messages_seen_at(&self, keys: &[(UserId, Position)]) -> Each<Option<Arc<Message>>> {
+        let write = |sql: &mut Sql, keys: &[(UserId, Position)]| {
+            sql.push(
+                "SELECT s.user_id AS viewer, m.* FROM messages m CROSS JOIN participants s \
+                 WHERE s.conversation_id = m.conversation_id AND s.joined_position < m.position \
+                 AND (s.left_position IS NULL OR s.left_position > m.position) AND m.position IN ",
+            );
+            sql.bind_list(keys.iter().map(|(_, position)| position.0)).push(" AND s.user_id IN ");
+            sql.bind_list(keys.iter().map(|(viewer, _)| viewer.0));
+        };
+        ask(&self.reader, keys, LIST, write, |keys, rows: Vec<Viewed>| {
+            let found: HashMap<_, _> = rows
+                .into_iter()
+                .map(|row| ((UserId(row.viewer), Position(row.message.position)), arc(row.message)))
+                .collect();
+            keys.iter().map(|key| found.get(key).cloned()).collect()
+        })
+        .await
+    }
+
+    /// The newest of the messages that were received, for many keys in one statement.
+    pub async fn newest_received(&self, keys: &[Received]) -> Each<Option<Arc<Message>>> {
+        let backend = self.reader.get_database_backend();
+        let found: Each<Vec<message::Model>> = ask_union(&self.reader, keys, |sql, received| {
+            sql.push("m.*");
+            messages_in_stays(sql, backend, &received.newest(1));
+        })
+        .await;
+        found.into_iter().map(|rows| rows.map(|rows| rows.into_iter().next().map(arc))).collect()
+    }
+
+    /// What was received, newest first, at most `limit` of it.
     pub async fn messages_received(
         &self,
-        conversation: ConversationId,
-        recipient: UserId,
-        after: Position,
-        through: Position,
+        received: Received,
         limit: usize,
     ) -> Result<Vec<Arc<Message>>, Unavailable> {
         let mut sql = Sql::default();
-        sql.push("SELECT m.* FROM messages m WHERE m.conversation_id = ").bind(conversation.0);
-        sql.push(" AND m.position > ").bind(after.0).push(" AND m.position <= ").bind(through.0);
-        sql.push(" AND m.sender_id <> ").bind(recipient.0);
-        sql.push(
-            " AND EXISTS (SELECT 1 FROM participants p WHERE p.conversation_id = m.conversation_id \
-             AND p.joined_position <= m.position \
-             AND (p.left_position IS NULL OR m.position <= p.left_position) AND p.user_id = ",
-        );
-        sql.bind(recipient.0).push(") ORDER BY m.position DESC LIMIT ");
-        sql.bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        sql.push("SELECT m.*");
+        messages_in_stays(&mut sql, self.reader.get_database_backend(), &received.newest(limit));
         let rows: Vec<message::Model> = sql.rows(&self.reader).await?;
-        Ok(rows.into_iter().map(|row| Arc::new(convert::message(row))).collect())
-    }
-
-    /// How far the messages at these positions have come.
-    pub async fn counts(
-        &self,
-        positions: impl IntoIterator<Item = Position>,
-    ) -> Result<HashMap<Position, Counts>, Unavailable> {
-        let mut sql = Sql::default();
-        sql.push(
-            "SELECT m.position AS position, COUNT(*) AS recipients, \
-             SUM(CASE WHEN p.delivered_through >= m.position THEN 1 ELSE 0 END) AS delivered, \
-             SUM(CASE WHEN p.read_through >= m.position THEN 1 ELSE 0 END) AS seen \
-             FROM messages m JOIN participants p ON p.conversation_id = m.conversation_id \
-             AND p.joined_position <= m.position \
-             AND (p.left_position IS NULL OR m.position <= p.left_position) \
-             AND p.user_id <> m.sender_id WHERE m.position IN ",
-        );
-        sql.bind_list(positions.into_iter().map(|p| p.0)).push(" GROUP BY m.position");
-        let rows: Vec<CountsRow> = sql.rows(&self.reader).await?;
-        let count = |n| u32::try_from(n).unwrap_or(u32::MAX);
-        Ok(rows
-            .into_iter()
-            .map(|row| {
-                let counts = Counts {
-                    recipients: count(row.recipients),
-                    delivered: count(row.delivered),
-                    read: count(row.seen),
-                };
-                (Position(row.position), counts)
-            })
-            .collect())
-    }
-
-    /// Pages of receipts, for many messages in one statement: a list for each key.
-    pub async fn receipts(
-        &self,
-        keys: &[(Arc<Message>, Page<ParticipantKey>)],
-    ) -> Result<Vec<Vec<Receipt>>, Unavailable> {
-        let rows: Vec<ReceiptRow> = union(&self.reader, keys, |sql, number, (message, page)| {
-            sql.push("SELECT ").bind(number);
-            sql.push(" AS number, p.joined_position AS joined, p.user_id AS recipient, ");
-            first_mark(sql, kind::DELIVERED, message.position);
-            sql.push(" AS delivered_at, ");
-            first_mark(sql, kind::READ, message.position);
-            sql.push(" AS read_at FROM participants p WHERE p.conversation_id = ");
-            sql.bind(message.conversation.0).push(" AND p.user_id <> ").bind(message.sender.0);
-            sql.push(" AND p.joined_position <= ").bind(message.position.0);
-            sql.push(" AND (p.left_position IS NULL OR p.left_position >= ").bind(message.position.0);
-            sql.push(")");
-            people_page(sql, page);
-        })
-        .await?;
-        let mut lists = vec![Vec::new(); keys.len()];
-        for row in rows {
-            if let Some(list) = usize::try_from(row.number).ok().and_then(|n| lists.get_mut(n)) {
-                list.push(Receipt {
-                    key: ParticipantKey { joined: Position(row.joined), user: UserId(row.recipient) },
-                    // Whoever read a message without saying that it had arrived received it then.
-                    delivered_at: row.delivered_at.or(row.read_at).map(Timestamp),
-                    read_at: row.read_at.map(Timestamp),
-                });
-            }
-        }
-        for list in &mut lists {
-            list.sort_by_key(|receipt| (receipt.key.joined, receipt.key.user));
-        }
-        Ok(lists)
+        Ok(rows.into_iter().map(arc).collect())
     }
 }
 
-/// The time of the mark of this kind, made by `p`, that first passed `position`. The first mark that reaches
-/// so far is the one, unless it began beyond: then this position was passed by a mark of the other kind.
-fn first_mark(sql: &mut Sql, kind: i64, position: Position) {
-    sql.push("(SELECT CASE WHEN e.from_position < ").bind(position.0);
-    sql.push(
-        " THEN e.at END FROM events e WHERE e.conversation_id = p.conversation_id \
-         AND e.actor_id = p.user_id AND e.kind = ",
-    );
-    sql.bind(kind).push(" AND e.through_position >= ").bind(position.0);
-    sql.push(" ORDER BY e.through_position LIMIT 1)");
+impl Received {
+    /// What a mark covers, as far as a viewer sees it. `None` for every other event.
+    pub fn by(event: &Event, view: View) -> Option<Self> {
+        let Change::Marked { from, through, .. } = event.change else { return None };
+        let (seen_by, after) = match view.covered {
+            Covered::After(after) => (event.actor, after),
+            Covered::StaysOf(viewer) => (viewer, from),
+        };
+        Some(Self { conversation: event.conversation, recipient: event.actor, seen_by, after, through })
+    }
+
+    fn newest(&self, limit: usize) -> InStays {
+        InStays {
+            conversation: self.conversation,
+            of: self.seen_by,
+            received_by: Some(self.recipient),
+            after: self.after,
+            before: self.through.next(),
+            direction: Direction::Last,
+            limit,
+        }
+    }
+}
+
+fn arc(row: message::Model) -> Arc<Message> {
+    Arc::new(convert::message(row))
+}
+
+fn in_order(rows: Vec<message::Model>) -> Vec<Arc<Message>> {
+    let mut list: Vec<_> = rows.into_iter().map(arc).collect();
+    list.sort_by_key(|message| message.position);
+    list
 }
 
 #[derive(FromQueryResult)]
-struct NumberedMessage {
-    number: i64,
+struct Viewed {
+    viewer: Uuid,
     #[sea_orm(nested)]
     message: message::Model,
-}
-
-#[derive(FromQueryResult)]
-struct CountsRow {
-    position: i64,
-    recipients: i64,
-    delivered: i64,
-    seen: i64,
-}
-
-#[derive(FromQueryResult)]
-struct ReceiptRow {
-    number: i64,
-    joined: i64,
-    recipient: Uuid,
-    delivered_at: Option<i64>,
-    read_at: Option<i64>,
 }

@@ -3,10 +3,12 @@
 mod conversations;
 mod events;
 mod messages;
+mod receipts;
 
 pub use conversations::ParticipantKey;
 pub use events::{Interest, Kinds, Membership, Scope};
-pub use messages::{MarkTime, Receipt};
+pub use messages::Received;
+pub use receipts::{MarkTime, Receipt};
 
 /// Which way a page is taken from its list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -17,6 +17,8 @@ pub(crate) struct Ledger<'a> {
     by_id: HashMap<&'a str, &'a Message>,
     /// The position of the event that says so.
     said: HashMap<String, i64>,
+    /// Somebody's marks of one kind: how far each reached, and its position, both in order.
+    marks: HashMap<(&'a str, &'a str, bool), Vec<(i64, i64)>>,
     /// Events that could not have happened.
     pub(crate) impossible: Vec<String>,
     /// Marks that could not have been made.
@@ -34,6 +36,7 @@ impl<'a> Ledger<'a> {
             at: HashMap::new(),
             by_id: HashMap::new(),
             said: HashMap::new(),
+            marks: HashMap::new(),
             impossible: Vec::new(),
             impossible_marks: Vec::new(),
         };
@@ -145,11 +148,17 @@ impl<'a> Ledger<'a> {
             return Err("the wrong people are told of a mark");
         }
         for part in self.parts.entry((conversation, user)).or_default() {
+            // An earlier part is written only where something of it becomes marked.
+            let is_reached = part.joined < through && part.left.is_none_or(|left| reached(part) < left);
+            if part.left.is_some() && !is_reached {
+                continue;
+            }
             part.delivered = part.delivered.max(through);
             if is_read {
                 part.read = part.read.max(through);
             }
         }
+        self.marks.entry((conversation, user, is_read)).or_default().push((through, event.position));
         Ok(())
     }
 
@@ -201,7 +210,13 @@ impl<'a> Ledger<'a> {
 
     /// The position of what a subscriber was told; `None` when nothing in the log says so.
     pub(crate) fn position(&self, told: &Told) -> Option<i64> {
-        self.said.get(&said(&told.conversation, told.at, &told.what)).copied()
+        let said = || self.said.get(&said(&told.conversation, told.at, &told.what)).copied();
+        let What::Marked { recipient, is_read, message, .. } = &told.what else { return said() };
+        // It may name an earlier message than the one that was marked, to somebody who cannot see that one.
+        let named = self.message(message)?.position;
+        let marks = self.marks.get(&(told.conversation.as_str(), recipient.as_str(), *is_read))?;
+        let mark = marks.get(marks.partition_point(|(through, _)| *through < named));
+        mark.map(|(_, position)| *position).or_else(said)
     }
 
     /// What somebody is to be told of an event; `None` when it is nothing to them.
@@ -215,18 +230,18 @@ impl<'a> Ledger<'a> {
         if event.users.as_ref().is_some_and(|users| !users.iter().any(|user| user == viewer)) {
             return None;
         }
-        let through = event.through?;
-        // Whoever may not see the message that a mark names is not told of it.
-        let after = holding(through)?.joined.max(event.from?);
         let received = self.parts(&event.conversation, &event.actor);
-        let covered = self.between(&event.conversation, after, through).iter().rev();
+        let covered = self.between(&event.conversation, event.from?, event.through?).iter().rev();
         let messages = covered
             .filter(|message| message.sender != event.actor)
             .filter(|message| received.iter().any(|part| part.holds(message.position)))
-            .map(|message| message.id.clone())
-            .take(COVERED);
-        let What::Marked { recipient, is_read, message, .. } = self.fact(event)? else { return None };
-        Some(What::Marked { recipient, is_read, message, messages: messages.collect() })
+            .filter(|message| holding(message.position).is_some())
+            .map(|message| message.id.clone());
+        let messages: Vec<_> = messages.take(COVERED).collect();
+        let What::Marked { recipient, is_read, .. } = self.fact(event)? else { return None };
+        // Whoever may see none of the messages that a mark covers is not told of it.
+        let message = messages.first()?.clone();
+        Some(What::Marked { recipient, is_read, message, messages })
     }
 
     /// What an event says to everyone alike.

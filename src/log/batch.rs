@@ -1,0 +1,90 @@
+//! Asking for many keys in one statement, such that no key spoils another's answer.
+
+use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, QueryResult};
+
+use super::Unavailable;
+use super::connection::may_be_one_keys_fault;
+use super::sql::{Sql, UNION, write_union};
+
+/// What each key came to, in the order of the keys.
+pub type Each<T> = Vec<Result<T, Unavailable>>;
+
+/// Keys of a list in one statement. A key has at most two values, so this stays far below the 32,766 variables that
+/// SQLite allows (<https://www.sqlite.org/limits.html>) and the 65,535 that Postgres does.
+pub(super) const LIST: usize = 1_000;
+
+/// Asks for all keys, `at_a_time` of them in a statement. `write` writes the statement for some keys, `sort` gives each
+/// of them its share of the rows. A statement that fails, and may do so because of one key, is tried anew for each of
+/// its keys alone: who shares a statement with others gets an answer whatever they asked for.
+pub(super) async fn ask<K, R: FromQueryResult, T>(
+    db: &impl ConnectionTrait,
+    keys: &[K],
+    at_a_time: usize,
+    write: impl Fn(&mut Sql, &[K]),
+    sort: impl Fn(&[K], Vec<R>) -> Vec<T>,
+) -> Each<T> {
+    let mut answers = Vec::with_capacity(keys.len());
+    for keys in keys.chunks(at_a_time) {
+        match statement(db, keys, &write).await {
+            Ok(rows) => answers.extend(sort(keys, rows).into_iter().map(Ok)),
+            Err(error) if keys.len() > 1 && may_be_one_keys_fault(&error) => {
+                tracing::warn!(%error, keys = keys.len(), "a statement failed, trying its keys one by one");
+                for key in keys {
+                    let key = std::slice::from_ref(key);
+                    match statement(db, key, &write).await {
+                        Ok(rows) => answers.extend(sort(key, rows).into_iter().map(Ok)),
+                        Err(error) => answers.push(Err(error.into())),
+                    }
+                }
+            }
+            Err(error) => {
+                let failed = error.into();
+                answers.extend(keys.iter().map(|_| Err(failed)));
+            }
+        }
+    }
+    answers
+}
+
+/// Runs one subselect per key. `write` writes what follows `SELECT number, `.
+pub(super) async fn ask_union<K, R: FromQueryResult>(
+    db: &impl ConnectionTrait,
+    keys: &[K],
+    write: impl Fn(&mut Sql, &K),
+) -> Each<Vec<R>> {
+    let write = |sql: &mut Sql, keys: &[K]| write_union(sql, keys, &write);
+    ask(db, keys, UNION, write, |keys, rows| lists(keys.len(), rows)).await
+}
+
+async fn statement<K, R: FromQueryResult>(
+    db: &impl ConnectionTrait,
+    keys: &[K],
+    write: impl Fn(&mut Sql, &[K]),
+) -> Result<Vec<R>, DbErr> {
+    let mut sql = Sql::default();
+    write(&mut sql, keys);
+    sql.rows(db).await
+}
+
+/// A row of one of many subselects, and the number of its key.
+pub(super) struct Numbered<R> {
+    number: i64,
+    row: R,
+}
+
+impl<R: FromQueryResult> FromQueryResult for Numbered<R> {
+    fn from_query_result(result: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
+        Ok(Self { number: result.try_get(prefix, "number")?, row: R::from_query_result(result, prefix)? })
+    }
+}
+
+/// The rows of each of `keys` keys.
+pub(super) fn lists<R>(keys: usize, rows: Vec<Numbered<R>>) -> Vec<Vec<R>> {
+    let mut lists: Vec<_> = std::iter::repeat_with(Vec::new).take(keys).collect();
+    for Numbered { number, row } in rows {
+        if let Some(list) = usize::try_from(number).ok().and_then(|number| lists.get_mut(number)) {
+            list.push(row);
+        }
+    }
+    lists
+}
