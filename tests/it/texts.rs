@@ -45,7 +45,7 @@ async fn texts_can_be_seen_and_one_line_keeps_to_itself() {
     let start = "mutation($text: String!, $bob: [String!]!) {
         startConversation(input: { title: $text, participantHandles: $bob }) { cursor }
     }";
-    let send = "mutation($text: String!, $id: ID!) {
+    let say = "mutation($text: String!, $id: ID!) {
         sendMessage(input: { conversationId: $id, body: $text }) { message { body } }
     }";
     let keyed = "mutation($text: String!, $id: ID!) {
@@ -53,7 +53,7 @@ async fn texts_can_be_seen_and_one_line_keeps_to_itself() {
     }";
     let variables = |text: &str| json!({ "text": text, "bob": [bob.handle], "id": conversation });
     for text in BLANK {
-        let refused = ada.post(send, variables(text)).await;
+        let refused = ada.post(say, variables(text)).await;
         assert_eq!(bad_field(&refused), "body", "{text:?}");
     }
     for text in BLANK.iter().chain(&UNRULY) {
@@ -63,12 +63,12 @@ async fn texts_can_be_seen_and_one_line_keeps_to_itself() {
     }
     for text in ["👩‍👩‍👧‍👦", "שלום", "e\u{301}", "❤\u{fe0f}", "\u{2067}שלום\u{2069} Ada", "🏴󠁧󠁢󠁳󠁣󠁴󠁿"]
     {
-        let sent = ada.data(send, variables(text)).await;
+        let sent = ada.data(say, variables(text)).await;
         assert_eq!(sent["sendMessage"]["message"]["body"], text);
         ada.data(start, variables(text)).await;
     }
     // A message may have lines and directions of its own.
     for text in ["one\ntwo\u{2028}three", "\u{202b}שלום"] {
-        ada.data(send, variables(text)).await;
+        ada.data(say, variables(text)).await;
     }
 }

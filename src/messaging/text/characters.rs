@@ -53,11 +53,7 @@ pub(super) fn closes_its_directions(text: &str) -> bool {
             '\u{202a}' | '\u{202b}' | '\u{202d}' | '\u{202e}' => open.push(Open::Embedding),
             '\u{2066}'..='\u{2068}' => open.push(Open::Isolate),
             // PDF.
-            '\u{202c}' => {
-                if open.pop() != Some(Open::Embedding) {
-                    return false;
-                }
-            }
+            '\u{202c}' if open.pop() != Some(Open::Embedding) => return false,
             // PDI.
             '\u{2069}' => loop {
                 match open.pop() {

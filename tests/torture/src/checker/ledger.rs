@@ -6,6 +6,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use crate::record::{Event, Kind, Log, Message, Part};
 use crate::told::{COVERED, Told, What};
 
+/// Marks of one kind: in which conversation, whose, and whether they say that something was read.
+type Marking<'a> = (&'a str, &'a str, bool);
+
 /// What the log comes to.
 pub(crate) struct Ledger<'a> {
     pub(crate) log: &'a Log,
@@ -18,7 +21,7 @@ pub(crate) struct Ledger<'a> {
     /// The position of the event that says so.
     said: HashMap<String, i64>,
     /// Somebody's marks of one kind: how far each reached, and its position, both in order.
-    marks: HashMap<(&'a str, &'a str, bool), Vec<(i64, i64)>>,
+    marks: HashMap<Marking<'a>, Vec<(i64, i64)>>,
     /// Events that could not have happened.
     pub(crate) impossible: Vec<String>,
     /// Marks that could not have been made.
