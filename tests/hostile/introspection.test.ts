@@ -55,7 +55,6 @@ const BOMBS: Record<string, string> = {
   'skipped not at all': `query($no:Boolean=false){__schema{types @skip(if:$no){${nested(PAIR, 8)}}}}`,
   'in one operation of two': `query P{viewer{id}} query Q{__schema{types{${nested(PAIR, 8)}}}}`,
   'beside other fields': `query Q{viewer{id} cursor __typename __schema{types{${nested(PAIR, 8)}}}}`,
-  'in a mutation': `mutation Q{__schema{types{${nested(PAIR, 8)}}}}`,
 };
 
 /** What GraphiQL and code generators ask. */
@@ -91,7 +90,7 @@ test('what tools ask is answered, to many of them at once', async () => {
   const front = await open();
   const caller = front.caller();
   await front.withstands(async () => {
-    const answers = await times(load(400), 40, () => caller.ask(USUAL));
+    const answers = await times(load(200), 20, () => caller.ask(USUAL));
     for (const answer of answers) expect(codes(answer)).toEqual([]);
   });
 });
@@ -101,7 +100,7 @@ test('as much of the schema as one answer may be, to many at once', async () => 
   const caller = front.caller();
   const all = 'types{name description fields{name description args{name description}} enumValues{name description}}';
   await front.withstands(async () => {
-    const answers = await times(load(320), 32, (index) => caller.ask(`{${aliased(1 + (index % 50), `__schema{${all}}`)}}`));
+    const answers = await times(load(160), 16, (index) => caller.ask(`{${aliased(1 + (index % 50), `__schema{${all}}`)}}`));
     for (const answer of answers) {
       expect(answer.bytes).toBeLessThan(MOST + 1_024);
       expect([[], ['LIMIT_EXCEEDED']]).toContainEqual(codes(answer));

@@ -100,7 +100,7 @@ function wrong(document: Document, { text }: Pick<Answer, 'text'>): string[] {
 test('documents that nest are refused, sent by anybody', async () => {
   const front = await Front.open();
   const caller = front.caller();
-  const sent = some(load(10_000));
+  const sent = some(load(6_000));
   await front.withstands(async () => {
     const found = await times(sent.length, 16, async (index) => {
       const document = sent[index]!;
@@ -115,7 +115,7 @@ test('the same from a foreign page, whose browser asks by GET', async () => {
   const caller = front.caller();
   const headers = { origin: 'https://elsewhere.example', 'sec-fetch-site': 'cross-site' };
   // A little less than the bytes that a request's head may have.
-  const sent = some(load(5_000))
+  const sent = some(load(2_000))
     .map((document) => ({ document, path: `/graphql?query=${encodeURIComponent(document.text)}` }))
     .filter(({ path }) => path.length < 32_000);
   await front.withstands(async () => {
@@ -129,7 +129,7 @@ test('the same from a foreign page, whose browser asks by GET', async () => {
 
 test('the same on a socket, where each is the error of its operation and the socket goes on', async () => {
   const front = await Front.open();
-  const sent = some(load(5_000));
+  const sent = some(load(2_000));
   await front.withstands(async () => {
     const socket = await front.socket();
     for (const [index, document] of sent.entries()) {

@@ -93,10 +93,13 @@ test.for(Object.entries(KEPT))('one address does not take every connection: by c
   });
 });
 
-test.for(Object.entries(KEPT))('memory does not grow with connections %s', async ([, parts]) => {
+/** Those that hold something. */
+const FULL = Object.entries(KEPT).filter(([, parts]) => parts.length > 1);
+
+test.for(FULL)('memory does not grow with connections %s', async ([, parts]) => {
   const front = await large();
   await front.withstands(async () => {
-    const held = await times(2_000, 50, () => hold(front, ...parts));
+    const held = await times(1_500, 50, () => hold(front, ...parts));
     await front.innocentSend(load(200));
     for (const stream of held) stream.destroy();
   });
