@@ -23,9 +23,13 @@ mod collect;
 mod cost;
 mod hash;
 mod introspection;
+mod lists;
 mod parse;
 mod plan;
+mod positions;
 mod schema;
+mod survey;
+mod tokens;
 mod values;
 mod variables;
 

@@ -84,7 +84,9 @@ impl Values<'_> {
 
 /// The number that a text is. One that is too large for every type is none: validation has refused it already.
 fn number_of(text: &str) -> Lowered {
-    text.parse::<Number>().map_or(Lowered::Null, Lowered::Number)
+    // First as a whole number: `-0` is 0, and a number with a fraction otherwise.
+    let whole = text.parse::<i64>().map(Number::from);
+    whole.or_else(|_| text.parse()).map_or(Lowered::Null, Lowered::Number)
 }
 
 /// A type.

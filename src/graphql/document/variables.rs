@@ -79,12 +79,14 @@ fn scalar_of(value: Json, name: &str) -> Option<Value> {
         ("Float", Json::Number(number)) => Some(Value::Number(number)),
         ("Boolean", Json::Bool(value)) => Some(Value::Boolean(value)),
         ("ID", Json::Number(number)) => {
-            let text = match whole(&number) {
-                Some(whole) => whole.to_string(),
-                None if number.is_f64() => return None,
-                None => number.to_string(),
-            };
-            Some(Value::String(text))
+            let fraction = number.as_f64().filter(|_| number.is_f64()).map(f64::fract);
+            match (whole(&number), fraction) {
+                (Some(whole), _) => Some(Value::String(whole.to_string())),
+                // A whole number, of which the JSON reader has kept as much as a double holds.
+                (None, Some(0.0)) => Some(Value::String(number.as_f64()?.to_string())),
+                (None, Some(_)) => None,
+                (None, None) => Some(Value::String(number.to_string())),
+            }
         }
         // `ID`, `String`, and herald's own scalars, which are all written as texts.
         ("Int" | "Float" | "Boolean", _) => None,

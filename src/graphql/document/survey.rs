@@ -1,0 +1,191 @@
+//! What a document consists of, counted before it is validated.
+
+use std::collections::{HashMap, HashSet};
+
+use apollo_compiler::ast::{
+    Argument, Definition, Directive, Document, Field, OperationDefinition, Selection, Value,
+    VariableDefinition,
+};
+use apollo_compiler::{Name, Node};
+
+/// Selections that validation may have to look at in all, where each operation looks at each fragment that it reaches
+/// once. Validation takes some 3 µs each.
+pub(super) const REACH: usize = 20_000;
+
+/// What a document consists of. Each fragment is looked at once.
+#[derive(Default)]
+pub(super) struct Survey {
+    pub(super) aliases: usize,
+    pub(super) directives: usize,
+    /// Names that stand inside brackets.
+    pub(super) names: usize,
+    /// The variables on which a directive depends.
+    pub(super) conditions: HashSet<String>,
+    /// Whether arguments of fields are lists of different lengths.
+    pub(super) has_different_lists: bool,
+    list: Option<usize>,
+    /// A field that stands twice in one input object, which apollo-compiler 1.33 lets pass
+    /// (<https://spec.graphql.org/September2025/#sec-Input-Object-Field-Uniqueness>).
+    pub(super) repeated: Option<Name>,
+    /// Of each fragment: its selections, and the fragments that it spreads.
+    fragments: HashMap<Name, (usize, Vec<Name>)>,
+}
+
+impl Survey {
+    /// Counts.
+    pub(super) fn of(document: &Document) -> Self {
+        let mut survey = Self::default();
+        for definition in &document.definitions {
+            survey.definition(definition);
+        }
+        survey
+    }
+
+    fn definition(&mut self, definition: &Definition) {
+        match definition {
+            Definition::OperationDefinition(operation) => {
+                self.directives(&operation.directives, false);
+                for variable in &operation.variables {
+                    self.variable(variable);
+                }
+                self.selections(&operation.selection_set, &mut (0, Vec::new()));
+            }
+            Definition::FragmentDefinition(fragment) => {
+                self.directives(&fragment.directives, false);
+                let mut found = (0, Vec::new());
+                self.selections(&fragment.selection_set, &mut found);
+                self.fragments.insert(fragment.name.clone(), found);
+            }
+            // Validation refuses what defines types.
+            _ => {}
+        }
+    }
+
+    fn variable(&mut self, variable: &VariableDefinition) {
+        // The variable and its type.
+        self.names += 2;
+        self.directives(&variable.directives, true);
+        if let Some(value) = &variable.default_value {
+            self.value(value);
+        }
+    }
+
+    fn selections(&mut self, selections: &[Selection], found: &mut (usize, Vec<Name>)) {
+        for selection in selections {
+            found.0 += 1;
+            match selection {
+                Selection::Field(field) => {
+                    self.field(field);
+                    self.selections(&field.selection_set, found);
+                }
+                Selection::FragmentSpread(spread) => {
+                    self.names += 1;
+                    self.directives(&spread.directives, true);
+                    found.1.push(spread.fragment_name.clone());
+                }
+                Selection::InlineFragment(inline) => {
+                    // `on` is a name, too.
+                    self.names += 2 * usize::from(inline.type_condition.is_some());
+                    self.directives(&inline.directives, true);
+                    self.selections(&inline.selection_set, found);
+                }
+            }
+        }
+    }
+
+    fn field(&mut self, field: &Field) {
+        let aliases = usize::from(field.alias.is_some());
+        self.aliases += aliases;
+        self.names += 1 + aliases;
+        self.directives(&field.directives, true);
+        self.arguments(&field.arguments);
+        for argument in &field.arguments {
+            self.lists(&argument.value);
+        }
+    }
+
+    /// Looks at directives, which stand inside brackets or not.
+    fn directives(&mut self, directives: &[Node<Directive>], is_inside: bool) {
+        self.directives += directives.len();
+        self.names += directives.len() * usize::from(is_inside);
+        for directive in directives {
+            self.arguments(&directive.arguments);
+            for argument in &directive.arguments {
+                if let Value::Variable(name) = &*argument.value {
+                    self.conditions.insert(name.to_string());
+                }
+            }
+        }
+    }
+
+    fn arguments(&mut self, arguments: &[Node<Argument>]) {
+        for argument in arguments {
+            self.names += 1;
+            self.value(&argument.value);
+        }
+    }
+
+    fn value(&mut self, value: &Value) {
+        match value {
+            Value::List(values) => values.iter().for_each(|value| self.value(value)),
+            Value::Object(fields) => {
+                let mut names = HashSet::new();
+                for (name, value) in fields {
+                    if !names.insert(name) {
+                        self.repeated.get_or_insert_with(|| name.clone());
+                    }
+                    self.names += 1;
+                    self.value(value);
+                }
+            }
+            Value::Variable(_) | Value::Enum(_) | Value::Boolean(_) | Value::Null => self.names += 1,
+            Value::String(_) | Value::Int(_) | Value::Float(_) => {}
+        }
+    }
+
+    fn lists(&mut self, value: &Value) {
+        match value {
+            Value::List(values) => {
+                let length = *self.list.get_or_insert(values.len());
+                self.has_different_lists |= length != values.len();
+                values.iter().for_each(|value| self.lists(value));
+            }
+            Value::Object(fields) => fields.iter().for_each(|(_, value)| self.lists(value)),
+            _ => {}
+        }
+    }
+
+    /// How many selections the operations reach in all. Stops counting beyond [`REACH`].
+    pub(super) fn reach(&mut self, document: &Document) -> usize {
+        let mut reach = 0;
+        for definition in &document.definitions {
+            if let Definition::OperationDefinition(operation) = definition {
+                reach += self.reach_of(operation, REACH - reach);
+                if reach > REACH {
+                    break;
+                }
+            }
+        }
+        reach
+    }
+
+    fn reach_of(&mut self, operation: &OperationDefinition, most: usize) -> usize {
+        let mut own = (0, Vec::new());
+        // Counts aliases and directives a second time, which were compared with their limits before.
+        self.selections(&operation.selection_set, &mut own);
+        let (mut reach, mut waiting) = own;
+        let mut seen = HashSet::new();
+        while let Some(name) = waiting.pop() {
+            if reach > most {
+                break;
+            }
+            if let Some((selections, spreads)) = self.fragments.get(&name)
+                && seen.insert(name)
+            {
+                reach += selections;
+                waiting.extend(spreads.iter().cloned());
+            }
+        }
+        reach
+    }
+}
