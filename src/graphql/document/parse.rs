@@ -90,9 +90,11 @@ fn validate(
             "Two fields with the same name have lists of different lengths for an argument.".into(),
         ));
     }
-    let mut operations = valid.operations.iter();
-    let misplaced = operations.find_map(|operation| positions::misplaced(schema, &valid, operation));
-    misplaced.map_or(Ok(()), |reason| Err(refuse(reason)))?;
+    for operation in valid.operations.iter() {
+        if let Some(reason) = positions::misplaced(schema, &valid, operation) {
+            return Err(refuse(reason));
+        }
+    }
     Ok(valid)
 }
 
