@@ -18,7 +18,7 @@ use crate::support::{Reply, Socket, TestApp, code};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Bytes that no limit here lets an address leave unfinished twice.
-const HALF: usize = 10 * 1024;
+const HALF: usize = 20 * 1024;
 
 /// The beginning of a text message that goes on.
 fn beginning(bytes: usize) -> Message {
