@@ -187,8 +187,8 @@ impl Engine {
         if !prepared.plan.asks_schema {
             return Ok(Introspected::new());
         }
-        let operation = prepared.document.operation(prepared.operation_name.as_deref())?;
-        self.definitions.introspect(&prepared.document, operation, &prepared.variables)
+        let name = prepared.operation_name.as_deref();
+        self.definitions.introspect(&prepared.document, &prepared.plan, name, &prepared.variables)
     }
 
     /// Begins a subscription, from `resume` on rather than from its own `after` where both are given.

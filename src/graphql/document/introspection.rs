@@ -6,7 +6,7 @@ use apollo_compiler::request::{RequestError, coerce_variable_values};
 use apollo_compiler::response::{JsonMap, JsonValue};
 use async_graphql::Variables;
 
-use super::{Document, Schema};
+use super::{Document, Plan, Schema, one_of};
 use crate::graphql::response::{LIMIT_EXCEEDED, Response, VALIDATION_FAILED, refusal};
 
 /// What was asked about the schema, under the keys of the response.
@@ -32,20 +32,21 @@ impl Schema {
     pub(in crate::graphql) fn introspect(
         &self,
         document: &Document,
-        operation: &Operation,
+        plan: &Plan,
+        operation_name: Option<&str>,
         variables: &Variables,
     ) -> Result<Introspected, Box<Response>> {
         let refuse = |error: RequestError| Box::new(refusal(VALIDATION_FAILED, error.message().to_string()));
-        let values: JsonMap = variables
-            .iter()
-            .filter_map(|(name, value)| {
-                Some((name.as_str().into(), JsonValue::from(value.clone().into_json().ok()?)))
-            })
-            .collect();
-        let values = coerce_variable_values(&self.parsed, operation, &values).map_err(refuse)?;
-        let (schema, document) = (&self.parsed, &document.parsed);
-        let answered =
-            partial_execute(schema, &self.implementers, document, operation, &values).map_err(refuse)?;
-        Ok(answered.data.unwrap_or_default())
+        let document = one_of::replaced(&document.parsed);
+        let operation = document.operations.get(operation_name).map_err(refuse)?;
+        let values = variables.iter().filter_map(|(name, value)| {
+            Some((name.as_str().into(), JsonValue::from(value.clone().into_json().ok()?)))
+        });
+        let values = coerce_variable_values(&self.parsed, operation, &values.collect()).map_err(refuse)?;
+        let (schema, implementers) = (&self.parsed, &self.implementers);
+        let answered = partial_execute(schema, implementers, &document, operation, &values);
+        let mut answered = answered.map_err(refuse)?.data.unwrap_or_default();
+        one_of::settle(&plan.root, &mut answered);
+        Ok(answered)
     }
 }

@@ -6,6 +6,8 @@ use apollo_compiler::schema::{Component, ExtendedType, Implementers};
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{Name, Schema as Parsed};
 
+use super::one_of;
+
 /// The schema to which documents are held.
 #[derive(Debug)]
 pub(in crate::graphql) struct Schema {
@@ -35,7 +37,9 @@ impl Schema {
     /// # Panics
     /// When it is no valid SDL: it was printed from the schema itself.
     pub(in crate::graphql) fn new(sdl: &str) -> Self {
-        let parsed = Parsed::parse_and_validate(sdl, "schema.graphql").expect("the schema prints valid SDL");
+        let mut parsed = Parsed::parse(sdl, "schema.graphql").expect("the schema prints SDL");
+        one_of::define(&mut parsed);
+        let parsed = parsed.validate().expect("the schema is valid");
         Self { implementers: parsed.implementers_map(), averages: Averages::of(&parsed), parsed }
     }
 

@@ -284,6 +284,7 @@ const INTROSPECTION: Named[] = [
     '{a:__type(name:"DeliveryStatus"){description enumValues{name description}} b:__type(name:"SendMessageInput"){inputFields{name defaultValue}}}',
   ),
   valid('4.1 a type that is not there', '{__type(name:"Nothing"){name} __schema{queryType{name}}}'),
+  valid('4.2.2 oneOf', '{__type(name:"MarkInput"){name isOneOf}}'),
   valid('4.1 a default', '{__type(name:"StatusChanged"){fields{name args{name defaultValue}}}}'),
   valid(
     '4.1 what implements',
