@@ -6,11 +6,12 @@
 //! written in one pass: what turns out to be null is cut off again.
 
 use apollo_compiler::ast::Type;
+use apollo_compiler::response::JsonMap;
 use async_graphql::indexmap::IndexMap;
 use async_graphql::{Name, PathSegment, ServerError, Value};
 use serde::Serialize;
 
-use super::document::{Field, Inner, Introspected, Plan, TYPENAME};
+use super::document::{Field, Inner, Plan, TYPENAME};
 
 /// The answer is larger than it may be.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub(super) fn write(
     plan: &Plan,
     data: &Value,
     errors: &[ServerError],
-    introspected: &Introspected,
+    introspected: &JsonMap,
     most: usize,
 ) -> Result<String, TooLarge> {
     let mut writer = Writer { out: Vec::new(), most, errors, path: Vec::new(), introspected };
@@ -68,7 +69,7 @@ struct Writer<'a> {
     most: usize,
     errors: &'a [ServerError],
     path: Vec<Step<'a>>,
-    introspected: &'a Introspected,
+    introspected: &'a JsonMap,
 }
 
 impl<'a> Writer<'a> {

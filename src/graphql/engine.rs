@@ -54,17 +54,14 @@ impl Prepared {
     }
 
     /// The response that an execution came to. `introspected` has what was asked about the schema.
-    pub(super) fn response(
-        &self,
-        executed: async_graphql::Response,
-        introspected: &Introspected,
-    ) -> Response {
-        let async_graphql::Response { data, errors, http_headers, .. } = executed;
+    pub(super) fn response(&self, executed: async_graphql::Response, introspected: Introspected) -> Response {
+        let async_graphql::Response { data, mut errors, http_headers, .. } = executed;
         if !errors.is_empty() && errors.iter().all(|error| error.path.is_empty()) {
             // An error of execution has a path.
             return Response::refused(errors);
         }
-        let written = answer::write(&self.plan, &data, &errors, introspected, self.most);
+        errors.extend(introspected.errors);
+        let written = answer::write(&self.plan, &data, &errors, &introspected.data, self.most);
         let response = written.map(|data| Response::executed(data, errors));
         let mut response = response.unwrap_or_else(|TooLarge| self.too_large());
         response.http_headers = http_headers;
@@ -161,7 +158,7 @@ impl Engine {
             Err(refusal) => return *refusal,
         };
         if !prepared.plan.has_resolved && prepared.kind == OperationType::Query {
-            return prepared.response(async_graphql::Response::default(), &introspected);
+            return prepared.response(async_graphql::Response::default(), introspected);
         }
         let budget = Budget::new(prepared.most);
         let mut request = prepared.request().data(Viewing::One(caller)).data(Arc::clone(&budget));
@@ -177,7 +174,7 @@ impl Engine {
             biased;
             () = budget.exceeded() => prepared.too_large(),
             executed = executing => match executed {
-                Ok(executed) => prepared.response(executed, &introspected),
+                Ok(executed) => prepared.response(executed, introspected),
                 Err(_) => failure(&Error::Internal),
             },
         }
@@ -185,7 +182,7 @@ impl Engine {
 
     fn introspect(&self, prepared: &Prepared) -> Result<Introspected, Box<Response>> {
         if !prepared.plan.asks_schema {
-            return Ok(Introspected::new());
+            return Ok(Introspected::default());
         }
         let name = prepared.operation_name.as_deref();
         self.definitions.introspect(&prepared.document, &prepared.plan, name, &prepared.variables)

@@ -71,7 +71,7 @@ impl Execution {
             () = self.budget.exceeded() => Rendered::Broken(prepared.too_large()),
             rendered = rendering => match rendered {
                 Ok(Some(executed)) => {
-                    Rendered::Response(prepared.response(executed, &Introspected::new()))
+                    Rendered::Response(prepared.response(executed, Introspected::default()))
                 }
                 Ok(None) | Err(_) => broken(),
             },

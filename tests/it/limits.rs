@@ -1,8 +1,6 @@
 //! Documents that ask for too much, or that make no sense: each gets an error, nothing of it is executed, and
 //! herald goes on.
 
-use std::time::Duration;
-
 use herald::config::Switch;
 use serde_json::{Value, json};
 
@@ -10,8 +8,6 @@ use crate::support::{Reply, TestApp, User, code, request};
 
 const JSON: &str = "application/json";
 const RESPONSE: &str = "application/graphql-response+json";
-
-/// More than refusing a document takes on a busy machine, and less than executing one that explodes.
 
 /// What graphql-js 16 asks with `getIntrospectionQuery()`, as most tools do.
 const INTROSPECTION: &str = "

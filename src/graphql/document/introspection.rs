@@ -3,14 +3,20 @@
 use apollo_compiler::executable::Operation;
 use apollo_compiler::introspection::{check_max_depth, partial_execute};
 use apollo_compiler::request::{RequestError, coerce_variable_values};
-use apollo_compiler::response::{JsonMap, JsonValue};
-use async_graphql::Variables;
+use apollo_compiler::response::{GraphQLError, JsonMap, JsonValue, ResponseDataPathSegment};
+use async_graphql::{PathSegment, Pos, ServerError, Variables};
 
 use super::{Document, Plan, Schema, one_of};
 use crate::graphql::response::{LIMIT_EXCEEDED, Response, VALIDATION_FAILED, refusal};
 
-/// What was asked about the schema, under the keys of the response.
-pub(in crate::graphql) type Introspected = JsonMap;
+/// What was asked about the schema.
+#[derive(Debug, Default)]
+pub(in crate::graphql) struct Introspected {
+    /// The answers, under the keys of the response.
+    pub(in crate::graphql) data: JsonMap,
+    /// What went wrong with arguments.
+    pub(in crate::graphql) errors: Vec<ServerError>,
+}
 
 /// Refuses introspection whose lists nest so deep that the answer would multiply.
 ///
@@ -45,8 +51,18 @@ impl Schema {
         let values = coerce_variable_values(&self.parsed, operation, &values.collect()).map_err(refuse)?;
         let (schema, implementers) = (&self.parsed, &self.implementers);
         let answered = partial_execute(schema, implementers, &document, operation, &values);
-        let mut answered = answered.map_err(refuse)?.data.unwrap_or_default();
-        one_of::settle(&plan.root, &mut answered);
-        Ok(answered)
+        let answered = answered.map_err(refuse)?;
+        let mut data = answered.data.unwrap_or_default();
+        one_of::settle(&plan.root, &mut data);
+        Ok(Introspected { data, errors: answered.errors.into_iter().map(error).collect() })
     }
+}
+
+fn error(error: GraphQLError) -> ServerError {
+    let place = error.locations.first().map(|place| Pos { line: place.line, column: place.column });
+    let path = error.path.into_iter().map(|segment| match segment {
+        ResponseDataPathSegment::Field(name) => PathSegment::Field(name.to_string()),
+        ResponseDataPathSegment::ListIndex(index) => PathSegment::Index(index),
+    });
+    ServerError { path: path.collect(), ..ServerError::new(error.message, place) }
 }

@@ -73,7 +73,10 @@ impl Document {
 
     /// The names of all operations; `None` for one without a name.
     pub(super) fn operation_names(&self) -> impl Iterator<Item = Option<&str>> {
-        self.parsed.operations.iter().map(|operation| operation.name.as_ref().map(|name| name.as_str()))
+        self.parsed
+            .operations
+            .iter()
+            .map(|operation| operation.name.as_ref().map(apollo_compiler::Name::as_str))
     }
 }
 

@@ -2,7 +2,7 @@
 //! It is null for everything but input objects, and no input object of herald is a OneOf. So is `inputFields`, which the
 //! introspection answers in its place.
 
-use apollo_compiler::ast::{FieldDefinition, Type};
+use apollo_compiler::ast::{DirectiveList, FieldDefinition, Type};
 use apollo_compiler::executable::{ExecutableDocument, Selection, SelectionSet};
 use apollo_compiler::response::{JsonMap, JsonValue};
 use apollo_compiler::schema::{Component, ExtendedType};
@@ -21,7 +21,7 @@ pub(super) fn define(schema: &mut Schema) {
         name: name!("isOneOf"),
         arguments: Vec::new(),
         ty: Type::Named(name!("Boolean")),
-        directives: Default::default(),
+        directives: DirectiveList::default(),
     };
     ty.make_mut().fields.insert(name!("isOneOf"), Component::new(definition));
 }
@@ -73,7 +73,11 @@ pub(super) fn settle(fields: &[Field], answered: &mut JsonMap) {
 
 fn settle_value(fields: &[Field], value: &mut JsonValue) {
     match value {
-        JsonValue::Array(values) => values.iter_mut().for_each(|value| settle_value(fields, value)),
+        JsonValue::Array(values) => {
+            for value in values {
+                settle_value(fields, value);
+            }
+        }
         JsonValue::Object(answered) => settle(fields, answered),
         _ => {}
     }

@@ -74,7 +74,9 @@ impl<'a> Usages<'a> {
             Value::Variable(name) => self.variable(name, ty, has_default),
             Value::List(values) => {
                 let item = if ty.is_list() { ty.item_type() } else { ty };
-                values.iter().for_each(|value| self.value(value, item, false));
+                for value in values {
+                    self.value(value, item, false);
+                }
             }
             Value::Object(fields) => {
                 let Some(ExtendedType::InputObject(input)) = self.schema.named(ty) else { return };

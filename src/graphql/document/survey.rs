@@ -127,7 +127,11 @@ impl Survey {
 
     fn value(&mut self, value: &Value) {
         match value {
-            Value::List(values) => values.iter().for_each(|value| self.value(value)),
+            Value::List(values) => {
+                for value in values {
+                    self.value(value);
+                }
+            }
             Value::Object(fields) => {
                 let mut names = HashSet::new();
                 for (name, value) in fields {
@@ -148,9 +152,15 @@ impl Survey {
             Value::List(values) => {
                 let length = *self.list.get_or_insert(values.len());
                 self.has_different_lists |= length != values.len();
-                values.iter().for_each(|value| self.lists(value));
+                for value in values {
+                    self.lists(value);
+                }
             }
-            Value::Object(fields) => fields.iter().for_each(|(_, value)| self.lists(value)),
+            Value::Object(fields) => {
+                for (_, value) in fields {
+                    self.lists(value);
+                }
+            }
             _ => {}
         }
     }

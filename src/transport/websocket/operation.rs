@@ -64,7 +64,7 @@ async fn begin(
     caller: Arc<Caller>,
     params: Params,
 ) -> Result<Box<Answers>, (Output, State)> {
-    let prepared = shared.engine.prepare(params).map_err(|refusal| refused(*refusal))?;
+    let prepared = shared.engine.prepare(params).map_err(|refusal| refused(&refusal))?;
     match prepared.kind {
         OperationType::Subscription => loop {
             match shared.engine.subscribe(&prepared, Arc::clone(&caller), None).await {
@@ -72,7 +72,7 @@ async fn begin(
                 // To clients a refusal is the end of a subscription, and this is not: it begins when it can, as one that
                 // is under way goes on when it can.
                 Err(refusal) if refusal.is_unavailable() => sleep(PAUSE).await,
-                Err(refusal) => return Err(refused(*refusal)),
+                Err(refusal) => return Err(refused(&refusal)),
             }
         },
         _ => Err(execute(shared, &prepared, caller).await),
@@ -82,7 +82,7 @@ async fn begin(
 async fn execute(shared: &Shared, prepared: &Prepared, caller: Arc<Caller>) -> (Output, State) {
     let response = shared.engine.execute(prepared, caller).await;
     if response.is_refusal() {
-        return refused(response);
+        return refused(&response);
     }
     (Output::Next(response.to_json().into()), State::Answered)
 }
@@ -94,6 +94,6 @@ async fn follow(mut answers: Box<Answers>) -> (Output, State) {
     }
 }
 
-fn refused(response: Response) -> (Output, State) {
+fn refused(response: &Response) -> (Output, State) {
     (Output::Errors(response.to_errors_json()), State::Over)
 }
