@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_graphql::Context;
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, OnceCell, Semaphore, SemaphorePermit};
 
+use super::large::{Owner, Room, Rooms};
 use crate::error::Error;
 
 /// Bytes that an element of a list takes up beside its texts, at least.
@@ -16,10 +17,13 @@ const ELEMENT: usize = 128;
 
 /// How many times as much as an answer may be read from the database for it. A message is read with its body, whether or
 /// not the body is asked for.
-const READ: usize = 4;
+const READ: usize = 2;
 
 /// Messages that one execution may be reading at a time, which are not yet paid for.
-const READING: usize = 500;
+const READING: usize = 250;
+
+/// Bytes from which on an answer is large.
+const LARGE: usize = 256 * 1024;
 
 /// What an execution may still take up.
 #[derive(Debug)]
@@ -29,12 +33,26 @@ pub(super) struct Budget {
     read: AtomicUsize,
     reading: Semaphore,
     exceeded: Notify,
+    /// Where room for a large answer is to be had; nowhere, where no answer is large.
+    rooms: Option<(Arc<Rooms>, Owner)>,
+    room: OnceCell<Room>,
+}
+
+/// Why an execution has to end.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Exceeded {
+    /// The answer would be too large.
+    TooLarge,
+    /// There is no room for a large answer now.
+    NoRoom,
 }
 
 impl Budget {
-    /// A budget for answers of at most `most` bytes.
-    pub(super) fn new(most: usize) -> Arc<Self> {
+    /// A budget for answers of at most `most` bytes. One that grows large takes room.
+    pub(super) fn new(most: usize, rooms: Option<(Arc<Rooms>, Owner)>) -> Arc<Self> {
         let budget = Self {
+            rooms,
+            room: OnceCell::new(),
             most,
             answer: AtomicUsize::new(0),
             read: AtomicUsize::new(0),
@@ -52,8 +70,26 @@ impl Budget {
     }
 
     /// Is over when the budget was exceeded.
-    pub(super) async fn exceeded(&self) {
+    pub(super) async fn exceeded(&self) -> Exceeded {
         self.exceeded.notified().await;
+        let is_spent = self.answer.load(Ordering::Relaxed).min(self.read.load(Ordering::Relaxed)) == 0;
+        if is_spent { Exceeded::TooLarge } else { Exceeded::NoRoom }
+    }
+
+    /// Waits for room for a large answer. It is kept as long as the budget.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when there is none in time.
+    pub(super) async fn take_room(&self) -> Result<(), Error> {
+        if let Some((rooms, owner)) = &self.rooms {
+            self.room.get_or_try_init(|| rooms.room(*owner)).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the answer took room.
+    pub(super) fn has_room(&self) -> bool {
+        self.room.initialized()
     }
 
     /// Waits until so many messages more may be read. They are paid for with [`Self::pay_read`] before the permit goes.
@@ -80,10 +116,24 @@ impl Budget {
     async fn take(&self, from: &AtomicUsize, bytes: usize) {
         let taken = from.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
         if taken.is_err() {
-            self.exceeded.notify_one();
-            // An error here would be one for each of the fields that follow.
-            std::future::pending::<()>().await;
+            from.store(0, Ordering::Relaxed);
+            self.give_up().await;
         }
+        let spent = self.most.saturating_sub(self.answer.load(Ordering::Relaxed));
+        let is_large = spent > LARGE || self.read_so_far() > LARGE;
+        if is_large && !self.has_room() && self.take_room().await.is_err() {
+            self.give_up().await;
+        }
+    }
+
+    fn read_so_far(&self) -> usize {
+        self.most.saturating_mul(READ).saturating_sub(self.read.load(Ordering::Relaxed))
+    }
+
+    /// Has whoever executes end the execution. An error instead would be one for each of the fields that follow.
+    async fn give_up(&self) {
+        self.exceeded.notify_one();
+        std::future::pending::<()>().await;
     }
 }
 

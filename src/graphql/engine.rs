@@ -11,9 +11,10 @@ use futures_util::FutureExt;
 
 use super::Schema;
 use super::answer::{self, TooLarge};
-use super::budget::Budget;
+use super::budget::{Budget, Exceeded};
 use super::caller::{Caller, Viewing};
 use super::document::{self, Cost, Document, Documents, Hash, Introspected, Plan};
+use super::large::{Owner, Rooms};
 use super::operation::{Operations, Rendering};
 use super::params::Params;
 use super::query::Snapshot;
@@ -29,6 +30,12 @@ use crate::metrics::{Counted, METRICS};
 
 /// The pause before an event is rendered again, when the database could not be read.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// Bytes that an event may come to. It may wait for many who read slowly, and more is to be had by a query.
+const EVENT: usize = 1024 * 1024;
+
+/// The cost from which on an operation takes the room of a large answer before it is executed.
+const DEAR: Cost = Cost(20_000);
 
 /// A request that can be executed: its document is valid, its variables fit, and both are within the limits.
 #[derive(Clone)]
@@ -86,6 +93,7 @@ pub(crate) struct Engine {
     definitions: Arc<document::Schema>,
     services: Arc<Services>,
     operations: Operations,
+    rooms: Arc<Rooms>,
     introspection: bool,
 }
 
@@ -113,7 +121,15 @@ impl Engine {
             trust(&mut documents, &trusted)?;
         }
         let operations = Operations::new(limits);
-        Ok(Self { schema, documents, definitions, services, operations, introspection })
+        Ok(Self {
+            schema,
+            documents,
+            definitions,
+            services,
+            operations,
+            rooms: Arc::default(),
+            introspection,
+        })
     }
 
     /// Everything behind the schema.
@@ -147,12 +163,35 @@ impl Engine {
             );
             return Err(Box::new(refusal(LIMIT_EXCEEDED, message)));
         }
-        let (kind, most) = (plan.kind, limits.max_answer_bytes);
+        let kind = plan.kind;
+        let most = match kind {
+            OperationType::Subscription => limits.max_answer_bytes.min(EVENT),
+            OperationType::Query | OperationType::Mutation => limits.max_answer_bytes,
+        };
         Ok(Prepared { document, operation_name, plan, variables, cost, most, kind })
     }
 
     /// Executes a query or a mutation.
     pub(crate) async fn execute(&self, prepared: &Prepared, caller: Arc<Caller>) -> Response {
+        let budget = Budget::new(prepared.most, Some((Arc::clone(&self.rooms), Owner::of(&caller))));
+        if prepared.cost > DEAR
+            && let Err(error) = budget.take_room().await
+        {
+            return failure(&error);
+        }
+        let mut response = self.execute_within(prepared, caller, &budget).await;
+        if budget.has_room() {
+            response.keep(budget);
+        }
+        response
+    }
+
+    async fn execute_within(
+        &self,
+        prepared: &Prepared,
+        caller: Arc<Caller>,
+        budget: &Arc<Budget>,
+    ) -> Response {
         let introspected = match self.introspect(prepared) {
             Ok(introspected) => introspected,
             Err(refusal) => return *refusal,
@@ -160,8 +199,7 @@ impl Engine {
         if !prepared.plan.has_resolved && prepared.kind == OperationType::Query {
             return prepared.response(async_graphql::Response::default(), introspected);
         }
-        let budget = Budget::new(prepared.most);
-        let mut request = prepared.request().data(Viewing::One(caller)).data(Arc::clone(&budget));
+        let mut request = prepared.request().data(Viewing::One(caller)).data(Arc::clone(budget));
         if prepared.plan.asks_cursor {
             // Before anything else is read, so that the response is sure to include what came before it.
             match self.services.database.head().await {
@@ -172,7 +210,10 @@ impl Engine {
         let executing = AssertUnwindSafe(self.schema.execute(request)).catch_unwind();
         tokio::select! {
             biased;
-            () = budget.exceeded() => prepared.too_large(),
+            exceeded = budget.exceeded() => match exceeded {
+                Exceeded::TooLarge => prepared.too_large(),
+                Exceeded::NoRoom => failure(&Error::Unavailable),
+            },
             executed = executing => match executed {
                 Ok(executed) => prepared.response(executed, introspected),
                 Err(_) => failure(&Error::Internal),

@@ -11,6 +11,7 @@ mod cookie;
 mod document;
 mod engine;
 mod held;
+mod large;
 mod loaders;
 mod members;
 mod mutation;
@@ -30,7 +31,7 @@ pub(crate) use cookie::NAME as COOKIE;
 pub(crate) use engine::{Answers, Engine, Prepared};
 pub(crate) use members::members;
 pub(crate) use params::Params;
-pub(crate) use response::{BAD_REQUEST, LIMIT_EXCEEDED, Response, failure, refusal};
+pub(crate) use response::{BAD_REQUEST, LIMIT_EXCEEDED, Response, Written, failure, refusal};
 pub(crate) use services::Services;
 pub(crate) use types::Cursor;
 

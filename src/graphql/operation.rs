@@ -41,7 +41,7 @@ impl Execution {
     /// Begins to execute, which checks the arguments.
     fn begin(schema: &Schema, prepared: &Prepared, viewing: Viewing) -> Result<(Self, Wish), Box<Response>> {
         let (pour, tap) = Tap::new();
-        let budget = Budget::new(prepared.most);
+        let budget = Budget::new(prepared.most, None);
         let request = prepared.request().data(viewing).data(Arc::clone(&tap)).data(Arc::clone(&budget));
         let mut responses = schema.execute_stream(request);
         // The resolver runs at the first poll. No event has been poured yet: a response is a refusal.
@@ -68,7 +68,7 @@ impl Execution {
         let rendering = AssertUnwindSafe(self.responses.next()).catch_unwind();
         tokio::select! {
             biased;
-            () = self.budget.exceeded() => Rendered::Broken(prepared.too_large()),
+            _ = self.budget.exceeded() => Rendered::Broken(prepared.too_large()),
             rendered = rendering => match rendered {
                 Ok(Some(executed)) => {
                     Rendered::Response(prepared.response(executed, Introspected::default()))

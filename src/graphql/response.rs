@@ -1,8 +1,11 @@
 //! Responses, as bytes and as refusals.
 
+use std::sync::Arc;
+
 use async_graphql::{ErrorExtensionValues, ServerError, Value};
 use axum::http::HeaderMap;
 
+use super::budget::Budget;
 use crate::error::Error;
 use crate::metrics::METRICS;
 
@@ -26,6 +29,38 @@ pub(crate) struct Response {
     data: Option<String>,
     /// Headers for a response over HTTP.
     pub(crate) http_headers: HeaderMap,
+    /// What the answer takes up until it is read.
+    kept: Option<Arc<Budget>>,
+}
+
+/// A response as text, with what it takes up. Whoever writes it keeps it until it is written.
+#[derive(Debug)]
+pub(crate) struct Written {
+    text: String,
+    kept: Option<Arc<Budget>>,
+}
+
+impl Written {
+    /// The same in another form.
+    pub(crate) fn replaced(self, text: String) -> Self {
+        Self { text, ..self }
+    }
+
+    /// Whether it takes up anything that others wait for.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// The text.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl AsRef<[u8]> for Written {
+    fn as_ref(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
 }
 
 impl Response {
@@ -68,6 +103,16 @@ impl Response {
             (Some(data), false) => ["{\"errors\":", &errors, ",\"data\":", data, "}"].concat(),
             (None, _) => ["{\"errors\":", &errors, "}"].concat(),
         }
+    }
+
+    /// Has the response keep what it takes up.
+    pub(super) fn keep(&mut self, budget: Arc<Budget>) {
+        self.kept = Some(budget);
+    }
+
+    /// The response as JSON, with what it takes up.
+    pub(crate) fn write(self) -> Written {
+        Written { text: self.to_json(), kept: self.kept }
     }
 
     /// The errors alone, as the WebSocket protocol's `error` message wants them.

@@ -1,6 +1,6 @@
 //! Answers over HTTP: always JSON, in the shape of a GraphQL response, whatever went wrong.
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
@@ -101,7 +101,7 @@ impl MediaType {
 pub(super) fn respond(media_type: MediaType, mut response: graphql::Response) -> Response {
     let headers = std::mem::take(&mut response.http_headers);
     let status = media_type.status(&response);
-    let mut http = Response::new(Body::from(response.to_json()));
+    let mut http = Response::new(Body::from(Bytes::from_owner(response.write())));
     *http.status_mut() = status;
     http.headers_mut().extend(headers);
     finish(http, media_type)

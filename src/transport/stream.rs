@@ -55,8 +55,9 @@ pub(super) async fn follow(
 pub(super) fn answer(mut answer: graphql::Response) -> Response {
     let framing = Framing::EventStream;
     let headers = std::mem::take(&mut answer.http_headers);
-    let text = [framing.opening(retry(), None), framing.next(&answer.to_json(), None), framing.complete()];
-    let mut http = response(framing, Body::from(text.concat()));
+    let answer = answer.write();
+    let text = [framing.opening(retry(), None), framing.next(answer.as_str(), None), framing.complete()];
+    let mut http = response(framing, Body::from(Bytes::from_owner(answer.replaced(text.concat()))));
     http.headers_mut().extend(headers);
     http
 }

@@ -414,6 +414,11 @@ impl Connection {
     async fn put(&mut self, frame: &str, output: Output) -> Result<(), End> {
         let is_last = output.is_last();
         let text = match output {
+            Output::Answer(answer) => {
+                self.write(protocol::next(frame, answer.as_str())).await?;
+                // What others wait for is kept until the client has it.
+                return if answer.is_kept() { self.flush().await } else { Ok(()) };
+            }
             Output::Next(payload) => protocol::next(frame, &payload),
             Output::Errors(errors) => protocol::error(frame, &errors),
             Output::Complete => protocol::complete(frame),

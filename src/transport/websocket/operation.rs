@@ -7,7 +7,7 @@ use async_graphql::parser::types::OperationType;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::time::sleep;
 
-use crate::graphql::{Answers, Caller, Params, Prepared, Response};
+use crate::graphql::{Answers, Caller, Params, Prepared, Response, Written};
 use crate::transport::Shared;
 
 /// The pause before a subscription tries again to begin, while the database does not answer.
@@ -15,7 +15,9 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// What an operation puts out.
 pub(super) enum Output {
-    /// An answer, as JSON.
+    /// The answer to a query or a mutation.
+    Answer(Written),
+    /// An answer to a subscription, as JSON.
     Next(Arc<str>),
     /// Why there will be no answers, as JSON. The last output.
     Errors(String),
@@ -26,7 +28,7 @@ pub(super) enum Output {
 impl Output {
     /// Whether nothing follows.
     pub(super) fn is_last(&self) -> bool {
-        !matches!(self, Self::Next(_))
+        !matches!(self, Self::Next(_) | Self::Answer(_))
     }
 }
 
@@ -84,7 +86,7 @@ async fn execute(shared: &Shared, prepared: &Prepared, caller: Arc<Caller>) -> (
     if response.is_refusal() {
         return refused(&response);
     }
-    (Output::Next(response.to_json().into()), State::Answered)
+    (Output::Answer(response.write()), State::Answered)
 }
 
 async fn follow(mut answers: Box<Answers>) -> (Output, State) {

@@ -1,0 +1,99 @@
+//! Large answers: a few at a time, and fewer of one caller. One takes up many times its own size while it is made, and
+//! waits in memory until its client has read it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::caller::Caller;
+use crate::error::Error;
+use crate::messaging::UserId;
+use crate::network::Network;
+
+/// Large answers at a time: of all callers, and of one.
+const ROOMS: (usize, usize) = (8, 2);
+
+/// How long an answer waits for room. Others are read meanwhile, or cut off by the write timeout.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whose an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Owner {
+    User(UserId),
+    Network(Network),
+}
+
+impl Owner {
+    /// The owner of what is answered to a caller.
+    pub(super) fn of(caller: &Caller) -> Self {
+        match caller.viewer() {
+            Ok(session) => Self::User(session.user.id),
+            Err(_) => Self::Network(Network::of(caller.address)),
+        }
+    }
+}
+
+/// The room that there is for large answers.
+#[derive(Debug)]
+pub(super) struct Rooms {
+    all: Arc<Semaphore>,
+    by_owner: Mutex<HashMap<Owner, Weak<Semaphore>>>,
+}
+
+/// Room for one large answer, which is free again when this is dropped.
+#[derive(Debug)]
+pub(super) struct Room {
+    _of_owner: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self { all: Arc::new(Semaphore::new(ROOMS.0)), by_owner: Mutex::default() }
+    }
+}
+
+impl Rooms {
+    /// Waits for room.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when there is none in time.
+    pub(super) async fn room(&self, owner: Owner) -> Result<Room, Error> {
+        let (own, all) = (self.of(owner), Arc::clone(&self.all));
+        let room = async {
+            let of_owner = own.acquire_owned().await.ok()?;
+            Some(Room { _of_owner: of_owner, _of_all: all.acquire_owned().await.ok()? })
+        };
+        tokio::time::timeout(PATIENCE, room).await.ok().flatten().ok_or(Error::Unavailable)
+    }
+
+    fn of(&self, owner: Owner) -> Arc<Semaphore> {
+        let mut by_owner = self.by_owner.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = by_owner.get(&owner).and_then(Weak::upgrade) {
+            return known;
+        }
+        by_owner.retain(|_, known| known.strong_count() > 0);
+        let own = Arc::new(Semaphore::new(ROOMS.1));
+        by_owner.insert(owner, Arc::downgrade(&own));
+        own
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_owner_leaves_room_for_others_and_what_is_read_makes_room() {
+        let rooms = Rooms::default();
+        let owner = |last: u8| Owner::Network(Network::of([127, 0, 0, last].into()));
+        let first = rooms.room(owner(1)).await.unwrap();
+        let _second = rooms.room(owner(1)).await.unwrap();
+        assert_eq!(rooms.room(owner(1)).await.err(), Some(Error::Unavailable));
+        let _other = rooms.room(owner(2)).await.unwrap();
+        drop(first);
+        assert!(rooms.room(owner(1)).await.is_ok());
+    }
+}
