@@ -415,9 +415,11 @@ impl Connection {
         let is_last = output.is_last();
         let text = match output {
             Output::Answer(answer) => {
-                self.write(protocol::next(frame, answer.as_str())).await?;
-                // What others wait for is kept until the client has it.
-                return if answer.is_kept() { self.flush().await } else { Ok(()) };
+                let text = protocol::next(frame, answer.as_str());
+                let kept = answer.replaced(String::new());
+                self.write(text).await?;
+                // What others wait for is kept until the client has the answer.
+                return if kept.is_kept() { self.flush().await } else { Ok(()) };
             }
             Output::Next(payload) => protocol::next(frame, &payload),
             Output::Errors(errors) => protocol::error(frame, &errors),
