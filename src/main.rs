@@ -1,5 +1,7 @@
 //! The command line.
 
+mod allocator;
+
 use std::io::{BufRead, IsTerminal, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
@@ -22,6 +24,10 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    let is_server = matches!(cli.command, None | Some(Command::Serve(_)));
+    if is_server {
+        allocator::settle();
+    }
     let done = match cli.command {
         None => serve(&cli.serve),
         Some(Command::Serve(args)) => serve(&args),

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_graphql::Context;
-use tokio::sync::{Notify, OnceCell, Semaphore, SemaphorePermit};
+use futures_util::future::BoxFuture;
+use tokio::sync::{Notify, OnceCell};
 
 use super::large::{Owner, Room, Rooms};
 use crate::error::Error;
@@ -19,9 +20,6 @@ const ELEMENT: usize = 128;
 /// not the body is asked for.
 const READ: usize = 2;
 
-/// Messages that one execution may be reading at a time, which are not yet paid for.
-const READING: usize = 250;
-
 /// Bytes from which on an answer is large.
 const LARGE: usize = 256 * 1024;
 
@@ -31,10 +29,10 @@ pub(super) struct Budget {
     most: usize,
     answer: AtomicUsize,
     read: AtomicUsize,
-    reading: Semaphore,
     exceeded: Notify,
-    /// Where room for a large answer is to be had; nowhere, where no answer is large.
-    rooms: Option<(Arc<Rooms>, Owner)>,
+    rooms: Arc<Rooms>,
+    /// Whose room a large answer takes; nobody's, where no answer can be large.
+    owner: Option<Owner>,
     room: OnceCell<Room>,
 }
 
@@ -49,14 +47,14 @@ pub(super) enum Exceeded {
 
 impl Budget {
     /// A budget for answers of at most `most` bytes. One that grows large takes room.
-    pub(super) fn new(most: usize, rooms: Option<(Arc<Rooms>, Owner)>) -> Arc<Self> {
+    pub(super) fn new(most: usize, rooms: Arc<Rooms>, owner: Option<Owner>) -> Arc<Self> {
         let budget = Self {
             rooms,
+            owner,
             room: OnceCell::new(),
             most,
             answer: AtomicUsize::new(0),
             read: AtomicUsize::new(0),
-            reading: Semaphore::new(READING),
             exceeded: Notify::new(),
         };
         budget.renew();
@@ -81,8 +79,8 @@ impl Budget {
     /// # Errors
     /// [`Error::Unavailable`] when there is none in time.
     pub(super) async fn take_room(&self) -> Result<(), Error> {
-        if let Some((rooms, owner)) = &self.rooms {
-            self.room.get_or_try_init(|| rooms.room(*owner)).await?;
+        if let Some(owner) = self.owner {
+            self.room.get_or_try_init(|| self.rooms.room(owner)).await?;
         }
         Ok(())
     }
@@ -92,15 +90,34 @@ impl Budget {
         self.room.initialized()
     }
 
-    /// Waits until so many messages more may be read. They are paid for with [`Self::pay_read`] before the permit goes.
-    pub(super) async fn reading(&self, messages: usize) -> Result<SemaphorePermit<'_>, Error> {
-        let messages = u32::try_from(messages.clamp(1, READING)).unwrap_or(u32::MAX);
-        self.reading.acquire_many(messages).await.map_err(|_| Error::Internal)
+    /// Reads messages with `read`, which says how many bytes they have, and pays for them. At most `most` are read. If they
+    /// make the answer a large one they are read again once there is room, so that none wait in memory.
+    pub(super) async fn read<'a, T>(
+        &self,
+        most: usize,
+        read: impl Fn() -> BoxFuture<'a, Result<(T, usize), Error>>,
+    ) -> Result<T, Error> {
+        loop {
+            let permit = self.rooms.reading(most).await?;
+            let (messages, bytes) = read().await?;
+            if self.read_so_far().saturating_add(bytes) <= LARGE || self.owner.is_none() || self.has_room() {
+                self.take(&self.read, bytes).await;
+                return Ok(messages);
+            }
+            drop((messages, permit));
+            if self.take_room().await.is_err() {
+                self.give_up().await;
+            }
+        }
     }
 
     /// Pays for a text in the answer.
     pub(super) async fn pay(&self, bytes: usize) {
         self.take(&self.answer, bytes).await;
+        let spent = self.most.saturating_sub(self.answer.load(Ordering::Relaxed));
+        if spent > LARGE && !self.has_room() && self.take_room().await.is_err() {
+            self.give_up().await;
+        }
     }
 
     /// Pays for the elements of a list in the answer.
@@ -108,20 +125,10 @@ impl Budget {
         self.pay(elements.saturating_mul(ELEMENT)).await;
     }
 
-    /// Pays for what was read.
-    pub(super) async fn pay_read(&self, bytes: usize) {
-        self.take(&self.read, bytes).await;
-    }
-
     async fn take(&self, from: &AtomicUsize, bytes: usize) {
         let taken = from.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
         if taken.is_err() {
             from.store(0, Ordering::Relaxed);
-            self.give_up().await;
-        }
-        let spent = self.most.saturating_sub(self.answer.load(Ordering::Relaxed));
-        let is_large = spent > LARGE || self.read_so_far() > LARGE;
-        if is_large && !self.has_room() && self.take_room().await.is_err() {
             self.give_up().await;
         }
     }

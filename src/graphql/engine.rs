@@ -48,6 +48,7 @@ pub(crate) struct Prepared {
     pub(super) cost: Cost,
     /// Bytes that the answer may have.
     pub(super) most: usize,
+    pub(super) rooms: Arc<Rooms>,
     /// Query, mutation or subscription.
     pub(crate) kind: OperationType,
 }
@@ -168,12 +169,13 @@ impl Engine {
             OperationType::Subscription => limits.max_answer_bytes.min(EVENT),
             OperationType::Query | OperationType::Mutation => limits.max_answer_bytes,
         };
-        Ok(Prepared { document, operation_name, plan, variables, cost, most, kind })
+        let rooms = Arc::clone(&self.rooms);
+        Ok(Prepared { document, operation_name, plan, variables, cost, most, rooms, kind })
     }
 
     /// Executes a query or a mutation.
     pub(crate) async fn execute(&self, prepared: &Prepared, caller: Arc<Caller>) -> Response {
-        let budget = Budget::new(prepared.most, Some((Arc::clone(&self.rooms), Owner::of(&caller))));
+        let budget = Budget::new(prepared.most, Arc::clone(&self.rooms), Some(Owner::of(&caller)));
         if prepared.cost > DEAR
             && let Err(error) = budget.take_room().await
         {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use super::caller::Caller;
 use crate::error::Error;
@@ -14,6 +14,9 @@ use crate::network::Network;
 
 /// Large answers at a time: of all callers, and of one.
 const ROOMS: (usize, usize) = (8, 1);
+
+/// Messages that may be read at a time and are not yet paid for. Some pages of the largest size.
+const READING: usize = 400;
 
 /// How long an answer waits for room. Others are read meanwhile, or cut off by the write timeout.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,6 +41,8 @@ impl Owner {
 /// The room that there is for large answers.
 #[derive(Debug)]
 pub(super) struct Rooms {
+    /// Messages that all executions may be reading at a time.
+    reading: Semaphore,
     all: Arc<Semaphore>,
     by_owner: Mutex<HashMap<Owner, Weak<Semaphore>>>,
 }
@@ -51,11 +56,21 @@ pub(super) struct Room {
 
 impl Default for Rooms {
     fn default() -> Self {
-        Self { all: Arc::new(Semaphore::new(ROOMS.0)), by_owner: Mutex::default() }
+        Self {
+            reading: Semaphore::new(READING),
+            all: Arc::new(Semaphore::new(ROOMS.0)),
+            by_owner: Mutex::default(),
+        }
     }
 }
 
 impl Rooms {
+    /// Waits until so many messages more may be read. They are paid for before the permit goes.
+    pub(super) async fn reading(&self, messages: usize) -> Result<SemaphorePermit<'_>, Error> {
+        let messages = u32::try_from(messages.clamp(1, READING)).unwrap_or(u32::MAX);
+        self.reading.acquire_many(messages).await.map_err(|_| Error::Internal)
+    }
+
     /// Waits for room.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ impl Execution {
     /// Begins to execute, which checks the arguments.
     fn begin(schema: &Schema, prepared: &Prepared, viewing: Viewing) -> Result<(Self, Wish), Box<Response>> {
         let (pour, tap) = Tap::new();
-        let budget = Budget::new(prepared.most, None);
+        let budget = Budget::new(prepared.most, Arc::clone(&prepared.rooms), None);
         let request = prepared.request().data(viewing).data(Arc::clone(&tap)).data(Arc::clone(&budget));
         let mut responses = schema.execute_stream(request);
         // The resolver runs at the first poll. No event has been poured yet: a response is a refusal.

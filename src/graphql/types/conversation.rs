@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::connection::Connection;
 use async_graphql::{Context, ID, Object, Result};
+use futures_util::FutureExt;
 
 use super::{DateTime, Message, Participant};
 use crate::error::Error;
@@ -126,10 +127,16 @@ impl Conversation {
 
 /// Messages of a page, which are paid for as they are read.
 async fn load_messages(ctx: &Context<'_>, page: MessagesPage) -> Result<Vec<Arc<messaging::Message>>, Error> {
-    let budget = budget(ctx)?;
-    let reading = budget.reading(page.page.limit).await?;
-    let messages = load(&services(ctx)?.rows, page).await?.unwrap_or_default();
-    budget.pay_read(messages.iter().map(|message| message.body.as_str().len()).sum()).await;
-    drop(reading);
-    Ok(messages)
+    let rows = &services(ctx)?.rows;
+    let most = page.page.limit;
+    let read = || {
+        let page = page.clone();
+        let read = async move {
+            let messages = load(rows, page).await?.unwrap_or_default();
+            let bytes = messages.iter().map(|message| message.body.as_str().len()).sum();
+            Ok((messages, bytes))
+        };
+        read.boxed()
+    };
+    budget(ctx)?.read(most, read).await
 }
