@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::log::{DatabaseOptions, Observer};
 
+pub mod allocator;
 mod check;
 
 /// The command line.

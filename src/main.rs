@@ -1,7 +1,5 @@
 //! The command line.
 
-mod allocator;
-
 use std::io::{BufRead, IsTerminal, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
@@ -10,7 +8,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use herald::accounts::{Accounts, Lifetimes, Sessions};
-use herald::config::{Cli, Command, DAY, DatabaseArgs, LogFormat, MigrateArgs, ServeArgs, UserCommand};
+use herald::config::{self, Cli, Command, DAY, DatabaseArgs, LogFormat, MigrateArgs, ServeArgs, UserCommand};
 use herald::log::Database;
 use herald::transport::serve_metrics;
 use herald::{App, Parts, graphql};
@@ -26,7 +24,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let is_server = matches!(cli.command, None | Some(Command::Serve(_)));
     if is_server {
-        allocator::settle();
+        config::allocator::settle();
     }
     let done = match cli.command {
         None => serve(&cli.serve),

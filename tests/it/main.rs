@@ -29,6 +29,7 @@ mod documents;
 mod event_stream;
 mod failures;
 mod follow;
+mod fuzz;
 mod http;
 mod leaving;
 mod limits;

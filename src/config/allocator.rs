@@ -10,7 +10,7 @@ const SETTINGS: [(&str, &str); 2] = [("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_TH
 
 /// Starts this program again in the same process with the settings, unless the operator has set any of them. They are read
 /// before a program begins, so that it cannot set them for itself. Goes on without them where that fails.
-pub(crate) fn settle() {
+pub fn settle() {
     if SETTINGS.iter().any(|(name, _)| std::env::var_os(name).is_some()) {
         return;
     }
