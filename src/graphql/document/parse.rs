@@ -126,23 +126,29 @@ fn is_limit(name: Option<&str>, message: &str) -> bool {
         || message.contains("limit reached")
 }
 
+/// Tells the first error only: those after it are often its consequences.
 fn unparsable(errors: &DiagnosticList) -> Response {
-    errors_of(errors, PARSE_FAILED, |message, Pos { line, column }| {
+    errors_of(errors, 1, PARSE_FAILED, |message, Pos { line, column }| {
         let reason = message.strip_prefix("syntax error: ").unwrap_or(message);
         format!("The document cannot be parsed at line {line}, column {column}: {reason}.")
     })
 }
 
 fn invalid(errors: &DiagnosticList) -> Response {
-    errors_of(errors, VALIDATION_FAILED, |message, _| {
+    errors_of(errors, usize::MAX, VALIDATION_FAILED, |message, _| {
         let mut letters = message.chars();
         let first = letters.next().into_iter().flat_map(char::to_uppercase);
         first.chain(letters).chain(['.']).collect()
     })
 }
 
-fn errors_of(errors: &DiagnosticList, code: &str, say: impl Fn(&str, Pos) -> String) -> Response {
-    let told = errors.iter().map(|diagnostic| {
+fn errors_of(
+    errors: &DiagnosticList,
+    most: usize,
+    code: &str,
+    say: impl Fn(&str, Pos) -> String,
+) -> Response {
+    let told = errors.iter().take(most).map(|diagnostic| {
         let place = diagnostic.line_column_range().map(|range| range.start);
         let pos = place.map_or(Pos::default(), |place| Pos { line: place.line, column: place.column });
         let message = diagnostic.error.to_string();

@@ -159,6 +159,7 @@ fn introspection_that_multiplies_is_refused() {
 fn what_cannot_be_parsed_is_said_in_a_line() {
     let refusal = plan("{\n  cursor").expect_err("it does not end");
     let message = refusal.messages().next().unwrap();
+    assert_eq!(refusal.messages().count(), 1);
     let line = "The document cannot be parsed at line 2, column ";
     assert!(message.starts_with(line) && !message.contains('\n'), "{message}");
 }
