@@ -128,14 +128,24 @@ fn is_limit(name: Option<&str>, message: &str) -> bool {
 
 /// Tells the first error only: those after it are often its consequences.
 fn unparsable(errors: &DiagnosticList) -> Response {
-    errors_of(errors, 1, PARSE_FAILED, |message, Pos { line, column }| {
-        let reason = message.strip_prefix("syntax error: ").unwrap_or(message);
-        format!("The document cannot be parsed at line {line}, column {column}: {reason}.")
-    })
+    errors_of(
+        errors,
+        |index, _| index == 0,
+        PARSE_FAILED,
+        |message, Pos { line, column }| {
+            let reason = message.strip_prefix("syntax error: ").unwrap_or(message);
+            format!("The document cannot be parsed at line {line}, column {column}: {reason}.")
+        },
+    )
 }
 
+/// Tells every error. A field that is not there leaves an empty selection behind, which is no error of its own.
 fn invalid(errors: &DiagnosticList) -> Response {
-    errors_of(errors, usize::MAX, VALIDATION_FAILED, |message, _| {
+    let is = |name: Option<&str>, kind: &str| name == Some(kind);
+    let is_undefined = |name| is(name, "UndefinedField");
+    let left_out = errors.iter().any(|diagnostic| is_undefined(diagnostic.error.unstable_error_name()));
+    let is_told = |_, name: Option<&str>| !(left_out && is(name, "MissingSubselection"));
+    errors_of(errors, is_told, VALIDATION_FAILED, |message, _| {
         let mut letters = message.chars();
         let first = letters.next().into_iter().flat_map(char::to_uppercase);
         first.chain(letters).chain(['.']).collect()
@@ -144,11 +154,13 @@ fn invalid(errors: &DiagnosticList) -> Response {
 
 fn errors_of(
     errors: &DiagnosticList,
-    most: usize,
+    is_told: impl Fn(usize, Option<&str>) -> bool,
     code: &str,
     say: impl Fn(&str, Pos) -> String,
 ) -> Response {
-    let told = errors.iter().take(most).map(|diagnostic| {
+    let told = errors.iter().enumerate();
+    let told = told.filter(|(index, diagnostic)| is_told(*index, diagnostic.error.unstable_error_name()));
+    let told = told.map(|(_, diagnostic)| {
         let place = diagnostic.line_column_range().map(|range| range.start);
         let pos = place.map_or(Pos::default(), |place| Pos { line: place.line, column: place.column });
         let message = diagnostic.error.to_string();
