@@ -5,7 +5,7 @@
 use futures_util::SinkExt;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use proptest::test_runner::{TestCaseError, TestRunner};
+use proptest::test_runner::{RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio_tungstenite::tungstenite::Message;
@@ -101,7 +101,9 @@ fn changed(corpus: &str, (first, edits): &(Index, Vec<Edit>)) -> String {
 /// Tries so many changed texts of a corpus.
 fn try_all(corpus: &str, cases: u32, fits: impl Fn(String) -> Result<(), String>) {
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-    let tried = TestRunner::new(config).run(&edits(), |edits| {
+    // The same in every run.
+    let rng = TestRng::deterministic_rng(RngAlgorithm::default());
+    let tried = TestRunner::new_with_rng(config, rng).run(&edits(), |edits| {
         let text = changed(corpus, &edits);
         fits(text.clone()).map_err(|reason| TestCaseError::fail(format!("{reason} for {text:?}")))
     });

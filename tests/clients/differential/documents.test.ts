@@ -1,6 +1,6 @@
 /**
  * Any document that the specification calls valid gives exactly what graphql-js gives; any other is refused, as
- * graphql-js refuses it. `HERALD_TEST_SEED` repeats a run, `HERALD_TEST_RUNS` makes it longer: it is the factor by which there
+ * graphql-js refuses it. `HERALD_TEST_SEED` tries others than those of every run, `HERALD_TEST_RUNS` tries more: it is the factor by which there
  * are more cases.
  */
 
@@ -24,7 +24,7 @@ import { harmless, test, types, words } from './scene.ts';
 import { schema } from './schema.ts';
 import { damage, write } from './text.ts';
 
-const SEED = Number(process.env['HERALD_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+const SEED = Number(process.env['HERALD_TEST_SEED'] ?? 20_261_128);
 const FACTOR = Number(process.env['HERALD_TEST_RUNS'] ?? 1);
 
 /** When to give up, in milliseconds, for as many cases as there are in a run. */
