@@ -6,6 +6,12 @@ use super::Limits;
 /// Bytes of an answer beside the text of a message: its keys, its ids, and what JSON escapes.
 const AROUND_A_MESSAGE: usize = 4 * 1024;
 
+/// Bytes that an event may always come to. It may wait for many who read slowly, and more is to be had by a query.
+const EVENT: usize = 1024 * 1024;
+
+/// Places of an event in which the same message may be asked for: as the message, and as the newest of its conversation.
+const PLACES: usize = 4;
+
 impl Limits {
     /// Holds the limits against each other.
     ///
@@ -25,8 +31,7 @@ impl Limits {
                 self.max_document_bytes, self.max_body_bytes
             ));
         }
-        // A character has at most four bytes, and JSON writes none in more than six.
-        let message = self.max_message_chars.saturating_mul(6).saturating_add(AROUND_A_MESSAGE);
+        let message = self.message_bytes();
         if message > self.max_answer_bytes {
             return Err(format!(
                 "--max-message-chars {} needs --max-answer-bytes of at least {message}: such a message could be sent and \
@@ -35,6 +40,18 @@ impl Limits {
             ));
         }
         Ok(())
+    }
+
+    /// Bytes that an event may come to: no more than any answer, and enough for a message of the largest size that is asked
+    /// for in several places.
+    pub(crate) fn max_event_bytes(&self) -> usize {
+        EVENT.max(self.message_bytes().saturating_mul(PLACES)).min(self.max_answer_bytes)
+    }
+
+    /// Bytes that a message of the largest size comes to in an answer.
+    fn message_bytes(&self) -> usize {
+        // A character has at most four bytes, and JSON writes none in more than six.
+        self.max_message_chars.saturating_mul(6).saturating_add(AROUND_A_MESSAGE)
     }
 
     fn check_positive(&self) -> Result<(), String> {
@@ -78,6 +95,9 @@ mod tests {
         assert!(check(|limits| limits.max_page_size = 20).contains("--page-size 50"));
         assert!(check(|limits| limits.max_body_bytes = 1_000).contains("--max-document-bytes"));
         assert!(check(|limits| limits.max_answer_bytes = 1_000).contains("--max-answer-bytes"));
+        assert_eq!(defaults.max_event_bytes(), super::EVENT);
+        let long = super::Limits { max_message_chars: 500_000, ..defaults.clone() };
+        assert!(long.max_event_bytes() > 500_000 * 6 && long.max_event_bytes() <= long.max_answer_bytes);
         assert!(check(|limits| limits.subscriber_queue = 0).contains("--subscriber-queue"));
     }
 }

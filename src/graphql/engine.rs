@@ -31,9 +31,6 @@ use crate::metrics::{Counted, METRICS};
 /// The pause before an event is rendered again, when the database could not be read.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Bytes that an event may come to. It may wait for many who read slowly, and more is to be had by a query.
-const EVENT: usize = 1024 * 1024;
-
 /// The cost from which on an operation takes the room of a large answer before it is executed.
 const DEAR: Cost = Cost(20_000);
 
@@ -166,7 +163,7 @@ impl Engine {
         }
         let kind = plan.kind;
         let most = match kind {
-            OperationType::Subscription => limits.max_answer_bytes.min(EVENT),
+            OperationType::Subscription => limits.max_event_bytes(),
             OperationType::Query | OperationType::Mutation => limits.max_answer_bytes,
         };
         let rooms = Arc::clone(&self.rooms);
