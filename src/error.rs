@@ -158,7 +158,7 @@ impl From<SubmitError> for Error {
 impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::FromTheFuture => Self::CursorInvalid,
+            OpenError::Expired => Self::CursorExpired,
             OpenError::NoSuchConversation => Self::NotFound("conversation"),
             OpenError::Unavailable => Self::Unavailable,
         }

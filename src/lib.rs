@@ -35,7 +35,8 @@ use crate::config::{DAY, ServeArgs, Switch, seconds};
 use crate::feed::{Feed, InProcess, Nats, NatsOptions, Postgres};
 use crate::graphql::{Engine, Services};
 use crate::hub::{Hub, HubOptions};
-use crate::log::{Database, Epoch, Observer, Rules, Writer};
+use crate::log::{Database, Observer, Rules, Writer};
+use crate::messaging::Epoch;
 use crate::rates::Rates;
 use crate::transport::Shared;
 
@@ -71,12 +72,13 @@ impl App {
         limits.check()?;
         let trusted = args.trusted_documents.as_deref().map(trusted_documents).transpose()?;
         let database = Database::open(&args.database.options(parts.observer)).await?;
+        let epoch = database.head().await.map_err(|_| "cannot read the log's head".to_owned())?.epoch;
         let feed = match parts.feed {
             Some(feed) => feed,
-            None => feed_for(args, database.epoch()).await?,
+            None => feed_for(args, epoch).await?,
         };
         let hub = HubOptions { queue: limits.subscriber_queue, poll: seconds(limits.poll_interval) };
-        let hub = Hub::start(database.clone(), feed.as_ref(), hub)
+        let hub = Hub::start(database.clone(), Arc::clone(&feed), hub)
             .await
             .map_err(|_| "cannot read the log's head".to_owned())?;
         let rules = Rules {
@@ -123,11 +125,8 @@ async fn feed_for(args: &ServeArgs, epoch: Epoch) -> Result<Arc<dyn Feed>, Strin
             return Err("--feed is for several nodes, and needs a postgres:// database".into());
         }
         Some(servers) => {
-            let options = NatsOptions {
-                servers: servers.clone(),
-                credentials: args.feed_credentials.clone(),
-                log: epoch.0.cast_unsigned(),
-            };
+            let options =
+                NatsOptions { servers: servers.clone(), credentials: args.feed_credentials.clone(), epoch };
             Nats::start(&options).await?
         }
         None if is_postgres => Postgres::start(database).await?,

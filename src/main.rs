@@ -154,7 +154,8 @@ async fn migrate(args: &MigrateArgs) -> Result<(), String> {
     let database = open(&args.database).await?;
     say("The schema is current.\n")?;
     if args.restored {
-        database.begin_epoch().await.map_err(|_| "cannot begin a new epoch")?;
+        let head = database.head().await.map_err(|_| "cannot read the log's head")?;
+        database.renew(head.epoch).await.map_err(|_| "cannot begin a new epoch")?;
         say("A new epoch has begun: every cursor given out before is refused.\n")?;
     }
     database.close().await;

@@ -33,6 +33,8 @@ pub struct Metrics {
     pub subscriptions: Gauge,
     /// Position of the newest event that this node has applied.
     pub log_position: Gauge,
+    /// Epochs of the log that this node has begun.
+    pub epochs_begun: Counter,
     /// Batches that were tried.
     pub batches: Counter,
     /// Seconds that each batch's transaction took.
@@ -85,6 +87,7 @@ impl Metrics {
             streams: Gauge::default(),
             subscriptions: Gauge::default(),
             log_position: Gauge::default(),
+            epochs_begun: Counter::default(),
             batches: Counter::default(),
             batch_seconds: Histogram::new(SECONDS),
             commands: Labelled::default(),
@@ -109,6 +112,11 @@ impl Metrics {
         r.register("subscriptions", "Subscriptions under way", self.subscriptions.clone());
         let help = "Position of the newest event that this node has applied";
         r.register("log_position", help, self.log_position.clone());
+        r.register(
+            "epochs_begun",
+            "Epochs of the log begun because it went back, was moved or was restored",
+            self.epochs_begun.clone(),
+        );
         r.register("batches", "Batches of commands that were tried", self.batches.clone());
         r.register("batch_seconds", "Seconds that a batch's transaction took", self.batch_seconds.clone());
         r.register("commands", "Commands, by what became of them", self.commands.clone());

@@ -32,7 +32,7 @@ pub(crate) async fn messages(file: &Path, sender: &str, conversation: &str, coun
         async move { writer.submit(Command { actor, origin: None, action }).await.unwrap() }
     });
     let sent: Vec<_> = stream::iter(sends).buffer_unordered(1_024).collect().await;
-    let last = sent.into_iter().max_by_key(|sent| sent.position).and_then(|sent| sent.message).unwrap();
+    let last = sent.into_iter().max_by_key(|sent| sent.place.position).and_then(|sent| sent.message).unwrap();
     drop(writer);
     writing.await.unwrap();
     database.close().await;

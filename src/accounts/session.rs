@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::error::Error;
-use crate::log::{Database, NewSession, SessionRow, Unavailable, UserRow};
+use crate::log::{Database, EndedSessions, NewSession, SessionRow, Unavailable, UserRow};
 use crate::messaging::{SessionId, Timestamp};
 use crate::metrics::METRICS;
 use crate::random;
@@ -27,6 +27,9 @@ const REMEMBERED: usize = 100_000;
 
 /// Ended sessions per statement.
 const PAGE: u64 = 1_000;
+
+/// How often it is looked whether the remembered sessions are still stored: an operator may have deleted one.
+const CHECK: Duration = Duration::from_secs(5);
 
 /// How exactly the last use of a session is known to the database.
 const TOUCH: Duration = Duration::from_mins(10);
@@ -83,7 +86,7 @@ impl Live {
     /// Returns once the session has ended: signed out, or expired.
     pub async fn ended(&self) {
         let left = self.expires_at.0.saturating_sub(clock::now().0);
-        let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
+        let left = Duration::from_micros(u64::try_from(left).unwrap_or(0));
         tokio::select! {
             () = self.ended.cancelled() => {}
             () = tokio::time::sleep(left) => {}
@@ -146,6 +149,7 @@ impl Sessions {
         tokio::spawn(async move {
             let mut looks = tokio::time::interval(every);
             looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut checked = Instant::now();
             loop {
                 looks.tick().await;
                 let Some(sessions) = watched.upgrade() else { return };
@@ -154,6 +158,9 @@ impl Sessions {
                 }
                 // Where the database cannot be read, the next look finds them.
                 seen = sessions.look_for_ended(seen).await.unwrap_or(seen);
+                if checked.elapsed() >= CHECK && sessions.check().await.is_ok() {
+                    checked = Instant::now();
+                }
             }
         });
         Ok(sessions)
@@ -231,16 +238,34 @@ impl Sessions {
         }
     }
 
-    /// Looks for sessions that were ended after the first `seen`, by other nodes too: how many there are now.
-    async fn look_for_ended(&self, mut seen: i64) -> Result<i64, Unavailable> {
-        loop {
-            let ended = self.database.sessions_ended(seen, PAGE).await?;
-            let Some((last, _)) = ended.last() else { return Ok(seen) };
-            seen = *last;
-            for (_, id) in ended {
+    /// Looks for sessions that were ended after those that were seen, by other nodes too: how many there are now.
+    async fn look_for_ended(&self, mut seen: EndedSessions) -> Result<EndedSessions, Unavailable> {
+        let ended = self.database.count_of_ended_sessions().await?;
+        if ended.epoch != seen.epoch || ended.count < seen.count {
+            // What has been counted stands for other sessions now.
+            self.check().await?;
+            return Ok(ended);
+        }
+        while seen.count < ended.count {
+            let sessions = self.database.sessions_ended(seen.count, PAGE).await?;
+            // Those that would have expired by now are no longer listed.
+            let Some((last, _)) = sessions.last() else { return Ok(ended) };
+            seen.count = *last;
+            for (_, id) in sessions {
                 self.forget(id);
             }
         }
+        Ok(seen)
+    }
+
+    /// Ends those of the remembered sessions that are no longer stored, whatever became of them.
+    async fn check(&self) -> Result<(), Unavailable> {
+        let remembered: Vec<SessionId> = self.by_id().keys().copied().collect();
+        let stored = self.database.sessions_stored(&remembered).await?;
+        for id in remembered.into_iter().filter(|id| !stored.contains(id)) {
+            self.forget(id);
+        }
+        Ok(())
     }
 
     /// Makes sure that there is one `Live` for each session, however often it is looked up.

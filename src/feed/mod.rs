@@ -17,13 +17,13 @@ pub use in_process::InProcess;
 pub use nats::{Nats, NatsOptions};
 pub use postgres::Postgres;
 
-use crate::messaging::{Event, Position};
+use crate::messaging::{Epoch, Event, Place};
 
 /// The log has grown.
 #[derive(Debug, Clone)]
 pub struct News {
     /// Up to here.
-    pub head: Position,
+    pub head: Place,
     /// By these, in order, where the feed brings them along. Empty: they are in the log.
     pub events: Vec<Arc<Event>>,
 }
@@ -35,4 +35,9 @@ pub trait Feed: Send + Sync + std::fmt::Debug {
 
     /// Listens from now on. The channel is bounded.
     fn listen(&self) -> mpsc::Receiver<News>;
+
+    /// Has news of this epoch of the log carried from now on, where the feed tells logs apart by it.
+    fn enter(&self, epoch: Epoch) {
+        let _ = epoch;
+    }
 }

@@ -8,9 +8,10 @@ use std::time::Duration;
 use async_nats::{Client, ConnectOptions, PublishErrorKind, ServerAddr, Subscriber};
 use futures_util::StreamExt;
 use percent_encoding::percent_decode_str;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::{Feed, InProcess, News, wire};
+use crate::messaging::Epoch;
 
 /// News that wait for NATS. Each is a batch, so this covers seconds; what finds no room is not missed, since the others
 /// look into the log.
@@ -30,14 +31,14 @@ pub struct NatsOptions {
     pub servers: String,
     /// A file with credentials (JWT and seed), as `nsc` writes it.
     pub credentials: Option<std::path::PathBuf>,
-    /// What nodes of the same herald have in common, and no other herald on these servers has.
-    pub log: u64,
+    /// The epoch of the log.
+    pub epoch: Epoch,
 }
 
 impl std::fmt::Debug for NatsOptions {
     /// Without the servers: they may come with a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NatsOptions").field("log", &self.log).finish_non_exhaustive()
+        f.debug_struct("NatsOptions").field("epoch", &self.epoch).finish_non_exhaustive()
     }
 }
 
@@ -48,6 +49,8 @@ pub struct Nats {
     here: InProcess,
     /// To the other nodes.
     elsewhere: mpsc::Sender<News>,
+    /// Whose news are heard.
+    epoch: watch::Sender<Epoch>,
 }
 
 impl Nats {
@@ -58,12 +61,13 @@ impl Nats {
     /// What is wrong with the options, in words for the operator.
     pub async fn start(options: &NatsOptions) -> Result<Arc<Self>, String> {
         let client = connect(&options.servers, options.credentials.as_deref()).await?;
-        let subject = format!("herald.{:016x}", options.log);
-        let news = client.subscribe(subject.clone()).await.map_err(|error| format!("--feed: {error}"))?;
+        let news =
+            client.subscribe(subject(options.epoch)).await.map_err(|error| format!("--feed: {error}"))?;
         let (elsewhere, queue) = mpsc::channel(ROOM);
-        let feed = Arc::new(Self { here: InProcess::default(), elsewhere });
-        tokio::spawn(hear(news, Arc::downgrade(&feed)));
-        tokio::spawn(tell(client, subject, queue));
+        let (epoch, epochs) = watch::channel(options.epoch);
+        let feed = Arc::new(Self { here: InProcess::default(), elsewhere, epoch });
+        tokio::spawn(hear(client.clone(), news, epochs, Arc::downgrade(&feed)));
+        tokio::spawn(tell(client, queue));
         Ok(feed)
     }
 }
@@ -79,6 +83,15 @@ impl Feed for Nats {
     fn listen(&self) -> mpsc::Receiver<News> {
         self.here.listen()
     }
+
+    fn enter(&self, epoch: Epoch) {
+        self.epoch.send_replace(epoch);
+    }
+}
+
+/// What nodes of the same herald have in common, and no other herald on these servers has.
+fn subject(epoch: Epoch) -> String {
+    format!("herald.{:016x}", epoch.0)
 }
 
 async fn connect(servers: &str, credentials: Option<&Path>) -> Result<Client, String> {
@@ -114,8 +127,9 @@ async fn connect(servers: &str, credentials: Option<&Path>) -> Result<Client, St
 }
 
 /// Tells the other nodes, until the feed is gone.
-async fn tell(client: Client, subject: String, mut queue: mpsc::Receiver<News>) {
+async fn tell(client: Client, mut queue: mpsc::Receiver<News>) {
     while let Some(news) = queue.recv().await {
+        let subject = subject(news.head.epoch);
         let whole = wire::encode(&news, true);
         let bytes = if whole.len() <= LARGEST { whole } else { wire::encode(&news, false) };
         let Err(mut error) = client.publish(subject.clone(), bytes.into()).await else { continue };
@@ -133,9 +147,20 @@ async fn tell(client: Client, subject: String, mut queue: mpsc::Receiver<News>) 
 }
 
 /// Passes on what the other nodes tell, until the feed is gone.
-async fn hear(mut news: Subscriber, feed: Weak<Nats>) {
-    while let Some(message) = news.next().await {
-        let Some(feed) = feed.upgrade() else { return };
+async fn hear(client: Client, mut news: Subscriber, mut epochs: watch::Receiver<Epoch>, feed: Weak<Nats>) {
+    loop {
+        let message = tokio::select! {
+            message = news.next() => message,
+            changed = epochs.changed() => {
+                let epoch = *epochs.borrow_and_update();
+                match (changed, client.subscribe(subject(epoch)).await) {
+                    (Ok(()), Ok(again)) => news = again,
+                    _ => return,
+                }
+                continue;
+            }
+        };
+        let (Some(message), Some(feed)) = (message, feed.upgrade()) else { return };
         match wire::decode(&message.payload) {
             Some(news) => feed.here.announce(news),
             None => tracing::debug!("news that this version of herald does not understand"),

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::{Feed, InProcess, News};
-use crate::messaging::Position;
+use crate::messaging::{Chain, Epoch, Place, Position};
 use crate::random;
 
 /// What the nodes call it among themselves. Postgres keeps the channels of its databases apart.
@@ -32,7 +32,7 @@ pub struct Postgres {
     /// To the hub of this node.
     here: InProcess,
     /// To the other nodes: only the newest head is of interest.
-    elsewhere: watch::Sender<Position>,
+    elsewhere: watch::Sender<Option<Place>>,
 }
 
 impl Postgres {
@@ -43,7 +43,7 @@ impl Postgres {
     pub async fn start(url: &str) -> Result<Arc<Self>, String> {
         let listener = listen(url).await.map_err(|error| format!("cannot listen to Postgres: {error}"))?;
         let node = random::id();
-        let (elsewhere, heads) = watch::channel(Position::START);
+        let (elsewhere, heads) = watch::channel(None);
         let feed = Arc::new(Self { here: InProcess::default(), elsewhere });
         tokio::spawn(tell(url.to_owned(), node, heads.clone()));
         tokio::spawn(hear(listener, url.to_owned(), node, Arc::downgrade(&feed), heads));
@@ -53,7 +53,7 @@ impl Postgres {
 
 impl Feed for Postgres {
     fn announce(&self, news: News) {
-        self.elsewhere.send_replace(news.head);
+        self.elsewhere.send_replace(Some(news.head));
         self.here.announce(news);
     }
 
@@ -63,11 +63,11 @@ impl Feed for Postgres {
 }
 
 /// Tells the other nodes of every head, or of a later one.
-async fn tell(url: String, node: Uuid, mut heads: watch::Receiver<Position>) {
+async fn tell(url: String, node: Uuid, mut heads: watch::Receiver<Option<Place>>) {
     let mut connection = None;
     while heads.changed().await.is_ok() {
-        let Position(head) = *heads.borrow_and_update();
-        if let Err(error) = within_patience(notify(&url, &mut connection, format!("{node} {head}"))).await {
+        let Some(head) = *heads.borrow_and_update() else { continue };
+        if let Err(error) = within_patience(notify(&url, &mut connection, write(node, head))).await {
             tracing::warn!(%error, "the other nodes were not told; they will look for themselves");
             connection = None;
         }
@@ -106,7 +106,7 @@ async fn hear(
     url: String,
     node: Uuid,
     feed: Weak<Postgres>,
-    mut heads: watch::Receiver<Position>,
+    mut heads: watch::Receiver<Option<Place>>,
 ) {
     let hearing = async {
         loop {
@@ -138,11 +138,23 @@ async fn pass_on(mut listener: PgListener, node: Uuid, feed: &Weak<Postgres>) ->
                 Err(error) => return error,
             },
         };
-        let Some((from, head)) = notification.payload().split_once(' ') else { continue };
-        if let (Some(feed), Ok(head)) = (feed.upgrade(), head.parse())
-            && from != node.to_string()
+        if let (Some(feed), Some((from, head))) = (feed.upgrade(), read(notification.payload()))
+            && from != node
         {
-            feed.here.announce(News { head: Position(head), events: Vec::new() });
+            feed.here.announce(News { head, events: Vec::new() });
         }
     }
+}
+
+fn write(node: Uuid, Place { epoch, position, chain }: Place) -> String {
+    format!("{node} {} {} {}", epoch.0, position.0, chain.0)
+}
+
+/// The node that tells, and what; `None` when it is of another version.
+fn read(payload: &str) -> Option<(Uuid, Place)> {
+    let mut words = payload.split(' ');
+    let node = words.next()?.parse().ok()?;
+    let mut number = || words.next()?.parse().ok();
+    let head = Place { epoch: Epoch(number()?), position: Position(number()?), chain: Chain(number()?) };
+    words.next().is_none().then_some((node, head))
 }

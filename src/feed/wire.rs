@@ -8,23 +8,26 @@ use uuid::Uuid;
 
 use super::News;
 use crate::messaging::{
-    Audience, Body, Change, ConnectionId, ConversationId, Event, Mark, Message, MessageId, Origin, Position,
-    SessionId, Timestamp, UserId,
+    Audience, Body, Chain, Change, ConnectionId, ConversationId, Epoch, Event, Mark, Message, MessageId,
+    Origin, Place, Position, SessionId, Timestamp, UserId,
 };
 
 /// Changed whenever what follows changes its meaning.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct WireNews {
     version: u32,
+    epoch: i64,
     head: i64,
+    chain: i64,
     events: Vec<WireEvent>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct WireEvent {
     position: i64,
+    chain: i64,
     at: i64,
     conversation: Uuid,
     actor: Uuid,
@@ -53,7 +56,8 @@ enum WireChange {
 /// Writes news, with the events or only how far the log has grown.
 pub(super) fn encode(news: &News, with_events: bool) -> Vec<u8> {
     let events = if with_events { news.events.iter().map(|event| pack(event)).collect() } else { Vec::new() };
-    let wire = WireNews { version: VERSION, head: news.head.0, events };
+    let Place { epoch, position, chain } = news.head;
+    let wire = WireNews { version: VERSION, epoch: epoch.0, head: position.0, chain: chain.0, events };
     serde_json::to_vec(&wire).unwrap_or_default()
 }
 
@@ -61,12 +65,14 @@ pub(super) fn encode(news: &News, with_events: bool) -> Vec<u8> {
 pub(super) fn decode(bytes: &[u8]) -> Option<News> {
     let wire: WireNews = serde_json::from_slice(bytes).ok()?;
     let events = wire.events.into_iter().map(|event| Arc::new(unpack(event))).collect();
-    (wire.version == VERSION).then_some(News { head: Position(wire.head), events })
+    let head = Place { epoch: Epoch(wire.epoch), position: Position(wire.head), chain: Chain(wire.chain) };
+    (wire.version == VERSION).then_some(News { head, events })
 }
 
 fn pack(event: &Event) -> WireEvent {
     WireEvent {
         position: event.position.0,
+        chain: event.chain.0,
         at: event.at.0,
         conversation: event.conversation.0,
         actor: event.actor.0,
@@ -113,7 +119,7 @@ fn unpack(wire: WireEvent) -> Event {
         session: SessionId(session),
         connection: ConnectionId::trusted(connection),
     });
-    Event { position, at, conversation, actor, origin, change }
+    Event { position, chain: Chain(wire.chain), at, conversation, actor, origin, change }
 }
 
 fn ids(users: &[UserId]) -> Vec<Uuid> {
@@ -131,6 +137,7 @@ mod tests {
     fn event(position: i64, change: Change) -> Arc<Event> {
         Arc::new(Event {
             position: Position(position),
+            chain: Chain(-position),
             at: Timestamp(1_764_000_000_000),
             conversation: ConversationId(Uuid::from_u128(1)),
             actor: UserId(Uuid::from_u128(2)),
@@ -163,7 +170,8 @@ mod tests {
             marked(Mark::Read, Audience::Only(users)),
         ];
         let events = (11..).zip(changes).map(|(position, change)| event(position, change)).collect();
-        News { head: Position(16), events }
+        let head = Place { epoch: Epoch(-9), position: Position(16), chain: Chain(-16) };
+        News { head, events }
     }
 
     #[test]
@@ -180,7 +188,7 @@ mod tests {
         let bytes = encode(&news(), true);
         assert!(decode(&bytes[..bytes.len() - 1]).is_none());
         assert!(decode(b"").is_none());
-        let newer = String::from_utf8(bytes).unwrap().replace("\"version\":1", "\"version\":2");
+        let newer = String::from_utf8(bytes).unwrap().replace("\"version\":2", "\"version\":3");
         assert!(decode(newer.as_bytes()).is_none());
     }
 }

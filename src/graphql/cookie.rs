@@ -8,7 +8,7 @@ pub(crate) const NAME: &str = "herald_session";
 
 /// Sets the cookie: out of reach of scripts, and never sent along from other sites.
 pub(super) fn set(token: &Token, session: &Live, secure: bool) -> String {
-    let seconds = session.expires_at.0.saturating_sub(clock::now().0) / 1_000;
+    let seconds = session.expires_at.0.saturating_sub(clock::now().0) / 1_000_000;
     format!("{NAME}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{}", only_tls(secure))
 }
 

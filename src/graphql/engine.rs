@@ -24,8 +24,9 @@ use super::subscription::Wish;
 use super::types::Cursor;
 use crate::config::Limits;
 use crate::error::Error;
-use crate::hub::{Follow, Seen};
-use crate::log::{Head, Interest, Scope};
+use crate::hub::{Expired, Follow, Seen};
+use crate::log::{Interest, Scope};
+use crate::messaging::Place;
 use crate::metrics::{Counted, METRICS};
 
 /// The pause before an event is rendered again, when the database could not be read.
@@ -241,22 +242,23 @@ impl Engine {
     ) -> Result<Answers, Box<Response>> {
         let (rendering, mut wish) = self.operations.open(&self.schema, prepared, Arc::clone(&caller))?;
         wish.after = resume.or(wish.after);
-        let follow = self.follow(wish, &caller).await.map_err(|error| Box::new(failure(&error)))?;
-        let at = Head { epoch: self.services.database.epoch(), position: follow.position() };
+        let (follow, at) = self.follow(wish, &caller).await.map_err(|error| Box::new(failure(&error)))?;
         Ok(Answers { _counted: Counted::new(&METRICS.subscriptions), follow, rendering, seen: None, at })
     }
 
-    async fn follow(&self, wish: Wish, caller: &Caller) -> Result<Follow, Error> {
+    /// A subscription, and the place after which it gives everything.
+    async fn follow(&self, wish: Wish, caller: &Caller) -> Result<(Follow, Place), Error> {
         let viewer = caller.viewer()?.user.id;
         let database = self.services.database.clone();
         let scope = match wish.conversation {
             Some(id) => Scope::Conversation(id.parse().map_err(|_| Error::NotFound("conversation"))?),
             None => Scope::All,
         };
-        let after = wish.after.map(|cursor| cursor.position(database.epoch())).transpose()?;
+        let after = wish.after.map(|cursor| cursor.place()).transpose()?;
         let interest = Interest { viewer, scope, kinds: wish.kinds };
         let hub = self.services.hub.clone();
-        Ok(Follow::open(hub, database, interest, caller.origin(), after).await?)
+        let origin = caller.origin().filter(|_| !wish.includes_own);
+        Ok(Follow::open(hub, database, interest, origin, after).await?)
     }
 }
 
@@ -286,7 +288,7 @@ pub(crate) struct Answers {
     /// The event that is being rendered, so that it is not lost if whoever waits stops waiting.
     seen: Option<Seen>,
     /// The place of the latest answer.
-    at: Head,
+    at: Place,
 }
 
 impl Answers {
@@ -296,21 +298,27 @@ impl Answers {
     }
 
     /// The next answer, as JSON. `None` when there will never be another. May be dropped and called again.
-    pub(crate) async fn next(&mut self) -> Option<Arc<str>> {
+    ///
+    /// # Errors
+    /// The response that says why the subscription breaks off. The last answer.
+    pub(crate) async fn next(&mut self) -> Result<Option<Arc<str>>, Box<Response>> {
         loop {
             let seen = match &self.seen {
                 Some(seen) => seen,
                 None => {
-                    let seen = self.follow.next().await?;
-                    self.seen.insert(seen)
+                    let followed = self.follow.next().await;
+                    match followed.map_err(|Expired| Box::new(failure(&Error::CursorExpired)))? {
+                        Some(seen) => self.seen.insert(seen),
+                        None => return Ok(None),
+                    }
                 }
             };
             match self.rendering.render(seen).await {
                 Ok(answer) => {
-                    self.at.position = seen.occurrence.event.position;
+                    self.at = seen.occurrence.place();
                     self.seen = None;
                     METRICS.deliveries.inc();
-                    return Some(answer);
+                    return Ok(Some(answer));
                 }
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }

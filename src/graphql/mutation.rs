@@ -10,7 +10,7 @@ use super::cookie;
 use super::services::services;
 use super::types::{Conversation, Cursor, DateTime, Message, User};
 use crate::error::Error;
-use crate::log::{Committed, Head, UserRow};
+use crate::log::{Committed, UserRow};
 use crate::messaging::{
     Action, Body, ConversationId, Handle, IdempotencyKey, Mark, MessageId, Title, UserId,
 };
@@ -209,7 +209,7 @@ impl Mutation {
         let conversation = conversation_id(&input.conversation_id)?;
         limit(ctx, Rates::mark)?;
         let left = services(ctx)?.submit(ctx, Action::Leave { conversation }).await?;
-        Ok(LeaveConversationPayload { cursor: cursor(ctx, &left)? })
+        Ok(LeaveConversationPayload { cursor: cursor(&left) })
     }
 
     /// Sends a message. When this is answered the message is stored and will not be lost.
@@ -225,7 +225,7 @@ impl Mutation {
             key: key.map_err(Error::invalid("idempotencyKey"))?.filter(|_| !is_planted(Fault::ForgetKeys)),
         };
         let sent = services.submit(ctx, action).await?;
-        Ok(SendMessagePayload { cursor: cursor(ctx, &sent)?, message: message(sent)? })
+        Ok(SendMessagePayload { cursor: cursor(&sent), message: message(sent)? })
     }
 
     /// Says that the viewer has received this message and every earlier one of its conversation.
@@ -263,17 +263,14 @@ async fn conversation_payload(
     action: Action,
 ) -> Result<ConversationPayload, Error> {
     let changed = services(ctx)?.submit(ctx, action).await?;
-    Ok(ConversationPayload {
-        conversation: Conversation::by_id(conversation),
-        cursor: cursor(ctx, &changed)?,
-    })
+    Ok(ConversationPayload { conversation: Conversation::by_id(conversation), cursor: cursor(&changed) })
 }
 
 async fn mark(ctx: &Context<'_>, id: &ID, mark: Mark) -> Result<MarkPayload, Error> {
     let id: MessageId = id.parse().map_err(|_| Error::NotFound("message"))?;
     limit(ctx, Rates::mark)?;
     let marked = services(ctx)?.submit(ctx, Action::Mark { message: id, mark }).await?;
-    Ok(MarkPayload { cursor: cursor(ctx, &marked)?, message: message(marked)? })
+    Ok(MarkPayload { cursor: cursor(&marked), message: message(marked)? })
 }
 
 fn message(committed: Committed) -> Result<Message, Error> {
@@ -281,9 +278,8 @@ fn message(committed: Committed) -> Result<Message, Error> {
     message.map(|message| Message::as_of(message, as_of)).ok_or(Error::Internal)
 }
 
-fn cursor(ctx: &Context<'_>, committed: &Committed) -> Result<Cursor, Error> {
-    let epoch = services(ctx)?.database.epoch();
-    Ok(Cursor::new(Head { epoch, position: committed.position }))
+fn cursor(committed: &Committed) -> Cursor {
+    Cursor::new(committed.place)
 }
 
 fn conversation_id(id: &ID) -> Result<ConversationId, Error> {

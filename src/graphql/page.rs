@@ -43,6 +43,13 @@ impl Key for ParticipantKey {
 #[derive(Clone)]
 pub(super) struct Opaque<K>(K);
 
+impl<K: Key> Opaque<K> {
+    /// The place of the element with this key, as an edge has it.
+    pub(super) fn of(key: K) -> String {
+        Self(key).encode_cursor()
+    }
+}
+
 impl<K: Key> CursorType for Opaque<K> {
     type Error = &'static str;
 

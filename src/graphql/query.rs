@@ -8,12 +8,12 @@ use super::page::{Opaque, PageArgs, connection};
 use super::services::services;
 use super::types::{Conversation, Cursor, Message, Node, User, node};
 use crate::error::Error;
-use crate::log::Head;
+use crate::messaging::Place;
 use crate::messaging::{Handle, Position};
 
 /// The head of the log, read before anything else of the response was.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Snapshot(pub(super) Head);
+pub(super) struct Snapshot(pub(super) Place);
 
 /// What can be asked.
 #[derive(Debug)]

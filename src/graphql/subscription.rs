@@ -19,6 +19,7 @@ pub(super) struct Wish {
     pub(super) kinds: Kinds,
     pub(super) conversation: Option<ID>,
     pub(super) after: Option<Cursor>,
+    pub(super) includes_own: bool,
 }
 
 /// Connects a running execution with whoever follows on its behalf.
@@ -54,9 +55,11 @@ fn open(
     kinds: Kinds,
     after: Option<Cursor>,
     conversation: Option<ID>,
+    include_own: Option<bool>,
 ) -> Result<ReceiverStream<Seen>, Error> {
     let tap = ctx.data_opt::<Arc<Tap>>().ok_or(Error::Internal)?;
-    tap.open(Wish { kinds, conversation, after }).map(ReceiverStream::new)
+    let includes_own = include_own.unwrap_or(false);
+    tap.open(Wish { kinds, conversation, after, includes_own }).map(ReceiverStream::new)
 }
 
 /// What can be followed.
@@ -64,7 +67,8 @@ fn open(
 pub(crate) struct Subscription;
 
 /// Every subscription omits what the subscribing connection itself caused: that client has the
-/// mutation's own answer. The viewer's other connections do receive it.
+/// mutation's own answer. The viewer's other connections do receive it. With `includeOwn: true` nothing is omitted, for
+/// a client that was killed before it had an answer and comes back under the same connection id.
 #[AsSubscription]
 impl Subscription {
     /// New messages, of one conversation or of all that the viewer takes part in.
@@ -73,8 +77,9 @@ impl Subscription {
         ctx: &Context<'_>,
         after: Option<Cursor>,
         conversation_id: Option<ID>,
+        #[graphql(default_with = "Some(false)")] include_own: Option<bool>,
     ) -> Result<impl Stream<Item = MessageSent>> {
-        Ok(open(ctx, Kinds::Sent, after, conversation_id)?.map(MessageSent))
+        Ok(open(ctx, Kinds::Sent, after, conversation_id, include_own)?.map(MessageSent))
     }
 
     /// Messages being received and read. In a large conversation (more than 32 participants, unless the operator
@@ -84,8 +89,9 @@ impl Subscription {
         ctx: &Context<'_>,
         after: Option<Cursor>,
         conversation_id: Option<ID>,
+        #[graphql(default_with = "Some(false)")] include_own: Option<bool>,
     ) -> Result<impl Stream<Item = StatusChanged>> {
-        Ok(open(ctx, Kinds::Marked, after, conversation_id)?.map(StatusChanged))
+        Ok(open(ctx, Kinds::Marked, after, conversation_id, include_own)?.map(StatusChanged))
     }
 
     /// Everything, in one order, with one cursor.
@@ -94,7 +100,8 @@ impl Subscription {
         ctx: &Context<'_>,
         after: Option<Cursor>,
         conversation_id: Option<ID>,
+        #[graphql(default_with = "Some(false)")] include_own: Option<bool>,
     ) -> Result<impl Stream<Item = Event>> {
-        Ok(open(ctx, Kinds::All, after, conversation_id)?.map(Event::from))
+        Ok(open(ctx, Kinds::All, after, conversation_id, include_own)?.map(Event::from))
     }
 }

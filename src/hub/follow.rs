@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::task::{JoinError, Joined};
 use super::{Hub, Occurrence, Seen};
 use crate::log::{Database, Interest, Scope, Unavailable};
-use crate::messaging::{Covered, Origin, Position};
+use crate::messaging::{Covered, Origin, Place, Position};
 use crate::metrics::{METRICS, Reason};
 use crate::sabotage::{Fault, is_planted};
 
@@ -26,8 +26,8 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 /// Why a subscription does not begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenError {
-    /// The cursor is from a future that this log has not reached.
-    FromTheFuture,
+    /// The log is not, or no longer, the one in which the cursor's place is.
+    Expired,
     /// No such conversation, or the viewer takes no part in it.
     NoSuchConversation,
     /// The log cannot be read now.
@@ -40,6 +40,10 @@ impl From<Unavailable> for OpenError {
     }
 }
 
+/// A subscription breaks off: the log does not continue what was told. Whoever follows needs a new snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expired;
+
 /// A subscription under way.
 #[derive(Debug)]
 pub struct Follow {
@@ -49,6 +53,8 @@ pub struct Follow {
     origin: Option<Origin>,
     /// Everything up to here has been handed out, or is in `replayed`.
     position: Position,
+    /// The latest place, up to `position`, that is known whole: what the log must still have for this to go on.
+    place: Place,
     stretch: i64,
     replayed: VecDeque<Seen>,
     /// Came live, and is not handed out yet: the log may have to tell whether it shows this viewer anything.
@@ -57,25 +63,29 @@ pub struct Follow {
 }
 
 impl Follow {
-    /// Begins to follow after the given position, or from now on. What cannot be honoured is refused here,
-    /// at once.
+    /// Begins to follow after the given place, or from now on, and returns the place with it. What cannot be honoured is
+    /// refused here, at once.
     pub async fn open(
         hub: Hub,
         database: Database,
         interest: Interest,
         origin: Option<Origin>,
-        after: Option<Position>,
-    ) -> Result<Self, OpenError> {
-        let head = database.head().await?.position;
-        if after.is_some_and(|after| after > head) {
-            return Err(OpenError::FromTheFuture);
-        }
+        after: Option<Place>,
+    ) -> Result<(Self, Place), OpenError> {
+        let begun = match after {
+            Some(after) => {
+                database.head_after(after).await?.ok_or(OpenError::Expired)?;
+                after
+            }
+            None => database.head().await?,
+        };
         let mut follow = Self {
             hub,
             database,
             interest,
             origin,
-            position: after.unwrap_or(head),
+            position: begun.position,
+            place: begun,
             stretch: STRETCH,
             replayed: VecDeque::new(),
             doubtful: None,
@@ -92,7 +102,7 @@ impl Follow {
                 }
             }
         }
-        Ok(follow)
+        Ok((follow, begun))
     }
 
     /// Replays until there is something to hand out, or `last` is reached.
@@ -103,24 +113,16 @@ impl Follow {
         Ok(())
     }
 
-    /// The place up to which everything was handed out, or is none of this subscription's.
-    pub fn position(&self) -> Position {
-        match self.replayed.front() {
-            Some(seen) => Position(seen.occurrence.event.position.0 - 1),
-            None => self.position,
-        }
-    }
-
     /// The next event, in order, without a gap or a repeat. `None` when there will never be another: the
     /// viewer has left the one conversation that was followed. May be dropped and called again at any time.
-    pub async fn next(&mut self) -> Option<Seen> {
+    pub async fn next(&mut self) -> Result<Option<Seen>, Expired> {
         let mut pause = PAUSE.0;
         loop {
             if let Some(seen) = self.replayed.pop_front() {
-                return Some(seen);
+                return Ok(Some(seen));
             }
             if let Some(Joined { at, live }) = &mut self.joined
-                && *at <= self.position
+                && at.position <= self.position
             {
                 if self.doubtful.is_none() {
                     self.doubtful = live.recv().await;
@@ -128,7 +130,7 @@ impl Follow {
                 if self.doubtful.is_some() {
                     match self.settle().await {
                         Ok(None) => pause = PAUSE.0,
-                        Ok(seen) => return seen,
+                        Ok(seen) => return Ok(seen),
                         Err(Unavailable) => {
                             tokio::time::sleep(pause).await;
                             pause = (pause * 2).min(PAUSE.1);
@@ -145,7 +147,8 @@ impl Follow {
             // Boxed, so that a subscription that just waits does not carry the room for reading the log.
             match Box::pin(self.advance()).await {
                 Ok(()) => pause = PAUSE.0,
-                Err(JoinError::NotTakingPart(_)) => return None,
+                Err(JoinError::NotTakingPart(_)) => return Ok(None),
+                Err(JoinError::Expired) => return Err(Expired),
                 Err(JoinError::Unavailable) => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(PAUSE.1);
@@ -163,7 +166,7 @@ impl Follow {
             Covered::After(_) => true,
             Covered::StaysOf(_) => Box::pin(self.database.shows(event, seen.view)).await?,
         };
-        self.position = event.position;
+        self.go_on_from(self.place.at(event));
         Ok(self.doubtful.take().filter(|_| shows))
     }
 
@@ -171,12 +174,20 @@ impl Follow {
     async fn advance(&mut self) -> Result<(), JoinError> {
         let through = match &self.joined {
             Some(joined) => joined.at,
-            None => self.database.head().await.map_err(|_| JoinError::Unavailable)?.position,
+            None => {
+                let head = self.database.head_after(self.place).await.map_err(|_| JoinError::Unavailable)?;
+                head.ok_or(JoinError::Expired)?
+            }
         };
-        if self.position < through {
-            return self.replay(through).await.map_err(|_| JoinError::Unavailable);
+        if self.position < through.position {
+            self.replay(through.position).await.map_err(|_| JoinError::Unavailable)?;
+            if self.position == through.position {
+                self.go_on_from(through);
+            }
+            return Ok(());
         }
-        match self.hub.join(self.interest, self.origin.clone(), self.position).await {
+        let at_least = Place { position: self.position, ..self.place };
+        match self.hub.join(self.interest, self.origin.clone(), at_least).await {
             Ok(mut joined) => {
                 if is_planted(Fault::DropAtSeam) {
                     joined.live.recv().await;
@@ -192,6 +203,10 @@ impl Follow {
         Ok(())
     }
 
+    fn go_on_from(&mut self, place: Place) {
+        (self.position, self.place) = (place.position, place);
+    }
+
     async fn replay(&mut self, through: Position) -> Result<(), Unavailable> {
         let through = through.min(Position(self.position.0.saturating_add(self.stretch)));
         METRICS.count_log_read(Reason::Replay);
@@ -201,10 +216,14 @@ impl Follow {
         let own = |origin: &Option<Origin>| {
             self.origin.is_some() && *origin == self.origin && !is_planted(Fault::ForgetOriginOnReplay)
         };
+        let Place { epoch, .. } = self.place;
+        if let Some((last, _)) = events.last() {
+            self.place = self.place.at(last);
+        }
         let seen = events
             .into_iter()
             .filter(|(event, _)| !own(&event.origin))
-            .map(|(event, view)| Seen { occurrence: Arc::new(Occurrence::new(event)), view });
+            .map(|(event, view)| Seen { occurrence: Arc::new(Occurrence::new(event, epoch)), view });
         self.replayed.extend(seen);
         self.position = reached;
         Ok(())

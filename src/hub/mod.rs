@@ -10,6 +10,6 @@ mod occurrence;
 mod routing;
 mod task;
 
-pub use follow::{Follow, OpenError};
+pub use follow::{Expired, Follow, OpenError};
 pub use occurrence::{Fingerprint, Occurrence, Rendered, Seen};
 pub use task::{Hub, HubOptions};

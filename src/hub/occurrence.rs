@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
-use crate::messaging::{Event, View};
+use crate::messaging::{Epoch, Event, Place, View};
 
 /// Tells operations apart: equal only where document, variables and operation name are.
 pub type Fingerprint = [u8; 16];
@@ -20,6 +20,8 @@ type Render = Arc<OnceCell<Rendered>>;
 pub struct Occurrence {
     /// What happened.
     pub event: Arc<Event>,
+    /// The life of the log in which it is told.
+    epoch: Epoch,
     // A handful of operations look at one event, so a list beats a map. This is a `std` mutex since it is
     // held for a look at the list and never across an await.
     renders: Mutex<Vec<(Fingerprint, View, Render)>>,
@@ -27,8 +29,13 @@ pub struct Occurrence {
 
 impl Occurrence {
     /// An event that nobody has rendered yet.
-    pub fn new(event: Arc<Event>) -> Self {
-        Self { event, renders: Mutex::default() }
+    pub fn new(event: Arc<Event>, epoch: Epoch) -> Self {
+        Self { event, epoch, renders: Mutex::default() }
+    }
+
+    /// Its place in the log.
+    pub fn place(&self) -> Place {
+        Place { epoch: self.epoch, position: self.event.position, chain: self.event.chain }
     }
 
     /// What the operation gives to whoever has this view of the event, if somebody has rendered it.

@@ -1,6 +1,7 @@
 //! The hub's task. It does one thing at a time, each wholly: it applies news, fills gaps from the log, lets
 //! subscribers in. So its table is always that of exactly one position, and needs no lock.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +12,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use super::routing::{Routing, Subscriber};
 use super::{Occurrence, Seen};
 use crate::feed::{Feed, News};
-use crate::log::{Database, Interest, Scope, Unavailable};
-use crate::messaging::{Event, Origin, Position, UserId};
+use crate::log::{Database, Interest, Look, Scope, Unavailable};
+use crate::messaging::{Event, Origin, Place, Position, UserId};
 use crate::metrics::{METRICS, Reason};
 use crate::sabotage::{Fault, is_planted};
 
@@ -39,6 +40,8 @@ pub struct HubOptions {
 pub(super) enum JoinError {
     /// The viewer takes no part in the conversation, as of this position.
     NotTakingPart(Position),
+    /// The log is in another epoch by now.
+    Expired,
     /// The log could not be read, or herald is shutting down.
     Unavailable,
 }
@@ -46,14 +49,14 @@ pub(super) enum JoinError {
 /// A place in the hub: every event after `at` arrives in `live`, until that closes.
 #[derive(Debug)]
 pub(super) struct Joined {
-    pub(super) at: Position,
+    pub(super) at: Place,
     pub(super) live: mpsc::Receiver<Seen>,
 }
 
 struct Join {
     interest: Interest,
     origin: Option<Origin>,
-    at_least: Position,
+    at_least: Place,
     answer: oneshot::Sender<Result<Joined, JoinError>>,
 }
 
@@ -67,25 +70,25 @@ impl Hub {
     /// Starts the hub at the head of the log. It ends with the last clone of itself.
     pub async fn start(
         database: Database,
-        feed: &dyn Feed,
+        feed: Arc<dyn Feed>,
         options: HubOptions,
     ) -> Result<Self, Unavailable> {
         // Listening first: what is announced between here and the reading of the head is not missed.
         let news = feed.listen();
-        let applied = database.head().await?.position;
-        METRICS.log_position.set(applied.0);
+        let applied = database.head().await?;
+        METRICS.log_position.set(applied.position.0);
         let (joins, requests) = mpsc::channel(JOINS);
-        let task = Task { database, options, applied, routing: Routing::default() };
+        let task = Task { database, feed, options, applied, routing: Routing::default() };
         tokio::spawn(task.run(news, requests));
         Ok(Self { joins })
     }
 
-    /// Asks for a place, at `at_least` this position.
+    /// Asks for a place at `at_least` this one.
     pub(super) async fn join(
         &self,
         interest: Interest,
         origin: Option<Origin>,
-        at_least: Position,
+        at_least: Place,
     ) -> Result<Joined, JoinError> {
         let (answer, answered) = oneshot::channel();
         let join = Join { interest, origin, at_least, answer };
@@ -96,9 +99,10 @@ impl Hub {
 
 struct Task {
     database: Database,
+    feed: Arc<dyn Feed>,
     options: HubOptions,
     /// Every event up to here has been routed.
-    applied: Position,
+    applied: Place,
     routing: Routing,
 }
 
@@ -123,56 +127,102 @@ impl Task {
                     }
                     self.admit(std::mem::take(&mut waiting)).await;
                 }
-                _ = look.tick() => self.catch_up_to_head().await,
+                _ = look.tick() => {
+                    let _ = self.look(Reason::Silence).await;
+                }
                 _ = sweep.tick() => self.routing.sweep(),
             }
         }
     }
 
-    /// Applies what came with the news as far as it follows on what is known, and reads the rest.
+    /// Applies what came with the news as far as it continues what is known, and reads the rest.
     async fn hear(&mut self, news: News) {
         METRICS.count_news(!news.events.is_empty());
         for event in news.events {
-            let follows = is_planted(Fault::TrustFeed) && event.position > self.applied;
-            if follows || event.position == self.applied.next() {
+            let follows = is_planted(Fault::TrustFeed) && event.position > self.applied.position;
+            if follows || self.applied.is_continued_by(&event) {
                 self.apply(event);
             }
         }
-        if self.applied < news.head {
-            // It is in the log; if the log cannot be read now, the next news or the timer bring it.
-            let _ = self.catch_up(news.head, Reason::Gap).await;
+        if news.head == self.applied || news.head.position < self.applied.position {
+            return;
+        }
+        // The rest is in the log. Where it is not, the news or what this node knows is not of this log: its head tells.
+        // If the log cannot be read now, the next news or the timer bring it.
+        let is_of_this_log =
+            news.head.epoch == self.applied.epoch && self.applied.position < news.head.position;
+        if !is_of_this_log || self.catch_up(news.head.position, Reason::Gap).await == Ok(false) {
+            let _ = self.look(Reason::Gap).await;
         }
     }
 
-    async fn catch_up_to_head(&mut self) {
-        if let Ok(head) = self.database.head().await {
-            let _ = self.catch_up(head.position, Reason::Silence).await;
+    /// Comes as far as the log has come, or begins anew where the log does not continue what this node knows of it.
+    async fn look(&mut self, reason: Reason) -> Result<(), Unavailable> {
+        let Look { head, is_at_home } = self.database.look().await?;
+        let is_known = head.epoch == self.applied.epoch
+            && is_at_home
+            && match head.position.cmp(&self.applied.position) {
+                Ordering::Less => false,
+                Ordering::Equal => head == self.applied,
+                // What comes first there shows whether it continues this.
+                Ordering::Greater => true,
+            };
+        if is_known && self.catch_up(head.position, reason).await? {
+            return Ok(());
         }
+        self.begin_anew(head, is_at_home).await
     }
 
-    async fn catch_up(&mut self, through: Position, reason: Reason) -> Result<(), Unavailable> {
-        while self.applied < through {
-            METRICS.count_log_read(reason);
-            let events = self.database.events(self.applied, through, PAGE).await?;
-            let before = self.applied;
-            for event in events {
-                if event.position == self.applied.next() {
-                    self.apply(event);
-                }
-            }
-            if self.applied == before {
-                tracing::error!(position = before.next().0, "the log has a gap: is it still being written?");
-                return Err(Unavailable);
-            }
+    /// Breaks every subscription off and goes on from the head that the log has now, in an epoch of its own. What was
+    /// told of the log may be gone from it, so whoever follows needs a new snapshot.
+    async fn begin_anew(&mut self, head: Place, is_at_home: bool) -> Result<(), Unavailable> {
+        let (known, found) = (self.applied.position.0, head.position.0);
+        if head.epoch == self.applied.epoch {
+            let what = if is_at_home { "is not the one that this node knows" } else { "lives elsewhere now" };
+            tracing::error!(
+                known,
+                found,
+                "the log {what}: its database went back in time, was replaced, or failed over. A new epoch begins: \
+                 whoever follows takes a new snapshot"
+            );
+        } else {
+            tracing::error!(
+                known,
+                found,
+                "a new epoch of the log has begun: whoever follows takes a new snapshot"
+            );
         }
+        self.applied = self.database.renew(self.applied.epoch).await?;
+        // Only now: whoever is let go looks into the log, and finds the new epoch.
+        self.routing = Routing::default();
+        self.feed.enter(self.applied.epoch);
+        METRICS.log_position.set(self.applied.position.0);
         Ok(())
     }
 
+    /// Applies what the log has up to `through`. `false` when it does not continue what is known.
+    async fn catch_up(&mut self, through: Position, reason: Reason) -> Result<bool, Unavailable> {
+        while self.applied.position < through {
+            METRICS.count_log_read(reason);
+            let events = self.database.events(self.applied.position, through, PAGE).await?;
+            if events.is_empty() {
+                return Ok(false);
+            }
+            for event in events {
+                if !self.applied.is_continued_by(&event) {
+                    return Ok(false);
+                }
+                self.apply(event);
+            }
+        }
+        Ok(true)
+    }
+
     fn apply(&mut self, event: Arc<Event>) {
-        self.applied = event.position;
+        self.applied = self.applied.at(&event);
         METRICS.log_position.set(event.position.0);
         METRICS.events_routed.inc();
-        self.routing.route(&Arc::new(Occurrence::new(event)));
+        self.routing.route(&Arc::new(Occurrence::new(event, self.applied.epoch)));
     }
 
     /// Lets subscribers in, all at one position.
@@ -183,13 +233,17 @@ impl Task {
             }
             return;
         }
-        for Join { interest, origin, answer, .. } in joins {
+        for Join { interest, origin, at_least, answer } in joins {
+            if at_least.epoch != self.applied.epoch {
+                let _ = answer.send(Err(JoinError::Expired));
+                continue;
+            }
             let outside = match interest.scope {
                 Scope::All => false,
                 Scope::Conversation(id) => !self.routing.takes_part(interest.viewer, id),
             };
             if outside {
-                let _ = answer.send(Err(JoinError::NotTakingPart(self.applied)));
+                let _ = answer.send(Err(JoinError::NotTakingPart(self.applied.position)));
                 continue;
             }
             let (sender, live) = mpsc::channel(self.options.queue);
@@ -201,13 +255,16 @@ impl Task {
 
     /// Comes as far as the joining ask, and learns of the users among them who are new here.
     async fn prepare(&mut self, joins: &[Join]) -> Result<(), Unavailable> {
-        let at_least = joins.iter().map(|join| join.at_least).max().unwrap_or(self.applied);
-        self.catch_up(at_least, Reason::Gap).await?;
+        let Place { epoch, position, .. } = self.applied;
+        let is_behind = |join: &Join| join.at_least.epoch != epoch || join.at_least.position > position;
+        if joins.iter().any(is_behind) {
+            self.look(Reason::Gap).await?;
+        }
         let new: BTreeSet<UserId> = joins.iter().map(|join| join.interest.viewer).collect();
         let new: Vec<UserId> = new.into_iter().filter(|user| !self.routing.knows(*user)).collect();
         if !new.is_empty() {
             let memberships = self.database.memberships(&new).await?;
-            self.routing.learn(&new, &memberships, self.applied);
+            self.routing.learn(&new, &memberships, self.applied.position);
         }
         Ok(())
     }

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::entities::{conversation, event, message, participant};
 use crate::messaging::{
-    Audience, Body, Change, ConnectionId, Conversation, ConversationId, Event, IdempotencyKey, Interval,
-    Mark, Message, MessageId, Origin, Participation, Position, SessionId, Timestamp, Title, UserId,
+    Audience, Body, Chain, Change, ConnectionId, Conversation, ConversationId, Event, IdempotencyKey,
+    Interval, Mark, Message, MessageId, Origin, Participation, Position, SessionId, Timestamp, Title, UserId,
 };
 
 /// How the kinds of events are numbered in the table. Never renumber: the numbers are in people's databases.
@@ -37,7 +37,7 @@ pub(super) fn message(row: message::Model) -> Message {
         conversation: ConversationId(row.conversation_id),
         sender: UserId(row.sender_id),
         body: Body::trusted(row.body),
-        sent_at: Timestamp(row.sent_at),
+        sent_at: Timestamp(row.sent_at_micros),
     }
 }
 
@@ -49,7 +49,7 @@ pub(super) fn message_row(message: &Message, key: Option<&IdempotencyKey>) -> me
         sender_id: Set(message.sender.0),
         body: Set(message.body.to_string()),
         idempotency_key: Set(key.map(ToString::to_string)),
-        sent_at: Set(message.sent_at.0),
+        sent_at_micros: Set(message.sent_at.0),
     }
 }
 
@@ -120,7 +120,8 @@ pub(super) fn event_row(event: &Event) -> event::ActiveModel {
         users: Set(users.map(|users| users.iter().flat_map(|u| *u.0.as_bytes()).collect())),
         from_position: Set(range.map(|r| r.0)),
         through_position: Set(range.map(|r| r.1)),
-        at: Set(event.at.0),
+        at_micros: Set(event.at.0),
+        chain: Set(event.chain.0),
     }
 }
 
@@ -150,7 +151,8 @@ pub(super) fn event(row: event::Model, messages: &HashMap<i64, Arc<Message>>) ->
     };
     Ok(Event {
         position: Position(row.position),
-        at: Timestamp(row.at),
+        chain: Chain(row.chain),
+        at: Timestamp(row.at_micros),
         conversation: ConversationId(row.conversation_id),
         actor: UserId(row.actor_id),
         origin: row.origin_session.zip(row.origin_connection).map(|(session, connection)| Origin {

@@ -4,15 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use migration::{Migrator, MigratorTrait};
-use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    EntityTrait, SqliteTransactionMode, Statement, TransactionOptions,
-};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
 use super::connection::{Patient, create_file};
-use super::entities::log_head;
-use super::{Epoch, Head, Unavailable};
-use crate::messaging::Position;
 
 /// The oldest SQLite that is safe in WAL mode: earlier ones can corrupt the file when two connections reset
 /// the log at once (<https://www.sqlite.org/wal.html#walresetbug>).
@@ -56,7 +50,8 @@ pub struct Database {
     pub(super) writer: Patient<DatabaseConnection>,
     /// A pool, which only reads.
     pub(super) reader: Patient<DatabaseConnection>,
-    epoch: Epoch,
+    /// The SQL that says where the log lives.
+    pub(super) home: &'static str,
 }
 
 impl Database {
@@ -79,23 +74,14 @@ impl Database {
         schema.close().await.map_err(|e| e.to_string())?;
         migrated?;
         let mut writer = Patient::connect(&options.url, 1, options.patience).await?;
-        let epoch = ensure_epoch(&writer).await.map_err(|e| format!("cannot read the log's head: {e}"))?;
         let mut reader = Patient::connect(&options.url, options.readers.max(1), options.patience).await?;
         if let Some(observer) = &options.observer {
             writer.observe(observer);
             reader.observe(observer);
         }
-        Ok(Self { writer, reader, epoch })
-    }
-
-    /// The epoch that this database was opened in.
-    pub fn epoch(&self) -> Epoch {
-        self.epoch
-    }
-
-    /// The newest committed position.
-    pub async fn head(&self) -> Result<Head, Unavailable> {
-        Ok(read_head(&self.reader).await?)
+        let mut database = Self { writer, reader, home: "NULL" };
+        database.settle_head().await.map_err(|e| format!("cannot read the log's head: {e}"))?;
+        Ok(database)
     }
 
     /// Whether the database answers and its schema is the one this program was built for.
@@ -106,33 +92,6 @@ impl Database {
         let Ok(Some(row)) = self.reader.query_one_raw(applied).await else { return false };
         let applied: i64 = row.try_get("", "applied").unwrap_or(0);
         usize::try_from(applied) == Ok(Migrator::migrations().len()) && self.head().await.is_ok()
-    }
-
-    /// Begins a new epoch: every cursor given out so far is refused from now on. For an operator who has
-    /// restored a backup, and whose clients may hold cursors to events that are gone.
-    pub async fn begin_epoch(&self) -> Result<Epoch, Unavailable> {
-        let epoch = draw_epoch();
-        let row = log_head::ActiveModel { id: Set(1), epoch: Set(epoch), ..Default::default() };
-        log_head::Entity::update(row).exec(&self.writer).await?;
-        Ok(Epoch(epoch))
-    }
-
-    /// A transaction that nobody else can append beside, and the head of the log as it holds it.
-    pub(super) async fn lock(&self) -> Result<(Patient<DatabaseTransaction>, Head), DbErr> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..Default::default()
-        };
-        let transaction = self.writer.begin(options).await?;
-        let head = match transaction.get_database_backend() {
-            DbBackend::Postgres => {
-                use sea_orm::QuerySelect;
-                let row = log_head::Entity::find_by_id(1).lock_exclusive().one(&transaction).await?;
-                head_of(row)?
-            }
-            _ => read_head(&transaction).await?,
-        };
-        Ok((transaction, head))
     }
 }
 
@@ -153,28 +112,4 @@ async fn check_sqlite(connection: &DatabaseConnection) -> Result<(), String> {
         ));
     }
     Ok(())
-}
-
-async fn ensure_epoch(connection: &impl ConnectionTrait) -> Result<Epoch, DbErr> {
-    let first = log_head::ActiveModel {
-        id: Set(1),
-        epoch: Set(draw_epoch()),
-        position: Set(0),
-        sessions_ended: Set(0),
-    };
-    log_head::Entity::insert(first).on_conflict_do_nothing().exec_without_returning(connection).await?;
-    Ok(read_head(connection).await?.epoch)
-}
-
-async fn read_head(connection: &impl ConnectionTrait) -> Result<Head, DbErr> {
-    head_of(log_head::Entity::find_by_id(1).one(connection).await?)
-}
-
-fn head_of(row: Option<log_head::Model>) -> Result<Head, DbErr> {
-    let row = row.ok_or_else(|| DbErr::RecordNotFound("log_head".into()))?;
-    Ok(Head { epoch: Epoch(row.epoch), position: Position(row.position) })
-}
-
-fn draw_epoch() -> i64 {
-    i64::from_be_bytes(crate::random::bytes())
 }

@@ -9,6 +9,7 @@ mod connection;
 mod convert;
 mod database;
 mod entities;
+mod head;
 mod load;
 mod people;
 mod reader;
@@ -19,13 +20,12 @@ mod writer;
 
 pub use batch::Each;
 pub use database::{Database, DatabaseOptions, Observer};
-pub use people::{NewSession, SessionRow, UserRow};
+pub use head::Look;
+pub use people::{EndedSessions, NewSession, SessionRow, UserRow};
 pub use reader::{
     Direction, Interest, Kinds, MarkTime, Membership, Page, ParticipantKey, Receipt, Received, Scope,
 };
 pub use writer::{Committed, Rules, SubmitError, Writer};
-
-use crate::messaging::Position;
 
 /// The database cannot answer now. The cause has been logged; nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,18 +36,4 @@ impl From<sea_orm::DbErr> for Unavailable {
         tracing::error!(%error, "the database failed");
         Self
     }
-}
-
-/// Which life of the database a position belongs to: drawn when it is made, and again when a backup is
-/// restored, so that a cursor from a future that was lost is not mistaken for one that is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Epoch(pub i64);
-
-/// The end of the log as it was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head {
-    /// The life of the database.
-    pub epoch: Epoch,
-    /// The position of the newest event.
-    pub position: Position,
 }

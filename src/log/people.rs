@@ -1,17 +1,20 @@
 //! The rows of users and sessions. What they mean is decided in `accounts`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr,
 };
 
+use uuid::Uuid;
+
 use super::batch::{Each, LIST, ask};
 use super::entities::{log_head, session, session_end, user};
+use super::head::Locked;
 use super::sql::Sql;
 use super::{Database, Unavailable};
-use crate::messaging::{DisplayName, Handle, SessionId, Timestamp, UserId};
+use crate::messaging::{DisplayName, Epoch, Handle, SessionId, Timestamp, UserId};
 
 /// A user as stored.
 #[derive(Debug, Clone)]
@@ -39,6 +42,16 @@ pub struct SessionRow {
     pub last_used_at: Timestamp,
     /// When it ends, used or not.
     pub expires_at: Timestamp,
+}
+
+/// How many sessions were ended. The number is of use in its epoch of the log only: in another one it may stand for
+/// others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndedSessions {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// How many.
+    pub count: i64,
 }
 
 /// A session to be stored.
@@ -147,7 +160,7 @@ impl Database {
 
     /// Ends a session, and leaves word of it for every node. `false` when it had ended before.
     pub async fn end_session(&self, id: SessionId, expires_at: Timestamp) -> Result<bool, Unavailable> {
-        let (transaction, _) = self.lock().await?;
+        let Locked { transaction, .. } = self.lock().await?;
         let deleted = session::Entity::delete_by_id(id.0).exec(&transaction).await?;
         if deleted.rows_affected == 0 {
             transaction.rollback().await?;
@@ -167,9 +180,28 @@ impl Database {
         Ok(true)
     }
 
-    /// How many sessions were ended so far.
-    pub async fn count_of_ended_sessions(&self) -> Result<i64, Unavailable> {
-        Ok(count_ended(&self.reader).await?)
+    /// How many sessions were ended so far, in this epoch of the log.
+    pub async fn count_of_ended_sessions(&self) -> Result<EndedSessions, Unavailable> {
+        let row = log_head::Entity::find_by_id(1).one(&self.reader).await?;
+        let row = row.ok_or_else(|| DbErr::RecordNotFound("log_head".into()))?;
+        Ok(EndedSessions { epoch: Epoch(row.epoch), count: row.sessions_ended })
+    }
+
+    /// Those of these sessions that are stored.
+    pub async fn sessions_stored(&self, ids: &[SessionId]) -> Result<HashSet<SessionId>, Unavailable> {
+        let mut stored = HashSet::with_capacity(ids.len());
+        for ids in ids.chunks(LIST) {
+            let named = session::Column::Id.is_in(ids.iter().map(|id| id.0));
+            let rows: Vec<Uuid> = session::Entity::find()
+                .select_only()
+                .column(session::Column::Id)
+                .filter(named)
+                .into_tuple()
+                .all(&self.reader)
+                .await?;
+            stored.extend(rows.into_iter().map(SessionId));
+        }
+        Ok(stored)
     }
 
     /// The sessions that were ended after the first `seen` of them, at most `limit`, in order and numbered.

@@ -47,7 +47,14 @@ pub(super) async fn store(
     )
     .await?;
     insert::<event::ActiveModel>(db, events.iter().map(|(event, _)| convert::event_row(event))).await?;
-    let head = log_head::ActiveModel { id: Set(1), position: Set(facts.head.0), ..Default::default() };
+    let head = log_head::ActiveModel {
+        id: Set(1),
+        position: Set(facts.head.position.0),
+        chain: Set(facts.head.chain.0),
+        // The clock is moved on by each event: this is the time of the newest, or later.
+        at_micros: Set(facts.now.0 - 1),
+        ..Default::default()
+    };
     log_head::Entity::update_many().set(head).exec(db).await?;
     Ok(())
 }

@@ -4,18 +4,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::DbErr;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::connection::may_be_one_commands_fault;
+use super::head::{Locked, read_head};
 use super::load::load;
 use super::store::store;
 use super::{Database, Unavailable};
 use crate::clock;
 use crate::feed::{Feed, News};
-use crate::messaging::{Command, Event, Facts, Message, Position, Refusal, decide};
+use crate::messaging::{Command, Event, Facts, Message, Place, Position, Refusal, Timestamp, decide};
 use crate::metrics::{self, METRICS};
 use crate::sabotage::{Fault, is_planted};
 
@@ -36,7 +37,7 @@ pub struct Rules {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
     /// Everything that the answer tells is in the log up to here.
-    pub position: Position,
+    pub place: Place,
     /// The message that the command was about, where it was about one.
     pub message: Option<Arc<Message>>,
     /// Where the actor left its conversation, if they take no part in it: a send that is repeated after leaving is
@@ -171,20 +172,26 @@ impl Task {
 
     async fn transact(&self, commands: &[Command]) -> Result<Vec<Outcome>, Failure> {
         let early = if is_planted(Fault::FactsBeforeLock) {
-            let early = self.facts(&self.database.reader, Position::START, commands).await?;
+            let head = read_head(&self.database.reader).await?;
+            let mut early = self.no_facts(head, clock::now());
+            load(&self.database.reader, commands, &mut early).await?;
             // Time for others to make them untrue.
             sleep(Duration::from_millis(20)).await;
             Some(early)
         } else {
             None
         };
-        let (transaction, head) = self.database.lock().await?;
+        let Locked { transaction, head, now } = self.database.lock().await?;
         let mut facts = match early {
             Some(mut facts) => {
-                facts.head = head.position;
+                (facts.head, facts.now) = (head, now);
                 facts
             }
-            None => self.facts(&transaction, head.position, commands).await?,
+            None => {
+                let mut facts = self.no_facts(head, now);
+                load(&transaction, commands, &mut facts).await?;
+                facts
+            }
         };
         let (outcomes, events) = decide_all(commands, &mut facts);
         if events.is_empty() {
@@ -209,17 +216,10 @@ impl Task {
         Ok(outcomes)
     }
 
-    /// All that these commands turn on.
-    async fn facts(
-        &self,
-        db: &impl ConnectionTrait,
-        head: Position,
-        commands: &[Command],
-    ) -> Result<Facts, DbErr> {
+    /// Facts that are yet to be loaded.
+    fn no_facts(&self, head: Place, now: Timestamp) -> Facts {
         let Rules { small_conversation, most_participants, .. } = self.rules;
-        let mut facts = Facts::new(head, clock::now(), small_conversation, most_participants);
-        load(db, commands, &mut facts).await?;
-        Ok(facts)
+        Facts::new(head, now, small_conversation, most_participants)
     }
 }
 
@@ -233,7 +233,7 @@ fn decide_all(commands: &[Command], facts: &mut Facts) -> (Vec<Outcome>, Vec<(Ar
             facts.apply(&decision, command.key());
             events.extend(decision.event.map(|event| (Arc::new(event), index)));
             let as_of = decision.message.as_ref().and_then(|m| facts.left(m.conversation, command.actor));
-            Committed { position: facts.head, message: decision.message, as_of }
+            Committed { place: facts.head, message: decision.message, as_of }
         }));
     }
     (outcomes, events)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     Action, Audience, Body, Change, Command, Conversation, ConversationId, Event, Facts, IdempotencyKey,
-    Mark, Message, MessageId, Position, Title, UserId,
+    Mark, Message, MessageId, Title, UserId,
 };
 
 /// Why a command is refused. Refusing changes nothing.
@@ -72,8 +72,13 @@ fn start(
         return Err(Refusal::NobodyElse);
     }
     within_limit(facts, users.len())?;
-    let begins =
-        Conversation { id, title, created_at: facts.now, latest: facts.head.next(), participants: 0 };
+    let begins = Conversation {
+        id,
+        title,
+        created_at: facts.now,
+        latest: facts.head.position.next(),
+        participants: 0,
+    };
     let event = event(facts, command, id, Change::Started { users: users.into() });
     Ok(Decision { event: Some(event), begins: Some(begins), message: None })
 }
@@ -113,7 +118,7 @@ fn send(
     }
     taking_part(facts, command.actor, conversation)?;
     let message = Arc::new(Message {
-        position: facts.head.next(),
+        position: facts.head.position.next(),
         id,
         conversation,
         sender: command.actor,
@@ -166,15 +171,17 @@ fn within_limit(facts: &Facts, participants: usize) -> Result<(), Refusal> {
 }
 
 fn event(facts: &Facts, command: &Command, conversation: ConversationId, change: Change) -> Event {
-    let position: Position = facts.head.next();
-    Event {
-        position,
+    let mut event = Event {
+        position: facts.head.position.next(),
+        chain: facts.head.chain,
         at: facts.now,
         conversation,
         actor: command.actor,
         origin: command.origin.clone(),
         change,
-    }
+    };
+    event.chain = facts.head.chain.after(&event);
+    event
 }
 
 fn distinct(users: impl Iterator<Item = UserId>) -> Vec<UserId> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Body, ConnectionId, ConversationId, MessageId, Position, SessionId, Timestamp, UserId};
+use super::{Body, Chain, ConnectionId, ConversationId, MessageId, Position, SessionId, Timestamp, UserId};
 
 /// Which connection of which session caused a change. Both, so that nobody can claim another's connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -16,9 +16,11 @@ pub struct Origin {
 /// One entry of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// Its place, and so its cursor.
+    /// Its place in the order of all events.
     pub position: Position,
-    /// When it was decided, by the server's clock.
+    /// What the log comes to with this event.
+    pub chain: Chain,
+    /// When it was decided: later than every event before it.
     pub at: Timestamp,
     /// The conversation it belongs to.
     pub conversation: ConversationId,
@@ -73,7 +75,7 @@ pub struct Message {
     pub sender: UserId,
     /// What was said.
     pub body: Body,
-    /// When, by the server's clock.
+    /// When: the time of its event.
     pub sent_at: Timestamp,
 }
 

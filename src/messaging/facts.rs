@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{
-    Change, ConversationId, Decision, Event, IdempotencyKey, Mark, Message, MessageId, Participation,
+    Change, ConversationId, Decision, Event, IdempotencyKey, Mark, Message, MessageId, Participation, Place,
     Position, Timestamp, Title, UserId,
 };
 
@@ -38,9 +38,9 @@ pub struct Sending {
 /// The facts behind a batch of commands. Whoever is not in here does not exist, as far as the batch goes.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// The newest position in the log.
-    pub head: Position,
-    /// The time of this batch.
+    /// The end of the log.
+    pub head: Place,
+    /// The earliest time that the next event can have: the time of this batch, or right after the event before it.
     pub now: Timestamp,
     /// Most participants that still see every mark of each other.
     pub small_conversation: u32,
@@ -57,8 +57,8 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Nothing but an empty range of the log that ends at `head`.
-    pub fn new(head: Position, now: Timestamp, small_conversation: u32, most_participants: u32) -> Self {
+    /// Nothing but the end of the log, and a time that is later than all of it.
+    pub fn new(head: Place, now: Timestamp, small_conversation: u32, most_participants: u32) -> Self {
         Self {
             head,
             now,
@@ -163,7 +163,8 @@ impl Facts {
     }
 
     fn apply_event(&mut self, event: &Event) {
-        self.head = event.position;
+        self.head = self.head.at(event);
+        self.now = self.now.max(event.at.next());
         match &event.change {
             Change::Started { users } | Change::Joined { users } => self.join(event, users),
             Change::Left => self.leave(event),

@@ -21,6 +21,6 @@ pub use event::{Audience, Change, Event, Mark, Message, Origin};
 pub use facts::{Conversation, Facts, Sending};
 pub use id::{ConversationId, MessageId, SessionId, UserId};
 pub use participation::{Covered, Interval, Participation, View, view};
-pub use position::{Position, Timestamp};
+pub use position::{Chain, Epoch, Place, Position, Timestamp};
 pub use status::{Counts, Status};
 pub use text::{Body, ConnectionId, DisplayName, Handle, IdempotencyKey, Invalid, Title};

@@ -1,6 +1,10 @@
 //! Places in the log and instants in time. Order comes from positions, never from clocks.
 
-/// A place in the event log. The first event has position 1; [`Position::START`] is before it.
+use sha2::{Digest, Sha256};
+
+use super::{Audience, Change, Event, Mark, UserId};
+
+/// A position in the event log. The first event has position 1; [`Position::START`] is before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Position(pub i64);
 
@@ -15,6 +19,150 @@ impl Position {
     }
 }
 
-/// Milliseconds since 1970-01-01 in UTC. Shown to people; decides nothing.
+/// Microseconds since 1970-01-01 in UTC. Those of events strictly increase with their positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// The earliest instant after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+/// Which life of the log: drawn when its database is made, and anew whenever the log is found not to continue what was
+/// known of it, or an operator says so. Cursors are good in the epoch in which they were given out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Epoch(pub i64);
+
+/// What stands for the log up to a position. Each event's is a digest of the one before it and of the event, so two
+/// logs that differ anywhere before a position have another value there, although they have the same positions.
+///
+/// 64 bits: enough to tell by chance alone, and nobody gains from a forged one, who is only shown what they may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Chain(pub i64);
+
+impl Chain {
+    /// Before everything, and before the first event of a log that was begun when there were no chains.
+    pub const START: Self = Self(0);
+
+    /// The value at `event`, which comes right after a place that has this one. It covers all of the event but a
+    /// message's text, which stands for nothing else.
+    #[must_use]
+    pub fn after(self, event: &Event) -> Self {
+        let mut digest = Sha256::new();
+        for number in [self.0, event.position.0, event.at.0] {
+            digest.update(number.to_be_bytes());
+        }
+        digest.update(event.conversation.0.as_bytes());
+        digest.update(event.actor.0.as_bytes());
+        if let Some(origin) = &event.origin {
+            let name = origin.connection.as_str();
+            digest.update(origin.session.0.as_bytes());
+            digest.update(name.len().to_be_bytes());
+            digest.update(name);
+        }
+        let mut users = |kind: u8, users: &[UserId]| {
+            digest.update([kind]);
+            users.iter().for_each(|user| digest.update(user.0.as_bytes()));
+        };
+        match &event.change {
+            Change::Started { users: all } => users(1, all),
+            Change::Joined { users: new } => users(2, new),
+            Change::Left => users(3, &[]),
+            Change::Sent(message) => {
+                users(4, &[]);
+                digest.update(message.id.0.as_bytes());
+            }
+            Change::Marked { mark, from, through, audience } => {
+                let kind = if *mark == Mark::Read { 6 } else { 5 };
+                match audience {
+                    Audience::Everyone => users(kind, &[]),
+                    Audience::Only(told) => users(kind, told),
+                }
+                digest.update(from.0.to_be_bytes());
+                digest.update(through.0.to_be_bytes());
+            }
+        }
+        let digest = digest.finalize();
+        Self(i64::from_be_bytes(std::array::from_fn(|index| digest[index])))
+    }
+}
+
+/// A place in one particular log, as a cursor names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The life of the log.
+    pub epoch: Epoch,
+    /// How far.
+    pub position: Position,
+    /// What the log up to there comes to.
+    pub chain: Chain,
+}
+
+impl Place {
+    /// The place of `event` in the log that this place is of.
+    #[must_use]
+    pub fn at(self, event: &Event) -> Self {
+        Self { epoch: self.epoch, position: event.position, chain: event.chain }
+    }
+
+    /// Whether `event` comes right after this place: by its position, and in this very log.
+    pub fn is_continued_by(&self, event: &Event) -> bool {
+        event.position == self.position.next() && event.chain == self.chain.after(event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::messaging::{ConnectionId, Origin};
+    use crate::messaging::{ConversationId, SessionId};
+
+    #[test]
+    fn whatever_differs_in_an_event_makes_another_chain() {
+        let id = Uuid::from_u128;
+        let users = |ids: &[u128]| ids.iter().map(|n| UserId(id(*n))).collect::<Vec<_>>().into();
+        let marked = |mark, from, through, audience| Change::Marked {
+            mark,
+            from: Position(from),
+            through: Position(through),
+            audience,
+        };
+        let event = Event {
+            position: Position(7),
+            chain: Chain::START,
+            at: Timestamp(5),
+            conversation: ConversationId(id(1)),
+            actor: UserId(id(2)),
+            origin: None,
+            change: Change::Left,
+        };
+        let origin =
+            |name| Some(Origin { session: SessionId(id(3)), connection: ConnectionId::trusted(name) });
+        let only = |ids| Audience::Only(users(ids));
+        let others = [
+            event.clone(),
+            Event { position: Position(8), ..event.clone() },
+            Event { at: Timestamp(6), ..event.clone() },
+            Event { conversation: ConversationId(id(9)), ..event.clone() },
+            Event { actor: UserId(id(9)), ..event.clone() },
+            Event { origin: origin("a"), ..event.clone() },
+            Event { origin: origin("b"), ..event.clone() },
+            Event { change: Change::Started { users: users(&[2, 3]) }, ..event.clone() },
+            Event { change: Change::Joined { users: users(&[2, 3]) }, ..event.clone() },
+            Event { change: Change::Joined { users: users(&[2]) }, ..event.clone() },
+            Event { change: marked(Mark::Read, 1, 2, Audience::Everyone), ..event.clone() },
+            Event { change: marked(Mark::Delivered, 1, 2, Audience::Everyone), ..event.clone() },
+            Event { change: marked(Mark::Delivered, 0, 2, Audience::Everyone), ..event.clone() },
+            Event { change: marked(Mark::Delivered, 1, 3, Audience::Everyone), ..event.clone() },
+            Event { change: marked(Mark::Delivered, 1, 2, only(&[2])), ..event.clone() },
+        ];
+        let chains: std::collections::HashSet<Chain> =
+            others.iter().flat_map(|other| [Chain(0), Chain(1)].map(|chain| chain.after(other))).collect();
+        assert_eq!(chains.len(), 2 * others.len());
+    }
+}

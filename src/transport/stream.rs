@@ -164,16 +164,13 @@ impl Open {
         let text = tokio::select! {
             biased;
             ending = &mut self.ending => match ending {
-                Ending::SessionEnded => {
-                    let refusal = failure(&Error::Unauthenticated).to_json();
-                    let text = framing.next(&refusal, None) + &framing.complete();
-                    return (Ok(text.into()), Progress::Over);
-                }
+                Ending::SessionEnded => return refused(framing, &failure(&Error::Unauthenticated)),
                 Ending::Stopping => return (Err(broken_off()), Progress::Over),
             },
             answer = self.answers.next() => match answer {
-                Some(answer) => framing.next(&answer, Some(&self.answers.cursor())),
-                None => return (Ok(framing.complete().into()), Progress::Over),
+                Ok(Some(answer)) => framing.next(&answer, Some(&self.answers.cursor())),
+                Ok(None) => return (Ok(framing.complete().into()), Progress::Over),
+                Err(refusal) => return refused(framing, &refusal),
             },
             _ = self.heartbeat.tick() => {
                 // A session that is subscribed is in use. If this cannot be noted now, it will be later.
@@ -183,4 +180,10 @@ impl Open {
         };
         (Ok(text.into()), Progress::Following(self))
     }
+}
+
+/// Why there will be no further answers.
+fn refused(framing: Framing, refusal: &graphql::Response) -> (io::Result<Bytes>, Progress) {
+    let text = framing.next(&refusal.to_json(), None) + &framing.complete();
+    (Ok(text.into()), Progress::Over)
 }

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use herald::messaging::{
-    Action, Audience, Body, Change, Command, Conversation, ConversationId, Counts, Covered, Decision, Event,
-    Facts, IdempotencyKey, Mark, MessageId, Participation, Position, Refusal, Sending, Status, Timestamp,
-    UserId, decide, view,
+    Action, Audience, Body, Chain, Change, Command, Conversation, ConversationId, Counts, Covered, Decision,
+    Epoch, Event, Facts, IdempotencyKey, Mark, MessageId, Participation, Place, Position, Refusal, Sending,
+    Status, Timestamp, UserId, decide, view,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -17,6 +17,7 @@ use uuid::Uuid;
 const USERS: u128 = 6;
 const SMALL: u32 = 2;
 const MOST: u32 = 5;
+const START: Place = Place { epoch: Epoch(7), position: Position::START, chain: Chain::START };
 
 fn user(n: u128) -> UserId {
     UserId(Uuid::from_u128(n))
@@ -323,7 +324,7 @@ impl StateMachineTest for Rules {
 
     fn init_test(_: &Model) -> Self {
         Self {
-            facts: Facts::new(Position::START, Timestamp(0), SMALL, MOST),
+            facts: Facts::new(START, Timestamp(0), SMALL, MOST),
             rooms: Vec::new(),
             messages: Vec::new(),
             drawn: 1_000,
@@ -339,7 +340,11 @@ impl StateMachineTest for Rules {
             Err(refusal) => Expected::Refused(refusal.clone()),
             Ok(Decision { event: None, .. }) => Expected::Unchanged,
             Ok(Decision { event: Some(event), .. }) => {
-                assert_eq!(event.position, head.next(), "positions have no gaps");
+                assert!(
+                    head.is_continued_by(event),
+                    "positions have no gaps, and each event continues the one before"
+                );
+                assert!(event.at >= rules.facts.now, "times increase");
                 let told = match &event.change {
                     Change::Marked { audience: Audience::Only(users), .. } => {
                         Some(users.iter().copied().collect())
@@ -356,6 +361,10 @@ impl StateMachineTest for Rules {
                 rules.check_views(model, event);
             }
             rules.facts.apply(&decision, command.key());
+            if let Some(event) = &decision.event {
+                assert!(rules.facts.now > event.at, "times strictly increase");
+                assert_eq!(rules.facts.head, head.at(event));
+            }
             if let Some(Conversation { id, .. }) = decision.begins {
                 rules.rooms.push(id);
             }

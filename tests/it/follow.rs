@@ -10,8 +10,8 @@ use herald::feed::{Feed, News};
 use herald::hub::{Follow, Hub, HubOptions, OpenError, Seen};
 use herald::log::{Database, DatabaseOptions, Interest, Kinds, Received, Rules, Scope, UserRow, Writer};
 use herald::messaging::{
-    Action, Body, Command, ConnectionId, ConversationId, DisplayName, Handle, Mark, MessageId, Origin,
-    Position, SessionId, Timestamp, UserId,
+    Action, Body, Chain, Command, ConnectionId, ConversationId, DisplayName, Handle, Mark, MessageId, Origin,
+    Place, Position, SessionId, Timestamp, UserId,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -324,7 +324,7 @@ impl Reading {
         let task = runtime.spawn(async move {
             while let Ok(permit) = allowed.acquire().await {
                 permit.forget();
-                let told = match follow.next().await {
+                let told = match follow.next().await.expect("the log goes on") {
                     Some(seen) => Some(told(&database, &seen).await),
                     None => None,
                 };
@@ -415,7 +415,7 @@ impl Herald {
             }
             let feed = Arc::new(Unreliable::default());
             let options = HubOptions { queue: 2, poll: Duration::from_millis(5) };
-            let hub = Hub::start(database.clone(), feed.as_ref(), options).await.unwrap();
+            let hub = Hub::start(database.clone(), feed.clone(), options).await.unwrap();
             let rules = Rules { small_conversation: SMALL, most_participants: 100, batch: 4, queue: 64 };
             let (writer, _) = Writer::start(database.clone(), feed, rules);
             (files, database, writer, hub)
@@ -442,9 +442,9 @@ impl Herald {
         let outcome = self.runtime.block_on(self.writer.submit(command));
         match outcome {
             Ok(committed) if model.changed => {
-                assert_eq!(committed.position, Position(model.log.len() as i64));
+                assert_eq!(committed.place.position, Position(model.log.len() as i64));
             }
-            Ok(committed) => assert!(committed.position <= Position(model.log.len() as i64)),
+            Ok(committed) => assert!(committed.place.position <= Position(model.log.len() as i64)),
             Err(refusal) => assert!(!model.changed, "refused: {refusal:?}"),
         }
     }
@@ -477,9 +477,23 @@ impl Herald {
         let scope = subscriber.room.map_or(Scope::All, |room| Scope::Conversation(self.rooms[room]));
         let interest = Interest { viewer: user(subscriber.user), scope, kinds: subscriber.kinds };
         let origin = origin(subscriber.user, subscriber.connection);
-        let after = after.map(|after| Position(after as i64));
-        let open = Follow::open(self.hub.clone(), self.database.clone(), interest, Some(origin), after);
-        self.runtime.block_on(open)
+        self.runtime.block_on(async {
+            let after = match after {
+                Some(after) => Some(self.place(after).await),
+                None => None,
+            };
+            Follow::open(self.hub.clone(), self.database.clone(), interest, Some(origin), after)
+                .await
+                .map(|(follow, _)| follow)
+        })
+    }
+
+    async fn place(&self, index: usize) -> Place {
+        let start =
+            Place { position: Position::START, chain: Chain::START, ..self.database.head().await.unwrap() };
+        let position = Position(index as i64);
+        let events = self.database.events(Position(position.0 - 1), position, 1).await.unwrap();
+        events.first().map_or(start, |event| start.at(event))
     }
 
     /// Reads what the subscriber is to receive, up to `count` events, and checks each.

@@ -44,6 +44,7 @@ mod plans;
 mod playground;
 mod postgres;
 mod rates;
+mod rewound;
 mod schema;
 mod specification;
 mod statements;

@@ -155,7 +155,11 @@ async fn no_statement_grows_with_the_times_that_somebody_came_and_went() {
         let reading = std::mem::take(&mut *longest.lock().unwrap());
         // The first mark writes back every time that had something unread, and never again.
         bob.mark_read(data["conversation"]["lastMessage"]["id"].as_str().unwrap()).await;
+        // What others wrote is read when it is applied: nothing of it comes between.
+        let mut socket = bob.socket("desk").await;
+        socket.follow("s", "subscription($after: Cursor) { messageSent(after: $after) { cursor } }").await;
         let last = ada.send(&conversation, "last").await;
+        socket.next("s").await;
         longest.lock().unwrap().clear();
         bob.mark_read(&last).await;
         let marking = std::mem::take(&mut *longest.lock().unwrap());

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 pub(in crate::graphql) const TYPENAME: &str = "\0typename";
 
 /// The arguments of a subscription that decide which events come, and not how an event looks.
-const STEERING: [&str; 2] = ["after", "conversationId"];
+const STEERING: [&str; 3] = ["after", "conversationId", "includeOwn"];
 
 /// Bytes of memory that a field of a plan takes, with its part of the syntax tree. Measured.
 const FIELD_SIZE: usize = 800;

@@ -6,11 +6,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
-use crate::log::{Epoch, Head};
-use crate::messaging::Position;
+use crate::messaging::{Chain, Epoch, Place, Position};
 
 /// Bytes of the check that tells a mangled cursor from one of another epoch.
 const CHECK: usize = 4;
+
+/// Bytes of a cursor: epoch, position, chain, check.
+const LENGTH: usize = 3 * 8 + CHECK;
 
 /// A place in the log as clients hold it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,16 +36,16 @@ impl ScalarType for Cursor {
 
 impl Cursor {
     /// The cursor of a place.
-    pub(crate) fn new(Head { epoch, position }: Head) -> Self {
-        let mut bytes = [0; 16 + CHECK];
-        bytes[..8].copy_from_slice(&epoch.0.to_be_bytes());
-        bytes[8..16].copy_from_slice(&position.0.to_be_bytes());
-        let check = check(&bytes[..16]);
-        bytes[16..].copy_from_slice(&check);
+    pub(crate) fn new(Place { epoch, position, chain }: Place) -> Self {
+        let mut bytes = Vec::with_capacity(LENGTH);
+        for number in [epoch.0, position.0, chain.0] {
+            bytes.extend(number.to_be_bytes());
+        }
+        bytes.extend(check(&bytes));
         Self(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// What a client says is a cursor. Whether it is, [`Self::position`] tells.
+    /// What a client says is a cursor. Whether it is, [`Self::place`] tells.
     pub(crate) fn claimed(text: &str) -> Self {
         Self(text.to_owned())
     }
@@ -53,16 +55,23 @@ impl Cursor {
         &self.0
     }
 
-    /// The place that a client's cursor names in a log of this epoch.
-    pub(crate) fn position(&self, epoch: Epoch) -> Result<Position, Error> {
+    /// The place that a client's cursor names. Whether the log has it, the log tells.
+    pub(crate) fn place(&self) -> Result<Place, Error> {
         let bytes = URL_SAFE_NO_PAD.decode(&self.0).map_err(|_| Error::CursorInvalid)?;
-        let bytes: [u8; 16 + CHECK] = bytes.try_into().map_err(|_| Error::CursorInvalid)?;
-        let number = |at: usize| i64::from_be_bytes(std::array::from_fn(|i| bytes[at + i]));
-        let (given, position) = (Epoch(number(0)), Position(number(8)));
-        if bytes[16..] != check(&bytes[..16]) || position < Position::START {
+        let (numbers, given) =
+            bytes.split_at_checked(bytes.len().wrapping_sub(CHECK)).ok_or(Error::CursorInvalid)?;
+        let number = |at: usize| {
+            let number = numbers.get(8 * at..8 * (at + 1))?.try_into().ok()?;
+            Some(i64::from_be_bytes(number))
+        };
+        let (epoch, position) = number(0).zip(number(1)).ok_or(Error::CursorInvalid)?;
+        // The cursors of before there were chains have none, as the events of then.
+        let chain = if bytes.len() == LENGTH { number(2).map_or(Chain::START, Chain) } else { Chain::START };
+        let is_whole = [LENGTH, LENGTH - 8].contains(&bytes.len()) && given == check(numbers);
+        if !is_whole || position < Position::START.0 {
             return Err(Error::CursorInvalid);
         }
-        if given == epoch { Ok(position) } else { Err(Error::CursorExpired) }
+        Ok(Place { epoch: Epoch(epoch), position: Position(position), chain })
     }
 }
 
@@ -76,16 +85,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_is_good_in_its_own_epoch_only_and_shows_every_change_of_a_letter() {
-        let cursor = Cursor::new(Head { epoch: Epoch(-7), position: Position(42) });
-        assert_eq!(cursor.position(Epoch(-7)), Ok(Position(42)));
-        assert_eq!(cursor.position(Epoch(8)), Err(Error::CursorExpired));
+    fn a_cursor_names_its_place_and_shows_every_change_of_a_letter() {
+        let place = Place { epoch: Epoch(-7), position: Position(42), chain: Chain(-3) };
+        let cursor = Cursor::new(place);
+        assert_eq!(cursor.place(), Ok(place));
         for index in 0..cursor.0.len() {
             let mut letters: Vec<char> = cursor.0.chars().collect();
             letters[index] = if letters[index] == 'A' { 'B' } else { 'A' };
             let mangled = Cursor(letters.into_iter().collect());
-            assert_eq!(mangled.position(Epoch(-7)), Err(Error::CursorInvalid), "letter {index}");
+            assert_eq!(mangled.place(), Err(Error::CursorInvalid), "letter {index}");
+            let cut = Cursor(cursor.0[..index].to_owned());
+            assert_eq!(cut.place(), Err(Error::CursorInvalid), "cut at {index}");
         }
-        assert_eq!(Cursor(String::new()).position(Epoch(-7)), Err(Error::CursorInvalid));
+        assert_eq!(Cursor(String::new()).place(), Err(Error::CursorInvalid));
+    }
+
+    #[test]
+    fn a_cursor_of_before_there_were_chains_names_a_place_of_then() {
+        let mut bytes: Vec<u8> = [-7_i64, 42].into_iter().flat_map(i64::to_be_bytes).collect();
+        bytes.extend(check(&bytes));
+        let place = Place { epoch: Epoch(-7), position: Position(42), chain: Chain::START };
+        assert_eq!(Cursor(URL_SAFE_NO_PAD.encode(bytes)).place(), Ok(place));
     }
 }

@@ -11,7 +11,7 @@ use crate::graphql::loaders::{MessageAt, load};
 use crate::graphql::page::size;
 use crate::graphql::services::services;
 use crate::hub::Seen;
-use crate::log::{Head, Received};
+use crate::log::Received;
 use crate::messaging::{self, Change, Covered, Mark, Position};
 
 /// Something that happened in a conversation.
@@ -56,9 +56,8 @@ fn event(seen: &Seen) -> &messaging::Event {
     &seen.occurrence.event
 }
 
-fn cursor_of(ctx: &Context<'_>, seen: &Seen) -> Result<Cursor> {
-    let epoch = services(ctx)?.database.epoch();
-    Ok(Cursor::new(Head { epoch, position: event(seen).position }))
+fn cursor_of(seen: &Seen) -> Cursor {
+    Cursor::new(seen.occurrence.place())
 }
 
 fn at(seen: &Seen) -> DateTime {
@@ -77,8 +76,8 @@ fn actor(seen: &Seen) -> User {
 #[Object]
 impl MessageSent {
     /// Subscribe again with this as `after` to go on from here.
-    pub(crate) async fn cursor(&self, ctx: &Context<'_>) -> Result<Cursor> {
-        cursor_of(ctx, &self.0)
+    pub(crate) async fn cursor(&self) -> Cursor {
+        cursor_of(&self.0)
     }
 
     /// When it was sent.
@@ -123,8 +122,8 @@ impl StatusChanged {
 #[Object]
 impl StatusChanged {
     /// Subscribe again with this as `after` to go on from here.
-    pub(crate) async fn cursor(&self, ctx: &Context<'_>) -> Result<Cursor> {
-        cursor_of(ctx, &self.0)
+    pub(crate) async fn cursor(&self) -> Cursor {
+        cursor_of(&self.0)
     }
 
     /// When they said so.
@@ -175,8 +174,8 @@ impl StatusChanged {
 #[Object]
 impl ConversationStarted {
     /// Subscribe again with this as `after` to go on from here.
-    pub(crate) async fn cursor(&self, ctx: &Context<'_>) -> Result<Cursor> {
-        cursor_of(ctx, &self.0)
+    pub(crate) async fn cursor(&self) -> Cursor {
+        cursor_of(&self.0)
     }
 
     /// When it began.
@@ -200,8 +199,8 @@ impl ConversationStarted {
 #[Object]
 impl ParticipantsJoined {
     /// Subscribe again with this as `after` to go on from here.
-    pub(crate) async fn cursor(&self, ctx: &Context<'_>) -> Result<Cursor> {
-        cursor_of(ctx, &self.0)
+    pub(crate) async fn cursor(&self) -> Cursor {
+        cursor_of(&self.0)
     }
 
     /// When they joined.
@@ -232,8 +231,8 @@ impl ParticipantsJoined {
 #[Object]
 impl ParticipantLeft {
     /// Subscribe again with this as `after` to go on from here.
-    pub(crate) async fn cursor(&self, ctx: &Context<'_>) -> Result<Cursor> {
-        cursor_of(ctx, &self.0)
+    pub(crate) async fn cursor(&self) -> Cursor {
+        cursor_of(&self.0)
     }
 
     /// When they left.

@@ -67,7 +67,12 @@ impl Message {
         Ok(body)
     }
 
-    /// When it was stored.
+    /// Its place in `conversation.messages`, for `after` and `before`.
+    async fn cursor(&self) -> String {
+        Opaque::of(self.row.position)
+    }
+
+    /// When it was stored: later than every message before it, by whatever the clocks do.
     async fn sent_at(&self) -> DateTime {
         DateTime(self.row.sent_at)
     }

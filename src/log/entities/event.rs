@@ -13,7 +13,8 @@ pub struct Model {
     pub users: Option<Vec<u8>>,
     pub from_position: Option<i64>,
     pub through_position: Option<i64>,
-    pub at: i64,
+    pub at_micros: i64,
+    pub chain: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -8,6 +8,9 @@ pub struct Model {
     pub epoch: i64,
     pub position: i64,
     pub sessions_ended: i64,
+    pub chain: i64,
+    pub at_micros: i64,
+    pub home: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -10,7 +10,7 @@ pub struct Model {
     pub sender_id: Uuid,
     pub body: String,
     pub idempotency_key: Option<String>,
-    pub sent_at: i64,
+    pub sent_at_micros: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

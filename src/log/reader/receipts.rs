@@ -123,7 +123,7 @@ fn receipts(rows: Vec<ReceiptRow>) -> Vec<Receipt> {
 /// reaches so far is the one, unless it began beyond: then this position was passed by a mark of the other kind.
 fn first_mark(sql: &mut Sql, mark: i64, position: Position, as_of: Position) {
     sql.push("(SELECT CASE WHEN e.from_position < ").bind(position.0);
-    sql.push(" AND e.position <= ").bind(as_of.0).push(" THEN e.at END");
+    sql.push(" AND e.position <= ").bind(as_of.0).push(" THEN e.at_micros END");
     marks_reaching(sql, mark, |sql| {
         sql.bind(position.0);
     });

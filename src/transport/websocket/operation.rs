@@ -19,7 +19,7 @@ pub(super) enum Output {
     Answer(Written),
     /// An answer to a subscription, as JSON.
     Next(Arc<str>),
-    /// Why there will be no answers, as JSON. The last output.
+    /// Why there will be no further answers, as JSON. The last output.
     Errors(String),
     /// There are no further answers. The last output.
     Complete,
@@ -91,8 +91,9 @@ async fn execute(shared: &Shared, prepared: &Prepared, caller: Arc<Caller>) -> (
 
 async fn follow(mut answers: Box<Answers>) -> (Output, State) {
     match answers.next().await {
-        Some(answer) => (Output::Next(answer), State::Following(answers)),
-        None => (Output::Complete, State::Over),
+        Ok(Some(answer)) => (Output::Next(answer), State::Following(answers)),
+        Ok(None) => (Output::Complete, State::Over),
+        Err(refusal) => refused(&refusal),
     }
 }
 

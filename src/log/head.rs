@@ -1,0 +1,234 @@
+//! The head of the log: how far the log has come, in which epoch, and where it lives.
+
+use sea_orm::ActiveValue::Set;
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, FromQueryResult, RuntimeErr,
+    SqliteTransactionMode, Statement, TransactionOptions,
+};
+
+use super::connection::Patient;
+use super::entities::log_head;
+use super::sql::Sql;
+use super::{Database, Unavailable};
+use crate::clock;
+use crate::messaging::{Chain, Epoch, Place, Position, Timestamp};
+use crate::metrics::METRICS;
+
+/// Where a log on Postgres lives: which cluster, on which timeline, in which database and table. A standby that was
+/// promoted has another timeline; what was dumped and restored is in another table. The expression for the timeline is
+/// that of the newest write, which knows of a promotion at once.
+const HOME: &str = "(SELECT concat(system_identifier, '/', substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), '/', \
+     d.oid, '/', 'log_head'::regclass::oid) FROM pg_control_system(), pg_database d WHERE d.datname = current_database())";
+
+/// The same without what some managed services do not tell.
+const SMALL_HOME: &str = "(SELECT concat(d.oid, '/', 'log_head'::regclass::oid) FROM pg_database d \
+     WHERE d.datname = current_database())";
+
+/// The head, locked: nobody else appends until the transaction ends.
+pub(super) struct Locked {
+    pub(super) transaction: Patient<DatabaseTransaction>,
+    pub(super) head: Place,
+    /// The earliest time that the next event can have: now, by the clock of Postgres where it is the database, or right
+    /// after the newest event, whichever is later.
+    pub(super) now: Timestamp,
+}
+
+/// What a regular look at the head finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// The head.
+    pub head: Place,
+    /// Whether the log lives where it did when its epoch began.
+    pub is_at_home: bool,
+}
+
+#[derive(FromQueryResult)]
+struct HeadRow {
+    epoch: i64,
+    position: i64,
+    chain: i64,
+    at_micros: i64,
+    now_micros: Option<i64>,
+}
+
+impl HeadRow {
+    fn head(&self) -> Place {
+        Place { epoch: Epoch(self.epoch), position: Position(self.position), chain: Chain(self.chain) }
+    }
+}
+
+#[derive(FromQueryResult)]
+struct HomeRow {
+    epoch: i64,
+    position: i64,
+    chain: i64,
+    home: Option<String>,
+    present: Option<String>,
+}
+
+#[derive(FromQueryResult)]
+struct ChainRow {
+    chain: i64,
+}
+
+impl Database {
+    /// The end of the log.
+    pub async fn head(&self) -> Result<Place, Unavailable> {
+        Ok(read_head(&self.reader).await?)
+    }
+
+    /// The end of the log, if `place` is in it: by its epoch, its position and all that came before. `None` when it is
+    /// not, or is no longer.
+    pub async fn head_after(&self, place: Place) -> Result<Option<Place>, Unavailable> {
+        let head = self.head().await?;
+        if place.epoch != head.epoch || place.position > head.position {
+            return Ok(None);
+        }
+        let chain = if place.position == head.position {
+            head.chain
+        } else if place.position == Position::START {
+            Chain::START
+        } else {
+            let mut sql = Sql::default();
+            sql.push("SELECT e.chain FROM events e WHERE e.position = ").bind(place.position.0);
+            let rows: Vec<ChainRow> = sql.rows(&self.reader).await?;
+            let Some(row) = rows.first() else { return Ok(None) };
+            Chain(row.chain)
+        };
+        Ok((chain == place.chain).then_some(head))
+    }
+
+    /// The end of the log, and whether the log is still where it was.
+    pub async fn look(&self) -> Result<Look, Unavailable> {
+        let row = self.home_row(&self.reader).await?;
+        let head =
+            Place { epoch: Epoch(row.epoch), position: Position(row.position), chain: Chain(row.chain) };
+        Ok(Look { head, is_at_home: row.home == row.present })
+    }
+
+    /// Begins a new epoch unless another one than `known` has begun meanwhile, and returns the head in the epoch that
+    /// holds now. Every cursor of earlier epochs is refused from then on.
+    pub async fn renew(&self, known: Epoch) -> Result<Place, Unavailable> {
+        let Locked { transaction, head, .. } = self.lock().await?;
+        if head.epoch != known {
+            transaction.rollback().await?;
+            return Ok(head);
+        }
+        let present = self.home_row(&transaction).await?.present;
+        let renewed = Place { epoch: draw_epoch(), ..head };
+        let row = log_head::ActiveModel {
+            id: Set(1),
+            epoch: Set(renewed.epoch.0),
+            home: Set(present),
+            ..Default::default()
+        };
+        log_head::Entity::update(row).exec(&transaction).await?;
+        transaction.commit().await?;
+        METRICS.epochs_begun.inc();
+        Ok(renewed)
+    }
+
+    /// Makes sure that there is a head, and that it is of the log that is here: what was restored, cloned or promoted
+    /// while no herald looked begins a new epoch.
+    pub(super) async fn settle_head(&mut self) -> Result<(), DbErr> {
+        let first = log_head::ActiveModel {
+            id: Set(1),
+            epoch: Set(draw_epoch().0),
+            position: Set(0),
+            sessions_ended: Set(0),
+            chain: Set(Chain::START.0),
+            at_micros: Set(0),
+            home: Set(None),
+        };
+        log_head::Entity::insert(first).on_conflict_do_nothing().exec_without_returning(&self.writer).await?;
+        if self.writer.get_database_backend() == DbBackend::Postgres {
+            self.home = self.home_on_postgres().await?;
+        }
+        let row = self.home_row(&self.writer).await?;
+        if row.home.is_none() && row.present.is_some() {
+            let home = log_head::ActiveModel { id: Set(1), home: Set(row.present), ..Default::default() };
+            log_head::Entity::update(home).exec(&self.writer).await?;
+        } else if row.home != row.present {
+            tracing::error!(
+                "this log lived elsewhere when it was last written: it was restored, copied, or its Postgres failed over. \
+                 A new epoch begins: whoever follows takes a new snapshot"
+            );
+            self.renew(Epoch(row.epoch)).await.map_err(|Unavailable| silent())?;
+        }
+        Ok(())
+    }
+
+    /// How Postgres is asked where the log lives: as exactly as this one tells.
+    async fn home_on_postgres(&self) -> Result<&'static str, DbErr> {
+        let ask = Statement::from_string(DbBackend::Postgres, format!("SELECT {HOME} AS home"));
+        match self.writer.query_one_raw(ask).await {
+            Ok(_) => Ok(HOME),
+            Err(error) if is_not_offered(&error) => {
+                tracing::warn!(
+                    %error,
+                    "this Postgres does not tell its timeline: a failover is noticed by the log alone"
+                );
+                Ok(SMALL_HOME)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn home_row(&self, db: &impl ConnectionTrait) -> Result<HomeRow, DbErr> {
+        let mut sql = Sql::default();
+        sql.push("SELECT epoch, position, chain, home, ").push(self.home);
+        sql.push(" AS present FROM log_head WHERE id = 1");
+        sql.rows(db).await?.pop().ok_or_else(no_head)
+    }
+
+    /// A transaction that nobody else can append beside, and the head of the log as it holds it.
+    pub(super) async fn lock(&self) -> Result<Locked, DbErr> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..Default::default()
+        };
+        let transaction = self.writer.begin(options).await?;
+        let mut sql = Sql::default();
+        sql.push("SELECT epoch, position, chain, at_micros, ");
+        sql.push(match transaction.get_database_backend() {
+            DbBackend::Postgres => {
+                "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_micros \
+                 FROM log_head WHERE id = 1 FOR UPDATE"
+            }
+            _ => "NULL AS now_micros FROM log_head WHERE id = 1",
+        });
+        let row: HeadRow = sql.rows(&transaction).await?.pop().ok_or_else(no_head)?;
+        let now = row.now_micros.map_or_else(clock::now, Timestamp);
+        Ok(Locked { transaction, head: row.head(), now: now.max(Timestamp(row.at_micros).next()) })
+    }
+}
+
+pub(super) async fn read_head(db: &impl ConnectionTrait) -> Result<Place, DbErr> {
+    let mut sql = Sql::default();
+    sql.push("SELECT epoch, position, chain, at_micros, NULL AS now_micros FROM log_head WHERE id = 1");
+    let row: HeadRow = sql.rows(db).await?.pop().ok_or_else(no_head)?;
+    Ok(row.head())
+}
+
+fn no_head() -> DbErr {
+    DbErr::RecordNotFound("log_head".into())
+}
+
+fn silent() -> DbErr {
+    DbErr::Conn(RuntimeErr::Internal("the database does not answer".into()))
+}
+
+/// Whether Postgres refuses to tell: it knows no such function, or does not let everybody call it.
+fn is_not_offered(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return false;
+    };
+    let code = error.as_database_error().and_then(|error| error.code());
+    // https://www.postgresql.org/docs/current/errcodes-appendix.html
+    matches!(code.as_deref(), Some("0A000" | "42501" | "42883"))
+}
+
+fn draw_epoch() -> Epoch {
+    Epoch(i64::from_be_bytes(crate::random::bytes()))
+}
