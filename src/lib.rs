@@ -22,6 +22,8 @@ pub mod random;
 pub mod rates;
 pub mod sabotage;
 pub mod transport;
+pub mod trouble;
+pub mod vitals;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -37,8 +39,10 @@ use crate::graphql::{Engine, Services};
 use crate::hub::{Hub, HubOptions};
 use crate::log::{Database, Observer, Rules, Writer};
 use crate::messaging::Epoch;
+use crate::metrics::METRICS;
 use crate::rates::Rates;
 use crate::transport::Shared;
+use crate::vitals::Vitals;
 
 /// What a test may put in the place of herald's own parts.
 #[derive(Debug, Default)]
@@ -77,8 +81,9 @@ impl App {
             Some(feed) => feed,
             None => feed_for(args, epoch).await?,
         };
+        let vitals = Arc::<Vitals>::default();
         let hub = HubOptions { queue: limits.subscriber_queue, poll: seconds(limits.poll_interval) };
-        let hub = Hub::start(database.clone(), Arc::clone(&feed), hub)
+        let hub = Hub::start(database.clone(), Arc::clone(&feed), Arc::clone(&vitals), hub)
             .await
             .map_err(|_| "cannot read the log's head".to_owned())?;
         let rules = Rules {
@@ -87,10 +92,11 @@ impl App {
             batch: limits.max_batch,
             queue: limits.write_queue,
         };
-        let (writer, writing) = Writer::start(database.clone(), feed, rules);
+        let (writer, writing) = Writer::start(database.clone(), feed, Arc::clone(&vitals), rules);
         let lifetimes =
             Lifetimes { idle: DAY * limits.session_idle_days, absolute: DAY * limits.session_days };
-        let sessions = Sessions::watched(database.clone(), lifetimes, seconds(limits.poll_interval) / 2)
+        let every = seconds(limits.poll_interval) / 2;
+        let sessions = Sessions::watched(database.clone(), lifetimes, every, Arc::clone(&vitals))
             .await
             .map_err(|_| "cannot read the sessions".to_owned())?;
         let accounts = Accounts::new(database.clone(), sessions, limits.max_hashing);
@@ -98,7 +104,7 @@ impl App {
         let services = Services::new(database.clone(), writer, hub, accounts, rates, limits.clone());
         let engine = Engine::new(services, args.introspection == Switch::On, trusted)
             .map_err(|reason| format!("--trusted-documents: {reason}"))?;
-        let shared = Arc::new(Shared::new(engine, args));
+        let shared = Arc::new(Shared::new(engine, vitals, args));
         Ok(Self { shared, database, writer: writing })
     }
 
@@ -107,6 +113,7 @@ impl App {
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         let Self { shared, database, writer } = self;
         let patience = seconds(shared.limits.shutdown_timeout);
+        tokio::spawn(transport::watch_health(Arc::downgrade(&shared), shared.limits.poll_interval));
         transport::serve(listener, shared, shutdown).await;
         // The last way to the writer is gone with the connections: it finishes what it holds and ends.
         if tokio::time::timeout(patience, writer).await.is_err() {
@@ -130,7 +137,10 @@ async fn feed_for(args: &ServeArgs, epoch: Epoch) -> Result<Arc<dyn Feed>, Strin
             Nats::start(&options).await?
         }
         None if is_postgres => Postgres::start(database).await?,
-        None => Arc::new(InProcess::default()),
+        None => {
+            METRICS.feed_connected.set(1);
+            Arc::new(InProcess::default())
+        }
     })
 }
 

@@ -70,6 +70,14 @@ fn serve(args: &ServeArgs) -> Result<(), String> {
         let listener = TcpListener::bind(args.listen)
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
+        let watched = match args.metrics_listen {
+            Some(address) => Some(
+                TcpListener::bind(address)
+                    .await
+                    .map_err(|error| format!("cannot listen on {address} for metrics: {error}"))?,
+            ),
+            None => None,
+        };
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         let (scheme, place) = args.database.database.split_once("://").unwrap_or_default();
         // A Postgres URL may hold a password; an SQLite one names a file.
@@ -80,13 +88,13 @@ fn serve(args: &ServeArgs) -> Result<(), String> {
         }
         tracing::info!("database   {scheme}://{place}");
         tracing::info!("health     http://{address}/healthz and /readyz");
-        if let Some(address) = args.metrics_listen {
-            let listener = TcpListener::bind(address)
-                .await
-                .map_err(|error| format!("cannot listen on {address} for metrics: {error}"))?;
+        if let Some(listener) = watched {
             let address = listener.local_addr().map_err(|error| error.to_string())?;
             tracing::info!("metrics    http://{address}/metrics");
-            tokio::spawn(serve_metrics(listener));
+            tokio::spawn(async move {
+                let ended = serve_metrics(listener).await;
+                tracing::error!(?ended, "the metrics are not served any more");
+            });
         }
         app.run(listener, asked_to_stop()).await;
         tracing::info!("stopped");

@@ -8,10 +8,27 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+
+use self::process::Process;
+
+mod process;
 
 /// Upper bounds in seconds: from a commit to a fast disk to one that is about to be given up.
 const SECONDS: [f64; 12] = [0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// The codes of errors that say something about herald or about attacks on it, before there is one.
+const ERROR_CODES: [&str; 8] = [
+    "INTERNAL",
+    "UNAVAILABLE",
+    "INVALID_CREDENTIALS",
+    "UNAUTHENTICATED",
+    "RATE_LIMITED",
+    "LIMIT_EXCEEDED",
+    "CURSOR_EXPIRED",
+    "CURSOR_INVALID",
+];
 
 /// Counters told apart by one label.
 type Labelled = Family<[(&'static str, String); 1], Counter>;
@@ -23,6 +40,8 @@ pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    /// 1 while herald is of use, as `/readyz` says; else 0.
+    pub ready: Gauge,
     /// Open TCP connections.
     pub connections: Gauge,
     /// Open WebSockets.
@@ -33,6 +52,13 @@ pub struct Metrics {
     pub subscriptions: Gauge,
     /// Position of the newest event that this node has applied.
     pub log_position: Gauge,
+    /// 1 with the label of the epoch that the log is in.
+    log_epoch: Family<[(&'static str, String); 1], Gauge>,
+    /// Statements that failed.
+    pub database_failures: Counter,
+    panics: Labelled,
+    /// 1 while the feed between the nodes is connected. A feed within the process always is.
+    pub feed_connected: Gauge,
     /// Epochs of the log that this node has begun.
     pub epochs_begun: Counter,
     /// Batches that were tried.
@@ -65,6 +91,8 @@ pub enum Outcome {
     Refused,
     /// The database did not take it, or it is unknown whether it did.
     Failed,
+    /// Too many were waiting.
+    Overloaded,
 }
 
 /// Why events were read from the log.
@@ -81,12 +109,17 @@ pub enum Reason {
 impl Metrics {
     fn new() -> Self {
         let metrics = Self {
-            registry: Registry::with_prefix("herald"),
+            registry: Registry::default(),
+            ready: Gauge::default(),
             connections: Gauge::default(),
             sockets: Gauge::default(),
             streams: Gauge::default(),
             subscriptions: Gauge::default(),
             log_position: Gauge::default(),
+            log_epoch: Family::default(),
+            database_failures: Counter::default(),
+            panics: Labelled::default(),
+            feed_connected: Gauge::default(),
             epochs_begun: Counter::default(),
             batches: Counter::default(),
             batch_seconds: Histogram::new(SECONDS),
@@ -101,11 +134,46 @@ impl Metrics {
             errors: Labelled::default(),
             sessions_ended: Counter::default(),
         };
+        metrics.begin_at_zero();
         metrics.register()
     }
 
+    /// Has every series begin at 0: the first increase of one that begins at 1 is seen by nobody.
+    fn begin_at_zero(&self) {
+        for (family, label, values) in [
+            (&self.commands, "outcome", &["committed", "refused", "failed", "overloaded"][..]),
+            (&self.news, "carried", &["events", "position"]),
+            (&self.log_reads, "reason", &["gap", "silence", "replay"]),
+            (&self.panics, "part", &["writer", "hub", "sessions"]),
+            (&self.errors, "code", &ERROR_CODES),
+        ] {
+            for value in values {
+                drop(family.get_or_create(&[(label, (*value).to_owned())]));
+            }
+        }
+    }
+
     fn register(mut self) -> Self {
-        let r = &mut self.registry;
+        self.registry.register_collector(Box::new(Process));
+        let r = self.registry.sub_registry_with_prefix("herald");
+        r.register("build", "The version of herald", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        r.register(
+            "ready",
+            "Whether herald is of use: 1, or 0 while /readyz says why not",
+            self.ready.clone(),
+        );
+        r.register("log_epoch", "The epoch of the log, as a label", self.log_epoch.clone());
+        r.register(
+            "database_failures",
+            "Statements that the database did not carry out",
+            self.database_failures.clone(),
+        );
+        r.register("panics", "Faults of a part of herald that began anew, by part", self.panics.clone());
+        r.register(
+            "feed_connected",
+            "Whether the feed between nodes is connected: 1 or 0",
+            self.feed_connected.clone(),
+        );
         r.register("connections", "Open TCP connections", self.connections.clone());
         r.register("sockets", "Open WebSockets", self.sockets.clone());
         r.register("streams", "Open responses of server-sent events and multipart", self.streams.clone());
@@ -142,6 +210,7 @@ impl Metrics {
             Outcome::Committed => "committed",
             Outcome::Refused => "refused",
             Outcome::Failed => "failed",
+            Outcome::Overloaded => "overloaded",
         };
         self.commands.get_or_create(&[("outcome", outcome.into())]).inc();
     }
@@ -170,6 +239,17 @@ impl Metrics {
     /// Counts an error that is answered.
     pub fn count_error(&self, code: &str) {
         self.errors.get_or_create(&[("code", code.into())]).inc();
+    }
+
+    /// Counts a fault of a part of herald.
+    pub fn count_panic(&self, part: &'static str) {
+        self.panics.get_or_create(&[("part", part.into())]).inc();
+    }
+
+    /// Says which epoch the log is in.
+    pub fn enter_epoch(&self, epoch: i64) {
+        self.log_epoch.clear();
+        self.log_epoch.get_or_create(&[("epoch", format!("{epoch:016x}"))]).set(1);
     }
 
     /// Everything, in the text format of Prometheus (OpenMetrics 1.0).

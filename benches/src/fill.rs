@@ -21,7 +21,8 @@ pub(crate) async fn messages(file: &Path, sender: &str, conversation: &str, coun
     .await
     .unwrap();
     let rules = Rules { small_conversation: 32, most_participants: 1_000, batch: 256, queue: 4_096 };
-    let (writer, writing) = Writer::start(database.clone(), Arc::new(InProcess::default()), rules);
+    let (writer, writing) =
+        Writer::start(database.clone(), Arc::new(InProcess::default()), Arc::default(), rules);
     let actor: UserId = sender.parse().unwrap();
     let conversation: ConversationId = conversation.parse().unwrap();
     let body = Body::parse("A message of the length that people write to each other.", 1_000).unwrap();

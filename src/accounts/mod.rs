@@ -102,6 +102,10 @@ impl Accounts {
         let hash = known.as_ref().map(|user| user.password_hash.clone());
         let _turn = self.turns.take(Network::of(from)).await?;
         let right = self.passwords.verify(password, hash).await?;
-        known.filter(|_| right).map(Arc::new).ok_or(Error::InvalidCredentials)
+        known.filter(|_| right).map(Arc::new).ok_or_else(|| {
+            // For whoever bans addresses. Not the handle: people type passwords into the wrong field.
+            tracing::warn!(address = %from, "a sign-in failed");
+            Error::InvalidCredentials
+        })
     }
 }

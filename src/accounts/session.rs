@@ -21,6 +21,7 @@ use crate::messaging::{SessionId, Timestamp};
 use crate::metrics::METRICS;
 use crate::random;
 use crate::sabotage::{Fault, is_planted};
+use crate::vitals::{Part, Vitals};
 
 /// Sessions that are remembered without asking the database.
 const REMEMBERED: usize = 100_000;
@@ -141,6 +142,7 @@ impl Sessions {
         database: Database,
         lifetimes: Lifetimes,
         every: Duration,
+        vitals: Arc<Vitals>,
     ) -> Result<Arc<Self>, Unavailable> {
         // Before any session is remembered: those that ended until now are not found.
         let mut seen = database.count_of_ended_sessions().await?;
@@ -156,10 +158,20 @@ impl Sessions {
                 if is_planted(Fault::ForgetEndedSessions) {
                     continue;
                 }
-                // Where the database cannot be read, the next look finds them.
-                seen = sessions.look_for_ended(seen).await.unwrap_or(seen);
-                if checked.elapsed() >= CHECK && sessions.check().await.is_ok() {
-                    checked = Instant::now();
+                let is_due = checked.elapsed() >= CHECK;
+                let look = async {
+                    if is_due {
+                        sessions.check().await?;
+                    }
+                    sessions.look_for_ended(seen).await
+                };
+                // Where a look fails, the next one finds them.
+                if let Some(Ok(found)) = vitals.guard(Part::Sessions, look).await {
+                    seen = found;
+                    vitals.works(Part::Sessions);
+                    if is_due {
+                        checked = Instant::now();
+                    }
                 }
             }
         });

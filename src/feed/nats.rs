@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, PublishErrorKind, ServerAddr, Subscriber};
+use async_nats::{Client, ConnectOptions, Event, PublishErrorKind, ServerAddr, Subscriber};
 use futures_util::StreamExt;
 use percent_encoding::percent_decode_str;
 use tokio::sync::{mpsc, watch};
 
 use super::{Feed, InProcess, News, wire};
 use crate::messaging::Epoch;
+use crate::metrics::METRICS;
 
 /// News that wait for NATS. Each is a batch, so this covers seconds; what finds no room is not missed, since the others
 /// look into the log.
@@ -108,7 +109,14 @@ async fn connect(servers: &str, credentials: Option<&Path>) -> Result<Client, St
         .ping_interval(PING)
         .client_capacity(ROOM)
         .subscription_capacity(ROOM)
-        .event_callback(|event| async move { tracing::info!(%event, "NATS") });
+        .event_callback(|event| async move {
+            match event {
+                Event::Connected => METRICS.feed_connected.set(1),
+                Event::Disconnected => METRICS.feed_connected.set(0),
+                _ => 0,
+            };
+            tracing::info!(%event, "NATS");
+        });
     // The client takes nothing from the URL but the address.
     let named = servers.iter().find_map(|server| Some((server.username()?, server.password())));
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();

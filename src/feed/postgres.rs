@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{Feed, InProcess, News};
 use crate::messaging::{Chain, Epoch, Place, Position};
+use crate::metrics::METRICS;
 use crate::random;
 
 /// What the nodes call it among themselves. Postgres keeps the channels of its databases apart.
@@ -95,6 +96,7 @@ async fn listen(url: &str) -> Result<PgListener, sqlx::Error> {
     within_patience(async {
         let mut listener = PgListener::connect(url).await?;
         listener.listen(CHANNEL).await?;
+        METRICS.feed_connected.set(1);
         Ok(listener)
     })
     .await
@@ -111,6 +113,7 @@ async fn hear(
     let hearing = async {
         loop {
             let error = pass_on(listener, node, &feed).await;
+            METRICS.feed_connected.set(0);
             tracing::warn!(%error, "the other nodes are not heard; this one looks for itself until they are");
             listener = loop {
                 sleep(PAUSE).await;

@@ -16,6 +16,7 @@ use crate::log::{Database, Interest, Look, Scope, Unavailable};
 use crate::messaging::{Event, Origin, Place, Position, UserId};
 use crate::metrics::{METRICS, Reason};
 use crate::sabotage::{Fault, is_planted};
+use crate::vitals::{Part, Vitals};
 
 /// Events per statement when the log is read to catch up.
 const PAGE: u64 = 500;
@@ -71,14 +72,16 @@ impl Hub {
     pub async fn start(
         database: Database,
         feed: Arc<dyn Feed>,
+        vitals: Arc<Vitals>,
         options: HubOptions,
     ) -> Result<Self, Unavailable> {
         // Listening first: what is announced between here and the reading of the head is not missed.
         let news = feed.listen();
         let applied = database.head().await?;
         METRICS.log_position.set(applied.position.0);
+        METRICS.enter_epoch(applied.epoch.0);
         let (joins, requests) = mpsc::channel(JOINS);
-        let task = Task { database, feed, options, applied, routing: Routing::default() };
+        let task = Task { database, feed, vitals, options, applied, routing: Routing::default() };
         tokio::spawn(task.run(news, requests));
         Ok(Self { joins })
     }
@@ -100,6 +103,7 @@ impl Hub {
 struct Task {
     database: Database,
     feed: Arc<dyn Feed>,
+    vitals: Arc<Vitals>,
     options: HubOptions,
     /// Every event up to here has been routed.
     applied: Place,
@@ -108,6 +112,15 @@ struct Task {
 
 impl Task {
     async fn run(mut self, mut news: mpsc::Receiver<News>, mut joins: mpsc::Receiver<Join>) {
+        let vitals = Arc::clone(&self.vitals);
+        while vitals.guard(Part::Hub, self.serve(&mut news, &mut joins)).await.is_none() {
+            // It may have been amid handing an event out. Everybody is let go, and comes back from their own position.
+            self.routing = Routing::default();
+        }
+    }
+
+    /// Returns with the last way to the hub.
+    async fn serve(&mut self, news: &mut mpsc::Receiver<News>, joins: &mut mpsc::Receiver<Join>) {
         let mut sweep = interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // Whatever the feed says: it may be late, and all it brings long past.
@@ -128,7 +141,10 @@ impl Task {
                     self.admit(std::mem::take(&mut waiting)).await;
                 }
                 _ = look.tick() => {
-                    let _ = self.look(Reason::Silence).await;
+                    match self.look(Reason::Silence).await {
+                        Ok(()) => self.vitals.works(Part::Hub),
+                        Err(Unavailable) => self.vitals.fails(Part::Hub, "The log cannot be read."),
+                    }
                 }
                 _ = sweep.tick() => self.routing.sweep(),
             }
@@ -197,6 +213,7 @@ impl Task {
         self.routing = Routing::default();
         self.feed.enter(self.applied.epoch);
         METRICS.log_position.set(self.applied.position.0);
+        METRICS.enter_epoch(self.applied.epoch.0);
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use sea_orm::{
     QueryResult, RuntimeErr, Statement, TransactionOptions, TransactionTrait,
 };
 
-use super::Observer;
+use super::{DATABASE, Observer};
 
 /// How much longer than Postgres itself herald waits for a statement: what Postgres says of it is the better answer.
 const GRACE: Duration = Duration::from_secs(1);
@@ -31,10 +31,14 @@ pub(super) struct Patient<C> {
 
 impl<C> Patient<C> {
     async fn wait<T>(&self, answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-        match self.patience {
+        let answered = match self.patience {
             Some(patience) => tokio::time::timeout(patience, answer).await.unwrap_or_else(|_| Err(silent())),
             None => answer.await,
+        };
+        if answered.is_ok() {
+            DATABASE.worked();
         }
+        answered
     }
 }
 

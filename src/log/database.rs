@@ -83,16 +83,6 @@ impl Database {
         database.settle_head().await.map_err(|e| format!("cannot read the log's head: {e}"))?;
         Ok(database)
     }
-
-    /// Whether the database answers and its schema is the one this program was built for.
-    pub async fn is_ready(&self) -> bool {
-        // Asked as a plain question: the migrator's own way of asking would create its table.
-        let applied = "SELECT COUNT(*) AS applied FROM seaql_migrations";
-        let applied = Statement::from_string(self.reader.get_database_backend(), applied);
-        let Ok(Some(row)) = self.reader.query_one_raw(applied).await else { return false };
-        let applied: i64 = row.try_get("", "applied").unwrap_or(0);
-        usize::try_from(applied) == Ok(Migrator::migrations().len()) && self.head().await.is_ok()
-    }
 }
 
 async fn check_sqlite(connection: &DatabaseConnection) -> Result<(), String> {

@@ -13,10 +13,14 @@ mod head;
 mod load;
 mod people;
 mod reader;
+mod readiness;
 mod sql;
 mod stays;
 mod store;
 mod writer;
+
+use crate::metrics::METRICS;
+use crate::trouble::Trouble;
 
 pub use batch::Each;
 pub use database::{Database, DatabaseOptions, Observer};
@@ -25,7 +29,11 @@ pub use people::{EndedSessions, NewSession, SessionRow, UserRow};
 pub use reader::{
     Direction, Interest, Kinds, MarkTime, Membership, Page, ParticipantKey, Receipt, Received, Scope,
 };
+pub use readiness::Unready;
 pub use writer::{Committed, Rules, SubmitError, Writer};
+
+/// Statements fail.
+static DATABASE: Trouble = Trouble::new("the database fails", "the database answers again");
 
 /// The database cannot answer now. The cause has been logged; nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +41,8 @@ pub struct Unavailable;
 
 impl From<sea_orm::DbErr> for Unavailable {
     fn from(error: sea_orm::DbErr) -> Self {
-        tracing::error!(%error, "the database failed");
+        METRICS.database_failures.inc();
+        DATABASE.note(&error);
         Self
     }
 }

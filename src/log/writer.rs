@@ -19,6 +19,11 @@ use crate::feed::{Feed, News};
 use crate::messaging::{Command, Event, Facts, Message, Place, Position, Refusal, Timestamp, decide};
 use crate::metrics::{self, METRICS};
 use crate::sabotage::{Fault, is_planted};
+use crate::trouble::Trouble;
+use crate::vitals::{Part, Vitals};
+
+/// Commands are refused because too many wait.
+static OVERLOAD: Trouble = Trouble::new("the writer is overloaded", "the writer is no longer overloaded");
 
 /// The numbers in the rules of messaging that an operator may set.
 #[derive(Debug, Clone, Copy)]
@@ -68,9 +73,14 @@ pub struct Writer {
 
 impl Writer {
     /// Starts the task that appends to `database` and announces on `feed`. The handle ends with it.
-    pub fn start(database: Database, feed: Arc<dyn Feed>, rules: Rules) -> (Self, JoinHandle<()>) {
+    pub fn start(
+        database: Database,
+        feed: Arc<dyn Feed>,
+        vitals: Arc<Vitals>,
+        rules: Rules,
+    ) -> (Self, JoinHandle<()>) {
         let (queue, submissions) = mpsc::channel(rules.queue);
-        let task = Task { database, feed, rules };
+        let task = Task { database, feed, vitals, rules };
         (Self { queue }, tokio::spawn(task.run(submissions)))
     }
 
@@ -78,7 +88,11 @@ impl Writer {
     /// durable. A caller that stops waiting does not undo it: it is wholly committed or wholly absent.
     pub async fn submit(&self, command: Command) -> Result<Committed, SubmitError> {
         let (answer, answered) = oneshot::channel();
-        self.queue.try_send(Submission { command, answer }).map_err(|_| SubmitError::Unavailable)?;
+        self.queue.try_send(Submission { command, answer }).map_err(|_| {
+            METRICS.count_command(metrics::Outcome::Overloaded);
+            OVERLOAD.note(&"--write-queue is full: commands come faster than the database takes them");
+            SubmitError::Unavailable
+        })?;
         answered.await.unwrap_or(Err(SubmitError::Unavailable))
     }
 }
@@ -102,6 +116,7 @@ type Outcome = Result<Committed, Refusal>;
 struct Task {
     database: Database,
     feed: Arc<dyn Feed>,
+    vitals: Arc<Vitals>,
     rules: Rules,
 }
 
@@ -111,7 +126,16 @@ impl Task {
         while submissions.recv_many(&mut batch, self.rules.batch).await > 0 {
             let (commands, answers): (Vec<_>, Vec<_>) =
                 batch.drain(..).map(|submission| (submission.command, submission.answer)).unzip();
-            for (answer, outcome) in answers.into_iter().zip(self.carry_out(&commands).await) {
+            let outcomes = self.vitals.guard(Part::Writer, self.carry_out(&commands)).await;
+            // What was being committed may have been.
+            let outcomes = outcomes.unwrap_or_else(|| vec![Err(SubmitError::Unavailable); commands.len()]);
+            if outcomes.iter().any(|outcome| *outcome != Err(SubmitError::Unavailable)) {
+                self.vitals.works(Part::Writer);
+            } else {
+                self.vitals.fails(Part::Writer, "Nothing can be written.");
+            }
+            OVERLOAD.worked();
+            for (answer, outcome) in answers.into_iter().zip(outcomes) {
                 METRICS.count_command(match &outcome {
                     Ok(_) => metrics::Outcome::Committed,
                     Err(SubmitError::Refused(_)) => metrics::Outcome::Refused,

@@ -4,11 +4,12 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use futures_util::FutureExt;
 use hyper::body::Incoming;
@@ -21,6 +22,7 @@ use tokio_io_timeout::TimeoutStream;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::ServiceExt;
+use tracing::Instrument;
 
 use super::addresses::Place;
 use super::intake::{Intake, Metered};
@@ -29,9 +31,16 @@ use super::{Shared, caller, health, respond, router};
 use crate::config::seconds;
 use crate::metrics::{Counted, METRICS};
 use crate::network::Network;
+use crate::random;
 
 /// Pause after a connection could not be accepted, which mostly means that there are no file handles left.
 const BREATH: Duration = Duration::from_millis(100);
+
+/// Names a request, in what is asked and in what is answered.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Bytes of the name that a proxy may give a request.
+const LONGEST_REQUEST_ID: usize = 128;
 
 /// The least that hyper accepts as a limit of a request's head.
 const LEAST_HEADER_BYTES: usize = 8 * 1024;
@@ -113,9 +122,29 @@ async fn answer(mut request: Request, arriving: Arriving, router: Router, shared
     }
     request.extensions_mut().insert(Arc::clone(&intake));
     intake.begin_request(account);
-    let response = router.oneshot(request).await.unwrap_or_else(|never| match never {});
+    let id = request_id(request.headers());
+    let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default(), address = %caller);
+    let begun = Instant::now();
+    let answering = async {
+        let path = request.uri().path().to_owned();
+        let mut response = router.oneshot(request).await.unwrap_or_else(|never| match never {});
+        tracing::debug!(path, status = response.status().as_u16(), elapsed = ?begun.elapsed(), "answered");
+        response.headers_mut().insert(REQUEST_ID, id);
+        response
+    };
+    let response = answering.instrument(span).await;
     intake.end_request();
     response
+}
+
+/// The name by which the log knows a request: the one that a proxy gave it, or a new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let is_plain = |id: &&HeaderValue| {
+        (1..=LONGEST_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+    };
+    let given = headers.get(REQUEST_ID).filter(is_plain).cloned();
+    let drawn = || HeaderValue::from_str(&random::id().simple().to_string());
+    given.or_else(|| drawn().ok()).unwrap_or(HeaderValue::from_static("-"))
 }
 
 async fn serve_connection(stream: TcpStream, arriving: Arriving, router: Router, shared: Arc<Shared>) {

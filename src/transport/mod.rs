@@ -32,6 +32,7 @@ use axum::response::Response;
 use axum::routing::{any, get};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use health::watch as watch_health;
 pub(crate) use listener::serve;
 pub use metrics::serve as serve_metrics;
 
@@ -41,10 +42,12 @@ use self::respond::refuse;
 use self::sockets::Sockets;
 use crate::config::{Limits, ServeArgs};
 use crate::graphql::Engine;
+use crate::vitals::Vitals;
 
 /// What every transport works with.
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
+    pub(crate) vitals: Arc<Vitals>,
     pub(crate) limits: Limits,
     pub(crate) trust_proxy: bool,
     pub(crate) origins: Origins,
@@ -57,9 +60,10 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(engine: Engine, args: &ServeArgs) -> Self {
+    pub(crate) fn new(engine: Engine, vitals: Arc<Vitals>, args: &ServeArgs) -> Self {
         Self {
             engine,
+            vitals,
             limits: args.limits.clone(),
             trust_proxy: args.trust_proxy,
             origins: Origins::new(&args.allow_origin),

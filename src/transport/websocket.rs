@@ -10,6 +10,7 @@ use futures_util::future::AbortHandle;
 use futures_util::stream::{self, BoxStream, SelectAll, SplitSink, StreamExt};
 use futures_util::{FutureExt, SinkExt};
 use tokio::time::{Duration, timeout};
+use tracing::{Instrument, Span};
 
 use super::Shared;
 use super::addresses::Place;
@@ -71,6 +72,8 @@ pub(super) async fn upgrade(shared: Arc<Shared>, request: Request) -> Response {
         Err(rejection) => return bad_request(format!("{}.", rejection.body_text())),
     };
     let most = shared.limits.max_body_bytes;
+    // What the socket comes to say is known by the request that opened it.
+    let span = Span::current();
     upgrade
         .protocols([SUBPROTOCOL])
         .read_buffer_size(READ_BUFFER)
@@ -78,14 +81,17 @@ pub(super) async fn upgrade(shared: Arc<Shared>, request: Request) -> Response {
         .max_write_buffer_size(WAITING)
         .max_message_size(most)
         .max_frame_size(most)
-        .on_upgrade(move |socket| async move {
-            // The place among the connections is kept for as long as the socket is served.
-            let _held = (held, place);
-            let _counted = Counted::new(&METRICS.sockets);
-            if let Some(intake) = &intake {
-                intake.begin_socket(seconds(shared.limits.request_timeout));
-            }
-            Connection::new(socket, shared, caller, anonymous, intake).serve().await;
+        .on_upgrade(move |socket| {
+            let serving = async move {
+                // The place among the connections is kept for as long as the socket is served.
+                let _held = (held, place);
+                let _counted = Counted::new(&METRICS.sockets);
+                if let Some(intake) = &intake {
+                    intake.begin_socket(seconds(shared.limits.request_timeout));
+                }
+                Connection::new(socket, shared, caller, anonymous, intake).serve().await;
+            };
+            serving.instrument(span)
         })
         .into_response()
 }

@@ -7,7 +7,8 @@ const ROOMS: [&str; 9] =
     ["messaging", "feed", "log", "hub", "error", "rates", "accounts", "graphql", "transport"];
 
 /// What stands beside the rooms, for everyone.
-const BESIDE: [&str; 6] = ["config", "clock", "metrics", "network", "random", "sabotage"];
+const BESIDE: [&str; 8] =
+    ["config", "clock", "metrics", "network", "random", "sabotage", "trouble", "vitals"];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

@@ -415,9 +415,9 @@ impl Herald {
             }
             let feed = Arc::new(Unreliable::default());
             let options = HubOptions { queue: 2, poll: Duration::from_millis(5) };
-            let hub = Hub::start(database.clone(), feed.clone(), options).await.unwrap();
+            let hub = Hub::start(database.clone(), feed.clone(), Arc::default(), options).await.unwrap();
             let rules = Rules { small_conversation: SMALL, most_participants: 100, batch: 4, queue: 64 };
-            let (writer, _) = Writer::start(database.clone(), feed, rules);
+            let (writer, _) = Writer::start(database.clone(), feed, Arc::default(), rules);
             (files, database, writer, hub)
         });
         Self {

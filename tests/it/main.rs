@@ -51,5 +51,6 @@ mod statements;
 mod stays;
 mod subscriptions;
 mod texts;
+mod vitals;
 mod websocket;
 mod websocket_limits;

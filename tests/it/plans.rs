@@ -9,8 +9,9 @@ use serde_json::json;
 
 use crate::support::{TestApp, User};
 
-/// What may be read from end to end: a table of one row, and what a statement makes up itself.
-const SMALL: [&str; 6] = ["log_head", "CONSTANT ROW", "VALUES CLAUSE", "(subquery", "subselect", "wanted"];
+/// What may be read from end to end: tables of one row or a few, and what a statement makes up itself.
+const SMALL: [&str; 7] =
+    ["log_head", "seaql_migrations", "CONSTANT ROW", "VALUES CLAUSE", "(subquery", "subselect", "wanted"];
 
 /// Does everything that people do all the time, in a group and in a pair: what is asked of the database for it.
 async fn statements(app: &TestApp) {
@@ -139,7 +140,9 @@ async fn no_hot_query_reads_a_table_from_end_to_end() {
     let mut scanning = Vec::new();
     for sql in seen {
         let verb = sql.split_whitespace().next().unwrap_or_default().to_uppercase();
-        if !["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].contains(&verb.as_str()) {
+        // Whether a column is there is asked without reading a row.
+        let reads_nothing = sql.contains("LIMIT 0)");
+        if !["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].contains(&verb.as_str()) || reads_nothing {
             continue;
         }
         let plan = plan(&database, &sql).await;

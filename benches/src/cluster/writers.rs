@@ -31,7 +31,8 @@ impl Running {
                 observer: None,
             };
             let database = Database::open(&options).await.unwrap();
-            let (writer, writing) = Writer::start(database.clone(), Arc::new(InProcess::default()), RULES);
+            let (writer, writing) =
+                Writer::start(database.clone(), Arc::new(InProcess::default()), Arc::default(), RULES);
             logs.push((database, writer, writing));
         }
         Self { logs }

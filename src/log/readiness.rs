@@ -1,0 +1,133 @@
+//! Whether the database is of use: it answers, it has the schema that this herald was built for, and it can be written.
+
+use std::collections::BTreeSet;
+
+use migration::{Migrator, MigratorTrait};
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait, FromQueryResult, IdenStatic, Iterable, Statement};
+
+use super::entities::{conversation, event, log_head, message, participant, session, session_end, user};
+use super::head::Locked;
+use super::sql::Sql;
+use super::{Database, Unavailable};
+
+/// What is wrong with the schema, in words for operators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unready {
+    /// The database does not answer.
+    Silent,
+    /// The schema lacks what this herald needs: these migrations.
+    Older(Vec<String>),
+    /// The schema was changed by a later herald: these migrations.
+    Newer(Vec<String>),
+    /// A table or a column is not there.
+    Damaged,
+    /// Nothing can be written.
+    ReadOnly,
+}
+
+impl Unready {
+    /// A sentence that says what to do.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Silent => "The database does not answer.".into(),
+            Self::Older(missing) => format!(
+                "The schema of the database is older than this herald: run `herald migrate`, or start this herald again. \
+                 It lacks {}.",
+                missing.join(", ")
+            ),
+            Self::Newer(unknown) => format!(
+                "The schema of the database is newer than this herald: upgrade this node. It has {}.",
+                unknown.join(", ")
+            ),
+            Self::Damaged => "A table or a column of the database is missing: run `herald check`.".into(),
+            Self::ReadOnly => "The database cannot be written: is its disk full?".into(),
+        }
+    }
+}
+
+#[derive(FromQueryResult)]
+struct AppliedRow {
+    version: String,
+}
+
+impl Database {
+    /// Whether the database answers and has the schema that this herald was built for.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub async fn readiness(&self) -> Result<(), Unready> {
+        let mut sql = Sql::default();
+        // Asked as a plain question: the migrator's own way of asking would create its table.
+        sql.push("SELECT version FROM seaql_migrations");
+        let rows: Result<Vec<AppliedRow>, DbErr> = sql.rows(&self.reader).await;
+        let applied: BTreeSet<String> = match rows {
+            Ok(rows) => rows.into_iter().map(|row| row.version).collect(),
+            Err(error) if is_damage(&error) => return Err(Unready::Damaged),
+            Err(error) => {
+                let Unavailable = error.into();
+                return Err(Unready::Silent);
+            }
+        };
+        let known: BTreeSet<String> =
+            Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
+        let newer: Vec<String> = applied.difference(&known).cloned().collect();
+        if !newer.is_empty() {
+            return Err(Unready::Newer(newer));
+        }
+        let missing: Vec<String> = known.difference(&applied).cloned().collect();
+        if !missing.is_empty() {
+            return Err(Unready::Older(missing));
+        }
+        let everything = Statement::from_string(self.reader.get_database_backend(), every_column());
+        match self.reader.query_all_raw(everything).await {
+            Ok(_) => Ok(()),
+            Err(error) if is_damage(&error) => Err(Unready::Damaged),
+            Err(error) => {
+                let Unavailable = error.into();
+                Err(Unready::Silent)
+            }
+        }
+    }
+
+    /// Whether the log can be written, tried with a change that changes nothing.
+    pub async fn is_writable(&self) -> bool {
+        let change = async {
+            let Locked { transaction, .. } = self.lock().await?;
+            transaction.execute_unprepared("UPDATE log_head SET position = position").await?;
+            transaction.commit().await
+        };
+        change.await.is_ok()
+    }
+}
+
+/// Names every column of every table, and reads no row.
+fn every_column() -> String {
+    fn table<E: EntityTrait>(name: &str) -> String {
+        let columns: Vec<&str> = E::Column::iter().map(|column| column.as_str()).collect();
+        format!("(SELECT {} FROM {name} LIMIT 0) AS all_{name}", columns.join(", "))
+    }
+    let tables = [
+        table::<conversation::Entity>("conversations"),
+        table::<event::Entity>("events"),
+        table::<log_head::Entity>("log_head"),
+        table::<message::Entity>("messages"),
+        table::<participant::Entity>("participants"),
+        table::<session::Entity>("sessions"),
+        table::<session_end::Entity>("session_ends"),
+        table::<user::Entity>("users"),
+    ];
+    format!("SELECT 1 FROM {}", tables.join(" CROSS JOIN "))
+}
+
+/// Whether a statement failed because something is not there that it names.
+fn is_damage(error: &DbErr) -> bool {
+    use sea_orm::{RuntimeErr, sqlx};
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return false;
+    };
+    let sqlx::Error::Database(error) = error.as_ref() else { return false };
+    // https://www.postgresql.org/docs/current/errcodes-appendix.html: undefined table and column. SQLite has one code for
+    // all that is wrong with a statement.
+    matches!(error.code().as_deref(), Some("42P01" | "42703" | "1"))
+}
