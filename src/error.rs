@@ -97,8 +97,8 @@ impl Error {
             Self::SenderCannotMark => {
                 "The sender of a message cannot mark it: only those who receive it can.".into()
             }
-            Self::IdempotencyKeyReused => "This idempotency key was used for another message: \
-                 choose a new key for each new message."
+            Self::IdempotencyKeyReused => "This idempotency key was used with another input: \
+                 choose a new key for each new message, and for each new conversation."
                 .into(),
             Self::RateLimited { seconds } => format!("Too many requests: try again in {seconds} s."),
             Self::CursorInvalid => "This cursor was not given out by this server: take a new snapshot \
@@ -108,7 +108,7 @@ impl Error {
                  snapshot with `cursor` in it, and subscribe with that."
                 .into(),
             Self::Unavailable => {
-                "herald cannot do this now: try again, with the same idempotency key if you send.".into()
+                "herald cannot do this now: try again, with the same idempotency key if it has one.".into()
             }
             Self::Internal => "Something went wrong inside herald; its log says what.".into(),
         }

@@ -181,7 +181,13 @@ async fn add_user(handle: &str, display_name: Option<&str>, args: &DatabaseArgs)
     let accounts = Accounts::new(database.clone(), sessions, 1);
     let display_name = display_name.unwrap_or(handle);
     let user = accounts
-        .register(Ipv4Addr::LOCALHOST.into(), handle, display_name, password.trim_end_matches(['\r', '\n']))
+        .register(
+            Ipv4Addr::LOCALHOST.into(),
+            handle,
+            display_name,
+            password.trim_end_matches(['\r', '\n']),
+            None,
+        )
         .await
         .map_err(|error| error.message())?;
     say(&format!("Added {} ({}).\n", user.handle, user.id))?;

@@ -10,6 +10,8 @@ mod turns;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 pub use session::{Lifetimes, Live, Sessions, Token};
 
 use self::password::Passwords;
@@ -17,7 +19,7 @@ use self::turns::Turns;
 use crate::clock;
 use crate::error::Error;
 use crate::log::{Database, UserRow};
-use crate::messaging::{DisplayName, Handle, UserId};
+use crate::messaging::{DisplayName, Handle, IdempotencyKey, UserId};
 use crate::network::Network;
 use crate::random;
 
@@ -44,13 +46,15 @@ impl Accounts {
         Self { database, passwords: Passwords::new(hashing), turns: Turns::new(hashing), sessions }
     }
 
-    /// Creates a user, asked to from an address.
+    /// Creates a user, asked to from an address. Whoever repeats a registration, under its key and with its password,
+    /// gets the user that the first one created.
     pub async fn register(
         &self,
         from: IpAddr,
         handle: &str,
         display_name: &str,
         password: &str,
+        key: Option<&IdempotencyKey>,
     ) -> Result<Arc<UserRow>, Error> {
         let handle = Handle::parse(handle).map_err(Error::invalid("handle"))?;
         let display_name = DisplayName::parse(display_name).map_err(Error::invalid("displayName"))?;
@@ -66,9 +70,10 @@ impl Accounts {
                 format!("must be at most {LONGEST_PASSWORD} bytes long"),
             ));
         }
+        let registration = key.map(|key| registration(key, &display_name));
         // A taken handle is told before the work of hashing; the insertion decides between two at once.
-        if !self.database.users_by_handle([&handle]).await?.is_empty() {
-            return Err(Error::HandleTaken);
+        if let Some(known) = self.user(&handle).await? {
+            return self.repeat(from, known, password, registration).await;
         }
         let row = UserRow {
             id: UserId(random::id()),
@@ -76,8 +81,37 @@ impl Accounts {
             display_name,
             password_hash: self.hash(from, password).await?,
             created_at: clock::now(),
+            registration,
         };
-        if self.database.insert_user(&row).await? { Ok(Arc::new(row)) } else { Err(Error::HandleTaken) }
+        if self.database.insert_user(&row).await? {
+            return Ok(Arc::new(row));
+        }
+        let known = self.user(&row.handle).await?.ok_or(Error::Unavailable)?;
+        self.repeat(from, known, password, registration).await
+    }
+
+    async fn user(&self, handle: &Handle) -> Result<Option<UserRow>, Error> {
+        Ok(self.database.users_by_handle([handle]).await?.pop())
+    }
+
+    /// Registers with a handle that somebody has. The key alone proves nothing: others may guess it.
+    async fn repeat(
+        &self,
+        from: IpAddr,
+        known: UserRow,
+        password: &str,
+        registration: Option<[u8; 32]>,
+    ) -> Result<Arc<UserRow>, Error> {
+        let is_the_same = registration.is_some() && registration == known.registration;
+        if is_the_same && self.verify(from, password, Some(known.password_hash.clone())).await? {
+            return Ok(Arc::new(known));
+        }
+        Err(Error::HandleTaken)
+    }
+
+    async fn verify(&self, from: IpAddr, password: &str, hash: Option<String>) -> Result<bool, Error> {
+        let _turn = self.turns.take(Network::of(from)).await?;
+        self.passwords.verify(password, hash).await
     }
 
     async fn hash(&self, from: IpAddr, password: &str) -> Result<String, Error> {
@@ -96,16 +130,22 @@ impl Accounts {
             return Err(Error::InvalidCredentials);
         }
         let known = match Handle::parse(handle) {
-            Ok(handle) => self.database.users_by_handle([&handle]).await?.pop(),
+            Ok(handle) => self.user(&handle).await?,
             Err(_) => None,
         };
         let hash = known.as_ref().map(|user| user.password_hash.clone());
-        let _turn = self.turns.take(Network::of(from)).await?;
-        let right = self.passwords.verify(password, hash).await?;
+        let right = self.verify(from, password, hash).await?;
         known.filter(|_| right).map(Arc::new).ok_or_else(|| {
             // For whoever bans addresses. Not the handle: people type passwords into the wrong field.
             tracing::warn!(address = %from, "a sign-in failed");
             Error::InvalidCredentials
         })
     }
+}
+
+/// Stands for what somebody registers with under a key, beside handle and password. It is stored, so what goes into it
+/// never changes.
+fn registration(key: &IdempotencyKey, display_name: &DisplayName) -> [u8; 32] {
+    // Neither holds a line break.
+    Sha256::digest(format!("{key}\n{display_name}")).into()
 }

@@ -12,7 +12,7 @@ use super::types::{Conversation, Cursor, DateTime, Message, User};
 use crate::error::Error;
 use crate::log::{Committed, UserRow};
 use crate::messaging::{
-    Action, Body, ConversationId, Handle, IdempotencyKey, Mark, MessageId, Title, UserId,
+    Action, Body, ConversationId, Handle, IdempotencyKey, Mark, MessageId, Start, Title, UserId,
 };
 use crate::random;
 use crate::rates::Rates;
@@ -27,6 +27,9 @@ struct RegisterInput {
     display_name: String,
     /// At least 8 characters.
     password: String,
+    /// Chosen by the client, unique to this registration. A retry with the same key, handle, name and password signs in
+    /// the user whom the first try created; with anything else it is refused with `HANDLE_TAKEN`.
+    idempotency_key: Option<String>,
 }
 
 /// Who signs in.
@@ -41,10 +44,19 @@ struct LoginInput {
 /// What is to be started.
 #[derive(InputObject)]
 struct StartConversationInput {
-    /// What to call it, if anything.
+    /// What to call it, if anything. A conversation that `distinct` finds keeps its own title.
     title: Option<String>,
     /// The others in it.
     participant_handles: Vec<String>,
+    /// Chosen by the client, unique to this start. A retry with the same key and input returns the conversation of the
+    /// first try, whoever has joined or left since; with another input it is refused with `IDEMPOTENCY_KEY_REUSED`. A
+    /// message may have the same key.
+    idempotency_key: Option<String>,
+    /// Finds the one conversation of just these people, and starts it if there is none: everybody who asks for it gets
+    /// the same. It is one that was started with `distinct`. When somebody joins or leaves, it becomes a conversation
+    /// like any other, and is not found any more.
+    #[graphql(default_with = "Some(false)")]
+    distinct: Option<bool>,
 }
 
 /// Who is to be added, and where.
@@ -145,11 +157,16 @@ impl Mutation {
     async fn register(&self, ctx: &Context<'_>, input: RegisterInput) -> Result<SessionPayload> {
         let services = services(ctx)?;
         let from = caller(ctx)?.address;
+        let RegisterInput { handle, display_name, password, idempotency_key } = input;
         if let Some(rates) = &services.rates {
-            rates.register(from)?;
+            // With a key it may try a password, as a sign-in does.
+            match idempotency_key {
+                Some(_) => rates.sign_in(from, &handle)?,
+                None => rates.register(from)?,
+            }
         }
-        let RegisterInput { handle, display_name, password } = input;
-        let user = services.accounts.register(from, &handle, &display_name, &password).await?;
+        let key = key(idempotency_key.as_deref())?;
+        let user = services.accounts.register(from, &handle, &display_name, &password, key.as_ref()).await?;
         Ok(begin_session(ctx, user).await?)
     }
 
@@ -178,13 +195,20 @@ impl Mutation {
         input: StartConversationInput,
     ) -> Result<ConversationPayload> {
         let title = input.title.as_deref().map(Title::parse).transpose().map_err(Error::invalid("title"))?;
+        let key = key(input.idempotency_key.as_deref())?;
         limit(ctx, |rates, user| rates.start(user, input.participant_handles.len()))?;
         let with = users(ctx, "participantHandles", &input.participant_handles).await?;
         limit(ctx, |rates, user| rates.invite_each(user, &with))?;
         let conversation = ConversationId(random::id());
-        let action = Action::Start { conversation, title, with };
-        let started = conversation_payload(ctx, conversation, action).await;
-        Ok(started.map_err(|error| error.about("participantHandles"))?)
+        let is_distinct = input.distinct.unwrap_or(false);
+        let start = Start { conversation, title, with, key, is_distinct };
+        let started = services(ctx)?.submit(ctx, Action::Start(start)).await;
+        let started = started.map_err(|error| error.about("participantHandles"))?;
+        let conversation = started.conversation.ok_or(Error::Internal)?;
+        Ok(ConversationPayload {
+            conversation: Conversation::as_of(conversation, started.as_of),
+            cursor: cursor(&started),
+        })
     }
 
     /// Adds people to a conversation that the viewer takes part in. They see what happens from here on.
@@ -197,7 +221,8 @@ impl Mutation {
         limit(ctx, |rates, user| rates.invite(user, input.handles.len()))?;
         let users = users(ctx, "handles", &input.handles).await?;
         limit(ctx, |rates, user| rates.invite_each(user, &users))?;
-        Ok(conversation_payload(ctx, conversation, Action::Add { conversation, users }).await?)
+        let added = services(ctx)?.submit(ctx, Action::Add { conversation, users }).await?;
+        Ok(ConversationPayload { conversation: Conversation::by_id(conversation), cursor: cursor(&added) })
     }
 
     /// From here on the viewer receives nothing more of it.
@@ -216,13 +241,12 @@ impl Mutation {
     async fn send_message(&self, ctx: &Context<'_>, input: SendMessageInput) -> Result<SendMessagePayload> {
         let services = services(ctx)?;
         limit(ctx, Rates::send)?;
-        let key = input.idempotency_key.as_deref().map(IdempotencyKey::parse).transpose();
         let action = Action::Send {
             conversation: conversation_id(&input.conversation_id)?,
             message: MessageId(random::id()),
             body: Body::parse(&input.body, services.limits.max_message_chars)
                 .map_err(Error::invalid("body"))?,
-            key: key.map_err(Error::invalid("idempotencyKey"))?.filter(|_| !is_planted(Fault::ForgetKeys)),
+            key: key(input.idempotency_key.as_deref())?,
         };
         let sent = services.submit(ctx, action).await?;
         Ok(SendMessagePayload { cursor: cursor(&sent), message: message(sent)? })
@@ -257,15 +281,6 @@ async fn begin_session(ctx: &Context<'_>, user: Arc<UserRow>) -> Result<SessionP
     })
 }
 
-async fn conversation_payload(
-    ctx: &Context<'_>,
-    conversation: ConversationId,
-    action: Action,
-) -> Result<ConversationPayload, Error> {
-    let changed = services(ctx)?.submit(ctx, action).await?;
-    Ok(ConversationPayload { conversation: Conversation::by_id(conversation), cursor: cursor(&changed) })
-}
-
 async fn mark(ctx: &Context<'_>, id: &ID, mark: Mark) -> Result<MarkPayload, Error> {
     let id: MessageId = id.parse().map_err(|_| Error::NotFound("message"))?;
     limit(ctx, Rates::mark)?;
@@ -280,6 +295,11 @@ fn message(committed: Committed) -> Result<Message, Error> {
 
 fn cursor(committed: &Committed) -> Cursor {
     Cursor::new(committed.place)
+}
+
+fn key(text: Option<&str>) -> Result<Option<IdempotencyKey>, Error> {
+    let key = text.map(IdempotencyKey::parse).transpose().map_err(Error::invalid("idempotencyKey"))?;
+    Ok(key.filter(|_| !is_planted(Fault::ForgetKeys)))
 }
 
 fn conversation_id(id: &ID) -> Result<ConversationId, Error> {

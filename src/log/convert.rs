@@ -7,10 +7,11 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::DbErr;
 use uuid::Uuid;
 
-use super::entities::{conversation, event, message, participant};
+use super::entities::{conversation, event, message, participant, start};
 use crate::messaging::{
     Audience, Body, Chain, Change, ConnectionId, Conversation, ConversationId, Event, IdempotencyKey,
-    Interval, Mark, Message, MessageId, Origin, Participation, Position, SessionId, Timestamp, Title, UserId,
+    Interval, KeyedStart, Mark, Message, MessageId, Origin, Participation, People, Position, Request,
+    SessionId, Timestamp, Title, UserId,
 };
 
 /// How the kinds of events are numbered in the table. Never renumber: the numbers are in people's databases.
@@ -60,6 +61,7 @@ pub(super) fn conversation(row: conversation::Model) -> Conversation {
         created_at: Timestamp(row.created_at),
         latest: Position(row.latest_position),
         participants: u32::try_from(row.participant_count).unwrap_or(0),
+        people: row.people.and_then(|people| people.try_into().ok()).map(People),
     }
 }
 
@@ -70,6 +72,26 @@ pub(super) fn conversation_row(conversation: &Conversation) -> conversation::Act
         created_at: Set(conversation.created_at.0),
         latest_position: Set(conversation.latest.0),
         participant_count: Set(i64::from(conversation.participants)),
+        people: Set(conversation.people.map(|people| people.0.to_vec())),
+    }
+}
+
+/// `None` for a row that herald did not write.
+pub(super) fn start(row: start::Model) -> Option<KeyedStart> {
+    Some(KeyedStart {
+        actor: UserId(row.actor_id),
+        key: IdempotencyKey::trusted(row.idempotency_key),
+        request: Request(row.request.try_into().ok()?),
+        conversation: ConversationId(row.conversation_id),
+    })
+}
+
+pub(super) fn start_row(start: &KeyedStart) -> start::ActiveModel {
+    start::ActiveModel {
+        actor_id: Set(start.actor.0),
+        idempotency_key: Set(start.key.to_string()),
+        request: Set(start.request.0.to_vec()),
+        conversation_id: Set(start.conversation.0),
     }
 }
 

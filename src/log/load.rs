@@ -9,12 +9,12 @@ use uuid::Uuid;
 
 use super::batch::LIST;
 use super::convert;
-use super::entities::{conversation, message, participant};
+use super::entities::{conversation, message, participant, start};
 use super::sql::{Sql, union};
 use super::stays::{end_of_stay, messages_of_stay, stays};
 use crate::messaging::{
-    Action, Command, ConversationId, Facts, IdempotencyKey, Mark, Message, MessageId, Position, Sending,
-    UserId,
+    Action, Command, ConversationId, Facts, IdempotencyKey, Mark, Message, MessageId, People, Position,
+    Sending, Start, UserId,
 };
 
 /// Adds to `facts` all that `commands` need.
@@ -25,7 +25,9 @@ pub(super) async fn load(
 ) -> Result<(), DbErr> {
     let marked = messages(db, commands, facts).await?;
     keys(db, commands, facts).await?;
-    let parts = parts_wanted(commands, &marked);
+    starts(db, commands, facts).await?;
+    of_just(db, commands, facts).await?;
+    let parts = parts_wanted(commands, &marked, facts);
     participations(db, &parts, facts).await?;
     conversations(db, &parts, facts).await?;
     sendings(db, commands, &marked, facts).await
@@ -87,16 +89,64 @@ async fn keys(db: &impl ConnectionTrait, commands: &[Command], facts: &mut Facts
     Ok(())
 }
 
+/// What is to be started, and by whom.
+fn wanted_starts(commands: &[Command]) -> impl Iterator<Item = (UserId, &Start)> {
+    commands.iter().filter_map(|command| match &command.action {
+        Action::Start(start) => Some((command.actor, start)),
+        _ => None,
+    })
+}
+
+/// What was started before under the same keys.
+async fn starts(db: &impl ConnectionTrait, commands: &[Command], facts: &mut Facts) -> Result<(), DbErr> {
+    let wanted: BTreeSet<(Uuid, String)> = wanted_starts(commands)
+        .filter_map(|(actor, start)| Some((actor.0, start.key.as_ref()?.to_string())))
+        .collect();
+    let wanted: Vec<_> = wanted.into_iter().collect();
+    for wanted in wanted.chunks(LIST) {
+        let known = one_of(start::Column::ActorId, start::Column::IdempotencyKey, wanted.iter().cloned());
+        let rows = start::Entity::find().filter(known).all(db).await?;
+        rows.into_iter().filter_map(convert::start).for_each(|start| facts.know_start(start));
+    }
+    Ok(())
+}
+
+/// The one conversation of just the people with whom one is to be started.
+async fn of_just(db: &impl ConnectionTrait, commands: &[Command], facts: &mut Facts) -> Result<(), DbErr> {
+    let wanted: BTreeSet<People> = wanted_starts(commands)
+        .filter(|(_, start)| start.is_distinct)
+        .map(|(actor, start)| start.people(actor))
+        .collect();
+    let wanted: Vec<_> = wanted.into_iter().collect();
+    for wanted in wanted.chunks(LIST) {
+        // Said again, so that the partial index serves.
+        let rows = conversation::Entity::find()
+            .filter(conversation::Column::People.is_not_null())
+            .filter(conversation::Column::People.is_in(wanted.iter().map(|people| people.0.to_vec())))
+            .all(db)
+            .await?;
+        rows.into_iter().for_each(|row| facts.know_conversation(convert::conversation(row)));
+    }
+    Ok(())
+}
+
 /// Whose part in which conversation the commands turn on.
 fn parts_wanted(
     commands: &[Command],
     marked: &HashMap<MessageId, Arc<Message>>,
+    facts: &Facts,
 ) -> BTreeSet<(ConversationId, UserId)> {
     let mut wanted = BTreeSet::new();
     for command in commands {
         let mut want = |conversation, user| wanted.insert((conversation, user));
         match &command.action {
-            Action::Start { .. } => {}
+            Action::Start(start) => {
+                // Whoever repeats a start may have left what it made.
+                let first = start.key.as_ref().and_then(|key| facts.start_by_key(command.actor, key));
+                if let Some(first) = first {
+                    want(first.conversation, command.actor);
+                }
+            }
             Action::Add { conversation, users } => {
                 want(*conversation, command.actor);
                 for user in users {

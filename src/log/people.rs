@@ -29,6 +29,8 @@ pub struct UserRow {
     pub password_hash: String,
     /// When they registered.
     pub created_at: Timestamp,
+    /// Stands for what they registered with, where that had an idempotency key.
+    pub registration: Option<[u8; 32]>,
 }
 
 /// A session as stored: never the token, only its hash.
@@ -72,6 +74,7 @@ impl Database {
             display_name: Set(row.display_name.to_string()),
             password_hash: Set(row.password_hash.clone()),
             created_at: Set(row.created_at.0),
+            registration: Set(row.registration.map(Vec::from)),
         };
         match user::Entity::insert(model).exec_without_returning(&self.writer).await {
             Ok(_) => Ok(true),
@@ -241,5 +244,6 @@ fn user_row(row: user::Model) -> UserRow {
         display_name: DisplayName::trusted(row.display_name),
         password_hash: row.password_hash,
         created_at: Timestamp(row.created_at),
+        registration: row.registration.and_then(|registration| registration.try_into().ok()),
     }
 }

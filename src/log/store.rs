@@ -22,7 +22,11 @@ pub(super) async fn store(
         db,
         facts.changed_conversations().map(convert::conversation_row),
         OnConflict::column(conversation::Column::Id)
-            .update_columns([conversation::Column::LatestPosition, conversation::Column::ParticipantCount])
+            .update_columns([
+                conversation::Column::LatestPosition,
+                conversation::Column::ParticipantCount,
+                conversation::Column::People,
+            ])
             .to_owned(),
     )
     .await?;
@@ -38,6 +42,7 @@ pub(super) async fn store(
             .to_owned(),
     )
     .await?;
+    insert(db, facts.new_starts().iter().map(convert::start_row)).await?;
     insert(
         db,
         events.iter().filter_map(|(event, key)| match &event.change {

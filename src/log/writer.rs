@@ -16,7 +16,9 @@ use super::store::store;
 use super::{Database, Unavailable};
 use crate::clock;
 use crate::feed::{Feed, News};
-use crate::messaging::{Command, Event, Facts, Message, Place, Position, Refusal, Timestamp, decide};
+use crate::messaging::{
+    Command, ConversationId, Decision, Event, Facts, Message, Place, Position, Refusal, Timestamp, decide,
+};
 use crate::metrics::{self, METRICS};
 use crate::sabotage::{Fault, is_planted};
 use crate::trouble::Trouble;
@@ -45,8 +47,10 @@ pub struct Committed {
     pub place: Place,
     /// The message that the command was about, where it was about one.
     pub message: Option<Arc<Message>>,
-    /// Where the actor left its conversation, if they take no part in it: a send that is repeated after leaving is
-    /// answered as of then.
+    /// The conversation that the command was to start: begun, or found.
+    pub conversation: Option<ConversationId>,
+    /// Where the actor left its conversation, if they take no part in it: a send or a start that is repeated after
+    /// leaving is answered as of then.
     pub as_of: Option<Position>,
 }
 
@@ -218,7 +222,7 @@ impl Task {
             }
         };
         let (outcomes, events) = decide_all(commands, &mut facts);
-        if events.is_empty() {
+        if events.is_empty() && facts.new_starts().is_empty() {
             transaction.rollback().await?;
             return Ok(outcomes);
         }
@@ -233,10 +237,13 @@ impl Task {
         } else {
             transaction.commit().await.map_err(Failure::AtCommit)?;
         }
-        self.feed.announce(News {
-            head: facts.head,
-            events: events.into_iter().map(|(event, _)| event).collect(),
-        });
+        // Under a new key, what is there may have been found.
+        if !events.is_empty() {
+            self.feed.announce(News {
+                head: facts.head,
+                events: events.into_iter().map(|(event, _)| event).collect(),
+            });
+        }
         Ok(outcomes)
     }
 
@@ -254,10 +261,12 @@ fn decide_all(commands: &[Command], facts: &mut Facts) -> (Vec<Outcome>, Vec<(Ar
     let mut events = Vec::with_capacity(commands.len());
     for (index, command) in commands.iter().enumerate() {
         outcomes.push(decide(facts, command).map(|decision| {
-            facts.apply(&decision, command.key());
+            facts.apply(&decision, command);
             events.extend(decision.event.map(|event| (Arc::new(event), index)));
-            let as_of = decision.message.as_ref().and_then(|m| facts.left(m.conversation, command.actor));
-            Committed { place: facts.head, message: decision.message, as_of }
+            let Decision { message, conversation, .. } = decision;
+            let about = message.as_ref().map(|message| message.conversation).or(conversation);
+            let as_of = about.and_then(|about| facts.left(about, command.actor));
+            Committed { place: facts.head, message, conversation, as_of }
         }));
     }
     (outcomes, events)

@@ -1,6 +1,6 @@
 //! What someone asks for. Ids are drawn and handles looked up before: a command is complete.
 
-use super::{Body, ConversationId, IdempotencyKey, Mark, MessageId, Origin, Title, UserId};
+use super::{Body, ConversationId, IdempotencyKey, Mark, MessageId, Origin, People, Request, Title, UserId};
 
 /// One request to change something.
 #[derive(Debug, Clone)]
@@ -23,18 +23,38 @@ impl Command {
     }
 }
 
+/// A conversation to be started.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// The id it will have, if none is found.
+    pub conversation: ConversationId,
+    /// Its title, if any. What is found keeps its own.
+    pub title: Option<Title>,
+    /// The others in it; the actor may or may not be repeated here.
+    pub with: Vec<UserId>,
+    /// The actor's own name for this start. What they send has names of its own.
+    pub key: Option<IdempotencyKey>,
+    /// Whether the one conversation of just these people is to be found first.
+    pub is_distinct: bool,
+}
+
+impl Start {
+    /// Everyone who is to be in it.
+    pub fn people(&self, actor: UserId) -> People {
+        People::of(self.with.iter().copied().chain([actor]))
+    }
+
+    /// What is asked for, to be told from something else under the same key.
+    pub fn request(&self, actor: UserId) -> Request {
+        Request::new(self.people(actor), self.title.as_ref(), self.is_distinct)
+    }
+}
+
 /// What can be asked for.
 #[derive(Debug, Clone)]
 pub enum Action {
     /// Start a conversation.
-    Start {
-        /// The id it will have.
-        conversation: ConversationId,
-        /// Its title, if any.
-        title: Option<Title>,
-        /// The others in it; the actor may or may not be repeated here.
-        with: Vec<UserId>,
-    },
+    Start(Start),
     /// Add people to a conversation.
     Add {
         /// Which.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     Action, Audience, Body, Change, Command, Conversation, ConversationId, Event, Facts, IdempotencyKey,
-    Mark, Message, MessageId, Title, UserId,
+    Mark, Message, MessageId, Start, UserId,
 };
 
 /// Why a command is refused. Refusing changes nothing.
@@ -17,7 +17,7 @@ pub enum Refusal {
     NoSuchMessage,
     /// The sender of a message cannot say that it arrived.
     SenderCannotMark,
-    /// The key was used for a send that said something else.
+    /// The key was used for a send that said something else, or a start that asked for something else.
     KeyReused,
     /// A conversation needs somebody to talk to.
     NobodyElse,
@@ -35,22 +35,26 @@ pub struct Decision {
     pub event: Option<Event>,
     /// A conversation that this begins.
     pub begins: Option<Conversation>,
+    /// The conversation that was to be started: begun, or found.
+    pub conversation: Option<ConversationId>,
     /// The message that the command was about, where it was about one.
     pub message: Option<Arc<Message>>,
 }
 
 impl Decision {
     fn unchanged(message: Option<Arc<Message>>) -> Self {
-        Self { event: None, begins: None, message }
+        Self { event: None, begins: None, conversation: None, message }
+    }
+
+    fn found(conversation: ConversationId) -> Self {
+        Self { conversation: Some(conversation), ..Self::unchanged(None) }
     }
 }
 
 /// Decides one command in the light of the facts.
 pub fn decide(facts: &Facts, command: &Command) -> Result<Decision, Refusal> {
     match &command.action {
-        Action::Start { conversation, title, with } => {
-            start(facts, command, *conversation, title.clone(), with)
-        }
+        Action::Start(wanted) => start(facts, command, wanted),
         Action::Add { conversation, users } => add(facts, command, *conversation, users),
         Action::Leave { conversation } => leave(facts, command, *conversation),
         Action::Send { conversation, message, body, key } => {
@@ -60,27 +64,35 @@ pub fn decide(facts: &Facts, command: &Command) -> Result<Decision, Refusal> {
     }
 }
 
-fn start(
-    facts: &Facts,
-    command: &Command,
-    id: ConversationId,
-    title: Option<Title>,
-    with: &[UserId],
-) -> Result<Decision, Refusal> {
-    let users = distinct(std::iter::once(command.actor).chain(with.iter().copied()));
+fn start(facts: &Facts, command: &Command, wanted: &Start) -> Result<Decision, Refusal> {
+    // The key first: a retry is answered whoever has joined or left in the meantime.
+    if let Some(first) = wanted.key.as_ref().and_then(|key| facts.start_by_key(command.actor, key)) {
+        return if first.request == wanted.request(command.actor) {
+            Ok(Decision::found(first.conversation))
+        } else {
+            Err(Refusal::KeyReused)
+        };
+    }
+    let users = distinct(std::iter::once(command.actor).chain(wanted.with.iter().copied()));
     if users.len() < 2 {
         return Err(Refusal::NobodyElse);
     }
     within_limit(facts, users.len())?;
+    let people = wanted.is_distinct.then(|| wanted.people(command.actor));
+    if let Some(found) = people.and_then(|people| facts.of_just(people)) {
+        return Ok(Decision::found(found));
+    }
+    let id = wanted.conversation;
     let begins = Conversation {
         id,
-        title,
+        title: wanted.title.clone(),
         created_at: facts.now,
         latest: facts.head.position.next(),
         participants: 0,
+        people,
     };
     let event = event(facts, command, id, Change::Started { users: users.into() });
-    Ok(Decision { event: Some(event), begins: Some(begins), message: None })
+    Ok(Decision { event: Some(event), begins: Some(begins), ..Decision::found(id) })
 }
 
 fn add(facts: &Facts, command: &Command, id: ConversationId, users: &[UserId]) -> Result<Decision, Refusal> {
@@ -91,13 +103,13 @@ fn add(facts: &Facts, command: &Command, id: ConversationId, users: &[UserId]) -
     }
     within_limit(facts, new.len() + conversation.participants as usize)?;
     let event = event(facts, command, id, Change::Joined { users: new.into() });
-    Ok(Decision { event: Some(event), begins: None, message: None })
+    Ok(Decision { event: Some(event), ..Decision::unchanged(None) })
 }
 
 fn leave(facts: &Facts, command: &Command, id: ConversationId) -> Result<Decision, Refusal> {
     taking_part(facts, command.actor, id)?;
     let event = event(facts, command, id, Change::Left);
-    Ok(Decision { event: Some(event), begins: None, message: None })
+    Ok(Decision { event: Some(event), ..Decision::unchanged(None) })
 }
 
 fn send(
@@ -126,7 +138,7 @@ fn send(
         sent_at: facts.now,
     });
     let event = event(facts, command, conversation, Change::Sent(Arc::clone(&message)));
-    Ok(Decision { event: Some(event), begins: None, message: Some(message) })
+    Ok(Decision { event: Some(event), ..Decision::unchanged(Some(message)) })
 }
 
 fn set_mark(facts: &Facts, command: &Command, id: MessageId, mark: Mark) -> Result<Decision, Refusal> {
@@ -151,11 +163,8 @@ fn set_mark(facts: &Facts, command: &Command, id: MessageId, mark: Mark) -> Resu
         Audience::Only(distinct(told).into())
     };
     let change = Change::Marked { mark, from, through: message.position, audience };
-    Ok(Decision {
-        event: Some(event(facts, command, room, change)),
-        begins: None,
-        message: Some(Arc::clone(message)),
-    })
+    let event = event(facts, command, room, change);
+    Ok(Decision { event: Some(event), ..Decision::unchanged(Some(Arc::clone(message))) })
 }
 
 fn taking_part(facts: &Facts, actor: UserId, id: ConversationId) -> Result<&Conversation, Refusal> {

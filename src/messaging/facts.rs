@@ -7,8 +7,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{
-    Change, ConversationId, Decision, Event, IdempotencyKey, Mark, Message, MessageId, Participation, Place,
-    Position, Timestamp, Title, UserId,
+    Action, Change, Command, ConversationId, Decision, Event, IdempotencyKey, Mark, Message, MessageId,
+    Participation, People, Place, Position, Request, Start, Timestamp, Title, UserId,
 };
 
 /// A conversation as a whole.
@@ -24,6 +24,22 @@ pub struct Conversation {
     pub latest: Position,
     /// How many take part now.
     pub participants: u32,
+    /// Those who take part, where it is the one conversation of just these people: it was started so, and nobody has
+    /// joined or left since.
+    pub people: Option<People>,
+}
+
+/// What somebody started, or found, under a key of theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyedStart {
+    /// Who.
+    pub actor: UserId,
+    /// Their name for it.
+    pub key: IdempotencyKey,
+    /// What they asked for.
+    pub request: Request,
+    /// What they were answered with.
+    pub conversation: ConversationId,
 }
 
 /// Someone who sent into a range of positions, and the newest place in it where they did.
@@ -51,6 +67,9 @@ pub struct Facts {
     messages: HashMap<MessageId, Arc<Message>>,
     keys: HashMap<(UserId, IdempotencyKey), Arc<Message>>,
     sendings: HashMap<(UserId, Mark, MessageId), Vec<Sending>>,
+    starts: HashMap<(UserId, IdempotencyKey), KeyedStart>,
+    of_just: HashMap<People, ConversationId>,
+    new_starts: Vec<KeyedStart>,
     changed_conversations: BTreeSet<ConversationId>,
     /// By conversation, user and where they joined.
     changed_participations: BTreeSet<(ConversationId, UserId, Position)>,
@@ -69,6 +88,9 @@ impl Facts {
             messages: HashMap::new(),
             keys: HashMap::new(),
             sendings: HashMap::new(),
+            starts: HashMap::new(),
+            of_just: HashMap::new(),
+            new_starts: Vec::new(),
             changed_conversations: BTreeSet::new(),
             changed_participations: BTreeSet::new(),
         }
@@ -76,6 +98,9 @@ impl Facts {
 
     /// Learns of a conversation.
     pub fn know_conversation(&mut self, conversation: Conversation) {
+        if let Some(people) = conversation.people {
+            self.of_just.insert(people, conversation.id);
+        }
         self.conversations.insert(conversation.id, conversation);
     }
 
@@ -93,6 +118,11 @@ impl Facts {
     /// Learns which message a sender's key stands for.
     pub fn know_key(&mut self, key: IdempotencyKey, message: Arc<Message>) {
         self.keys.insert((message.sender, key), message);
+    }
+
+    /// Learns what somebody started under a key.
+    pub fn know_start(&mut self, start: KeyedStart) {
+        self.starts.insert((start.actor, start.key.clone()), start);
     }
 
     /// Learns who sent what the marker has yet to mark up to and with `message`.
@@ -137,6 +167,16 @@ impl Facts {
         self.keys.get(&(sender, key.clone()))
     }
 
+    /// What `actor` started under `key`.
+    pub fn start_by_key(&self, actor: UserId, key: &IdempotencyKey) -> Option<&KeyedStart> {
+        self.starts.get(&(actor, key.clone()))
+    }
+
+    /// The one conversation of just these people, if there is one.
+    pub fn of_just(&self, people: People) -> Option<ConversationId> {
+        self.of_just.get(&people).copied()
+    }
+
     /// Those who sent what the marker has yet to mark up to and with `message`.
     pub fn senders_up_to(
         &self,
@@ -149,16 +189,28 @@ impl Facts {
         sendings.iter().filter(move |sending| sending.newest > from).map(|sending| sending.sender)
     }
 
-    /// Carries a decision over to the commands that are decided after it.
-    pub fn apply(&mut self, decision: &Decision, key: Option<&IdempotencyKey>) {
+    /// Carries the decision on a command over to the commands that are decided after it.
+    pub fn apply(&mut self, decision: &Decision, command: &Command) {
         if let Some(conversation) = &decision.begins {
             self.know_conversation(conversation.clone());
         }
         if let Some(event) = &decision.event {
             self.apply_event(event);
         }
-        if let (Some(key), Some(message)) = (key, &decision.message) {
+        if let (Some(key), Some(message)) = (command.key(), &decision.message) {
             self.know_key(key.clone(), Arc::clone(message));
+        }
+        if let (Action::Start(start), Some(conversation)) = (&command.action, decision.conversation) {
+            self.remember_start(command.actor, start, conversation);
+        }
+    }
+
+    fn remember_start(&mut self, actor: UserId, start: &Start, conversation: ConversationId) {
+        let Some(key) = start.key.clone() else { return };
+        if self.start_by_key(actor, &key).is_none() {
+            let start = KeyedStart { actor, key, request: start.request(actor), conversation };
+            self.new_starts.push(start.clone());
+            self.know_start(start);
         }
     }
 
@@ -166,8 +218,15 @@ impl Facts {
         self.head = self.head.at(event);
         self.now = self.now.max(event.at.next());
         match &event.change {
-            Change::Started { users } | Change::Joined { users } => self.join(event, users),
-            Change::Left => self.leave(event),
+            Change::Started { users } => self.join(event, users),
+            Change::Joined { users } => {
+                self.change_people(event.conversation);
+                self.join(event, users);
+            }
+            Change::Left => {
+                self.change_people(event.conversation);
+                self.leave(event);
+            }
             Change::Sent(message) => self.know_message(Arc::clone(message)),
             Change::Marked { mark, through, .. } => self.mark(event, *mark, *through),
         }
@@ -192,6 +251,13 @@ impl Facts {
         }
         if let Some(conversation) = self.conversations.get_mut(&event.conversation) {
             conversation.participants += u32::try_from(users.len()).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// Somebody joins or leaves: from here on the conversation is one like any other.
+    fn change_people(&mut self, id: ConversationId) {
+        if let Some(people) = self.conversations.get_mut(&id).and_then(|known| known.people.take()) {
+            self.of_just.remove(&people);
         }
     }
 
@@ -220,6 +286,11 @@ impl Facts {
     /// The conversations that the applied events changed.
     pub fn changed_conversations(&self) -> impl Iterator<Item = &Conversation> {
         self.changed_conversations.iter().filter_map(|id| self.conversations.get(id))
+    }
+
+    /// The keys that the applied decisions used for the first time, with what they stand for.
+    pub fn new_starts(&self) -> &[KeyedStart] {
+        &self.new_starts
     }
 
     /// The participations that the applied events changed.

@@ -7,6 +7,7 @@
 
 mod command;
 mod decide;
+mod digest;
 mod event;
 mod facts;
 mod id;
@@ -15,10 +16,11 @@ mod position;
 mod status;
 mod text;
 
-pub use command::{Action, Command};
+pub use command::{Action, Command, Start};
 pub use decide::{Decision, Refusal, decide};
+pub use digest::{People, Request};
 pub use event::{Audience, Change, Event, Mark, Message, Origin};
-pub use facts::{Conversation, Facts, Sending};
+pub use facts::{Conversation, Facts, KeyedStart, Sending};
 pub use id::{ConversationId, MessageId, SessionId, UserId};
 pub use participation::{Covered, Interval, Participation, View, view};
 pub use position::{Chain, Epoch, Place, Position, Timestamp};

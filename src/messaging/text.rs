@@ -54,7 +54,7 @@ text!(
     Body
 );
 text!(
-    /// A client's own name for one send: 1 to 128 characters of one line, some of which can be seen.
+    /// A client's own name for one thing that it has created: 1 to 128 characters of one line, some of which can be seen.
     IdempotencyKey
 );
 text!(

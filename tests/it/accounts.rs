@@ -310,6 +310,21 @@ async fn an_address_registers_so_often_and_cannot_pretend_to_be_another() {
 }
 
 #[tokio::test]
+async fn a_password_is_tried_no_more_often_by_registering_with_a_key_than_by_signing_in() {
+    let app = limited(|args| args.limits.sign_ins_per_handle = 3).await;
+    let mut codes = Vec::new();
+    for n in 0..5 {
+        let mut variables = newcomer("ada", "Ada", &format!("password {n}"));
+        variables["input"]["idempotencyKey"] = json!("key");
+        codes.push(app.post(REGISTER, variables).await);
+    }
+    let codes: Vec<_> = codes[1..].iter().map(code).collect();
+    assert_eq!(codes, ["HANDLE_TAKEN", "HANDLE_TAKEN", "RATE_LIMITED", "RATE_LIMITED"]);
+    let refused = app.post(LOGIN, credentials("ada", "password 0")).await;
+    assert_eq!(code(&refused), "RATE_LIMITED");
+}
+
+#[tokio::test]
 async fn behind_a_proxy_addresses_are_told_apart_by_what_the_proxy_says() {
     let app = limited(|args| {
         args.trust_proxy = true;

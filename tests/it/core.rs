@@ -7,7 +7,7 @@ use std::sync::Arc;
 use herald::messaging::{
     Action, Audience, Body, Chain, Change, Command, Conversation, ConversationId, Counts, Covered, Decision,
     Epoch, Event, Facts, IdempotencyKey, Mark, MessageId, Participation, Place, Position, Refusal, Sending,
-    Status, Timestamp, UserId, decide, view,
+    Start, Status, Timestamp, Title, UserId, decide, view,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -26,7 +26,7 @@ fn user(n: u128) -> UserId {
 /// What someone does. Conversations and messages are picked among those there are.
 #[derive(Debug, Clone)]
 enum Step {
-    Start { by: u128, with: Vec<u128> },
+    Start { by: u128, with: Vec<u128>, title: Option<u8>, key: Option<u8>, is_distinct: bool },
     Add { by: u128, to: Index, whom: Vec<u128> },
     Leave { by: u128, from: Index },
     Send { by: u128, to: Index, body: u8, key: Option<u8> },
@@ -38,8 +38,15 @@ enum Step {
 enum Expected {
     Refused(Refusal),
     Unchanged,
-    Event { told: Option<BTreeSet<UserId>> },
+    /// Nothing new: the conversation there is, by its place among all.
+    Found(usize),
+    Event {
+        told: Option<BTreeSet<UserId>>,
+    },
 }
+
+/// What was asked for by a start.
+type Asked = (BTreeSet<u128>, Option<u8>, bool);
 
 #[derive(Debug, Clone)]
 struct ModelMessage {
@@ -52,7 +59,10 @@ struct ModelMessage {
 #[derive(Debug, Clone, Default)]
 struct Model {
     rooms: Vec<BTreeSet<u128>>,
+    /// Of each room, whether it was started as the one of just its people, and nobody has joined or left since.
+    one_of_just: Vec<bool>,
     messages: Vec<ModelMessage>,
+    starts: BTreeMap<(u128, u8), (Asked, usize)>,
     keys: BTreeMap<(u128, u8), (usize, u8)>,
     expected: Option<Expected>,
     /// The messages that the last step marked, and that were not marked so before.
@@ -62,15 +72,9 @@ struct Model {
 impl Model {
     fn step(&mut self, step: &Step) -> Expected {
         match step {
-            Step::Start { by, with } => {
+            Step::Start { by, with, title, key, is_distinct } => {
                 let room: BTreeSet<_> = with.iter().copied().chain([*by]).collect();
-                if room.len() < 2 {
-                    return Expected::Refused(Refusal::NobodyElse);
-                }
-                if room.len() > MOST as usize {
-                    return Expected::Refused(Refusal::TooManyParticipants { most: MOST });
-                }
-                self.rooms.push(room);
+                return self.start(*by, (room, *title, *is_distinct), *key);
             }
             Step::Add { by, to, whom } => {
                 let Some(room) = self.room(to).filter(|room| self.rooms[*room].contains(by)) else {
@@ -84,17 +88,47 @@ impl Model {
                     return Expected::Refused(Refusal::TooManyParticipants { most: MOST });
                 }
                 self.rooms[room] = all;
+                self.one_of_just[room] = false;
             }
             Step::Leave { by, from } => {
                 let Some(room) = self.room(from).filter(|room| self.rooms[*room].contains(by)) else {
                     return Expected::Refused(Refusal::NoSuchConversation);
                 };
                 self.rooms[room].remove(by);
+                self.one_of_just[room] = false;
             }
             Step::Send { by, to, body, key } => return self.send(*by, to, *body, *key),
             Step::Mark { by, message, mark } => return self.mark(*by, message, *mark),
         }
         Expected::Event { told: None }
+    }
+
+    fn start(&mut self, by: u128, asked: Asked, key: Option<u8>) -> Expected {
+        if let Some((first, room)) = key.and_then(|key| self.starts.get(&(by, key))) {
+            return if *first == asked {
+                Expected::Found(*room)
+            } else {
+                Expected::Refused(Refusal::KeyReused)
+            };
+        }
+        let (people, _, is_distinct) = &asked;
+        if people.len() < 2 {
+            return Expected::Refused(Refusal::NobodyElse);
+        }
+        if people.len() > MOST as usize {
+            return Expected::Refused(Refusal::TooManyParticipants { most: MOST });
+        }
+        let mut rooms = self.rooms.iter().zip(&self.one_of_just);
+        let found = rooms.position(|(room, one_of_just)| *is_distinct && *one_of_just && room == people);
+        let room = found.unwrap_or(self.rooms.len());
+        if found.is_none() {
+            self.rooms.push(people.clone());
+            self.one_of_just.push(*is_distinct);
+        }
+        if let Some(key) = key {
+            self.starts.insert((by, key), (asked, room));
+        }
+        found.map_or(Expected::Event { told: None }, Expected::Found)
     }
 
     fn send(&mut self, by: u128, to: &Index, body: u8, key: Option<u8>) -> Expected {
@@ -161,6 +195,12 @@ impl Model {
     }
 }
 
+fn start(with: impl Strategy<Value = Vec<u128>>) -> impl Strategy<Value = Step> {
+    let key = prop::option::weighted(0.3, 0..2_u8);
+    (0..USERS, with, prop::option::of(0..2_u8), key, any::<bool>())
+        .prop_map(|(by, with, title, key, is_distinct)| Step::Start { by, with, title, key, is_distinct })
+}
+
 impl ReferenceStateMachine for Model {
     type State = Self;
     type Transition = Step;
@@ -174,7 +214,9 @@ impl ReferenceStateMachine for Model {
         let some = || prop::collection::vec(0..USERS, 0..6);
         let mark = prop_oneof![Just(Mark::Delivered), Just(Mark::Read)];
         prop_oneof![
-            1 => (who(), some()).prop_map(|(by, with)| Step::Start { by, with }),
+            1 => start(prop::collection::vec(0..USERS, 0..6)),
+            // Of few people, so that the same ones meet again.
+            1 => start(prop::collection::vec(0..3_u128, 1..3)),
             2 => (who(), any::<Index>(), some()).prop_map(|(by, to, whom)| Step::Add { by, to, whom }),
             2 => (who(), any::<Index>()).prop_map(|(by, from)| Step::Leave { by, from }),
             6 => (who(), any::<Index>(), 0..2_u8, prop::option::weighted(0.3, 0..3_u8))
@@ -212,9 +254,15 @@ impl Rules {
         };
         let users = |ns: &[u128]| ns.iter().copied().map(user).collect();
         let (by, action) = match step {
-            Step::Start { by, with } => {
-                let conversation = ConversationId(self.draw());
-                (by, Action::Start { conversation, title: None, with: users(with) })
+            Step::Start { by, with, title, key, is_distinct } => {
+                let start = Start {
+                    conversation: ConversationId(self.draw()),
+                    title: title.map(|title| Title::trusted(title.to_string())),
+                    with: users(with),
+                    key: key.map(|key| IdempotencyKey::trusted(key.to_string())),
+                    is_distinct: *is_distinct,
+                };
+                (by, Action::Start(start))
             }
             Step::Add { by, to, whom } => {
                 (by, Action::Add { conversation: room(&self.rooms, to), users: users(whom) })
@@ -338,6 +386,9 @@ impl StateMachineTest for Rules {
         let decided = decide(&rules.facts, &command);
         let outcome = match &decided {
             Err(refusal) => Expected::Refused(refusal.clone()),
+            Ok(Decision { event: None, conversation: Some(found), .. }) => {
+                Expected::Found(rules.rooms.iter().position(|room| room == found).expect("one there is"))
+            }
             Ok(Decision { event: None, .. }) => Expected::Unchanged,
             Ok(Decision { event: Some(event), .. }) => {
                 assert!(
@@ -360,7 +411,7 @@ impl StateMachineTest for Rules {
             if let Some(event) = &decision.event {
                 rules.check_views(model, event);
             }
-            rules.facts.apply(&decision, command.key());
+            rules.facts.apply(&decision, &command);
             if let Some(event) = &decision.event {
                 assert!(rules.facts.now > event.at, "times strictly increase");
                 assert_eq!(rules.facts.head, head.at(event));

@@ -11,7 +11,7 @@ use herald::hub::{Follow, Hub, HubOptions, OpenError, Seen};
 use herald::log::{Database, DatabaseOptions, Interest, Kinds, Received, Rules, Scope, UserRow, Writer};
 use herald::messaging::{
     Action, Body, Chain, Command, ConnectionId, ConversationId, DisplayName, Handle, Mark, MessageId, Origin,
-    Place, Position, SessionId, Timestamp, UserId,
+    Place, Position, SessionId, Start, Timestamp, UserId,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -410,6 +410,7 @@ impl Herald {
                     display_name: DisplayName::parse("Somebody").unwrap(),
                     password_hash: String::new(),
                     created_at: Timestamp(0),
+                    registration: None,
                 };
                 assert!(database.insert_user(&row).await.unwrap());
             }
@@ -548,8 +549,8 @@ impl StateMachineTest for Herald {
             Step::Start { by, with, connection } => {
                 let conversation = ConversationId(herald::random::id());
                 let with = with.into_iter().map(user).collect();
-                let action = Action::Start { conversation, title: None, with };
-                herald.submit(model, by, connection, action);
+                let start = Start { conversation, title: None, with, key: None, is_distinct: false };
+                herald.submit(model, by, connection, Action::Start(start));
                 if model.changed {
                     herald.rooms.push(conversation);
                 }

@@ -25,6 +25,7 @@ mod conversation;
 mod conversations;
 mod core;
 mod crash;
+mod creating;
 mod documents;
 mod event_stream;
 mod failures;

@@ -118,6 +118,31 @@ async fn a_message_sent_at_two_nodes_at_once_is_one() {
     }
 }
 
+#[tokio::test]
+async fn two_who_start_at_two_nodes_at_once_find_one_conversation() {
+    const START: &str = "mutation($handle: String!) {
+        startConversation(input: { participantHandles: [$handle], distinct: true }) { conversation { id } } }";
+    for app in on_each_feed().await {
+        let ada = app.user("ada").await;
+        let nodes = [app.address, app.another_node().await];
+        let mut socket = ada.socket("desk").await;
+        socket.follow("e", "subscription($after: Cursor) { events(after: $after) { __typename } }").await;
+        for _ in 0..10 {
+            let bob = app.user("bob").await;
+            let (here, there) = (ada.at(nodes[0]), bob.at(nodes[1]));
+            let (one, other) = tokio::join!(
+                here.data(START, json!({ "handle": bob.handle })),
+                there.data(START, json!({ "handle": ada.handle }))
+            );
+            assert_eq!(one, other);
+            assert_eq!(socket.next("e").await["events"]["__typename"], "ConversationStarted");
+            let id = one["startConversation"]["conversation"]["id"].as_str().unwrap();
+            bob.send(id, "one conversation").await;
+            assert_eq!(socket.next("e").await["events"]["__typename"], "MessageSent");
+        }
+    }
+}
+
 // Through NATS, all that a node needs to know of an event to pass it on comes with the news.
 #[tokio::test]
 async fn a_node_that_hears_everything_through_nats_does_not_read_the_log() {

@@ -19,6 +19,12 @@ async fn statements(app: &TestApp) {
     let (cleo, dan) = (app.user("cleo").await, app.user("dan").await);
     let group = ada.start(&[&bob, &cleo]).await;
     let start = ada.cursor().await;
+    for _ in 0..2 {
+        let again = "mutation($handle: String!) { startConversation(input: {
+            participantHandles: [$handle], idempotencyKey: \"key\", distinct: true
+        }) { cursor } }";
+        ada.data(again, json!({ "handle": cleo.handle })).await;
+    }
     for conversation in [&pair, &group] {
         let sent = ada.send(conversation, "hello").await;
         bob.mark_delivered(&sent).await;

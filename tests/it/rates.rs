@@ -41,6 +41,12 @@ async fn nobody_starts_conversations_with_the_same_person_again_and_again() {
     let (ada, bob, carol) = (app.user("ada").await, app.user("bob").await, app.user("carol").await);
     let started = times(&ada, START, json!({ "handles": [bob.handle] })).await;
     assert!((10..=12).contains(&started), "{started}");
+    // Also where nothing is created.
+    const FIND: &str = "mutation($handles: [String!]!) {
+        startConversation(input: { participantHandles: $handles, distinct: true }) { conversation { id } }
+    }";
+    let found = times(&bob, FIND, json!({ "handles": [ada.handle] })).await;
+    assert!((10..=12).contains(&found), "{found}");
     // With others, and by others, they are.
     ada.start(&[&carol]).await;
     carol.start(&[&bob]).await;

@@ -9,6 +9,7 @@ pub struct Model {
     pub created_at: i64,
     pub latest_position: i64,
     pub participant_count: i64,
+    pub people: Option<Vec<u8>>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -10,4 +10,5 @@ pub(super) mod message;
 pub(super) mod participant;
 pub(super) mod session;
 pub(super) mod session_end;
+pub(super) mod start;
 pub(super) mod user;

@@ -9,6 +9,7 @@ pub struct Model {
     pub display_name: String,
     pub password_hash: String,
     pub created_at: i64,
+    pub registration: Option<Vec<u8>>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
