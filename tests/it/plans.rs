@@ -108,12 +108,15 @@ async fn plan(database: &DatabaseConnection, sql: &str) -> Vec<String> {
     for setting in ["SET enable_seqscan = off", "SET plan_cache_mode = force_generic_plan"] {
         database.execute_unprepared(setting).await.unwrap();
     }
-    // Where Postgres cannot tell the types of the parameters, they are ids.
-    let ids = vec!["uuid"; parameters].join(", ");
-    if database.execute_unprepared(&format!("PREPARE plan AS {sql}")).await.is_err() {
-        let prepared = database.execute_unprepared(&format!("PREPARE plan({ids}) AS {sql}")).await;
-        prepared.unwrap_or_else(|error| panic!("{error}: {sql}"));
+    // Where Postgres cannot tell the types of the parameters, they are ids, or ids with keys.
+    let mut prepared = database.execute_unprepared(&format!("PREPARE plan AS {sql}")).await;
+    for types in [["uuid", "uuid"], ["uuid", "text"]] {
+        if prepared.is_err() {
+            let types = types.into_iter().cycle().take(parameters).collect::<Vec<_>>().join(", ");
+            prepared = database.execute_unprepared(&format!("PREPARE plan({types}) AS {sql}")).await;
+        }
     }
+    prepared.unwrap_or_else(|error| panic!("{error}: {sql}"));
     let explain = Statement::from_string(backend, format!("EXPLAIN EXECUTE {execute}"));
     let rows = database.query_all_raw(explain).await.unwrap_or_else(|error| panic!("{error}: {sql}"));
     database.execute_unprepared("DEALLOCATE plan").await.unwrap();
