@@ -49,6 +49,12 @@ test('a conversation is started by handle, and appears with the other', async ({
   await bobs.open('Alice');
   await bobs.says('Hello');
   await alices.showsTicks('Read');
+
+  // Two have one conversation: whoever starts it again is where it is.
+  await bobs.start(alice.handle);
+  await expect.poll(() => bobs.dialog('New conversation').count()).toBe(0);
+  await bobs.says('Hello');
+  expect(await bobs.conversations.count()).toBe(1);
 });
 
 test('a handle that nobody has is named, and can be corrected', async ({ device, alice, bob, carol }) => {
