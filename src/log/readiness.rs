@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, FromQueryResult, IdenStatic, Iterable, Statement};
 
-use super::entities::{conversation, event, log_head, message, participant, session, session_end, user};
+use super::entities::{
+    conversation, event, log_head, message, participant, session, session_end, start, user,
+};
 use super::head::Locked;
 use super::sql::Sql;
 use super::{Database, Unavailable};
@@ -114,6 +116,7 @@ fn every_column() -> String {
         table::<participant::Entity>("participants"),
         table::<session::Entity>("sessions"),
         table::<session_end::Entity>("session_ends"),
+        table::<start::Entity>("starts"),
         table::<user::Entity>("users"),
     ];
     format!("SELECT 1 FROM {}", tables.join(" CROSS JOIN "))

@@ -255,7 +255,7 @@ async fn of_one_batch_each_start_sees_those_before_it() {
         assert!(database.insert_user(&row).await.unwrap());
     }
     let rules = Rules { small_conversation: 32, most_participants: 100, batch: 16, queue: 64 };
-    let (writer, _) = Writer::start(database.clone(), Arc::new(InProcess::default()), rules);
+    let (writer, _) = Writer::start(database.clone(), Arc::new(InProcess::default()), Arc::default(), rules);
     let start = |by: u128, with: u128, key: Option<&str>, is_distinct| {
         let conversation = ConversationId(herald::random::id());
         let key = key.map(IdempotencyKey::trusted);
