@@ -17,8 +17,17 @@ const EVENTS: &str = "subscription($after: Cursor) { events(after: $after) { __t
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// From those that others refer to, to those that refer to them.
-const TABLES: [&str; 8] =
-    ["users", "sessions", "conversations", "participants", "messages", "events", "log_head", "session_ends"];
+const TABLES: [&str; 9] = [
+    "users",
+    "sessions",
+    "conversations",
+    "participants",
+    "messages",
+    "events",
+    "log_head",
+    "session_ends",
+    "starts",
+];
 
 async fn execute(app: &TestApp, statements: impl IntoIterator<Item = String>) {
     let database = Database::connect(&app.database.url).await.unwrap();
