@@ -52,6 +52,8 @@ mod statements;
 mod stays;
 mod subscriptions;
 mod texts;
+mod times;
+mod upgrade;
 mod vitals;
 mod websocket;
 mod websocket_limits;

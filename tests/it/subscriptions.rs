@@ -272,6 +272,31 @@ async fn a_cursor_that_cannot_be_honoured_is_refused_at_once() {
 }
 
 #[tokio::test]
+async fn a_connection_that_lost_its_answers_can_ask_for_its_own_events() {
+    let app = TestApp::start().await;
+    let (ada, bob, conversation) = app.pair().await;
+    let start = ada.cursor().await;
+    let desk = ada.on("desk");
+    desk.send(&conversation, "own, and the answer is lost").await;
+    let own = "subscription($after: Cursor, $own: Boolean) {
+        messageSent(after: $after, includeOwn: $own) { message { body } } }";
+    let mut socket = ada.socket("desk").await;
+    socket.subscribe("without", own, json!({ "after": start })).await;
+    socket.subscribe("with", own, json!({ "after": start, "own": true })).await;
+    assert_eq!(body(&socket.next("with").await), "own, and the answer is lost");
+    desk.send(&conversation, "own, live").await;
+    assert_eq!(body(&socket.next("with").await), "own, live");
+    // They ask for the same in the same way, and are told differently.
+    bob.send(&conversation, "another's").await;
+    let mut told = vec![socket.receive().await, socket.receive().await];
+    told.sort_by_key(|message| message["id"].as_str().unwrap().to_owned());
+    for (message, id) in told.iter().zip(["with", "without"]) {
+        assert_eq!(message["id"], id);
+        assert_eq!(message["payload"]["data"]["messageSent"]["message"]["body"], "another's");
+    }
+}
+
+#[tokio::test]
 async fn a_cursor_from_a_future_that_was_lost_is_refused() {
     // The same database file, put back to an earlier state without telling herald.
     let mut app = TestApp::start().await;

@@ -39,7 +39,11 @@ impl TestApp {
 
     /// A herald that differs from the default.
     pub(crate) async fn with(adapt: impl FnOnce(&mut Setup)) -> Self {
-        let database = TestDatabase::create().await;
+        Self::on(TestDatabase::create().await, adapt).await
+    }
+
+    /// A herald on a database that may have something in it.
+    pub(crate) async fn on(database: TestDatabase, adapt: impl FnOnce(&mut Setup)) -> Self {
         let mut setup = Setup { args: ServeArgs::default(), parts: Parts::default() };
         setup.args.database.database.clone_from(&database.url);
         setup.args.rate_limit = Switch::Off;

@@ -1,0 +1,157 @@
+//! A database that an earlier herald has made.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use migration::{Migrator, MigratorTrait};
+use sea_orm::{ConnectionTrait, Database, Statement};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::support::{TestApp, TestDatabase, User, code};
+
+/// The migrations of the last version in which times were milliseconds.
+const BEFORE: u32 = 3;
+
+/// A conversation of two, as that version stored it: several events in one millisecond, and a clock set back.
+const TIMES: [i64; 5] =
+    [1_764_000_000_000, 1_764_000_000_500, 1_764_000_000_500, 1_763_999_000_000, 1_764_000_000_501];
+
+async fn made_before(url: &str) -> (Uuid, Uuid, Uuid) {
+    let database = Database::connect(url).await.unwrap();
+    Migrator::up(&database, Some(BEFORE)).await.unwrap();
+    let (ada, bob, conversation) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
+    let run = async |sql: &str, values: Vec<sea_orm::Value>| {
+        let statement = Statement::from_sql_and_values(database.get_database_backend(), sql, values);
+        database.execute_raw(statement).await.unwrap();
+    };
+    run("INSERT INTO log_head (id, epoch, position) VALUES (1, 77, 5)", vec![]).await;
+    for (id, name) in [(ada, "ada"), (bob, "bob")] {
+        let sql = "INSERT INTO users (id, handle, display_name, password_hash, created_at) VALUES ($1, $2, $3, '', $4)";
+        run(sql, vec![id.into(), name.into(), name.into(), 1_763_000_000_000_i64.into()]).await;
+    }
+    let sql = "INSERT INTO conversations (id, title, created_at, latest_position, participant_count) \
+         VALUES ($1, NULL, $2, 5, 2)";
+    run(sql, vec![conversation.into(), TIMES[0].into()]).await;
+    for id in [ada, bob] {
+        let sql = "INSERT INTO participants (conversation_id, user_id, joined_position, joined_at, \
+             delivered_through, read_through) VALUES ($1, $2, 1, $3, 1, 1)";
+        run(sql, vec![conversation.into(), id.into(), TIMES[0].into()]).await;
+    }
+    for (position, at) in (1_i64..).zip(TIMES) {
+        let users =
+            (position == 1).then(|| [ada, bob].iter().flat_map(|id| *id.as_bytes()).collect::<Vec<u8>>());
+        let sql = "INSERT INTO events (position, kind, conversation_id, actor_id, users, at) \
+             VALUES ($1, $2, $3, $4, $5, $6)";
+        let kind: i64 = if position == 1 { 1 } else { 4 };
+        let values =
+            vec![position.into(), kind.into(), conversation.into(), ada.into(), users.into(), at.into()];
+        run(sql, values).await;
+        if position > 1 {
+            let sql = "INSERT INTO messages (position, id, conversation_id, sender_id, body, sent_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6)";
+            let id = Uuid::from_u128(100 + position.cast_unsigned() as u128);
+            let values = vec![
+                position.into(),
+                id.into(),
+                conversation.into(),
+                ada.into(),
+                position.to_string().into(),
+                at.into(),
+            ];
+            run(sql, values).await;
+        }
+    }
+    database.close().await.unwrap();
+    (ada, bob, conversation)
+}
+
+/// A user of then, whose password nobody knows, in a session that is stored as signing in stores it.
+async fn signed_in(app: &TestApp, user: Uuid) -> User {
+    let token = [7_u8; 32];
+    let database = Database::connect(&app.database.url).await.unwrap();
+    let values: Vec<sea_orm::Value> = vec![
+        Uuid::from_u128(9).into(),
+        Sha256::digest(token).to_vec().into(),
+        user.into(),
+        herald::clock::now().0.into(),
+    ];
+    let sql = "INSERT INTO sessions (id, token_hash, user_id, created_at, last_used_at, expires_at) \
+         VALUES ($1, $2, $3, $4, $4, $4 + 3600000000)";
+    let statement = Statement::from_sql_and_values(database.get_database_backend(), sql, values);
+    database.execute_raw(statement).await.unwrap();
+    database.close().await.unwrap();
+    User {
+        address: app.address,
+        handle: "bob".into(),
+        id: String::new(),
+        token: URL_SAFE_NO_PAD.encode(token),
+        connection: None,
+    }
+}
+
+/// A cursor as that version gave it out.
+fn cursor_of_before(position: i64) -> String {
+    let mut bytes: Vec<u8> = [77, position].into_iter().flat_map(i64::to_be_bytes).collect();
+    let check = Sha256::new().chain_update(b"herald cursor").chain_update(&bytes).finalize();
+    bytes.extend(&check[..4]);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+#[tokio::test]
+async fn a_log_of_before_there_were_chains_goes_on_and_its_cursors_too() {
+    let database = TestDatabase::create().await;
+    let (_, bob, conversation) = made_before(&database.url).await;
+    let app = TestApp::on(database, |_| {}).await;
+    let bob = signed_in(&app, bob).await;
+    let id = format!("cnv_{}", conversation.simple());
+    let query = "query($id: ID!) { conversation(id: $id) { createdAt messages(first: 9) { nodes { body sentAt } } } }";
+    let data = bob.data(query, json!({ "id": id })).await["conversation"].take();
+    assert_eq!(data["createdAt"], "2025-11-24T16:00:00.000000Z");
+    let nodes = data["messages"]["nodes"].as_array().unwrap();
+    let times: Vec<&str> = nodes.iter().map(|node| node["sentAt"].as_str().unwrap()).collect();
+    assert_eq!(
+        times,
+        [
+            "2025-11-24T16:00:00.500000Z",
+            "2025-11-24T16:00:00.500001Z",
+            "2025-11-24T16:00:00.500002Z",
+            "2025-11-24T16:00:00.501000Z"
+        ]
+    );
+    let events = "subscription($after: Cursor) { messageSent(after: $after) { cursor message { body } } }";
+    let mut socket = bob.socket("desk").await;
+    socket.follow_after("m", events, &cursor_of_before(3)).await;
+    for body in ["4", "5"] {
+        assert_eq!(socket.next("m").await["messageSent"]["message"]["body"], body);
+    }
+    let carol = app.user("carol").await;
+    carol.start(&[&bob]).await;
+    let send = "mutation($id: ID!) { sendMessage(input: { conversationId: $id, body: \"6\" }) { cursor } }";
+    let sent = bob.on("phone").post(send, json!({ "id": id })).await;
+    assert!(sent["errors"].is_null(), "{} {}", code(&sent), sent);
+    assert_eq!(socket.next("m").await["messageSent"]["message"]["body"], "6");
+    // What comes after a place of before is found as well.
+    let mut again = bob.socket("tablet").await;
+    again.follow_after("m", events, &cursor_of_before(5)).await;
+    assert_eq!(again.next("m").await["messageSent"]["message"]["body"], "6");
+}
+
+/// A herald of before, on a Postgres that a later one has migrated.
+#[tokio::test]
+async fn what_an_earlier_herald_does_not_know_of_it_can_neither_read_nor_write() {
+    let app = TestApp::start().await;
+    if app.database.file().is_some() {
+        return;
+    }
+    let database = Database::connect(&app.database.url).await.unwrap();
+    for statement in [
+        "INSERT INTO events (position, kind, conversation_id, actor_id, at) SELECT 1, 3, gen_random_uuid(), gen_random_uuid(), 0",
+        "INSERT INTO events (position, kind, conversation_id, actor_id, at_micros) SELECT 1, 3, gen_random_uuid(), gen_random_uuid(), 0",
+        "SELECT at FROM events",
+        "SELECT sent_at FROM messages",
+    ] {
+        assert!(database.execute_unprepared(statement).await.is_err(), "{statement}");
+    }
+    database.close().await.unwrap();
+}
