@@ -126,10 +126,6 @@ async fn asked_to_stop() {
     tracing::info!("stopping: finishing what is under way");
 }
 
-async fn open(args: &DatabaseArgs) -> Result<Database, String> {
-    Database::open(&args.options(None)).await
-}
-
 /// Asks whether a herald is ready.
 async fn health(mut address: SocketAddr) -> Result<(), String> {
     // One that listens everywhere listens here too.
@@ -159,7 +155,12 @@ async fn health(mut address: SocketAddr) -> Result<(), String> {
 }
 
 async fn migrate(args: &MigrateArgs) -> Result<(), String> {
-    let database = open(&args.database).await?;
+    let options = args.database.options(None);
+    let database = match args.restored {
+        // A herald that serves would go on with what it remembers of the log before.
+        true => Database::open(&options).await?,
+        false => Database::open_beside(&options).await?,
+    };
     say("The schema is current.\n")?;
     if args.restored {
         let head = database.head().await.map_err(|_| "cannot read the log's head")?;
@@ -176,7 +177,7 @@ async fn add_user(handle: &str, display_name: Option<&str>, args: &DatabaseArgs)
     }
     let mut password = String::new();
     std::io::stdin().lock().read_line(&mut password).map_err(|error| error.to_string())?;
-    let database = open(args).await?;
+    let database = Database::open_beside(&args.options(None)).await?;
     let sessions = Arc::new(Sessions::new(database.clone(), Lifetimes { idle: DAY, absolute: DAY }));
     let accounts = Accounts::new(database.clone(), sessions, 1);
     let display_name = display_name.unwrap_or(handle);

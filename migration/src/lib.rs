@@ -32,14 +32,45 @@ impl MigratorTrait for Migrator {
 
 /// Runs each statement of `script` (separated by `;`) in the dialect of the database behind `manager`.
 async fn run_script(manager: &SchemaManager<'_>, script: &str) -> Result<(), DbErr> {
+    for statement in statements(manager, script) {
+        manager.get_connection().execute_unprepared(&statement).await?;
+    }
+    Ok(())
+}
+
+/// The same, without what has been done already. Earlier heralds did not run a migration in a transaction on SQLite: one
+/// that was killed amid it left the first of its statements done, word for word, and the migration not recorded.
+async fn finish_script(manager: &SchemaManager<'_>, script: &str) -> Result<(), DbErr> {
+    for statement in statements(manager, script) {
+        let is_sqlite = manager.get_database_backend() == sea_orm::DbBackend::Sqlite;
+        if !(is_sqlite && is_done(manager, &statement).await?) {
+            manager.get_connection().execute_unprepared(&statement).await?;
+        }
+    }
+    Ok(())
+}
+
+fn statements(manager: &SchemaManager<'_>, script: &str) -> Vec<String> {
     let (id, bytes, bigint) = match manager.get_database_backend() {
         sea_orm::DbBackend::Postgres => ("uuid", "bytea", "bigint"),
         // `INTEGER PRIMARY KEY` makes the position the row's own address in SQLite; `BIGINT` would not.
         _ => ("blob", "blob", "integer"),
     };
     let script = script.replace("{id}", id).replace("{bytes}", bytes).replace("{bigint}", bigint);
-    for statement in script.split(';').map(str::trim).filter(|s| !s.is_empty()) {
-        manager.get_connection().execute_unprepared(statement).await?;
+    script.split(';').map(str::trim).filter(|statement| !statement.is_empty()).map(str::to_owned).collect()
+}
+
+/// Whether SQLite has the table, index or column that this statement would create. It keeps the text of each.
+async fn is_done(manager: &SchemaManager<'_>, statement: &str) -> Result<bool, DbErr> {
+    let added = statement.strip_prefix("ALTER TABLE ").and_then(|rest| rest.split_once(" ADD COLUMN "));
+    if let Some((table, column)) = added {
+        let column = column.split_whitespace().next().unwrap_or_default();
+        return manager.has_column(table, column).await;
     }
-    Ok(())
+    let same = sea_orm::Statement::from_sql_and_values(
+        sea_orm::DbBackend::Sqlite,
+        "SELECT 1 FROM sqlite_schema WHERE sql = $1",
+        [statement.into()],
+    );
+    Ok(manager.get_connection().query_one_raw(same).await?.is_some())
 }

@@ -86,6 +86,6 @@ CREATE INDEX events_by_mark ON events (conversation_id, actor_id, kind, through_
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        crate::run_script(manager, UP).await
+        crate::finish_script(manager, UP).await
     }
 }

@@ -21,6 +21,6 @@ CREATE INDEX session_ends_by_expiry ON session_ends (expires_at);
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        crate::run_script(manager, UP).await
+        crate::finish_script(manager, UP).await
     }
 }

@@ -1,14 +1,11 @@
 //! Connections to the database: how they are made, and how long an answer is waited for. What is asked over them is
 //! written elsewhere.
 
-use std::fs::OpenOptions;
-use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::postgres::{PgConnection, PgPoolOptions};
-use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, Connection, SqliteConnection};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
@@ -110,8 +107,7 @@ impl Patient<DatabaseConnection> {
         Ok(Self { inner, patience })
     }
 
-    /// One connection that may take its time, for changing the schema. Where several nodes start at once, one of them
-    /// changes it, and the others wait.
+    /// One connection that may take its time, for changing the schema.
     ///
     /// # Errors
     /// In words for the operator.
@@ -125,13 +121,7 @@ impl Patient<DatabaseConnection> {
             .map_sqlx_sqlite_opts(move |sqlite| {
                 sqlite.journal_mode(SqliteJournalMode::Wal).busy_timeout(patience)
             });
-        let connection = open(connect, url).await?;
-        if connection.get_database_backend() == DbBackend::Postgres {
-            // Let go with the connection. The number is herald's own choice.
-            let lock = format!("SELECT pg_advisory_lock({MIGRATION_LOCK})");
-            connection.execute_unprepared(&lock).await.map_err(|e| e.to_string())?;
-        }
-        Ok(connection)
+        open(connect, url).await
     }
 
     /// Has every statement told to `observer`.
@@ -174,9 +164,6 @@ impl Patient<DatabaseTransaction> {
     }
 }
 
-/// What the nodes that change the schema lock: "herald" in ASCII.
-const MIGRATION_LOCK: i64 = 0x6865_7261_6c64;
-
 async fn open(options: ConnectOptions, url: &str) -> Result<DatabaseConnection, String> {
     // The connection string may hold a password: only its first word goes into the message.
     let scheme = url.split(':').next().unwrap_or_default();
@@ -194,22 +181,6 @@ fn answers_within(pool: PgPoolOptions, patience: Duration) -> PgPoolOptions {
             answer.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut)).map(|()| true)
         })
     })
-}
-
-/// Makes an SQLite file that only its owner may read, where there is none: it holds password hashes. What SQLite
-/// puts beside it has the same permissions.
-pub(super) fn create_file(url: &str) -> Result<(), String> {
-    let Ok(sqlite) = url.parse::<SqliteConnectOptions>() else { return Ok(()) };
-    if !url.contains("mode=rwc") {
-        return Ok(());
-    }
-    let file = sqlite.get_filename();
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-            Err(format!("cannot create {}: {error}", file.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Whether a connection that comes back to the pool may be used again. Some failures, a full disk among them, make

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
-use super::connection::{Patient, create_file};
+use super::connection::Patient;
+use super::file::{FileLock, SqliteFile};
+use super::schema;
 
 /// The oldest SQLite that is safe in WAL mode: earlier ones can corrupt the file when two connections reset
 /// the log at once (<https://www.sqlite.org/wal.html#walresetbug>).
@@ -52,37 +53,79 @@ pub struct Database {
     pub(super) reader: Patient<DatabaseConnection>,
     /// The SQL that says where the log lives.
     pub(super) home: &'static str,
+    /// Keeps other heralds away from an SQLite file.
+    pub(super) lock: Option<FileLock>,
 }
 
 impl Database {
-    /// Connects, brings the schema up to date and makes sure that there is an epoch.
+    /// Connects, brings the schema up to date and makes sure that there is an epoch. An SQLite file is this herald's alone
+    /// until the database is closed.
     ///
     /// # Errors
     /// In words for the operator: what could not be opened, and why.
     pub async fn open(options: &DatabaseOptions) -> Result<Self, String> {
-        let is_memory = options.url.contains(":memory:") || options.url.contains("mode=memory");
+        Self::open_with(options, false).await
+    }
+
+    /// The same for a command that may run beside a herald that has the SQLite file: where one has, the schema has to be
+    /// current already.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub async fn open_beside(options: &DatabaseOptions) -> Result<Self, String> {
+        Self::open_with(options, true).await
+    }
+
+    async fn open_with(options: &DatabaseOptions, beside: bool) -> Result<Self, String> {
+        let DatabaseOptions { url, readers, patience, observer } = options;
+        let is_memory = url.contains(":memory:") || url.contains("mode=memory");
         if is_memory {
             return Err("an SQLite database in memory is not supported: name a file, \
                  such as sqlite://herald.db?mode=rwc"
                 .into());
         }
-        create_file(&options.url)?;
-        let schema = Patient::for_migration(&options.url, options.patience).await?;
-        check_sqlite(&schema).await?;
-        let migrated =
-            Migrator::up(&schema, None).await.map_err(|e| format!("cannot migrate the database: {e}"));
-        schema.close().await.map_err(|e| e.to_string())?;
+        let file = if url.starts_with("sqlite:") { Some(SqliteFile::create(url)?) } else { None };
+        let lock = match &file {
+            Some(file) => lock(file, options, beside).await?,
+            None => None,
+        };
+        let connection = Patient::for_migration(url, *patience).await?;
+        check_sqlite(&connection).await?;
+        let migrated = schema::bring_up_to_date(&connection, *patience).await;
+        connection.close().await.map_err(|e| e.to_string())?;
         migrated?;
-        let mut writer = Patient::connect(&options.url, 1, options.patience).await?;
-        let mut reader = Patient::connect(&options.url, options.readers.max(1), options.patience).await?;
-        if let Some(observer) = &options.observer {
+        let mut writer = Patient::connect(url, 1, *patience).await?;
+        let mut reader = Patient::connect(url, (*readers).max(1), *patience).await?;
+        if let Some(observer) = observer {
             writer.observe(observer);
             reader.observe(observer);
         }
-        let mut database = Self { writer, reader, home: "NULL" };
+        let mut database = Self { writer, reader, home: "NULL", lock };
         database.settle_head().await.map_err(|e| format!("cannot read the log's head: {e}"))?;
         Ok(database)
     }
+}
+
+/// The lock of an SQLite file; `None` where this is to work beside the herald that has it.
+async fn lock(
+    file: &SqliteFile,
+    options: &DatabaseOptions,
+    beside: bool,
+) -> Result<Option<FileLock>, String> {
+    let can_do_without = async || beside && is_current(options).await;
+    match file.lock(options.patience, can_do_without).await? {
+        None if !can_do_without().await => Err(file.is_taken()),
+        lock => Ok(lock),
+    }
+}
+
+/// Whether the schema is known to be current.
+async fn is_current(options: &DatabaseOptions) -> bool {
+    let Ok(connection) = Patient::for_migration(&options.url, options.patience).await else { return false };
+    let is_current = schema::is_current(&connection).await;
+    // It has only read.
+    let _ = connection.close().await;
+    is_current == Ok(true)
 }
 
 async fn check_sqlite(connection: &DatabaseConnection) -> Result<(), String> {

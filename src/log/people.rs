@@ -225,6 +225,9 @@ impl Database {
                 tracing::warn!(%error, "closing the database");
             }
         }
+        if let Some(lock) = &self.lock {
+            lock.release();
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::process::Command;
 use crate::support::{TestApp, TestDatabase};
 
 /// Runs herald with these arguments and this input: whether it succeeded, and what it printed.
-async fn run(args: &[&str], input: &str) -> (bool, String) {
+pub(crate) async fn run(args: &[&str], input: &str) -> (bool, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_herald"))
         .args(args)
         .stdin(Stdio::piped())

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use herald::log::{Database, DatabaseOptions};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -133,6 +135,34 @@ async fn every_answered_mutation_survives_a_kill_once_and_is_resumed_over() {
         received.push(data["messageSent"]["message"]["body"].as_str().unwrap().to_owned());
     }
     assert_eq!(received, history);
+}
+
+// At whatever moment of its first start herald is killed, the next one opens what it left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_during_the_first_start_leaves_a_database_that_opens() {
+    for kill in 0..30 {
+        let database = TestDatabase::create().await;
+        let mut child = Command::new(env!("CARGO_BIN_EXE_herald"))
+            .args(["migrate", "--database", &database.url])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        // The moment is no matter: each is as good as any other.
+        let _ = tokio::time::timeout(Duration::from_millis(2 * kill), child.wait()).await;
+        let _ = child.start_kill();
+        child.wait().await.unwrap();
+        let options = DatabaseOptions {
+            url: database.url.clone(),
+            readers: 1,
+            patience: Duration::from_secs(5),
+            observer: None,
+        };
+        let opened = Database::open(&options).await.unwrap_or_else(|error| panic!("after {kill}: {error}"));
+        assert!(opened.is_ready().await, "after {kill}");
+        opened.close().await;
+    }
 }
 
 async fn history(user: &User, conversation: &str) -> Vec<String> {

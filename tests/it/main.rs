@@ -40,6 +40,7 @@ mod messages;
 mod metrics;
 mod multipart;
 mod nodes;
+mod opening;
 mod origins;
 mod plans;
 mod playground;

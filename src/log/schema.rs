@@ -1,0 +1,132 @@
+//! Bringing the schema up to date: everything that is pending, with the record of it, in one transaction. Whatever stops
+//! herald in between leaves the database as it was.
+
+use std::time::Duration;
+
+use migration::{Migrator, MigratorTrait};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
+};
+use tokio::time::{Instant, sleep};
+
+/// How many times `--database-timeout` a node waits for another that changes the schema.
+const TURNS: u32 = 12;
+
+/// Pause between two tries to have the lock.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What the nodes on one Postgres lock while they change the schema, beside a number for the schema's name: "hera" in
+/// ASCII.
+const MIGRATION_LOCK: i32 = 0x6865_7261;
+
+/// Whether nothing is pending. Changes nothing, not even by asking.
+pub(super) async fn is_current(connection: &impl ConnectionTrait) -> Result<bool, String> {
+    let pending = Migrator::get_pending_migrations_read_only(connection).await;
+    pending.map(|pending| pending.is_empty()).map_err(cannot_migrate)
+}
+
+/// Applies what is pending. Where several nodes start at once, one of them does, and the others wait.
+///
+/// # Errors
+/// In words for the operator.
+pub(super) async fn bring_up_to_date(
+    connection: &DatabaseConnection,
+    patience: Duration,
+) -> Result<(), String> {
+    if is_current(connection).await? {
+        return Ok(());
+    }
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..Default::default()
+    };
+    let transaction = connection.begin_with_options(options).await.map_err(cannot_migrate)?;
+    if transaction.get_database_backend() == DbBackend::Postgres {
+        // Changing a large table takes its time. Waiting for somebody who holds one does not, because everybody else
+        // would wait behind.
+        let millis = patience.as_millis();
+        let patient = format!("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {millis}");
+        transaction.execute_unprepared(&patient).await.map_err(cannot_migrate)?;
+        wait_for_turn(&transaction, patience * TURNS).await?;
+    }
+    Migrator::up(&transaction, None).await.map_err(cannot_migrate)?;
+    transaction.commit().await.map_err(cannot_migrate)
+}
+
+fn cannot_migrate(error: DbErr) -> String {
+    let error = error.to_string();
+    let hint = match error.contains("already exists") {
+        true => {
+            ". Is it the database of another program? herald needs one of its own, or a schema of its own on Postgres"
+        }
+        false => "",
+    };
+    format!("cannot migrate the database: {error}{hint}")
+}
+
+/// Waits for the lock of this schema, which goes with the transaction: not even a pooler between herald and Postgres can
+/// keep it.
+async fn wait_for_turn(transaction: &DatabaseTransaction, patience: Duration) -> Result<(), String> {
+    let until = Instant::now() + patience;
+    let mut told = false;
+    loop {
+        let take = format!(
+            "SELECT pg_try_advisory_xact_lock({MIGRATION_LOCK}, hashtext(current_schema())) AS is_taken"
+        );
+        let taken: Option<bool> = ask(transaction, &take, "is_taken").await?.flatten();
+        match taken {
+            Some(true) => return Ok(()),
+            Some(false) if Instant::now() < until => {}
+            Some(false) => {
+                let holder = holder(transaction).await?;
+                return Err(format!(
+                    "cannot migrate the database: for {} s, {holder} holds the lock for changing the schema. Start herald \
+                     again when it is done; if it hangs, end it with pg_terminate_backend",
+                    patience.as_secs()
+                ));
+            }
+            None => {
+                return Err(
+                    "cannot migrate the database: the search_path of herald's role names no schema that \
+                     exists. Create one, or set another search_path"
+                        .into(),
+                );
+            }
+        }
+        if !told {
+            let holder = holder(transaction).await?;
+            tracing::warn!(
+                "{holder} is changing the schema: waiting for it for up to {} s",
+                patience.as_secs()
+            );
+            told = true;
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// Who holds the lock.
+async fn holder(transaction: &DatabaseTransaction) -> Result<String, String> {
+    let ask_for = format!(
+        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = \
+         (SELECT oid FROM pg_database WHERE datname = current_database()) AND objsubid = 2 \
+         AND classid::bigint = {MIGRATION_LOCK} \
+         AND objid::bigint = hashtext(current_schema())::bigint & 4294967295"
+    );
+    let process: Option<i32> = ask(transaction, &ask_for, "pid").await?;
+    Ok(process.map_or_else(
+        || "another herald".into(),
+        |process| format!("another herald (process {process} of Postgres)"),
+    ))
+}
+
+async fn ask<T: sea_orm::TryGetable>(
+    transaction: &DatabaseTransaction,
+    question: &str,
+    column: &str,
+) -> Result<Option<T>, String> {
+    let question = Statement::from_string(DbBackend::Postgres, question);
+    let row = transaction.query_one_raw(question).await.map_err(cannot_migrate)?;
+    row.map(|row| row.try_get("", column)).transpose().map_err(cannot_migrate)
+}
