@@ -18,6 +18,7 @@ pub mod log;
 pub mod messaging;
 pub mod metrics;
 pub mod network;
+pub mod postgres;
 pub mod random;
 pub mod rates;
 pub mod sabotage;
@@ -126,7 +127,7 @@ impl App {
 /// The feed that was asked for, or the one that suits the database.
 async fn feed_for(args: &ServeArgs, epoch: Epoch) -> Result<Arc<dyn Feed>, String> {
     let database = &args.database.database;
-    let is_postgres = matches!(database.split(':').next(), Some("postgres" | "postgresql"));
+    let is_postgres = postgres::is_postgres(database);
     Ok(match &args.feed {
         Some(_) if !is_postgres => {
             return Err("--feed is for several nodes, and needs a postgres:// database".into());

@@ -156,10 +156,11 @@ async fn health(mut address: SocketAddr) -> Result<(), String> {
 
 async fn migrate(args: &MigrateArgs) -> Result<(), String> {
     let options = args.database.options(None);
-    let database = match args.restored {
+    let database = if args.restored {
         // A herald that serves would go on with what it remembers of the log before.
-        true => Database::open(&options).await?,
-        false => Database::open_beside(&options).await?,
+        Database::open(&options).await?
+    } else {
+        Database::open_beside(&options).await?
     };
     say("The schema is current.\n")?;
     if args.restored {

@@ -4,8 +4,8 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use sea_orm::sqlx::postgres::{PgConnection, PgListener};
-use sea_orm::sqlx::{self, Connection};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPoolOptions};
+use sqlx::{ConnectOptions, Row};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
@@ -13,10 +13,11 @@ use uuid::Uuid;
 use super::{Feed, InProcess, News};
 use crate::messaging::{Chain, Epoch, Place, Position};
 use crate::metrics::METRICS;
-use crate::random;
+use crate::{postgres, random};
 
-/// What the nodes call it among themselves. Postgres keeps the channels of its databases apart.
-const CHANNEL: &str = "herald_log";
+/// What the nodes call it among themselves. Postgres keeps the channels of its databases apart, and in one database the
+/// number of the log's own table keeps apart the logs that are in several schemas.
+const CHANNEL: &str = "SELECT 'herald_log_' || 'log_head'::regclass::oid::text";
 
 /// The pause before Postgres is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -42,12 +43,15 @@ impl Postgres {
     /// # Errors
     /// Why Postgres cannot be listened to, in words for the operator. Later it is tried again.
     pub async fn start(url: &str) -> Result<Arc<Self>, String> {
-        let listener = listen(url).await.map_err(|error| format!("cannot listen to Postgres: {error}"))?;
+        let options = postgres::parse(url)?;
+        let listening = listen(&options).await;
+        let (listener, channel) = listening
+            .map_err(|error| format!("cannot listen to Postgres: {}", postgres::describe(&error)))?;
         let node = random::id();
         let (elsewhere, heads) = watch::channel(None);
         let feed = Arc::new(Self { here: InProcess::default(), elsewhere });
-        tokio::spawn(tell(url.to_owned(), node, heads.clone()));
-        tokio::spawn(hear(listener, url.to_owned(), node, Arc::downgrade(&feed), heads));
+        tokio::spawn(tell(options.clone(), channel, node, heads.clone()));
+        tokio::spawn(hear(listener, options, node, Arc::downgrade(&feed), heads));
         Ok(feed)
     }
 }
@@ -64,27 +68,39 @@ impl Feed for Postgres {
 }
 
 /// Tells the other nodes of every head, or of a later one.
-async fn tell(url: String, node: Uuid, mut heads: watch::Receiver<Option<Place>>) {
+async fn tell(
+    options: PgConnectOptions,
+    channel: String,
+    node: Uuid,
+    mut heads: watch::Receiver<Option<Place>>,
+) {
     let mut connection = None;
     while heads.changed().await.is_ok() {
         let Some(head) = *heads.borrow_and_update() else { continue };
-        if let Err(error) = within_patience(notify(&url, &mut connection, write(node, head))).await {
-            tracing::warn!(%error, "the other nodes were not told; they will look for themselves");
+        let telling = notify(&options, &mut connection, &channel, write(node, head));
+        if let Err(error) = within_patience(telling).await {
+            let error = postgres::describe(&error);
+            tracing::warn!(error, "the other nodes were not told; they will look for themselves");
             connection = None;
         }
     }
 }
 
 async fn notify(
-    url: &str,
+    options: &PgConnectOptions,
     connection: &mut Option<PgConnection>,
+    channel: &str,
     payload: String,
 ) -> Result<(), sqlx::Error> {
     let connection = match connection {
         Some(connection) => connection,
-        None => connection.insert(PgConnection::connect(url).await?),
+        None => {
+            let mut made = options.connect().await?;
+            postgres::settle(&mut made, PATIENCE).await?;
+            connection.insert(made)
+        }
     };
-    sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(payload).execute(connection).await?;
+    sqlx::query("SELECT pg_notify($1, $2)").bind(channel).bind(payload).execute(connection).await?;
     Ok(())
 }
 
@@ -92,12 +108,24 @@ async fn within_patience<T>(answer: impl Future<Output = Result<T, sqlx::Error>>
     timeout(PATIENCE, answer).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
-async fn listen(url: &str) -> Result<PgListener, sqlx::Error> {
+/// Listens on the channel of the log, which is named beside.
+async fn listen(options: &PgConnectOptions) -> Result<(PgListener, String), sqlx::Error> {
     within_patience(async {
-        let mut listener = PgListener::connect(url).await?;
-        listener.listen(CHANNEL).await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(PATIENCE)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .after_connect(|connection: &mut PgConnection, _| {
+                Box::pin(postgres::settle(connection, PATIENCE))
+            })
+            .connect_with(options.clone())
+            .await?;
+        let mut listener = PgListener::connect_with(&pool).await?;
+        let channel: String = sqlx::raw_sql(CHANNEL).fetch_one(&mut listener).await?.try_get(0)?;
+        listener.listen(&channel).await?;
         METRICS.feed_connected.set(1);
-        Ok(listener)
+        Ok((listener, channel))
     })
     .await
 }
@@ -105,7 +133,7 @@ async fn listen(url: &str) -> Result<PgListener, sqlx::Error> {
 /// Hears of the heads that other nodes have written, until the feed is gone.
 async fn hear(
     mut listener: PgListener,
-    url: String,
+    options: PgConnectOptions,
     node: Uuid,
     feed: Weak<Postgres>,
     mut heads: watch::Receiver<Option<Place>>,
@@ -114,10 +142,11 @@ async fn hear(
         loop {
             let error = pass_on(listener, node, &feed).await;
             METRICS.feed_connected.set(0);
-            tracing::warn!(%error, "the other nodes are not heard; this one looks for itself until they are");
+            let error = postgres::describe(&error);
+            tracing::warn!(error, "the other nodes are not heard; this one looks for itself until they are");
             listener = loop {
                 sleep(PAUSE).await;
-                if let Ok(listener) = listen(&url).await {
+                if let Ok((listener, _)) = listen(&options).await {
                     break listener;
                 }
             };

@@ -4,15 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::sqlx::postgres::{PgConnection, PgPoolOptions};
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, Connection, SqliteConnection};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
-    QueryResult, RuntimeErr, Statement, TransactionOptions, TransactionTrait,
+    QueryResult, RuntimeErr, SqlxPostgresConnector, Statement, TransactionOptions, TransactionTrait,
 };
 
+use super::diagnosis::Diagnosis;
 use super::{DATABASE, Observer};
+use crate::postgres;
 
 /// How much longer than Postgres itself herald waits for a statement: what Postgres says of it is the better answer.
 const GRACE: Duration = Duration::from_secs(1);
@@ -24,6 +26,8 @@ pub(super) struct Patient<C> {
     inner: C,
     /// `None` for SQLite, which is in this process and has a patience of its own.
     patience: Option<Duration>,
+    /// Asked where there is no connection. `None` for SQLite and within a transaction.
+    diagnosis: Option<Diagnosis>,
 }
 
 impl<C> Patient<C> {
@@ -32,8 +36,10 @@ impl<C> Patient<C> {
             Some(patience) => tokio::time::timeout(patience, answer).await.unwrap_or_else(|_| Err(silent())),
             None => answer.await,
         };
-        if answered.is_ok() {
-            DATABASE.worked();
+        match (&answered, &self.diagnosis) {
+            (Ok(_), _) => DATABASE.worked(),
+            (Err(DbErr::ConnectionAcquire(_)), Some(diagnosis)) => diagnosis.begin(),
+            _ => {}
         }
         answered
     }
@@ -66,62 +72,100 @@ impl<C: ConnectionTrait> ConnectionTrait for Patient<C> {
     }
 }
 
+/// Where the data is.
+#[derive(Clone)]
+pub(super) enum Address {
+    /// The URL of a file.
+    Sqlite(String),
+    Postgres(Box<PgConnectOptions>),
+}
+
+impl Address {
+    /// # Errors
+    /// In words for the operator. A URL may hold a password, also where it is none: nothing of it is in them.
+    pub(super) fn parse(url: &str) -> Result<Self, String> {
+        if postgres::is_postgres(url) {
+            return Ok(Self::Postgres(Box::new(postgres::parse(url)?)));
+        }
+        if !url.starts_with("sqlite:") {
+            let form = if url.contains('=') && !url.contains("://") {
+                ". host=… dbname=… is not read"
+            } else {
+                ""
+            };
+            return Err(format!(
+                "the database's URL cannot be read: expected sqlite://FILE?mode=rwc or \
+                 postgres://USER:PASSWORD@HOST:PORT/NAME{form}"
+            ));
+        }
+        if url.contains(":memory:") || url.contains("mode=memory") {
+            return Err("an SQLite database in memory is not supported: name a file, \
+                 such as sqlite://herald.db?mode=rwc"
+                .into());
+        }
+        Ok(Self::Sqlite(url.into()))
+    }
+}
+
 impl Patient<DatabaseConnection> {
-    /// Connects: at once, so that what is wrong with the URL is known, with all the connections that there will be.
+    /// Connects: at once, so that what is wrong is known, with all the connections that there will be.
     ///
     /// # Errors
     /// In words for the operator.
-    pub(super) async fn connect(url: &str, connections: u32, patience: Duration) -> Result<Self, String> {
-        let mut connect = ConnectOptions::new(url);
-        connect
-            .max_connections(connections)
-            .min_connections(connections)
-            .acquire_timeout(patience)
-            .connect_timeout(patience)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .sqlx_logging(false)
-            .map_sqlx_sqlite_pool_opts(|pool| {
-                pool.after_release(|connection, _| Box::pin(is_outside_transaction(connection)))
-            })
-            .map_sqlx_sqlite_opts(move |sqlite| {
-                sqlite
-                    .journal_mode(SqliteJournalMode::Wal)
-                    .synchronous(SqliteSynchronous::Full)
-                    .busy_timeout(patience)
-                    .statement_cache_capacity(256)
-            })
-            .map_sqlx_postgres_pool_opts(move |pool| answers_within(pool, patience))
-            // A node that was cut off or stopped amid a transaction holds the lock of the log's head. These make
-            // Postgres let go of it, whatever became of the node.
-            .map_sqlx_postgres_opts(move |postgres| {
-                let millis = patience.as_millis();
-                postgres.options([
-                    ("statement_timeout", millis),
-                    ("idle_in_transaction_session_timeout", millis),
-                    ("tcp_user_timeout", millis),
-                ])
-            });
-        let inner = open(connect, url).await?;
-        let patience = (inner.get_database_backend() == DbBackend::Postgres).then_some(patience + GRACE);
-        Ok(Self { inner, patience })
+    pub(super) async fn connect(
+        address: &Address,
+        connections: u32,
+        patience: Duration,
+    ) -> Result<Self, String> {
+        match address {
+            Address::Sqlite(url) => {
+                let mut connect = ConnectOptions::new(url);
+                connect
+                    .max_connections(connections)
+                    .min_connections(connections)
+                    .acquire_timeout(patience)
+                    .idle_timeout(None)
+                    .max_lifetime(None)
+                    .sqlx_logging(false)
+                    .map_sqlx_sqlite_pool_opts(|pool| {
+                        pool.after_release(|connection, _| Box::pin(is_outside_transaction(connection)))
+                    })
+                    .map_sqlx_sqlite_opts(move |sqlite| {
+                        sqlite
+                            .journal_mode(SqliteJournalMode::Wal)
+                            .synchronous(SqliteSynchronous::Full)
+                            .busy_timeout(patience)
+                            .statement_cache_capacity(256)
+                    });
+                Ok(Self { inner: open_sqlite(connect).await?, patience: None, diagnosis: None })
+            }
+            Address::Postgres(options) => {
+                let inner = open_postgres(options, connections, patience).await?;
+                let diagnosis = Some(Diagnosis::new((**options).clone(), patience));
+                Ok(Self { inner, patience: Some(patience + GRACE), diagnosis })
+            }
+        }
     }
 
-    /// One connection that may take its time, for changing the schema.
+    /// One connection, for changing the schema.
     ///
     /// # Errors
     /// In words for the operator.
-    pub(super) async fn for_migration(url: &str, patience: Duration) -> Result<DatabaseConnection, String> {
-        let mut connect = ConnectOptions::new(url);
-        connect
-            .max_connections(1)
-            .connect_timeout(patience)
-            .acquire_timeout(patience)
-            .sqlx_logging(false)
-            .map_sqlx_sqlite_opts(move |sqlite| {
-                sqlite.journal_mode(SqliteJournalMode::Wal).busy_timeout(patience)
-            });
-        open(connect, url).await
+    pub(super) async fn for_migration(address: &Address, patience: Duration) -> Result<Self, String> {
+        match address {
+            Address::Sqlite(url) => {
+                let mut connect = ConnectOptions::new(url);
+                connect
+                    .max_connections(1)
+                    .acquire_timeout(patience)
+                    .sqlx_logging(false)
+                    .map_sqlx_sqlite_opts(move |sqlite| {
+                        sqlite.journal_mode(SqliteJournalMode::Wal).busy_timeout(patience)
+                    });
+                Ok(Self { inner: open_sqlite(connect).await?, patience: None, diagnosis: None })
+            }
+            Address::Postgres(_) => Self::connect(address, 1, patience).await,
+        }
     }
 
     /// Has every statement told to `observer`.
@@ -136,12 +180,12 @@ impl Patient<DatabaseConnection> {
         options: TransactionOptions,
     ) -> Result<Patient<DatabaseTransaction>, DbErr> {
         let inner = self.wait(self.inner.begin_with_options(options)).await?;
-        Ok(Patient { inner, patience: self.patience })
+        Ok(Patient { inner, patience: self.patience, diagnosis: None })
     }
 
     /// Waits for what is under way and closes every connection.
     pub(super) async fn close(self) -> Result<(), DbErr> {
-        let Self { inner, patience } = self;
+        let Self { inner, patience, .. } = self;
         let closing = inner.close();
         match patience {
             Some(patience) => tokio::time::timeout(patience, closing).await.unwrap_or_else(|_| Err(silent())),
@@ -151,36 +195,54 @@ impl Patient<DatabaseConnection> {
 }
 
 impl Patient<DatabaseTransaction> {
+    /// For what may take any time.
+    pub(super) fn unhurried(&self) -> &DatabaseTransaction {
+        &self.inner
+    }
+
     /// Commits. After an error it is unknown whether it did.
     pub(super) async fn commit(self) -> Result<(), DbErr> {
-        let Self { inner, patience } = self;
-        Patient { inner: (), patience }.wait(inner.commit()).await
+        let Self { inner, patience, .. } = self;
+        Patient { inner: (), patience, diagnosis: None }.wait(inner.commit()).await
     }
 
     /// Undoes everything.
     pub(super) async fn rollback(self) -> Result<(), DbErr> {
-        let Self { inner, patience } = self;
-        Patient { inner: (), patience }.wait(inner.rollback()).await
+        let Self { inner, patience, .. } = self;
+        Patient { inner: (), patience, diagnosis: None }.wait(inner.rollback()).await
     }
 }
 
-async fn open(options: ConnectOptions, url: &str) -> Result<DatabaseConnection, String> {
-    // The connection string may hold a password: only its first word goes into the message.
-    let scheme = url.split(':').next().unwrap_or_default();
-    sea_orm::Database::connect(options).await.map_err(|e| {
-        format!("cannot open the {scheme} database: {e} (expected sqlite://FILE?mode=rwc or postgres://…)")
-    })
+async fn open_sqlite(options: ConnectOptions) -> Result<DatabaseConnection, String> {
+    let opened = sea_orm::Database::connect(options).await;
+    opened.map_err(|error| format!("cannot open the SQLite database: {error}"))
 }
 
-/// Has the pool close a connection that comes back and does not answer: after a statement that was not waited for, or
-/// over a network that is gone. Without a limit it would keep its place in the pool for as long.
-fn answers_within(pool: PgPoolOptions, patience: Duration) -> PgPoolOptions {
-    pool.after_release(move |connection: &mut PgConnection, _| {
-        Box::pin(async move {
-            let answer = tokio::time::timeout(patience, connection.ping()).await;
-            answer.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut)).map(|()| true)
+/// A pool whose connections are set as herald needs them. One that comes back and does not answer, after a statement that
+/// was not waited for, or over a network that is gone, is closed: it would keep its place in the pool.
+async fn open_postgres(
+    options: &PgConnectOptions,
+    connections: u32,
+    patience: Duration,
+) -> Result<DatabaseConnection, String> {
+    let pool = PgPoolOptions::new()
+        .max_connections(connections)
+        .min_connections(connections)
+        .acquire_timeout(patience)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .after_connect(move |connection: &mut PgConnection, _| {
+            Box::pin(postgres::settle(connection, patience))
         })
-    })
+        .after_release(move |connection: &mut PgConnection, _| {
+            Box::pin(async move {
+                let answer = tokio::time::timeout(patience, connection.ping()).await;
+                answer.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut)).map(|()| true)
+            })
+        });
+    let pool = pool.connect_with(options.clone()).await;
+    let pool = pool.map_err(|error| format!("cannot connect to Postgres: {}", postgres::describe(&error)))?;
+    Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
 }
 
 /// Whether a connection that comes back to the pool may be used again. Some failures, a full disk among them, make

@@ -4,14 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use tokio::time::{Instant, sleep};
 
-use super::connection::Patient;
+use super::connection::{Address, Patient};
 use super::file::{FileLock, SqliteFile};
 use super::schema;
+use crate::postgres;
 
 /// The oldest SQLite that is safe in WAL mode: earlier ones can corrupt the file when two connections reset
 /// the log at once (<https://www.sqlite.org/wal.html#walresetbug>).
 const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
+
+/// Pause between two tries to have the lock of an SQLite file.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Is told of every SQL statement that is run. For tests that count them.
 #[derive(Clone)]
@@ -78,24 +83,21 @@ impl Database {
 
     async fn open_with(options: &DatabaseOptions, beside: bool) -> Result<Self, String> {
         let DatabaseOptions { url, readers, patience, observer } = options;
-        let is_memory = url.contains(":memory:") || url.contains("mode=memory");
-        if is_memory {
-            return Err("an SQLite database in memory is not supported: name a file, \
-                 such as sqlite://herald.db?mode=rwc"
-                .into());
-        }
-        let file = if url.starts_with("sqlite:") { Some(SqliteFile::create(url)?) } else { None };
-        let lock = match &file {
-            Some(file) => lock(file, options, beside).await?,
-            None => None,
+        let address = Address::parse(url)?;
+        let lock = match &address {
+            Address::Sqlite(url) => lock(&SqliteFile::create(url)?, &address, *patience, beside).await?,
+            Address::Postgres(options) => {
+                postgres::inspect(options, *patience).await?;
+                None
+            }
         };
-        let connection = Patient::for_migration(url, *patience).await?;
+        let connection = Patient::for_migration(&address, *patience).await?;
         check_sqlite(&connection).await?;
-        let migrated = schema::bring_up_to_date(&connection, *patience).await;
+        let migrated = schema::bring_up_to_date(&connection, &address, *patience).await;
         connection.close().await.map_err(|e| e.to_string())?;
         migrated?;
-        let mut writer = Patient::connect(url, 1, *patience).await?;
-        let mut reader = Patient::connect(url, (*readers).max(1), *patience).await?;
+        let mut writer = Patient::connect(&address, 1, *patience).await?;
+        let mut reader = Patient::connect(&address, (*readers).max(1), *patience).await?;
         if let Some(observer) = observer {
             writer.observe(observer);
             reader.observe(observer);
@@ -106,29 +108,39 @@ impl Database {
     }
 }
 
-/// The lock of an SQLite file; `None` where this is to work beside the herald that has it.
+/// The lock of an SQLite file, which a herald that is about to end may still have; `None` where this is to work beside the
+/// herald that has it.
 async fn lock(
     file: &SqliteFile,
-    options: &DatabaseOptions,
+    address: &Address,
+    patience: Duration,
     beside: bool,
 ) -> Result<Option<FileLock>, String> {
-    let can_do_without = async || beside && is_current(options).await;
-    match file.lock(options.patience, can_do_without).await? {
-        None if !can_do_without().await => Err(file.is_taken()),
-        lock => Ok(lock),
+    let until = Instant::now() + patience;
+    loop {
+        if let Some(lock) = file.try_lock()? {
+            return Ok(Some(lock));
+        }
+        if beside && is_current(address, patience).await {
+            return Ok(None);
+        }
+        if Instant::now() >= until {
+            return Err(file.is_taken());
+        }
+        sleep(LOOK).await;
     }
 }
 
 /// Whether the schema is known to be current.
-async fn is_current(options: &DatabaseOptions) -> bool {
-    let Ok(connection) = Patient::for_migration(&options.url, options.patience).await else { return false };
+async fn is_current(address: &Address, patience: Duration) -> bool {
+    let Ok(connection) = Patient::for_migration(address, patience).await else { return false };
     let is_current = schema::is_current(&connection).await;
     // It has only read.
     let _ = connection.close().await;
     is_current == Ok(true)
 }
 
-async fn check_sqlite(connection: &DatabaseConnection) -> Result<(), String> {
+async fn check_sqlite(connection: &impl ConnectionTrait) -> Result<(), String> {
     if connection.get_database_backend() != DbBackend::Sqlite {
         return Ok(());
     }

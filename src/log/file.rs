@@ -8,13 +8,8 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
-use tokio::time::{Instant, sleep};
-
-/// Pause between two tries to have the lock.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// An SQLite database, by the one name that all links to it lead to.
 #[derive(Debug)]
@@ -53,33 +48,17 @@ impl SqliteFile {
         Ok(Self { path })
     }
 
-    /// Waits for the lock; `None` when another herald still has it after `patience`, or at once when `instead` says that
-    /// this one can do without.
+    /// Takes the lock; `None` while another herald has it.
     ///
     /// # Errors
     /// In words for the operator: why there can be no lock.
-    pub(super) async fn lock(
-        &self,
-        patience: Duration,
-        instead: impl AsyncFn() -> bool,
-    ) -> Result<Option<FileLock>, String> {
-        let until = Instant::now() + patience;
+    pub(super) fn try_lock(&self) -> Result<Option<FileLock>, String> {
         let file = self.open_lock()?;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Some(FileLock(Arc::new(file)))),
-                Err(TryLockError::WouldBlock) => {
-                    if instead().await || Instant::now() >= until {
-                        return Ok(None);
-                    }
-                    sleep(LOOK).await;
-                }
-                Err(TryLockError::Error(error)) => {
-                    return Err(format!(
-                        "cannot lock {}: {error}. Is it on a local disk?",
-                        self.lock_path().display()
-                    ));
-                }
+        match file.try_lock() {
+            Ok(()) => Ok(Some(FileLock(Arc::new(file)))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => {
+                Err(format!("cannot lock {}: {error}. Is it on a local disk?", self.lock_path().display()))
             }
         }
     }

@@ -8,6 +8,7 @@ mod batch;
 mod connection;
 mod convert;
 mod database;
+mod diagnosis;
 mod entities;
 mod file;
 mod head;

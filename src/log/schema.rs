@@ -6,15 +6,18 @@ use std::time::Duration;
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
-    Statement, TransactionOptions, TransactionTrait,
+    Statement, TransactionOptions,
 };
 use tokio::time::{Instant, sleep};
+
+use super::connection::{Address, Patient};
+use crate::postgres;
 
 /// How many times `--database-timeout` a node waits for another that changes the schema.
 const TURNS: u32 = 12;
 
 /// Pause between two tries to have the lock.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What the nodes on one Postgres lock while they change the schema, beside a number for the schema's name: "hera" in
 /// ASCII.
@@ -23,7 +26,7 @@ const MIGRATION_LOCK: i32 = 0x6865_7261;
 /// Whether nothing is pending. Changes nothing, not even by asking.
 pub(super) async fn is_current(connection: &impl ConnectionTrait) -> Result<bool, String> {
     let pending = Migrator::get_pending_migrations_read_only(connection).await;
-    pending.map(|pending| pending.is_empty()).map_err(cannot_migrate)
+    pending.map(|pending| pending.is_empty()).map_err(|error| cannot_migrate(&error))
 }
 
 /// Applies what is pending. Where several nodes start at once, one of them does, and the others wait.
@@ -31,7 +34,8 @@ pub(super) async fn is_current(connection: &impl ConnectionTrait) -> Result<bool
 /// # Errors
 /// In words for the operator.
 pub(super) async fn bring_up_to_date(
-    connection: &DatabaseConnection,
+    connection: &Patient<DatabaseConnection>,
+    address: &Address,
     patience: Duration,
 ) -> Result<(), String> {
     if is_current(connection).await? {
@@ -41,33 +45,42 @@ pub(super) async fn bring_up_to_date(
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..Default::default()
     };
-    let transaction = connection.begin_with_options(options).await.map_err(cannot_migrate)?;
+    let transaction = connection.begin(options).await.map_err(|error| cannot_migrate(&error))?;
     if transaction.get_database_backend() == DbBackend::Postgres {
         // Changing a large table takes its time. Waiting for somebody who holds one does not, because everybody else
         // would wait behind.
         let millis = patience.as_millis();
         let patient = format!("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {millis}");
-        transaction.execute_unprepared(&patient).await.map_err(cannot_migrate)?;
+        transaction.execute_unprepared(&patient).await.map_err(|error| cannot_migrate(&error))?;
         wait_for_turn(&transaction, patience * TURNS).await?;
     }
-    Migrator::up(&transaction, None).await.map_err(cannot_migrate)?;
-    transaction.commit().await.map_err(cannot_migrate)
+    // However long it takes, as long as Postgres is there.
+    let lost = async {
+        match address {
+            Address::Postgres(options) => postgres::lost(options, patience).await,
+            Address::Sqlite(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        migrated = Migrator::up(transaction.unhurried(), None) => migrated.map_err(|error| cannot_migrate(&error))?,
+        reason = lost => return Err(format!("cannot migrate the database: Postgres was lost amid it: {reason}")),
+    }
+    transaction.commit().await.map_err(|error| cannot_migrate(&error))
 }
 
-fn cannot_migrate(error: DbErr) -> String {
+fn cannot_migrate(error: &DbErr) -> String {
     let error = error.to_string();
-    let hint = match error.contains("already exists") {
-        true => {
-            ". Is it the database of another program? herald needs one of its own, or a schema of its own on Postgres"
-        }
-        false => "",
+    let hint = if error.contains("already exists") {
+        ". Is it the database of another program? herald needs one of its own, or a schema of its own on Postgres"
+    } else {
+        ""
     };
     format!("cannot migrate the database: {error}{hint}")
 }
 
 /// Waits for the lock of this schema, which goes with the transaction: not even a pooler between herald and Postgres can
 /// keep it.
-async fn wait_for_turn(transaction: &DatabaseTransaction, patience: Duration) -> Result<(), String> {
+async fn wait_for_turn(transaction: &Patient<DatabaseTransaction>, patience: Duration) -> Result<(), String> {
     let until = Instant::now() + patience;
     let mut told = false;
     loop {
@@ -107,7 +120,7 @@ async fn wait_for_turn(transaction: &DatabaseTransaction, patience: Duration) ->
 }
 
 /// Who holds the lock.
-async fn holder(transaction: &DatabaseTransaction) -> Result<String, String> {
+async fn holder(transaction: &Patient<DatabaseTransaction>) -> Result<String, String> {
     let ask_for = format!(
         "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = \
          (SELECT oid FROM pg_database WHERE datname = current_database()) AND objsubid = 2 \
@@ -122,11 +135,11 @@ async fn holder(transaction: &DatabaseTransaction) -> Result<String, String> {
 }
 
 async fn ask<T: sea_orm::TryGetable>(
-    transaction: &DatabaseTransaction,
+    transaction: &Patient<DatabaseTransaction>,
     question: &str,
     column: &str,
 ) -> Result<Option<T>, String> {
     let question = Statement::from_string(DbBackend::Postgres, question);
-    let row = transaction.query_one_raw(question).await.map_err(cannot_migrate)?;
-    row.map(|row| row.try_get("", column)).transpose().map_err(cannot_migrate)
+    let row = transaction.query_one_raw(question).await.map_err(|error| cannot_migrate(&error))?;
+    row.map(|row| row.try_get("", column)).transpose().map_err(|error| cannot_migrate(&error))
 }

@@ -53,6 +53,7 @@ mod statements;
 mod stays;
 mod subscriptions;
 mod texts;
+mod their_postgres;
 mod times;
 mod upgrade;
 mod vitals;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use herald::log::Observer;
-use herald_processes::{Direction, Postgres, Proxy, Scratch};
+use herald_processes::{Direction, PgBouncer, Postgres, Proxy, Scratch};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, TransactionTrait};
 use serde_json::{Value, json};
 
@@ -18,16 +18,21 @@ const SENT: &str = "subscription($after: Cursor) { messageSent(after: $after) { 
 
 /// A herald that reaches its Postgres through a proxy, and has the patience of a test.
 async fn behind_a_proxy() -> Option<(TestApp, Arc<Proxy>)> {
-    let server = std::env::var("HERALD_TEST_POSTGRES").ok()?;
-    let (_, address) = server.rsplit_once('@')?;
-    let (port, _) = address.strip_prefix("127.0.0.1:")?.split_once('/')?;
-    let proxy = Arc::new(Proxy::start(port.parse().ok()?).await.unwrap());
+    let port = port_of_postgres()?;
+    let proxy = Arc::new(Proxy::start(port).await.unwrap());
     let app = TestApp::with(|setup| {
         let url = &mut setup.args.database.database;
         *url = url.replace(&format!(":{port}/"), &format!(":{}/", proxy.port()));
         setup.args.database.database_timeout = 1;
     });
     Some((app.await, proxy))
+}
+
+fn port_of_postgres() -> Option<u16> {
+    let server = std::env::var("HERALD_TEST_POSTGRES").ok()?;
+    let (_, address) = server.rsplit_once('@')?;
+    let (port, _) = address.strip_prefix("127.0.0.1:")?.split_once('/')?;
+    port.parse().ok()
 }
 
 async fn on_postgres() -> Option<TestApp> {
@@ -98,6 +103,24 @@ async fn a_network_that_is_silent_or_gone_is_unavailable_until_it_is_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_node_that_stops_amid_a_transaction_does_not_stop_the_others() {
     let Some(app) = on_postgres().await else { return };
+    stop_a_node(app).await;
+}
+
+// A pooler lets no start-up parameters through.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_node_that_stops_behind_a_pooler_does_not_stop_the_others() {
+    let Some(target) = port_of_postgres() else { return };
+    let scratch = Scratch::create("herald-it").unwrap();
+    let pooler = PgBouncer::start(scratch.path(), target, "session", &[]).await.unwrap();
+    let app = TestApp::with(|setup| {
+        let url = &mut setup.args.database.database;
+        *url = url.replace(&format!(":{target}/"), &format!(":{}/", pooler.port()));
+        setup.args.database.database_timeout = 1;
+    });
+    stop_a_node(app.await).await;
+}
+
+async fn stop_a_node(app: TestApp) {
     let (ada, bob, conversation) = app.pair().await;
     let (locked, mut locks) = tokio::sync::mpsc::unbounded_channel();
     let (go_on, gone_on) = std::sync::mpsc::channel();

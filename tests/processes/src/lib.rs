@@ -1,4 +1,4 @@
-//! Starts what a herald of several nodes is made of: a Postgres, a nats-server, heralds, and the TCP proxies
+//! Starts what a herald of several nodes is made of: a Postgres, a PgBouncer, a nats-server, heralds, and the TCP proxies
 //! between them. Everything is killed on drop, so that a test that fails leaves nothing behind.
 //!
 //! What never lives here: what is said to herald, and what it should answer.
@@ -8,6 +8,7 @@
 mod herald;
 mod nats;
 mod nats_faults;
+mod pgbouncer;
 mod port;
 mod postgres;
 mod proxy;
@@ -17,8 +18,9 @@ mod user;
 pub use herald::{Herald, HeraldOptions};
 pub use nats::Nats;
 pub use nats_faults::{Chances, Happened, NatsFaults};
+pub use pgbouncer::PgBouncer;
 pub use port::{accepts, free_port};
-pub use postgres::Postgres;
+pub use postgres::{Postgres, give_to_postgres};
 pub use proxy::{Change, Direction, Filter, Proxy};
 pub use scratch::Scratch;
 pub use user::is_root;

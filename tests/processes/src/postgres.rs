@@ -1,19 +1,18 @@
 //! A Postgres of its own, with fresh data.
 
 use std::fmt::Write as _;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use tokio::process::Command;
 
 use crate::port::free_port;
-use crate::user::is_root;
+use crate::user::{USER, is_root};
 
 /// Where Debian keeps the versions of Postgres.
 const VERSIONS: &str = "/usr/lib/postgresql";
-
-/// Whom Postgres runs as where we are root, as which it refuses to run.
-const USER: &str = "postgres";
 
 /// A Postgres that accepts everyone on a port of the loopback address. Stopped at once on drop.
 #[derive(Debug)]
@@ -84,6 +83,21 @@ impl Postgres {
         run(start.arg("-o").arg(&self.options).arg("start")).await
     }
 
+    /// Starts it again as a standby that waits for its primary, and is read-only. There is none: nothing comes.
+    pub async fn start_as_standby(&self) -> Result<(), String> {
+        self.crash().await?;
+        let signal = self.data.join("standby.signal");
+        std::fs::write(&signal, "").map_err(|error| format!("cannot write {}: {error}", signal.display()))?;
+        give_to_postgres(&signal)?;
+        self.start_again().await
+    }
+
+    /// Makes a standby a primary, and waits until it is.
+    pub async fn promote(&self) -> Result<(), String> {
+        let mut promote = self.command("pg_ctl");
+        run(promote.arg("-D").arg(&self.data).args(["-w", "-s", "promote"])).await
+    }
+
     fn command(&self, program: &str) -> Command {
         as_postgres(&self.programs.join(program)).into()
     }
@@ -96,6 +110,16 @@ impl Drop for Postgres {
         // It may have been stopped before.
         let _ = stop.stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
+}
+
+/// Gives a file to the user that Postgres runs as, and to nobody else, as it demands of its keys.
+pub fn give_to_postgres(file: &Path) -> Result<(), String> {
+    let wrong = |error: std::io::Error| format!("cannot give {} away: {error}", file.display());
+    std::fs::set_permissions(file, Permissions::from_mode(0o600)).map_err(wrong)?;
+    if is_root() {
+        std::process::Command::new("chown").arg(USER).arg(file).status().map_err(wrong)?;
+    }
+    Ok(())
 }
 
 /// The folder with the programs of the newest version.

@@ -1,0 +1,55 @@
+//! Why there is no connection to Postgres. A pool that gives none in time does not say.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sea_orm::sqlx::postgres::PgConnectOptions;
+use tokio::time::sleep;
+
+use crate::postgres;
+
+/// How long a cause that was told stays told.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Looks for the cause when asked to, once at a time, and tells the operator.
+#[derive(Clone)]
+pub(super) struct Diagnosis(Arc<Case>);
+
+struct Case {
+    options: PgConnectOptions,
+    patience: Duration,
+    is_open: AtomicBool,
+}
+
+impl std::fmt::Debug for Diagnosis {
+    /// Without the options: they hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Diagnosis")
+    }
+}
+
+impl Diagnosis {
+    pub(super) fn new(options: PgConnectOptions, patience: Duration) -> Self {
+        Self(Arc::new(Case { options, patience, is_open: AtomicBool::new(false) }))
+    }
+
+    /// Has a look, beside whatever waits for an answer.
+    pub(super) fn begin(&self) {
+        if self.0.is_open.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let case = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            match postgres::reach(&case.options, case.patience).await {
+                Ok(()) => tracing::warn!(
+                    "no connection to Postgres was free in time, but it can be reached: --database-readers are too few, or \
+                     it is too slow"
+                ),
+                Err(reason) => tracing::error!("Postgres cannot be reached: {reason}"),
+            }
+            sleep(PAUSE).await;
+            case.is_open.store(false, Ordering::Release);
+        });
+    }
+}
