@@ -6,7 +6,7 @@ use herald::{App, Parts};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::support::{Reply, TestApp, code};
+use crate::support::{Reply, TestApp, TestDatabase, code};
 
 fn sha256(text: &str) -> String {
     Sha256::digest(text).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
@@ -174,7 +174,7 @@ async fn with_trusted_documents_nothing_else_is_executed() {
 
 #[tokio::test]
 async fn documents_that_cannot_be_trusted_keep_herald_from_starting() {
-    let app = TestApp::start().await;
+    let database = TestDatabase::create().await;
     let invalid = "{ nothing }";
     for (text, expected) in [
         ("[]".to_owned(), "JSON object"),
@@ -186,7 +186,7 @@ async fn documents_that_cannot_be_trusted_keep_herald_from_starting() {
     ] {
         let file = Trusted::write(&text);
         let mut args = herald::config::ServeArgs::default();
-        args.database.database.clone_from(&app.database.url);
+        args.database.database.clone_from(&database.url);
         args.trusted_documents = Some(file.0.clone());
         let error = App::open(&args, Parts::default()).await.expect_err("herald does not start");
         assert!(error.contains("--trusted-documents") && error.contains(expected), "{error}");

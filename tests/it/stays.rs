@@ -18,7 +18,7 @@ const RULES: Rules = Rules { small_conversation: 1, most_participants: 1_000, ba
 async fn log(app: &TestApp) -> (Database, Writer) {
     let patience = Duration::from_secs(10);
     let options = DatabaseOptions { url: app.database.url.clone(), readers: 2, patience, observer: None };
-    let database = Database::open(&options).await.unwrap();
+    let database = Database::open_beside(&options).await.unwrap();
     let (writer, _) = Writer::start(database.clone(), Arc::new(InProcess::default()), Arc::default(), RULES);
     (database, writer)
 }
