@@ -101,7 +101,7 @@ impl App {
             .await
             .map_err(|_| "cannot read the sessions".to_owned())?;
         let accounts = Accounts::new(database.clone(), sessions, limits.max_hashing);
-        let rates = (args.rate_limit == Switch::On).then(|| Rates::new(&limits));
+        let rates = (args.rate_limit == Switch::On).then(|| Arc::new(Rates::new(&limits)));
         let services = Services::new(database.clone(), writer, hub, accounts, rates, limits.clone());
         let engine = Engine::new(services, args.introspection == Switch::On, trusted)
             .map_err(|reason| format!("--trusted-documents: {reason}"))?;

@@ -14,6 +14,9 @@ use crate::error::Error;
 use crate::messaging::UserId;
 use crate::network::Network;
 
+/// The pause before a subscription that has used up its rate tries again.
+const BREATH: Duration = Duration::from_millis(50);
+
 /// Checks after which keys that are long idle are forgotten.
 const SWEEP: usize = 4_096;
 
@@ -35,6 +38,15 @@ fn positive(n: u32) -> NonZeroU32 {
     NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN)
 }
 
+/// Whose a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// Somebody who is signed in.
+    User(UserId),
+    /// An address, where nobody is.
+    Network(Network),
+}
+
 /// The rates that are enforced.
 #[derive(Debug)]
 pub struct Rates {
@@ -47,6 +59,7 @@ pub struct Rates {
     pairs: Rate<(UserId, UserId)>,
     addresses: Rate<Network>,
     handles: Rate<(Network, String)>,
+    fields: Rate<Owner>,
 }
 
 impl Rates {
@@ -60,6 +73,10 @@ impl Rates {
         let at_once = at_once.max(limits.max_participants);
         let (conversations, conversations_at_once) = twice(limits.conversations_per_minute);
         let (addresses, addresses_at_once) = twice(limits.sign_ins_per_minute);
+        // The dearest operation that is allowed can always be executed.
+        let fields = Quota::per_second(positive(limits.fields_per_second));
+        let dearest = u32::try_from(limits.max_complexity).unwrap_or(u32::MAX);
+        let fields_at_once = limits.fields_per_second.saturating_mul(10).max(dearest);
         let each = |n: u32| per_minute(n, n);
         let (pairs, pairs_at_once) = each(limits.invitations_per_person);
         let (handles, handles_at_once) = each(limits.sign_ins_per_handle);
@@ -73,6 +90,7 @@ impl Rates {
             pairs: Rate::new(pairs, pairs_at_once),
             addresses: Rate::new(addresses, addresses_at_once),
             handles: Rate::new(handles, handles_at_once),
+            fields: Rate::new(fields, fields_at_once),
         }
     }
 
@@ -120,6 +138,19 @@ impl Rates {
         self.check(&self.handles, &(network, handle), 1)
     }
 
+    /// Counts an execution that comes to so many fields.
+    pub fn execute(&self, owner: Owner, fields: u64) -> Result<(), Error> {
+        self.check(&self.fields, &owner, usize::try_from(fields).unwrap_or(usize::MAX))
+    }
+
+    /// Counts an event that is executed for a subscription and comes to so many fields, as soon as it may be. A
+    /// subscription that waits loses nothing: it goes on from its own position.
+    pub async fn render(&self, user: UserId, fields: u64) {
+        while let Err(Error::RateLimited { .. }) = self.execute(Owner::User(user), fields) {
+            tokio::time::sleep(BREATH).await;
+        }
+    }
+
     /// Counts `weight` at once. What weighs more than there may ever be at once counts as that much.
     fn check<K: Hash + Eq + Clone>(&self, rate: &Rate<K>, key: &K, weight: usize) -> Result<(), Error> {
         if self.checks.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEEP) {
@@ -143,6 +174,7 @@ impl Rates {
         self.pairs.limiter.retain_recent();
         self.addresses.limiter.retain_recent();
         self.handles.limiter.retain_recent();
+        self.fields.limiter.retain_recent();
     }
 }
 

@@ -10,8 +10,9 @@ use async_graphql::Context;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, OnceCell};
 
-use super::large::{Owner, Room, Rooms};
+use super::large::{Room, Rooms};
 use crate::error::Error;
+use crate::rates::Owner;
 
 /// Bytes that an element of a list takes up beside its texts, at least.
 const ELEMENT: usize = 128;

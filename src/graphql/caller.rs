@@ -9,6 +9,8 @@ use async_graphql::Context;
 use crate::accounts::Live;
 use crate::error::Error;
 use crate::messaging::{ConnectionId, Origin};
+use crate::network::Network;
+use crate::rates::Owner;
 
 /// Whoever sent a request, as the transport found out.
 #[derive(Debug, Clone)]
@@ -24,6 +26,14 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// Whose what is asked is: the user's, or where nobody is signed in the address's.
+    pub(crate) fn owner(&self) -> Owner {
+        match self.viewer() {
+            Ok(session) => Owner::User(session.user.id),
+            Err(_) => Owner::Network(Network::of(self.address)),
+        }
+    }
+
     /// The origin of what they cause. Without a session or a named connection there is none.
     pub(crate) fn origin(&self) -> Option<Origin> {
         let (session, connection) = (self.session.as_ref()?, self.connection.as_ref()?);

@@ -14,7 +14,7 @@ use super::answer::{self, TooLarge};
 use super::budget::{Budget, Exceeded};
 use super::caller::{Caller, Viewing};
 use super::document::{self, Cost, Document, Documents, Hash, Introspected, Plan};
-use super::large::{Owner, Rooms};
+use super::large::Rooms;
 use super::operation::{Operations, Rendering};
 use super::params::Params;
 use super::query::Snapshot;
@@ -119,7 +119,7 @@ impl Engine {
         if let Some(trusted) = trusted {
             trust(&mut documents, &trusted)?;
         }
-        let operations = Operations::new(limits);
+        let operations = Operations::new(limits, services.rates.clone());
         Ok(Self {
             schema,
             documents,
@@ -173,7 +173,12 @@ impl Engine {
 
     /// Executes a query or a mutation.
     pub(crate) async fn execute(&self, prepared: &Prepared, caller: Arc<Caller>) -> Response {
-        let budget = Budget::new(prepared.most, Arc::clone(&self.rooms), Some(Owner::of(&caller)));
+        let budget = Budget::new(prepared.most, Arc::clone(&self.rooms), Some(caller.owner()));
+        if let Some(rates) = &self.services.rates
+            && let Err(error) = rates.execute(caller.owner(), prepared.cost.0)
+        {
+            return failure(&error);
+        }
         if prepared.cost > DEAR
             && let Err(error) = budget.take_room().await
         {

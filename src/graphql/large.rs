@@ -7,10 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-use super::caller::Caller;
 use crate::error::Error;
-use crate::messaging::UserId;
-use crate::network::Network;
+use crate::rates::Owner;
 
 /// Large answers at a time: of all callers, and of one.
 const ROOMS: (usize, usize) = (8, 1);
@@ -20,23 +18,6 @@ const READING: usize = 400;
 
 /// How long an answer waits for room. Others are read meanwhile, or cut off by the write timeout.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Whose an answer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Owner {
-    User(UserId),
-    Network(Network),
-}
-
-impl Owner {
-    /// The owner of what is answered to a caller.
-    pub(super) fn of(caller: &Caller) -> Self {
-        match caller.viewer() {
-            Ok(session) => Self::User(session.user.id),
-            Err(_) => Self::Network(Network::of(caller.address)),
-        }
-    }
-}
 
 /// The room that there is for large answers.
 #[derive(Debug)]
@@ -99,6 +80,7 @@ impl Rooms {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::Network;
 
     #[tokio::test(start_paused = true)]
     async fn one_owner_leaves_room_for_others_and_what_is_read_makes_room() {

@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::hub::{Fingerprint, Seen};
 use crate::log::Unavailable;
 use crate::metrics::METRICS;
+use crate::rates::Rates;
 
 /// One long-lived execution: an event in, a response out. Cheaper by half than executing anew for each event.
 pub(super) struct Execution {
@@ -132,6 +133,7 @@ impl Operation {
 pub(super) struct Rendering {
     operation: Arc<Operation>,
     caller: Arc<Caller>,
+    rates: Option<Arc<Rates>>,
     /// For operations whose answers depend on who looks.
     private: Option<Execution>,
     _hold: Hold,
@@ -152,6 +154,10 @@ impl Rendering {
     }
 
     async fn render_first(&mut self, seen: &Seen) -> Result<Arc<str>, Unavailable> {
+        // Before the others wait for this one to have rendered it.
+        if let (Some(rates), Ok(session)) = (&self.rates, self.caller.viewer()) {
+            rates.render(session.user.id, self.operation.prepared.cost.0).await;
+        }
         let operation = &self.operation;
         if !operation.is_private.load(Ordering::Relaxed) {
             let render = operation.render_shared(seen);
@@ -176,11 +182,12 @@ pub(super) struct Operations {
     // A `std` mutex: held for one look, never across an await.
     by_fingerprint: Mutex<HashMap<Fingerprint, Weak<Operation>>>,
     held: Arc<Held>,
+    rates: Option<Arc<Rates>>,
 }
 
 impl Operations {
-    pub(super) fn new(limits: &Limits) -> Self {
-        Self { by_fingerprint: Mutex::default(), held: Held::new(limits) }
+    pub(super) fn new(limits: &Limits, rates: Option<Arc<Rates>>) -> Self {
+        Self { by_fingerprint: Mutex::default(), held: Held::new(limits), rates }
     }
 
     /// Checks a subscription's operation and joins those who use the same.
@@ -217,6 +224,6 @@ impl Operations {
             known.insert(fingerprint, Arc::downgrade(&operation));
             operation
         });
-        Ok((Rendering { operation, caller, private: None, _hold: hold }, wish))
+        Ok((Rendering { operation, caller, rates: self.rates.clone(), private: None, _hold: hold }, wish))
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct Services {
     pub(crate) writer: Writer,
     pub(crate) hub: Hub,
     pub(crate) accounts: Accounts,
-    pub(crate) rates: Option<Rates>,
+    pub(crate) rates: Option<Arc<Rates>>,
     pub(crate) limits: Limits,
     pub(super) rows: DataLoader<Rows>,
     /// Users never change, so they are remembered.
@@ -38,7 +38,7 @@ impl Services {
         writer: Writer,
         hub: Hub,
         accounts: Accounts,
-        rates: Option<Rates>,
+        rates: Option<Arc<Rates>>,
         limits: Limits,
     ) -> Self {
         let delay = std::time::Duration::ZERO;

@@ -160,7 +160,7 @@ async fn a_kill_during_the_first_start_leaves_a_database_that_opens() {
             observer: None,
         };
         let opened = Database::open(&options).await.unwrap_or_else(|error| panic!("after {kill}: {error}"));
-        assert!(opened.is_ready().await, "after {kill}");
+        assert_eq!(opened.readiness().await, Ok(()), "after {kill}");
         opened.close().await;
     }
 }
