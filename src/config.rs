@@ -42,6 +42,31 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Create the database, or bring its schema up to date. `serve` does this by itself.
     Migrate(MigrateArgs),
+    /// Copy an SQLite database into a new file, also while a herald serves. It gets its name when it is whole and checked; a file
+    /// that is there is never replaced.
+    Backup {
+        /// The file to make, readable for its owner only: it holds password hashes, and everybody's messages.
+        file: PathBuf,
+        /// Where the data is.
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Put a backup in the place of an SQLite database that no herald has open. The database of before is kept beside it, and
+    /// every cursor that clients hold is refused from then on.
+    Restore {
+        /// The backup.
+        file: PathBuf,
+        /// Where the data is.
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Prove that the database holds what herald promises: reads all of it, and names the first row that breaks a promise.
+    /// Changes nothing. A herald may go on serving meanwhile.
+    Check {
+        /// Where the data is.
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
     /// Print the GraphQL schema (SDL).
     Schema,
     /// Ask a herald on this machine whether it is ready, for health checks: fails unless it is.

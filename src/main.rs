@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use clap::Parser;
 use herald::accounts::{Accounts, Lifetimes, Sessions};
 use herald::config::{self, Cli, Command, DAY, DatabaseArgs, LogFormat, MigrateArgs, ServeArgs, UserCommand};
-use herald::log::Database;
+use herald::log::{self, Backup, Database, Restored};
 use herald::transport::serve_metrics;
 use herald::{App, Parts, graphql};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,11 +26,16 @@ fn main() -> ExitCode {
     let is_server = matches!(cli.command, None | Some(Command::Serve(_)));
     if is_server {
         config::allocator::settle();
+    } else {
+        log_causes();
     }
     let done = match cli.command {
         None => serve(&cli.serve),
         Some(Command::Serve(args)) => serve(&args),
         Some(Command::Migrate(args)) => block_on(None, migrate(&args)),
+        Some(Command::Backup { file, database }) => block_on(None, backup(&file, &database)),
+        Some(Command::Restore { file, database }) => block_on(None, restore(&file, &database)),
+        Some(Command::Check { database }) => block_on(None, check(&database)),
         Some(Command::Schema) => say(&graphql::sdl()),
         Some(Command::Health { listen }) => block_on(None, health(listen)),
         Some(Command::User(UserCommand::Add { handle, display_name, database })) => {
@@ -112,6 +118,17 @@ fn log(args: &ServeArgs) -> Result<(), String> {
     Ok(())
 }
 
+/// What a command tells of a failure is what a client would be told. Its cause goes to standard error, too.
+fn log_causes() {
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .without_time()
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+}
+
 /// Returns at the first SIGINT or SIGTERM.
 async fn asked_to_stop() {
     let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
@@ -170,6 +187,29 @@ async fn migrate(args: &MigrateArgs) -> Result<(), String> {
     }
     database.close().await;
     Ok(())
+}
+
+async fn backup(file: &Path, args: &DatabaseArgs) -> Result<(), String> {
+    let Backup { position, bytes } = log::backup(&args.options(None), file).await?;
+    say(&format!("{} has the log up to position {position}: {bytes} bytes.\n", file.display()))
+}
+
+async fn restore(file: &Path, args: &DatabaseArgs) -> Result<(), String> {
+    let Restored { position, kept } = log::restore(&args.options(None), file).await?;
+    say(&format!("Restored {}: the log up to position {position}.\n", file.display()))?;
+    if let Some(kept) = kept {
+        say(&format!(
+            "The database of before is {}, with all that begins with this name.\n",
+            kept.display()
+        ))?;
+    }
+    say("A new epoch has begun: every cursor given out before is refused.\n")
+}
+
+/// Holds everything that is stored against the log.
+async fn check(args: &DatabaseArgs) -> Result<(), String> {
+    let census = log::check(&args.options(None)).await?;
+    say(&format!("{census}.\nThe log is sound.\n"))
 }
 
 async fn add_user(handle: &str, display_name: Option<&str>, args: &DatabaseArgs) -> Result<(), String> {

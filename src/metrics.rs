@@ -61,6 +61,8 @@ pub struct Metrics {
     pub feed_connected: Gauge,
     /// Epochs of the log that this node has begun.
     pub epochs_begun: Counter,
+    /// Bytes of the WAL beside an SQLite file; 0 on Postgres.
+    pub wal_bytes: Gauge,
     /// Batches that were tried.
     pub batches: Counter,
     /// Seconds that each batch's transaction took.
@@ -121,6 +123,7 @@ impl Metrics {
             panics: Labelled::default(),
             feed_connected: Gauge::default(),
             epochs_begun: Counter::default(),
+            wal_bytes: Gauge::default(),
             batches: Counter::default(),
             batch_seconds: Histogram::new(SECONDS),
             commands: Labelled::default(),
@@ -185,6 +188,7 @@ impl Metrics {
             "Epochs of the log begun because it went back, was moved or was restored",
             self.epochs_begun.clone(),
         );
+        r.register("wal_bytes", "Bytes of the WAL beside an SQLite file", self.wal_bytes.clone());
         r.register("batches", "Batches of commands that were tried", self.batches.clone());
         r.register("batch_seconds", "Seconds that a batch's transaction took", self.batch_seconds.clone());
         r.register("commands", "Commands, by what became of them", self.commands.clone());

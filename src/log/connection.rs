@@ -19,6 +19,9 @@ use crate::postgres;
 /// How much longer than Postgres itself herald waits for a statement: what Postgres says of it is the better answer.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// Bytes to which SQLite cuts the file of its WAL when it begins it anew. While somebody reads as of one moment it grows beyond.
+const LARGEST_WAL: &str = "67108864";
+
 /// A connection, a pool of them or a transaction that does not wait for ever. A network that has gone silent breaks
 /// no connection for a quarter of an hour, and a caller is not to wait that long to hear that there is no answer.
 #[derive(Debug, Clone)]
@@ -135,6 +138,7 @@ impl Patient<DatabaseConnection> {
                             .journal_mode(SqliteJournalMode::Wal)
                             .synchronous(SqliteSynchronous::Full)
                             .busy_timeout(patience)
+                            .pragma("journal_size_limit", LARGEST_WAL)
                             .statement_cache_capacity(256)
                     });
                 Ok(Self { inner: open_sqlite(connect).await?, patience: None, diagnosis: None })
@@ -161,6 +165,27 @@ impl Patient<DatabaseConnection> {
                     .sqlx_logging(false)
                     .map_sqlx_sqlite_opts(move |sqlite| {
                         sqlite.journal_mode(SqliteJournalMode::Wal).busy_timeout(patience)
+                    });
+                Ok(Self { inner: open_sqlite(connect).await?, patience: None, diagnosis: None })
+            }
+            Address::Postgres(_) => Self::connect(address, 1, patience).await,
+        }
+    }
+
+    /// One connection, for looking at all there is. An SQLite file and what is beside it stay as they are.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub(super) async fn for_checking(address: &Address, patience: Duration) -> Result<Self, String> {
+        match address {
+            Address::Sqlite(url) => {
+                let mut connect = ConnectOptions::new(url);
+                connect
+                    .max_connections(1)
+                    .acquire_timeout(patience)
+                    .sqlx_logging(false)
+                    .map_sqlx_sqlite_opts(move |sqlite| {
+                        sqlite.create_if_missing(false).read_only(true).busy_timeout(patience)
                     });
                 Ok(Self { inner: open_sqlite(connect).await?, patience: None, diagnosis: None })
             }

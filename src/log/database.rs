@@ -1,5 +1,6 @@
 //! Opening the database: connections, their settings, the schema, and the epoch.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use tokio::time::{Instant, sleep};
 
 use super::connection::{Address, Patient};
 use super::file::{FileLock, SqliteFile};
-use super::schema;
+use super::{damage, restore, schema};
+use crate::metrics::METRICS;
 use crate::postgres;
 
 /// The oldest SQLite that is safe in WAL mode: earlier ones can corrupt the file when two connections reset
@@ -58,6 +60,8 @@ pub struct Database {
     pub(super) reader: Patient<DatabaseConnection>,
     /// The SQL that says where the log lives.
     pub(super) home: &'static str,
+    /// Where the WAL of an SQLite file is.
+    wal: Option<Arc<Path>>,
     /// Keeps other heralds away from an SQLite file.
     pub(super) lock: Option<FileLock>,
 }
@@ -84,13 +88,22 @@ impl Database {
     async fn open_with(options: &DatabaseOptions, beside: bool) -> Result<Self, String> {
         let DatabaseOptions { url, readers, patience, observer } = options;
         let address = Address::parse(url)?;
-        let lock = match &address {
-            Address::Sqlite(url) => lock(&SqliteFile::create(url)?, &address, *patience, beside).await?,
+        let (file, lock) = match &address {
+            Address::Sqlite(url) => {
+                let file = SqliteFile::create(url)?;
+                let lock = lock(&file, &address, *patience, beside).await?;
+                (Some(file), lock)
+            }
             Address::Postgres(options) => {
                 postgres::inspect(options, *patience).await?;
-                None
+                (None, None)
             }
         };
+        if let Some(file) = &file
+            && !beside
+        {
+            damage::refuse(file, *patience).await?;
+        }
         let connection = Patient::for_migration(&address, *patience).await?;
         check_sqlite(&connection).await?;
         let migrated = schema::bring_up_to_date(&connection, &address, *patience).await;
@@ -102,15 +115,23 @@ impl Database {
             writer.observe(observer);
             reader.observe(observer);
         }
-        let mut database = Self { writer, reader, home: "NULL", lock };
+        let mut database =
+            Self { writer, reader, home: "NULL", wal: file.map(|file| file.beside("-wal").into()), lock };
         database.settle_head().await.map_err(|e| format!("cannot read the log's head: {e}"))?;
         Ok(database)
+    }
+
+    /// Notes how large the WAL of an SQLite file is. It grows for as long as somebody reads as of one moment.
+    pub(super) fn measure_wal(&self) {
+        let Some(wal) = &self.wal else { return };
+        let bytes = wal.metadata().map_or(0, |wal| wal.len());
+        METRICS.wal_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 }
 
 /// The lock of an SQLite file, which a herald that is about to end may still have; `None` where this is to work beside the
-/// herald that has it.
-async fn lock(
+/// herald that has it. A restore that was stopped is brought to its end first.
+pub(super) async fn lock(
     file: &SqliteFile,
     address: &Address,
     patience: Duration,
@@ -119,6 +140,7 @@ async fn lock(
     let until = Instant::now() + patience;
     loop {
         if let Some(lock) = file.try_lock()? {
+            restore::finish(file)?;
             return Ok(Some(lock));
         }
         if beside && is_current(address, patience).await {

@@ -11,6 +11,9 @@ use std::sync::Arc;
 
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 
+/// What ends the name of a database that is wholly restored, and is to be put in the place of the one that is there.
+pub(super) const RESTORED: &str = "-restored";
+
 /// An SQLite database, by the one name that all links to it lead to.
 #[derive(Debug)]
 pub(super) struct SqliteFile {
@@ -23,29 +26,58 @@ impl SqliteFile {
     /// # Errors
     /// In words for the operator.
     pub(super) fn create(url: &str) -> Result<Self, String> {
-        let sqlite: SqliteConnectOptions = url
-            .parse()
-            .map_err(|_| "the SQLite URL cannot be read: expected sqlite://FILE?mode=rwc".to_owned())?;
-        let file = sqlite.get_filename();
+        let named = named(url)?;
         if url.contains("mode=rwc") {
-            create_private(file)?;
+            create_private(&named)?;
         }
-        let wrong = |error: std::io::Error| match error.kind() {
-            ErrorKind::NotFound => {
-                format!("there is no {}: with ?mode=rwc in its URL, it would be made", file.display())
-            }
-            _ => format!("cannot open {}: {error}", file.display()),
-        };
-        let path = file.canonicalize().map_err(wrong)?;
-        let names = path.metadata().map_err(wrong)?.nlink();
-        if names > 1 {
+        let file = Self::at(&named)?;
+        let names = file.path.metadata().map_err(|error| cannot_open(&named, &error))?.nlink();
+        // Amid a restore, the file of before has a second name for a moment.
+        if names > 1 && !file.beside(RESTORED).exists() {
             return Err(format!(
                 "{} has {names} names (hard links), and SQLite would keep a log beside each: changes would be lost. \
                  Make a copy of it, and name that",
-                path.display()
+                file.path.display()
             ));
         }
+        Ok(file)
+    }
+
+    /// The file as it is, for whoever only reads it, without the lock.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub(super) fn find(url: &str) -> Result<Self, String> {
+        let file = Self::at(&named(url)?)?;
+        if file.beside(RESTORED).exists() {
+            return Err(format!(
+                "a restore of {} was interrupted: `herald migrate` brings it to its end",
+                file.path.display()
+            ));
+        }
+        Ok(file)
+    }
+
+    fn at(named: &Path) -> Result<Self, String> {
+        let path = named.canonicalize().map_err(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                format!("there is no {}: with ?mode=rwc in its URL, it would be made", named.display())
+            }
+            _ => cannot_open(named, &error),
+        })?;
         Ok(Self { path })
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is beside it under its name and `ending`.
+    pub(super) fn beside(&self, ending: &str) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push(ending);
+        path.into()
     }
 
     /// Takes the lock; `None` while another herald has it.
@@ -74,9 +106,7 @@ impl SqliteFile {
     }
 
     fn lock_path(&self) -> PathBuf {
-        let mut path = self.path.clone().into_os_string();
-        path.push("-lock");
-        path.into()
+        self.beside("-lock")
     }
 
     fn open_lock(&self) -> Result<File, String> {
@@ -117,6 +147,17 @@ impl FileLock {
         // A lock that cannot be let go goes with the process.
         let _ = self.0.unlock();
     }
+}
+
+fn named(url: &str) -> Result<PathBuf, String> {
+    let sqlite: SqliteConnectOptions = url
+        .parse()
+        .map_err(|_| "the SQLite URL cannot be read: expected sqlite://FILE?mode=rwc".to_owned())?;
+    Ok(sqlite.get_filename().to_owned())
+}
+
+fn cannot_open(file: &Path, error: &std::io::Error) -> String {
+    format!("cannot open {}: {error}", file.display())
 }
 
 /// Makes a file that only its owner may read, where there is none: it holds password hashes. What SQLite puts beside it

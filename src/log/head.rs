@@ -100,6 +100,7 @@ impl Database {
 
     /// The end of the log, and whether the log is still where it was.
     pub async fn look(&self) -> Result<Look, Unavailable> {
+        self.measure_wal();
         let row = self.home_row(&self.reader).await?;
         let head =
             Place { epoch: Epoch(row.epoch), position: Position(row.position), chain: Chain(row.chain) };

@@ -4,9 +4,12 @@
 //! query and replay, and the rows of users and sessions. What never lives here: rules (they are in
 //! `messaging`), subscribers, GraphQL. Nothing of sea-orm leaves this module.
 
+mod backup;
 mod batch;
+mod check;
 mod connection;
 mod convert;
+mod damage;
 mod database;
 mod diagnosis;
 mod entities;
@@ -16,6 +19,7 @@ mod load;
 mod people;
 mod reader;
 mod readiness;
+mod restore;
 mod schema;
 mod sql;
 mod stays;
@@ -25,7 +29,9 @@ mod writer;
 use crate::metrics::METRICS;
 use crate::trouble::Trouble;
 
+pub use backup::{Backup, backup};
 pub use batch::Each;
+pub use check::{Census, check};
 pub use database::{Database, DatabaseOptions, Observer};
 pub use head::Look;
 pub use people::{EndedSessions, NewSession, SessionRow, UserRow};
@@ -33,6 +39,7 @@ pub use reader::{
     Direction, Interest, Kinds, MarkTime, Membership, Page, ParticipantKey, Receipt, Received, Scope,
 };
 pub use readiness::Unready;
+pub use restore::{Restored, restore};
 pub use writer::{Committed, Rules, SubmitError, Writer};
 
 /// Statements fail.

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use sea_orm::{ConnectionTrait, Database};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
@@ -71,6 +72,16 @@ async fn restoring_a_backup_begins_a_new_epoch() {
     let sent = "subscription($after: Cursor) { messageSent(after: $after) { cursor } }";
     socket.follow_after("m", sent, &cursor).await;
     assert_eq!(socket.refused("m").await, "CURSOR_EXPIRED");
+}
+
+#[tokio::test]
+async fn the_cause_of_a_failure_is_told() {
+    let app = TestApp::start().await;
+    let connection = Database::connect(&app.database.url).await.unwrap();
+    connection.execute_unprepared("ALTER TABLE users RENAME COLUMN display_name TO called").await.unwrap();
+    let add = ["user", "add", "grace", "--database", &app.database.url];
+    let (succeeded, text) = run(&add, "correct horse battery\n").await;
+    assert!(!succeeded && text.contains("the database failed") && text.contains("display_name"), "{text}");
 }
 
 #[tokio::test]

@@ -21,13 +21,13 @@ const HISTORY: &str = "query($id: ID!, $after: String) {
 const SENT: &str = "subscription($after: Cursor) { messageSent(after: $after) { cursor message { body } } }";
 
 /// The real binary, on a port that it chose.
-struct Process {
+pub(crate) struct Process {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Process {
-    async fn start(database: &str) -> Self {
+    pub(crate) async fn start(database: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_herald"))
             .args(["serve", "--listen", "127.0.0.1:0", "--rate-limit", "off", "--database", database])
             .stderr(Stdio::piped())
@@ -48,14 +48,19 @@ impl Process {
         }
     }
 
-    async fn kill(mut self) {
+    pub(crate) async fn kill(mut self) {
         self.child.start_kill().unwrap();
         self.child.wait().await.unwrap();
     }
 }
 
 /// Sends under a key of its own until the connection fails; answers go to `answered`.
-async fn keep_sending(user: User, conversation: String, name: usize, answered: Arc<Mutex<Vec<String>>>) {
+pub(crate) async fn keep_sending(
+    user: User,
+    conversation: String,
+    name: usize,
+    answered: Arc<Mutex<Vec<String>>>,
+) {
     for n in 0.. {
         let body = format!("{name}-{n}");
         let Some(response) = try_send(&user, &conversation, &body).await else { return };
@@ -165,7 +170,7 @@ async fn a_kill_during_the_first_start_leaves_a_database_that_opens() {
     }
 }
 
-async fn history(user: &User, conversation: &str) -> Vec<String> {
+pub(crate) async fn history(user: &User, conversation: &str) -> Vec<String> {
     let mut bodies = Vec::new();
     let mut after = Value::Null;
     loop {

@@ -19,6 +19,8 @@ mod accounts;
 mod addresses;
 mod answers;
 mod architecture;
+mod backup;
+mod check;
 mod command_line;
 mod compression;
 mod conversation;

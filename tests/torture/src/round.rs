@@ -102,7 +102,10 @@ impl Round {
         }
         let mut evidence = self.evidence().await?;
         (evidence.fresh, evidence.sessions) = (fresh, sessions);
-        let broken = checker::check(&evidence);
+        let mut broken = checker::check(&evidence);
+        if broken.is_none() {
+            broken = self.world.check().await?;
+        }
         let summary = Summary::of(&evidence, faults, converged);
         Ok(Verdict { broken, summary, past: evidence.past })
     }

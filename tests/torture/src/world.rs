@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use herald_processes::{HeraldOptions, Nats, NatsFaults, Postgres, Proxy, Scratch, free_port};
+use tokio::process::Command;
 use tokio::sync::Mutex;
 
+use crate::checker::Broken;
 use crate::clock::{Clock, library};
 use crate::disk::Disk;
 use crate::http::status;
@@ -54,6 +56,7 @@ pub(crate) struct World {
     pub(crate) disk: Option<Disk>,
     /// The database, without a proxy between.
     pub(crate) database: String,
+    herald: PathBuf,
     /// What cannot be done to it here, and why.
     pub(crate) left_out: Vec<String>,
     _scratch: Scratch,
@@ -99,12 +102,26 @@ impl World {
             nodes.push(node);
         }
         let nats = nats.map(Mutex::new);
-        Ok(Self { nodes, nats, postgres, disk, database, left_out, _scratch: scratch })
+        let herald = options.herald.clone();
+        Ok(Self { nodes, nats, postgres, disk, database, herald, left_out, _scratch: scratch })
     }
 
     /// The ports by which clients reach the nodes.
     pub(crate) fn ports(&self) -> Arc<[u16]> {
         self.nodes.iter().map(|node| node.clients.port()).collect()
+    }
+
+    /// What `herald check` finds wrong.
+    pub(crate) async fn check(&self) -> Result<Option<Broken>, String> {
+        let mut command = Command::new(&self.herald);
+        let output = command.args(["check", "--database", &self.database]).output().await;
+        let output = output.map_err(|error| format!("cannot run herald check: {error}"))?;
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Ok((!output.status.success()).then_some(Broken {
+            rule: "sound",
+            sentence: "`herald check` finds the log sound.",
+            details: said,
+        }))
     }
 
     /// Whether every node says that it is ready.

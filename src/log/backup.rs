@@ -1,0 +1,104 @@
+//! Copies of an SQLite database, made while a herald writes to it: for `herald backup`, and for `herald restore`, which copies
+//! the other way.
+
+use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf, absolute};
+
+use sea_orm::sqlx::{self, Connection};
+
+use super::DatabaseOptions;
+use super::connection::Address;
+use super::damage::{examine, open, position};
+use super::file::SqliteFile;
+
+/// What to do instead where the database is Postgres.
+const ON_POSTGRES: &str = "herald backup is for SQLite. For Postgres, use pg_dump --format=custom, or a base backup with an archive of \
+    the WAL (pg_basebackup); docs/operations.md says what to mind";
+
+/// A backup that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backup {
+    /// The position of the newest event in it.
+    pub position: i64,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// Copies the database, as of one moment, into a new file that only its owner may read. A herald may go on writing
+/// meanwhile. The file has its name only when it is whole, checked and on disk; one that is there is never replaced.
+///
+/// # Errors
+/// In words for the operator.
+pub async fn backup(options: &DatabaseOptions, file: &Path) -> Result<Backup, String> {
+    let Address::Sqlite(url) = Address::parse(&options.url)? else { return Err(ON_POSTGRES.into()) };
+    let database = SqliteFile::find(&url)?;
+    let file = absolute(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let taken = || format!("{} is there already, and a backup replaces nothing", file.display());
+    if file.symlink_metadata().is_ok() {
+        return Err(taken());
+    }
+    let mut partial = file.clone().into_os_string();
+    partial.push(format!(".partial-{}", std::process::id()));
+    let (partial, backup) = copy(database.path(), partial.into(), options).await?;
+    std::fs::hard_link(&partial.0, &file).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => taken(),
+        _ => format!("cannot name the backup {}: {error}", file.display()),
+    })?;
+    drop(partial);
+    sync_folder_of(&file)?;
+    Ok(backup)
+}
+
+/// A file that is yet to get its name, and is removed unless it does.
+#[derive(Debug)]
+pub(super) struct Partial(pub(super) PathBuf);
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // Gone already, if it was renamed.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Copies the database in the file `from` into the new file `to`, with what is in its WAL. The copy is whole, checked and on
+/// disk when this returns.
+///
+/// # Errors
+/// In words for the operator. Nothing is left behind.
+pub(super) async fn copy(
+    from: &Path,
+    to: PathBuf,
+    options: &DatabaseOptions,
+) -> Result<(Partial, Backup), String> {
+    let wrong = |error: &dyn std::fmt::Display| {
+        format!("cannot copy {} to {}: {error}", from.display(), to.display())
+    };
+    let name = to.to_str().ok_or_else(|| wrong(&"its name is no UTF-8"))?;
+    // SQLite writes into a file that is there if it is empty, and leaves its permissions.
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&to).map_err(|error| wrong(&error))?;
+    let partial = Partial(to.clone());
+    let mut source = open(from, options.patience).await?;
+    // One statement reads as of one moment, however long it takes, and holds nobody up.
+    sqlx::query("VACUUM INTO $1").bind(name).execute(&mut source).await.map_err(|error| wrong(&error))?;
+    source.close().await.map_err(|error| wrong(&error))?;
+    let file = File::open(&to).map_err(|error| wrong(&error))?;
+    file.sync_all().map_err(|error| wrong(&error))?;
+    let bytes = file.metadata().map_err(|error| wrong(&error))?.len();
+    let mut copied = open(&to, options.patience).await?;
+    let is_damaged = |what: String| format!("the copy of {} is of no use: {what}", from.display());
+    examine(&mut copied, None).await.map_err(is_damaged)?;
+    let position = position(&mut copied).await.map_err(is_damaged)?;
+    let position = position.ok_or_else(|| is_damaged("there is no log in it".into()))?;
+    copied.close().await.map_err(|error| wrong(&error))?;
+    Ok((partial, Backup { position, bytes }))
+}
+
+/// Has the names in the folder of `file` on disk.
+pub(super) fn sync_folder_of(file: &Path) -> Result<(), String> {
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| format!("cannot write {}: {error}", folder.display()))
+}

@@ -1,0 +1,151 @@
+//! Whether an SQLite file is whole. Somebody may have copied it while it was written to, or its disk may have failed; SQLite
+//! itself only notices when it comes to the pages that are wrong.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sea_orm::sqlx::{self, Connection};
+
+use super::file::SqliteFile;
+
+/// Steps of SQLite's machine between two looks at the time: some tens of microseconds.
+const STEPS: i32 = 10_000;
+
+/// SQLite's code of a statement that was ended because its time was over (`SQLITE_INTERRUPT`).
+const INTERRUPTED: &str = "9";
+
+/// How much longer a start may take because the file is looked at.
+const AT_START: Duration = Duration::from_secs(5);
+
+/// What an examination that found no damage came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Examined {
+    /// Every page was looked at.
+    Wholly,
+    /// The time was over before.
+    InPart,
+}
+
+/// A connection that only reads. When it is closed, the file and what is beside it are as they were.
+///
+/// # Errors
+/// In words for the operator.
+pub(super) async fn open(path: &Path, patience: Duration) -> Result<SqliteConnection, String> {
+    connect(SqliteConnectOptions::new().filename(path).read_only(true), path, patience).await
+}
+
+async fn connect(
+    options: SqliteConnectOptions,
+    path: &Path,
+    patience: Duration,
+) -> Result<SqliteConnection, String> {
+    let options = options.busy_timeout(patience);
+    SqliteConnection::connect_with(&options)
+        .await
+        .map_err(|error| format!("cannot open {}: {error}", path.display()))
+}
+
+/// Looks at every page, for as long as `time` if it is given.
+///
+/// # Errors
+/// What is damaged.
+pub(super) async fn examine(
+    connection: &mut SqliteConnection,
+    time: Option<Duration>,
+) -> Result<Examined, String> {
+    if let Some(time) = time {
+        let until = Instant::now() + time;
+        let mut handle = connection.lock_handle().await.map_err(|error| error.to_string())?;
+        handle.set_progress_handler(STEPS, move || Instant::now() < until);
+    }
+    let found = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut *connection).await;
+    if time.is_some() {
+        let mut handle = connection.lock_handle().await.map_err(|error| error.to_string())?;
+        handle.remove_progress_handler();
+    }
+    match found {
+        Ok(found) if found == "ok" => Ok(Examined::Wholly),
+        Ok(found) => Err(found),
+        Err(error)
+            if error.as_database_error().and_then(|error| error.code()).as_deref() == Some(INTERRUPTED) =>
+        {
+            Ok(Examined::InPart)
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Refuses a database that is seen to be damaged, within a few seconds.
+///
+/// # Errors
+/// In words for the operator.
+pub(super) async fn refuse(file: &SqliteFile, patience: Duration) -> Result<(), String> {
+    let path = file.path();
+    let options = SqliteConnectOptions::new().filename(path);
+    // A kill during the very first start leaves a change that has to be undone before anything can be read.
+    let options = options.read_only(!file.beside("-journal").exists());
+    let mut connection = connect(options, path, patience).await?;
+    let damaged = |what: String| {
+        format!(
+            "{} is damaged: {what}. `herald restore` puts a backup in its place, and keeps it",
+            path.display()
+        )
+    };
+    match examine(&mut connection, Some(AT_START)).await.map_err(damaged)? {
+        Examined::Wholly => {}
+        Examined::InPart => tracing::warn!(
+            "{} is too large for all of it to be looked at within {} s: `herald check` does, also while this herald serves",
+            path.display(),
+            AT_START.as_secs()
+        ),
+    }
+    if has_log(&mut connection).await.map_err(damaged)? {
+        position(&mut connection).await.map_err(damaged)?;
+    }
+    connection.close().await.map_err(|error| format!("cannot close {}: {error}", path.display()))
+}
+
+/// Whether a herald has been here before.
+async fn has_log(connection: &mut SqliteConnection) -> Result<bool, String> {
+    let ask = "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('log_head', 'events')";
+    let tables: i64 =
+        sqlx::query_scalar(ask).fetch_one(connection).await.map_err(|error| error.to_string())?;
+    Ok(tables == 2)
+}
+
+/// The position of the log's head, which has to be that of the newest event. `None` where no head has been made yet.
+///
+/// # Errors
+/// In words for the operator: the head is of another moment than the events.
+pub(super) async fn position(connection: &mut SqliteConnection) -> Result<Option<i64>, String> {
+    let ask = "SELECT h.position, COALESCE((SELECT MAX(e.position) FROM events e), 0) FROM log_head h WHERE h.id = 1";
+    let found: Option<(i64, i64)> =
+        sqlx::query_as(ask).fetch_optional(connection).await.map_err(|error| error.to_string())?;
+    match found {
+        Some((head, newest)) if head != newest => {
+            Err(format!("the log's head is at {head}, and its newest event at {newest}"))
+        }
+        found => Ok(found.map(|(head, _)| head)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_large_file_is_looked_at_for_as_long_as_there_is_time() {
+        let path = std::env::temp_dir().join(format!("herald_{}.db", crate::random::id().simple()));
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let mut connection = connect(options, &path, Duration::ZERO).await.unwrap();
+        let fill = "CREATE TABLE numbers AS
+            WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT 100000) SELECT n FROM n";
+        sqlx::query(fill).execute(&mut connection).await.unwrap();
+        assert_eq!(examine(&mut connection, Some(Duration::ZERO)).await, Ok(Examined::InPart));
+        // What comes next has all the time that it needs.
+        assert_eq!(examine(&mut connection, None).await, Ok(Examined::Wholly));
+        connection.close().await.unwrap();
+        std::fs::remove_file(path).unwrap();
+    }
+}
