@@ -10,6 +10,8 @@ import { expect, onTestFinished } from 'vitest';
 import type { Variables } from './connection.ts';
 import { test as base } from './fixtures.ts';
 import { person } from './person.ts';
+import { racer } from './plain/racer.ts';
+import { races } from './race.ts';
 import { bodies, Reader, says } from './reader.ts';
 import { converses } from './scenario.ts';
 import { LOGIN, MESSAGE_SENT, type MessageSent, post } from './user.ts';
@@ -57,23 +59,27 @@ async function end(source: EventSource): Promise<number | undefined> {
   return undefined;
 }
 
-converses('EventSource', {
-  async signIn(network, credentials) {
-    const cookie = await signIn(network.http, credentials);
-    const sources: EventSource[] = [];
-    return person({
-      ask: (query, variables) => post(network.http, query, variables, { cookie, 'x-connection-id': 'laptop' }),
-      // What `fetch` throws when there was no answer.
-      isLost: (cause) => cause instanceof TypeError,
-      follow(query, variables) {
-        const source = open(network.http, { cookie }, query, variables);
-        sources.push(source);
-        return events(source);
-      },
-      leave: () => sources.forEach((source) => source.close()),
-    });
-  },
-});
+/** Follows by an EventSource, and asks as a page does. */
+async function voice(url: string, credentials: { handle: string; password: string }) {
+  const cookie = await signIn(url, credentials);
+  const sources: EventSource[] = [];
+  return {
+    ask: <D>(query: string, variables: object) =>
+      post<D>(url, query, variables as Variables, { cookie, 'x-connection-id': 'laptop' }),
+    // What `fetch` throws when there was no answer.
+    isLost: (cause: unknown) => cause instanceof TypeError,
+    follow<E>(query: string, variables: { after: string; [name: string]: string }) {
+      const source = open(url, { cookie }, query, variables);
+      sources.push(source);
+      return events<E>(source);
+    },
+    leave: () => sources.forEach((source) => source.close()),
+  };
+}
+
+converses('EventSource', { signIn: async ({ http }, credentials) => person(await voice(http, credentials)) });
+
+races('EventSource', async ({ http }, user) => racer(await voice(http, user)));
 
 const test = base.extend('cookie', ({ herald, bob }) => signIn(herald.http, bob));
 

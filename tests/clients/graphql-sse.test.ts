@@ -9,6 +9,8 @@ import { test } from './fixtures.ts';
 import type { LoginMutation, SendMutation } from './generated/graphql.ts';
 import { follow as followByRetry } from './own-retry.ts';
 import { person } from './person.ts';
+import { racer } from './plain/racer.ts';
+import { races } from './race.ts';
 import { bodies, Reader, says } from './reader.ts';
 import { follow } from './resume-sse.ts';
 import { converses } from './scenario.ts';
@@ -36,22 +38,29 @@ async function results<D>(client: Client, query: string, variables: Variables = 
   return results;
 }
 
+function voice(url: string, token: string) {
+  const laptop = client(url, token, 'laptop');
+  return {
+    async ask<D>(query: string, variables: object) {
+      const [result] = await results<D>(laptop, query, variables as Variables);
+      if (!result?.data) throw result?.errors;
+      return result.data;
+    },
+    isLost: (cause: unknown) => cause instanceof NetworkError && !cause.response,
+    follow: <E extends { cursor: string }>(query: string, variables: { after: string; [name: string]: string }) =>
+      follow<E>(laptop, query, variables),
+    leave: () => laptop.dispose(),
+  };
+}
+
 converses('graphql-sse', {
-  async signIn(network, { handle, password }) {
-    const [signedIn] = await results<LoginMutation>(client(network.http), LOGIN, { input: { handle, password } });
-    const laptop = client(network.http, signedIn!.data!.login.token, 'laptop');
-    return person({
-      async ask<D>(query: string, variables: Variables) {
-        const [result] = await results<D>(laptop, query, variables);
-        if (!result?.data) throw result?.errors;
-        return result.data;
-      },
-      isLost: (cause) => cause instanceof NetworkError && !cause.response,
-      follow: (query, variables) => follow(laptop, query, variables),
-      leave: () => laptop.dispose(),
-    });
+  async signIn({ http: url }, { handle, password }) {
+    const [signedIn] = await results<LoginMutation>(client(url), LOGIN, { input: { handle, password } });
+    return person(voice(url, signedIn!.data!.login.token));
   },
 });
+
+races('graphql-sse', ({ http }, { token }) => racer(voice(http, token)));
 
 test('a query and a mutation have one result each', async ({ herald, bob, conversationId }) => {
   const phone = client(herald.http, bob.token);

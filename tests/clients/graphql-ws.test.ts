@@ -9,27 +9,49 @@ import { test } from './fixtures.ts';
 import type { LoginMutation } from './generated/graphql.ts';
 import { follow as followByRetry } from './own-retry.ts';
 import { person } from './person.ts';
+import { racer } from './plain/racer.ts';
+import { races } from './race.ts';
 import { bodies, Reader, says } from './reader.ts';
 import { follow, isFinal } from './resume.ts';
 import { converses } from './scenario.ts';
 import { LOGIN, MESSAGE_SENT, type MessageSent } from './user.ts';
 
+/** Everything over one socket. */
+async function voice(url: string, token: string) {
+  const laptop = await Connection.open({
+    url, connectionParams: { authorization: `Bearer ${token}`, connectionId: 'laptop' },
+  });
+  return {
+    async ask<D>(query: string, variables: object) {
+      const { data, errors } = await laptop.ask<D>(query, variables as Variables);
+      if (!data) throw errors;
+      return data;
+    },
+    isLost: (cause: unknown) => !isFinal(cause),
+    follow: <E extends { cursor: string }>(query: string, variables: { after: string; [name: string]: string }) =>
+      follow<E>(laptop.client, query, variables),
+    leave: () => laptop.client.dispose(),
+  };
+}
+
 converses('graphql-ws', {
   async signIn({ socket: url }, { handle, password }) {
     const { data } = await (await Connection.open({ url })).ask<LoginMutation>(LOGIN, { input: { handle, password } });
-    const authorization = `Bearer ${data!.login.token}`;
-    const laptop = await Connection.open({ url, connectionParams: { authorization, connectionId: 'laptop' } });
-    return person({
-      async ask<D>(query: string, variables: Variables) {
-        const { data, errors } = await laptop.ask<D>(query, variables);
-        if (!data) throw errors;
-        return data;
-      },
-      isLost: (cause) => !isFinal(cause),
-      follow: (query, variables) => follow(laptop.client, query, variables),
-      leave: () => laptop.client.dispose(),
-    });
+    return person(await voice(url, data!.login.token));
   },
+});
+
+races('graphql-ws', async (network, { token }) => {
+  const { ask, ...rest } = await voice(network.socket, token);
+  return racer({
+    ...rest,
+    // Here answers and events come in the order in which they were sent. This is as if the page came to it later.
+    async ask(query, variables) {
+      const data = await ask(query, variables);
+      await network.wait(query);
+      return data;
+    },
+  });
 });
 
 /** The client's own retry. */

@@ -1,12 +1,13 @@
 /** The real server, on a port and a database of its own, that can be killed and started again. */
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, constants, mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { access, constants, copyFile, mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { promisify } from 'node:util';
 
 export const BINARY = resolve(process.env['HERALD_BIN'] ?? join(import.meta.dirname, '../../target/debug/herald'));
 
@@ -77,14 +78,10 @@ export class Herald {
       [
         ...args,
         ...['serve', '--listen', `127.0.0.1:${this.#port}`],
-        ...['--database', `sqlite://${join(this.#directory, 'herald.db')}?mode=rwc`],
+        ...['--database', this.#url],
         ...this.#flags,
       ],
-      // Settings of whoever runs the tests are not what is tested.
-      {
-        env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('HERALD_'))),
-        stdio: ['ignore', log.fd, log.fd],
-      },
+      { env: environment(), stdio: ['ignore', log.fd, log.fd] },
     );
     this.#process = child;
     running.add(child);
@@ -119,6 +116,23 @@ export class Herald {
     return this.#end('SIGTERM');
   }
 
+  /** Keeps a copy of the database, with the server stopped meanwhile. Returns what goes back to it, as operators do. */
+  async backUp(): Promise<() => Promise<void>> {
+    const copy = `${this.#database}.backup`;
+    await this.stop();
+    await copyFile(this.#database, copy);
+    await this.start();
+    return async () => {
+      await this.kill();
+      await Promise.all(['-wal', '-shm'].map((suffix) => rm(this.#database + suffix, { force: true })));
+      await copyFile(copy, this.#database);
+      const [program, ...args] = this.#command;
+      const migrate = [...args, 'migrate', '--restored', '--database', this.#url];
+      await promisify(execFile)(program, migrate, { env: environment() });
+      await this.start();
+    };
+  }
+
   /** Ends the server and deletes its data. */
   async remove(): Promise<void> {
     await this.kill();
@@ -127,6 +141,14 @@ export class Herald {
 
   get #log(): string {
     return join(this.#directory, 'herald.log');
+  }
+
+  get #database(): string {
+    return join(this.#directory, 'herald.db');
+  }
+
+  get #url(): string {
+    return `sqlite://${this.#database}?mode=rwc`;
   }
 
   async #end(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
@@ -139,6 +161,11 @@ export class Herald {
     }
     return child.exitCode;
   }
+}
+
+/** Settings of whoever runs the tests are not what is tested. */
+function environment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('HERALD_')));
 }
 
 /**

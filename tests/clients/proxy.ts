@@ -1,14 +1,22 @@
-/** A network that can fail: everything passes through it, until it is cut. */
+/** A network that can fail: everything passes through it, until it is cut. It can hold answers back, while events pass. */
 
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
+
+/** When the answer to a request may pass, once it is there. The request is as it was sent, with its head. */
+export type Hold = (request: string) => Promise<unknown> | undefined;
+
+/** What is not answered once, but followed: a response that stays open, and a connection that is no longer HTTP. */
+const SUBSCRIPTION = /\bsubscription\b/;
+const WEBSOCKET = /^upgrade: websocket/im;
 
 export class Proxy {
   readonly #server = createServer((near) => this.#carry(near));
   readonly #sockets = new Set<Socket>();
   readonly #target: number;
   #isCut = false;
+  #hold: Hold | undefined;
 
   private constructor(target: number) {
     this.#target = target;
@@ -46,6 +54,16 @@ export class Proxy {
     this.#isCut = false;
   }
 
+  /** Has answers over HTTP wait, from the requests on that are made from now on. */
+  hold(hold: Hold): void {
+    this.#hold = hold;
+  }
+
+  /** Waits as long as an answer would that came now. For those that come over a WebSocket, among events. */
+  async wait(request: string): Promise<void> {
+    await this.#hold?.(request);
+  }
+
   close(): void {
     this.cut();
     this.#server.close();
@@ -54,15 +72,31 @@ export class Proxy {
   #carry(near: Socket): void {
     if (this.#isCut) return void near.resetAndDestroy();
     const far = connect(this.#target, '127.0.0.1');
-    for (const [socket, other] of [[near, far], [far, near]] as const) {
+    let request = '';
+    let isAnswered = false;
+    let isSocket = false;
+    /** Undefined as long as nothing was held: until then everything passes at once. */
+    let passed: Promise<unknown> | undefined;
+    const inOrder = (pass: () => void) => (passed ? (passed = passed.then(pass)) : pass());
+    near.on('data', (chunk) => {
+      request = (isAnswered ? '' : request) + chunk.toString('latin1');
+      isAnswered = false;
+    });
+    far.on('data', (chunk) => {
+      isSocket ||= WEBSOCKET.test(request);
+      const hold = isAnswered || isSocket || SUBSCRIPTION.test(request) ? undefined : this.#hold?.(request);
+      isAnswered = true;
+      if (hold) passed = Promise.all([passed, hold]);
+      inOrder(() => near.write(chunk));
+    });
+    near.pipe(far);
+    // What ends or fails on one side does so on the other; that is all a network says about it.
+    near.on('close', () => far.destroy());
+    far.on('close', (hasFailed) => inOrder(() => (hasFailed ? near.destroy() : near.end())));
+    for (const socket of [near, far]) {
       this.#sockets.add(socket);
-      socket.pipe(other);
-      // What ends or fails on one side does so on the other; that is all a network says about it.
-      socket.on('error', () => other.destroy());
-      socket.on('close', () => {
-        this.#sockets.delete(socket);
-        other.destroy();
-      });
+      socket.on('error', () => socket.destroy());
+      socket.on('close', () => this.#sockets.delete(socket));
     }
   }
 }

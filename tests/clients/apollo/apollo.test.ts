@@ -14,6 +14,7 @@ import WebSocket from 'ws';
 
 import { test as base } from '../fixtures.ts';
 import { Herald } from '../herald.ts';
+import { races } from '../race.ts';
 import { converses, type Library, type Person } from '../scenario.ts';
 import { User } from '../user.ts';
 import { CONVERSATION, connect, follow, show, snapshot } from './conversation.ts';
@@ -161,6 +162,29 @@ function person(client: ApolloClient): Person {
 }
 
 for (const transport of TRANSPORTS) converses(`Apollo Client over ${transport}`, over(transport));
+
+for (const transport of TRANSPORTS) {
+  races(`Apollo Client over ${transport}`, (network, user) => {
+    const apollo = client(transport, network, user);
+    const page = (id: string) => apollo.watchQuery({ query: CONVERSATION, variables: { id } });
+    const open = new Map<string, Subscription>();
+    return {
+      async open(id) {
+        open.set(id, follow(apollo, id, await snapshot(apollo, id)).subscribe());
+      },
+      close: (id) => open.get(id)!.unsubscribe(),
+      refetch: (id) => page(id).refetch(),
+      readBack: (id) => page(id).fetchMore({ variables: { before: messages(apollo, id).pageInfo.startCursor } }),
+      send: (id, body) => send(apollo, id, body),
+      markDelivered: (messageId) => apollo.mutate({ mutation: MARK_DELIVERED, variables: { messageId } }),
+      shown(id) {
+        const data = apollo.readQuery({ query: CONVERSATION, variables: { id } });
+        return data?.conversation?.messages.edges.map(({ node }) => node) ?? [];
+      },
+      leave: () => open.forEach((events) => events.unsubscribe()),
+    };
+  });
+}
 
 describe.each(TRANSPORTS)('over %s', (transport) => {
   const test = base.extend('apollo', ({ herald, alice }) => client(transport, herald, alice));
@@ -326,6 +350,27 @@ base('a refusal has its code', async ({ herald, alice, conversationId: id }) => 
   const { id: messageId } = await send(apollo, id, 'mine');
   const marked = apollo.mutate({ mutation: MARK_READ, variables: { messageId } });
   expect(await refusal(marked)).toBe('SENDER_CANNOT_MARK');
+});
+
+base('a mark that is shown ahead, and then refused, leaves nothing behind', async ({
+  herald, alice, conversationId: id,
+}) => {
+  const apollo = client('WebSocket', herald, alice);
+  await snapshot(apollo, id);
+  const { id: messageId } = await send(apollo, id, 'mine');
+  const statuses: unknown[] = [];
+  const page = apollo.watchQuery({ query: CONVERSATION, variables: { id }, fetchPolicy: 'cache-only' });
+  const watched = page.subscribe(({ data }) => statuses.push(data?.conversation?.messages?.edges?.[0]?.node?.status));
+  onTestFinished(() => watched.unsubscribe());
+  const message = { __typename: 'Message' as const, id: messageId, status: 'READ' as const, deliveredCount: 1, readCount: 1 };
+  const marked = apollo.mutate({
+    mutation: MARK_READ,
+    variables: { messageId },
+    optimisticResponse: { markRead: { __typename: 'MarkPayload', message } },
+  });
+  expect(await refusal(marked)).toBe('SENDER_CANNOT_MARK');
+  await vi.waitUntil(() => statuses.at(-1) === 'SENT');
+  expect(statuses).toEqual(['SENT', 'READ', 'SENT']);
 });
 
 base('with a socket alone everything goes over it, and it is not told what it did', async ({

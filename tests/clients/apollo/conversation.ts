@@ -1,9 +1,11 @@
 /** A conversation in Apollo Client's cache that stays up to date, whatever becomes of the connection. */
 
-import { type ApolloCache, ApolloClient, ApolloLink, HttpLink, InMemoryCache, type Reference } from '@apollo/client';
+import {
+  type ApolloCache, ApolloClient, ApolloLink, type FieldPolicy, HttpLink, InMemoryCache, type Reference,
+  type TypedDocumentNode,
+} from '@apollo/client';
 import { CombinedGraphQLErrors, ServerError } from '@apollo/client/errors';
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
-import { relayStylePagination } from '@apollo/client/utilities';
 import { OperationTypeNode } from 'graphql';
 import { createClient } from 'graphql-ws';
 import { concatMap, defer, map, retry, tap, timer } from 'rxjs';
@@ -33,6 +35,53 @@ const EVENTS = graphql(`
   }
 `);
 
+const PLACE = graphql(`fragment Place on Conversation { messages { edges { node { id } } } }`);
+
+/** What a document is answered with: anything, without types. */
+type DataOf<D> = D extends TypedDocumentNode<infer Data, any> ? (unknown extends Data ? any : Data) : never;
+
+/** A number for the epoch that a cache is of. The next begins when a restored backup or a failover takes herald back. */
+const epochs = new WeakMap<ApolloCache, number>();
+const epochOf = (cache: ApolloCache) => epochs.get(cache) ?? 0;
+
+/** An answer that was asked of an epoch before counts as lost: whoever waits for it asks again. */
+const guard = new ApolloLink((operation, forward) => {
+  const { cache } = operation.client;
+  const epoch = epochOf(cache);
+  return forward(operation).pipe(tap(() => {
+    if (epoch !== epochOf(cache)) throw new Error('This answer is of an epoch that has ended');
+  }));
+});
+
+/** For what only grows in one epoch: an answer may come after an event that is newer. */
+function growing<T>(rank: (value: T) => number): FieldPolicy<T> {
+  return {
+    merge(known, came, { cache, storage }) {
+      const isComparable = known !== undefined && storage['epoch'] === epochOf(cache);
+      storage['epoch'] = epochOf(cache);
+      return isComparable && rank(known) > rank(came) ? known : came;
+    },
+  };
+}
+
+type Edge = { node: Reference };
+type List = { edges: Edge[]; pageInfo?: { startCursor: string } };
+
+/** One list of pages, events and answers, which overtake each other. `sentAt`, as text, has the order of the log. */
+const messages: FieldPolicy<List> = {
+  keyArgs: false,
+  merge(known = { edges: [] }, came, { args, readField }) {
+    const isBefore = !!args?.['before'];
+    if (isBefore && args['before'] !== known.pageInfo?.startCursor) return known; // It has another neighbour by now.
+    const sentAt = ({ node }: Edge) => readField<string>('sentAt', node)!;
+    const refs = new Set(came.edges.map(({ node }) => node.__ref));
+    // The newest page replaces all up to its end, for there may be a gap before it. What is newer than the page stays.
+    const begin = came.pageInfo && !isBefore && came.edges.length ? sentAt(came.edges.at(-1)!) : '';
+    const others = known.edges.filter((edge) => !refs.has(edge.node.__ref) && sentAt(edge) >= begin);
+    return { ...known, ...came, edges: [...others, ...came.edges].sort((a, b) => (sentAt(a) < sentAt(b) ? -1 : 1)) };
+  },
+};
+
 /** A client. Without the address of a socket, its subscriptions come over HTTP as well. */
 export function connect(to: { http: string; socket?: string; token: string; connectionId: string }): ApolloClient {
   const { connectionId } = to;
@@ -42,13 +91,21 @@ export function connect(to: { http: string; socket?: string; token: string; conn
   const socket = { url: to.socket!, connectionParams: { authorization, connectionId }, retryAttempts: 0 };
   const live = to.socket ? new GraphQLWsLink(createClient(socket)) : http;
   return new ApolloClient({
-    link: ApolloLink.split(({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION, live, http),
+    link: guard.split(({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION, live, http),
+    defaultOptions: { watchQuery: { refetchWritePolicy: 'merge' } }, // Otherwise `refetch` writes over all that is newer.
     cache: new InMemoryCache({
       possibleTypes: {
         Event: ['ConversationStarted', 'MessageSent', 'ParticipantLeft', 'ParticipantsJoined', 'StatusChanged'],
       },
       typePolicies: {
-        Conversation: { fields: { messages: relayStylePagination() } },
+        Conversation: { fields: { messages } },
+        Message: {
+          fields: {
+            status: growing((status: string) => ['SENT', 'DELIVERED', 'READ'].indexOf(status)),
+            deliveredCount: growing(Number),
+            readCount: growing(Number),
+          },
+        },
         Subscription: { fields: { events: { keyArgs: false, merge: false } } }, // One event takes the other's place.
       },
     }),
@@ -57,14 +114,16 @@ export function connect(to: { http: string; socket?: string; token: string; conn
 
 /** Reads the newest messages into the cache. Returns the cursor from which on to follow what happens to them. */
 export async function snapshot(client: ApolloClient, id: string): Promise<string> {
-  const { data } = await client.query({ query: CONVERSATION, variables: { id }, fetchPolicy: 'network-only' });
+  const { data } = await client.query<DataOf<typeof CONVERSATION>>({
+    query: CONVERSATION, variables: { id }, fetchPolicy: 'network-only',
+  });
   return data!.cursor;
 }
 
 /** Every event after a cursor, once and in order. They are in the cache by the time that they are told. */
 export function follow(client: ApolloClient, id: string, after?: string) {
   return defer(async () => (after ??= await snapshot(client, id))).pipe(
-    concatMap((after) => client.subscribe({
+    concatMap((after) => client.subscribe<DataOf<typeof EVENTS>>({
       query: EVENTS, variables: { id, after },
       context: { queryDeduplication: false }, // Who is late would join another's subscription, and miss what that had.
     })),
@@ -72,17 +131,22 @@ export function follow(client: ApolloClient, id: string, after?: string) {
       if (!data) throw error;
       return data.events;
     }),
-    tap((event) => {
+    concatMap(async (event) => {
       // A changed status needs no code: the cache knows each message by its id, and shows what the event says of it.
       if (event.__typename === 'MessageSent') show(client.cache, id, event.message);
+      // But an event lists no more than this. What is shown is read again, and takes the place of what is older.
+      if (event.__typename === 'StatusChanged' && event.messages.length === 200) await snapshot(client, id);
       after = event.cursor;
+      return event;
     }),
     retry({
       resetOnSuccess: true,
       delay(error, failures) {
         const code = codeOf(error);
-        if (code === 'CURSOR_INVALID' || code === 'CURSOR_EXPIRED') after = undefined; // Take another snapshot.
-        else if (code && code !== 'UNAVAILABLE') throw error;
+        if (code === 'CURSOR_INVALID' || code === 'CURSOR_EXPIRED') {
+          forget(client.cache, id);
+          after = undefined; // Take another snapshot.
+        } else if (code && code !== 'UNAVAILABLE') throw error;
         return timer(Math.min(50 * 2 ** failures, 5_000) * (0.5 + Math.random() / 2));
       },
     }),
@@ -96,18 +160,16 @@ function codeOf(error: Error): unknown {
   return /^Socket closed with event (44(?!08)\d\d)/.exec(error.message)?.[1];
 }
 
+/** Makes room for the next epoch, in which messages may be missing and statuses lower. */
+function forget(cache: ApolloCache, id: string): void {
+  epochs.set(cache, epochOf(cache) + 1);
+  cache.evict({ id: `Conversation:${id}`, fieldName: 'messages' });
+}
+
 /** Puts a message where it belongs, unless it is there: also the answer of `sendMessage`, which is no event here. */
-export function show(cache: ApolloCache, id: string, message: { id: string; sentAt: string }): void {
-  cache.modify({
-    id: `Conversation:${id}`,
-    fields: {
-      messages(list, { readField, toReference }) {
-        const edges: { node: Reference }[] = list.edges;
-        if (edges.some(({ node }) => readField('id', node) === message.id)) return list;
-        const earlier = edges.filter(({ node }) => readField<string>('sentAt', node)! <= message.sentAt).length;
-        const edge = { __typename: 'MessageEdge', node: toReference(message)! };
-        return { ...list, edges: edges.toSpliced(earlier, 0, edge) };
-      },
-    },
-  });
+export function show(cache: ApolloCache, id: string, message: { id: string }): void {
+  const node = { __typename: 'Message' as const, id: message.id };
+  const edges = [{ __typename: 'MessageEdge' as const, node }];
+  const messages = { __typename: 'MessageConnection' as const, edges };
+  cache.writeFragment({ fragment: PLACE, id: `Conversation:${id}`, data: { __typename: 'Conversation', messages } });
 }

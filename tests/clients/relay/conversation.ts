@@ -2,14 +2,17 @@
 
 import { createClient, type Sink } from 'graphql-ws';
 import {
-  ConnectionHandler, Environment, fetchQuery, graphql, type GraphQLResponse, Network, Observable, RecordSource,
-  requestSubscription, Store,
+  commitLocalUpdate, ConnectionHandler, DefaultHandlerProvider, Environment, fetchQuery, generateClientID, graphql,
+  type GraphQLResponse, Network, Observable, type RecordProxy, RecordSource, type RecordSourceProxy, requestSubscription,
+  Store,
 } from 'relay-runtime';
 
 import type { conversationQuery } from './__generated__/conversationQuery.graphql.ts';
 import type { conversationSubscription } from './__generated__/conversationSubscription.graphql.ts';
 
-graphql`fragment conversation_message on Message { id body sender { handle } status deliveredCount readCount }`;
+graphql`
+  fragment conversation_message on Message { id body sentAt sender { handle } status deliveredCount readCount }
+`;
 
 /** What is shown of a conversation. In React, it is for `usePaginationFragment`. */
 export const MESSAGES = graphql`
@@ -56,6 +59,74 @@ export type Event = conversationSubscription['response']['events'];
 /** The `$connections` above: where the store keeps what is shown of a conversation. */
 export const connectionsOf = (id: string) => [ConnectionHandler.getConnectionID(id, 'conversation_messages')];
 
+/** What only grows in one epoch. */
+const GROWING: Record<string, (value: any) => number> = {
+  status: (status) => ['SENT', 'DELIVERED', 'READ'].indexOf(status),
+  deliveredCount: (count = 0) => count,
+  readCount: (count = 0) => count,
+};
+
+/** An answer may come after an event that is newer: it takes nothing back. */
+class Records extends RecordSource {
+  readonly #furthest = new Map<string, any>();
+  /** Those under way. They end with the epoch that they were asked of: whoever waits for an answer asks again. */
+  requests = new AbortController();
+
+  override set(id: string, record: any): void {
+    if (record.__typename !== 'Message') return super.set(id, record);
+    const known = this.#furthest.get(id);
+    const furthest = Object.entries(GROWING).map(([field, rank]) => {
+      return [field, (rank(known?.[field]) > rank(record[field]) ? known : record)[field]];
+    });
+    this.#furthest.set(id, Object.fromEntries(furthest));
+    super.set(id, { ...record, ...this.#furthest.get(id) });
+  }
+
+  /** A restored backup or a failover took herald back in time: in another epoch, statuses may be lower. */
+  endEpoch(): void {
+    this.#furthest.clear();
+    this.requests.abort(new Error('The epoch that this was asked of has ended'));
+    this.requests = new AbortController();
+  }
+}
+
+const records = new WeakMap<Environment, Records>();
+
+const nodeIn = (edge: RecordProxy) => edge.getLinkedRecord('node')!;
+const sentAt = (edge: RecordProxy) => nodeIn(edge).getValue('sentAt') as string;
+
+/** Adds to a list what is not in it. `sentAt`, as text, has the order of the log. */
+function insert(list: RecordProxy, others: RecordProxy[]): void {
+  const edges = list.getLinkedRecords('edges') ?? [];
+  const known = new Set(edges.map((edge) => nodeIn(edge).getDataID()));
+  const added = others.filter((edge) => !known.has(nodeIn(edge).getDataID()));
+  if (added.length) list.setLinkedRecords([...edges, ...added].sort((a, b) => (sentAt(a) < sentAt(b) ? -1 : 1)), 'edges');
+}
+
+/** Where messages wait that come before the first page of a list. */
+const early = (list: string) => `${list}:early`;
+
+/** Pages, answers and events overtake each other: nothing is just appended, and a list keeps what is newer than a page. */
+const HANDLERS: Record<string, (store: RecordSourceProxy, payload: any) => void> = {
+  connection(store, payload) {
+    const id = generateClientID(payload.dataID, payload.handleKey);
+    const known = (store.get(id) ?? store.get(early(id)))?.getLinkedRecords('edges') ?? [];
+    ConnectionHandler.update(store, payload);
+    const list = store.get(id);
+    if (list?.getType() !== 'MessageConnection' || payload.args.before) return;
+    const end = list.getLinkedRecords('edges')?.at(-1);
+    // The newest page replaces all up to its end, for there may be a gap before it.
+    insert(list, known.filter((edge) => !end || sentAt(edge) >= sentAt(end)));
+  },
+  appendNode(store, { dataID, fieldKey, handleArgs }) {
+    const message = store.get(dataID)?.getLinkedRecord(fieldKey);
+    for (const id of message ? handleArgs.connections : []) {
+      const list = store.get(id) ?? store.get(early(id)) ?? store.create(early(id), 'MessageConnection');
+      insert(list, [ConnectionHandler.createEdge(store, list, message!, handleArgs.edgeTypeName)]);
+    }
+  },
+};
+
 /** Without a token, to sign in. */
 export function connect(to: { http: string; socket: string; token?: string; connectionId: string }): Environment {
   const { connectionId } = to;
@@ -63,24 +134,23 @@ export function connect(to: { http: string; socket: string; token?: string; conn
   const headers = { 'content-type': 'application/json', 'X-Connection-Id': connectionId, ...session };
   // Its own retry is off: it would begin again at the first cursor.
   const socket = createClient({ url: to.socket, connectionParams: { connectionId, ...session }, retryAttempts: 0 });
+  const source = new Records();
   const network = Network.create(
     async ({ text: query }, variables) => {
-      const response = await fetch(to.http, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
+      const { signal } = source.requests;
+      const body = JSON.stringify({ query, variables });
+      const response = await fetch(to.http, { method: 'POST', headers, body, signal });
       return (await response.json()) as GraphQLResponse;
     },
     ({ text }, variables) => Observable.create((sink) => socket.subscribe({ query: text!, variables }, sink as Sink)),
   );
-  return new Environment({ network, store: new Store(new Records()) });
-}
-
-/** An answer may arrive after an event that is newer. Statuses only ever move forward: here as well. */
-class Records extends RecordSource {
-  override set(id: string, record: any): void {
-    const known: any = this.get(id);
-    const isOlder = record.deliveredCount + record.readCount < known?.deliveredCount + known?.readCount;
-    const { status, deliveredCount, readCount } = isOlder ? known : record;
-    super.set(id, isOlder ? { ...record, status, deliveredCount, readCount } : record);
-  }
+  const handlerProvider = (name: string) => {
+    const update = HANDLERS[name];
+    return update ? { update } : DefaultHandlerProvider(name);
+  };
+  const environment = new Environment({ network, handlerProvider, store: new Store(source) });
+  records.set(environment, source);
+  return environment;
 }
 
 /** Follows a conversation from a snapshot's cursor on, until it is aborted. Fails if it is refused. */
@@ -89,9 +159,13 @@ export async function follow(
 ): Promise<void> {
   let leave = () => {};
   signal.addEventListener('abort', () => leave());
-  for (let failures = 0; !signal.aborted; failures++) {
+  for (let [failures, isOutdated] = [0, !after]; !signal.aborted; failures++) {
     try {
-      after ??= (await fetchQuery<conversationQuery>(environment, CONVERSATION, { id }).toPromise())!.cursor;
+      if (isOutdated) {
+        const snapshot = await fetchQuery<conversationQuery>(environment, CONVERSATION, { id }).toPromise();
+        after ??= snapshot!.cursor;
+        isOutdated = false;
+      }
       signal.throwIfAborted();
       return await new Promise((resolve, reject) => {
         const { dispose } = requestSubscription<conversationSubscription>(environment, {
@@ -101,6 +175,10 @@ export async function follow(
             see(data!.events);
             after = data!.events.cursor;
             failures = 0;
+            if (data!.events.messages?.length !== 200) return;
+            // An event lists no more than this. What is shown is read again, and takes the place of what is older.
+            isOutdated = true;
+            reject(dispose());
           },
           onError: reject,
           onCompleted: resolve,
@@ -109,8 +187,13 @@ export async function follow(
       });
     } catch (cause) {
       const code = codeOf(cause);
-      if (code === 'CURSOR_INVALID' || code === 'CURSOR_EXPIRED') after = undefined; // begins with a new snapshot
-      else if (typeof code === 'string' ? code !== 'UNAVAILABLE' : REFUSALS.includes(code!)) throw cause;
+      if (code === 'CURSOR_INVALID' || code === 'CURSOR_EXPIRED') {
+        records.get(environment)?.endEpoch();
+        commitLocalUpdate(environment, (store) => {
+          for (const list of connectionsOf(id)) store.get(list)?.setLinkedRecords([], 'edges');
+        });
+        [after, isOutdated] = [undefined, true]; // begins with a new snapshot
+      } else if (typeof code === 'string' ? code !== 'UNAVAILABLE' : REFUSALS.includes(code!)) throw cause;
     }
     // Longer each time, up to 5 s, and not all clients at once.
     const pause = Math.min(50 * 2 ** failures, 5_000) * (0.5 + Math.random() / 2);
@@ -123,6 +206,6 @@ const REFUSALS = [4400, 4401, 4403, 4406, 4409, 4429];
 
 /** What an answer's or a subscription's error says, or how the socket was closed. */
 function codeOf(cause: any): string | number | undefined {
-  const errors = Array.isArray(cause) ? cause : cause.source?.errors;
-  return errors ? errors[0].extensions?.code : cause.code;
+  const errors = Array.isArray(cause) ? cause : cause?.source?.errors;
+  return errors ? errors[0].extensions?.code : cause?.code;
 }

@@ -16,6 +16,7 @@ import {
   graphql,
   type GraphQLResponse,
   type GraphQLTaggedNode,
+  type MutationConfig,
   type MutationParameters,
   Network,
   type OperationType,
@@ -30,6 +31,7 @@ import WebSocket from 'ws';
 import { test } from '../fixtures.ts';
 import { Herald } from '../herald.ts';
 import type { Proxy } from '../proxy.ts';
+import { races } from '../race.ts';
 import { converses } from '../scenario.ts';
 import { User } from '../user.ts';
 import type { conversation_messages$data } from './__generated__/conversation_messages.graphql.ts';
@@ -63,7 +65,7 @@ const DELIVERED = graphql`
 `;
 
 const READ = graphql`
-  mutation relayReadMutation($input: MarkInput!) {
+  mutation relayReadMutation($input: MarkInput!) @raw_response_type {
     markRead(input: $input) { message { status deliveredCount readCount } }
   }
 `;
@@ -100,6 +102,28 @@ converses('Relay over WebSocket', {
       },
     };
   },
+});
+
+races('Relay', (network, user) => {
+  const environment = environmentOf(network, user.token);
+  const open = new Map<string, AbortController>();
+  const refetch = (id: string) => ask<conversationQuery>(environment, CONVERSATION, { id });
+  return {
+    async open(id) {
+      open.set(id, new AbortController());
+      void follow(environment, id, (await refetch(id)).cursor, () => {}, open.get(id)!.signal);
+    },
+    close: (id) => open.get(id)!.abort(),
+    refetch,
+    readBack(id) {
+      const { startCursor } = listIn(environment, id)!.messages.pageInfo;
+      return ask<conversationPageQuery>(environment, PAGE, { id, last: 50, before: startCursor });
+    },
+    send: (id, body) => send(environment, id, body),
+    markDelivered: (messageId) => commit<relayDeliveredMutation>(environment, DELIVERED, { input: { messageId } }),
+    shown: (id) => messagesIn(environment, id),
+    leave: () => open.forEach((leaving) => leaving.abort()),
+  };
 });
 
 describe('nodes', () => {
@@ -346,6 +370,19 @@ describe('statuses', () => {
   });
 });
 
+test('a mark that is shown ahead, and then refused, leaves nothing behind', async ({
+  network, alice, conversationId,
+}) => {
+  const environment = environmentOf(network, alice.token);
+  await ask<conversationQuery>(environment, CONVERSATION, { id: conversationId });
+  const { id } = await send(environment, conversationId, 'mine');
+  const message = { id, status: 'READ' as const, deliveredCount: 1, readCount: 1 };
+  const marked = commit<relayReadMutation>(environment, READ, { input: { messageId: id } }, { markRead: { message } });
+  expect(messagesIn(environment, conversationId)).toMatchObject([{ status: 'READ' }]);
+  await expect(marked).rejects.toMatchObject(refusal('SENDER_CANNOT_MARK'));
+  expect(messagesIn(environment, conversationId)).toMatchObject([{ status: 'SENT' }]);
+});
+
 describe('errors', () => {
   const TOO_MANY = graphql`
     query relayTooManyQuery($id: ID!) {
@@ -518,11 +555,13 @@ function commit<M extends MutationParameters>(
   environment: Environment,
   mutation: GraphQLTaggedNode,
   variables: M['variables'],
+  optimisticResponse?: MutationConfig<M>['optimisticResponse'],
 ): Promise<M['response']> {
   return new Promise((resolve, reject) => {
     commitMutation<M>(environment, {
       mutation,
       variables,
+      ...(optimisticResponse && { optimisticResponse }),
       onCompleted: (response, errors) => (errors ? reject(errors) : resolve(response)),
       onError: reject,
     });
@@ -556,8 +595,12 @@ function following(environment: Environment, id: string, cursor: string): Event[
 
 type Shown = conversation_messages$data['messages']['edges'][number]['node'];
 
+function listIn(environment: Environment, id: string): conversation_messages$data | undefined {
+  return environment.lookup(selectorOf(id)).data as unknown as conversation_messages$data;
+}
+
 function messagesIn(environment: Environment, id: string): Shown[] {
-  return nodesOf(environment.lookup(selectorOf(id)).data as unknown as conversation_messages$data);
+  return nodesOf(listIn(environment, id));
 }
 
 /** Waits until the store shows such messages in a conversation. */

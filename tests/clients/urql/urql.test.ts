@@ -12,6 +12,7 @@ import { createRenderer, watch, type WatchSource } from 'vue';
 import WebSocket from 'ws';
 
 import { Herald } from '../herald.ts';
+import { races } from '../race.ts';
 import { converses, type Library, type Person, type Seen } from '../scenario.ts';
 import { type Status, User } from '../user.ts';
 import { createHeraldClient, useConversation } from './conversation.ts';
@@ -42,6 +43,10 @@ const MARK_READ = graphql(`mutation MarkRead($input: MarkInput!) {
 }`);
 
 const MESSAGE = graphql(`query MessageById($id: ID!) { message(id: $id) { id status } }`);
+
+const AGAIN = graphql(`query Again($id: ID!) {
+  conversation(id: $id) { id messages(last: 50) { nodes { id body status sentAt } } }
+}`);
 
 const USER = graphql(`query UserByHandle($handle: String!) { user(handle: $handle) { id handle } }`);
 
@@ -215,6 +220,26 @@ async function sendForSure({ send }: Conversation, body: string): Promise<{ id: 
 }
 
 for (const [transport, options] of TRANSPORTS) converses(`urql over ${transport}`, chatting(options));
+
+for (const [transport, options] of TRANSPORTS) {
+  races(`urql over ${transport}`, (network, user) => {
+    const client = createHeraldClient(network.http, user.token, options);
+    const open = new Map<string, [conversation: Conversation, close: () => void]>();
+    return {
+      async open(id) {
+        const [conversation, close] = mount(client, () => useConversation(id));
+        open.set(id, [conversation, close]);
+        await until(conversation.messages, Boolean);
+      },
+      close: (id) => open.get(id)![1](),
+      refetch: (id) => expectData(client.query(AGAIN, { id }, { requestPolicy: 'network-only' })),
+      send: (id, body) => expectData(open.get(id)![0].send(body)),
+      markDelivered: (messageId) => expectData(client.mutation(MARK_DELIVERED, { input: { messageId } })),
+      shown: (id) => open.get(id)![0].messages.value ?? [],
+      leave: () => open.forEach(([, close]) => close()),
+    };
+  });
+}
 
 test.each([true, 'within-url-limit'] as const)('queries go by GET, mutations by POST: %s', async (preferGetMethod) => {
   const { herald, alice, bob, conversationId } = await chat();
@@ -525,6 +550,44 @@ describe.each(TRANSPORTS)('a conversation over %s', (_transport, options) => {
     expect(one.events.length).toBe(had);
     expect(two.events.at(-1)).toMatchObject({ message: { body: 'goodbye' } });
   });
+});
+
+test('what one conversation has of a new epoch stays when another one is told of it later', async () => {
+  const { herald, alice, bob, conversationId: early } = await chat();
+  const late = await alice.converse(bob);
+  const streams = new Map<string, ReadableStreamDefaultController<Uint8Array>>();
+  const requests = new Requests();
+  const client = createHeraldClient(herald.http, alice.token, {
+    fetchSubscriptions: true,
+    async fetch(input, init) {
+      const { operationName, variables } = JSON.parse(String(init?.body ?? '{}'));
+      if (operationName !== 'Events' || streams.has(variables.id)) return requests.fetch(input, init);
+      // The first streams of both are the test's own.
+      const body = new ReadableStream({ start: (stream) => void streams.set(variables.id, stream) });
+      return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
+    },
+  });
+  const expire = (id: string) => {
+    const result = { errors: [{ message: 'expired', extensions: { code: 'CURSOR_EXPIRED' } }] };
+    streams.get(id)!.enqueue(Buffer.from(`event: next\ndata: ${JSON.stringify(result)}\n\nevent: complete\n\n`));
+    streams.get(id)!.close();
+  };
+  const [one, two] = [open(client, early), open(client, late)];
+  await vi.waitUntil(() => streams.size === 2);
+
+  expire(early);
+  await vi.waitUntil(() => requests.of('Events').length === 1);
+  const question = await sendForSure(one.conversation, 'question');
+  await bob.markRead(question.id);
+  await until(one.conversation.messages, (messages) => messages?.[0]?.status === 'READ');
+  expire(late);
+  await vi.waitUntil(() => requests.of('Events').length === 2);
+  await bob.send(late, 'hello');
+  await two.shows('hello');
+  await bob.send(early, 'answer');
+  await one.shows('answer');
+
+  expect(one.conversation.messages.value).toMatchObject([{ body: 'question', status: 'READ' }, { body: 'answer' }]);
 });
 
 /** Has somebody say something to a server that may be down for a moment. */

@@ -1,0 +1,112 @@
+/** A conversation that stays up to date, without a library's cache: for graphql-ws, graphql-sse, or an EventSource. */
+
+/** How herald is asked until there is an answer, and followed through lost connections. Both reject when it refuses. */
+export interface Transport {
+  ask(query: string, variables: object): Promise<any>;
+  follow(query: string, variables: { id: string; after: string }): AsyncIterable<any>;
+}
+
+const STATUSES = ['SENT', 'DELIVERED', 'READ'] as const;
+
+export interface Message {
+  id: string;
+  body: string;
+  sentAt: string;
+  status: (typeof STATUSES)[number];
+  deliveredCount: number;
+  readCount: number;
+  sender: { handle: string };
+}
+
+/** What an answer or an event says of a message. */
+type News = Pick<Message, 'id'> & Partial<Message>;
+
+const MESSAGE = 'id body sentAt status deliveredCount readCount sender { handle }';
+const SNAPSHOT = `query Snapshot($id: ID!) {
+  cursor conversation(id: $id) { messages(last: 50) { nodes { ${MESSAGE} } } }
+}`;
+const EVENTS = `subscription Events($id: ID!, $after: Cursor!) {
+  events(conversationId: $id, after: $after) {
+    __typename cursor
+    ... on MessageSent { message { ${MESSAGE} } }
+    ... on StatusChanged { messages(first: 200) { id status deliveredCount readCount } }
+  }
+}`;
+const SEND = `mutation Send($input: SendMessageInput!) { sendMessage(input: $input) { message { ${MESSAGE} } } }`;
+
+export class Conversation {
+  readonly #transport: Transport;
+  readonly #id: string;
+  readonly #onChange: () => void;
+  /** Also of messages of which there is a status only, because their own answer is still under way. */
+  #known = new Map<string, News>();
+
+  constructor(transport: Transport, id: string, onChange = () => {}) {
+    this.#transport = transport;
+    this.#id = id;
+    this.#onChange = onChange;
+  }
+
+  /** By `sentAt`, which as text has the order of the log. */
+  get messages(): Message[] {
+    const whole = [...this.#known.values()].filter((known): known is Message => known.sentAt !== undefined);
+    return whole.sort((a, b) => (a.sentAt < b.sentAt ? -1 : 1));
+  }
+
+  /** Follows until the viewer leaves. Rejects when herald refuses. */
+  async follow(): Promise<void> {
+    for (;;) {
+      const known = this.#known;
+      try {
+        const after = await this.#read(known);
+        for await (const event of this.#transport.follow(EVENTS, { id: this.#id, after })) {
+          if (event.__typename === 'MessageSent') this.#add(known, [event.message]);
+          if (event.__typename === 'StatusChanged') this.#add(known, event.messages);
+          if (event.messages?.length === 200) await this.#read(known); // It lists no more than this.
+        }
+        return;
+      } catch (cause) {
+        const code = Array.isArray(cause) && cause[0]?.extensions?.code;
+        if (code !== 'CURSOR_INVALID' && code !== 'CURSOR_EXPIRED') throw cause;
+        // A restored backup or a failover took herald back in time: messages may be missing, and statuses are lower.
+        this.#known = new Map();
+      }
+    }
+  }
+
+  /** Of one key, herald takes one message: to be used again where the answer was lost. */
+  send(body: string, idempotencyKey: string = crypto.randomUUID()): Promise<void> {
+    const input = { conversationId: this.#id, body, idempotencyKey };
+    return this.take(this.#transport.ask(SEND, { input }).then(({ sendMessage }) => [sendMessage.message]));
+  }
+
+  /** Takes what an answer says of messages, to a mark or with a page. After the end of its epoch, that is void. */
+  async take(answer: Promise<News[]>): Promise<void> {
+    const known = this.#known;
+    this.#add(known, await answer);
+  }
+
+  /** Reads the newest page, which takes the place of what is older: there may be a gap. Returns the cursor. */
+  async #read(known: Map<string, News>): Promise<string> {
+    const { cursor, conversation } = await this.#transport.ask(SNAPSHOT, { id: this.#id });
+    const page: Message[] = conversation?.messages.nodes ?? [];
+    for (const { id, sentAt } of known.values()) if (page[0] && sentAt && sentAt < page[0].sentAt) known.delete(id);
+    this.#add(known, page);
+    return cursor;
+  }
+
+  /** Answers and events overtake each other. Of what only grows in one epoch, the most counts that was said of it. */
+  #add(known: Map<string, News>, news: News[]): void {
+    for (const came of news) {
+      const before = known.get(came.id);
+      known.set(came.id, {
+        ...before,
+        ...came,
+        status: STATUSES[Math.max(STATUSES.indexOf(before?.status ?? 'SENT'), STATUSES.indexOf(came.status ?? 'SENT'))]!,
+        deliveredCount: Math.max(before?.deliveredCount ?? 0, came.deliveredCount ?? 0),
+        readCount: Math.max(before?.readCount ?? 0, came.readCount ?? 0),
+      });
+    }
+    if (known === this.#known) this.#onChange();
+  }
+}
