@@ -53,7 +53,7 @@ pub(crate) struct Event {
     pub(crate) users: Option<Vec<String>>,
     pub(crate) from: Option<i64>,
     pub(crate) through: Option<i64>,
-    /// Milliseconds since 1970.
+    /// Microseconds since 1970.
     pub(crate) at: i64,
 }
 

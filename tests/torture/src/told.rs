@@ -7,7 +7,7 @@ use serde_json::Value;
 pub(crate) struct Told {
     pub(crate) cursor: String,
     pub(crate) conversation: String,
-    /// Milliseconds since 1970.
+    /// Microseconds since 1970.
     pub(crate) at: i64,
     pub(crate) what: What,
 }
@@ -69,7 +69,7 @@ impl Told {
         Some(Self {
             cursor: event["cursor"].as_str()?.to_owned(),
             conversation: id(&event["conversation"])?,
-            at: millis(event["at"].as_str()?)?,
+            at: micros(event["at"].as_str()?)?,
             what,
         })
     }
@@ -83,12 +83,13 @@ fn ids(nodes: &Value) -> Option<Vec<String>> {
     nodes.as_array()?.iter().map(id).collect()
 }
 
-/// Milliseconds since 1970 of an instant written like `2026-11-24T06:30:00.000Z`.
-fn millis(text: &str) -> Option<i64> {
+/// Microseconds since 1970 of an instant written like `2026-11-24T06:30:00.000000Z`: always with six digits, so that the
+/// order of such texts is that of time.
+fn micros(text: &str) -> Option<i64> {
     let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
     let has = |at: usize, letter: u8| text.as_bytes().get(at) == Some(&letter);
-    let is_written_so = text.len() == 24
-        && [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (23, b'Z')]
+    let is_written_so = text.len() == 27
+        && [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (26, b'Z')]
             .into_iter()
             .all(|(at, letter)| has(at, letter));
     if !is_written_so {
@@ -96,7 +97,7 @@ fn millis(text: &str) -> Option<i64> {
     }
     let days = days(number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let minutes = (days * 24 + number(11, 13)?) * 60 + number(14, 16)?;
-    Some((minutes * 60 + number(17, 19)?) * 1_000 + number(20, 23)?)
+    Some((minutes * 60 + number(17, 19)?) * 1_000_000 + number(20, 26)?)
 }
 
 /// Days from 1970-01-01 to a date of the Gregorian calendar. Years are counted from March, so that the leap
@@ -116,18 +117,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn instants_are_read_to_the_millisecond() {
-        assert_eq!(millis("1970-01-01T00:00:00.000Z"), Some(0));
-        assert_eq!(millis("2000-02-29T12:00:00.001Z"), Some(951_825_600_001));
-        assert_eq!(millis("2026-11-24T06:30:00.250Z"), Some(1_795_501_800_250));
-        assert_eq!(millis("2026-11-24 06:30:00.250Z"), None);
-        assert_eq!(millis("2026-11-24T06:30:00Z"), None);
+    fn instants_are_read_to_the_microsecond() {
+        assert_eq!(micros("1970-01-01T00:00:00.000000Z"), Some(0));
+        assert_eq!(micros("2000-02-29T12:00:00.000001Z"), Some(951_825_600_000_001));
+        assert_eq!(micros("2026-11-24T06:30:00.250000Z"), Some(1_795_501_800_250_000));
+        assert_eq!(micros("2026-11-24 06:30:00.250000Z"), None);
+        assert_eq!(micros("2026-11-24T06:30:00.250Z"), None);
     }
 
     #[test]
     fn an_answer_that_lacks_something_is_no_event() {
         let mut event = json!({
-            "__typename": "MessageSent", "cursor": "c", "at": "1970-01-01T00:00:00.007Z",
+            "__typename": "MessageSent", "cursor": "c", "at": "1970-01-01T00:00:00.000007Z",
             "conversation": { "id": "cnv_1" },
             "message": { "id": "msg_1", "body": "hello", "sender": { "id": "usr_1" } }
         });

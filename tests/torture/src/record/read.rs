@@ -55,7 +55,7 @@ fn event(row: &QueryResult) -> Result<Event, DbErr> {
         }),
         from: row.try_get("", "from_position")?,
         through: row.try_get("", "through_position")?,
-        at: row.try_get("", "at")?,
+        at: row.try_get("", "at_micros")?,
     })
 }
 
