@@ -26,6 +26,8 @@ pub enum Fault {
     ForgetLeaving,
     /// Sessions that other nodes have ended are not looked for.
     ForgetEndedSessions,
+    /// The time of an event is what the clock of the node says.
+    NodeClock,
 }
 
 /// Whether this mistake is to be made.

@@ -13,6 +13,7 @@ use super::{Database, Unavailable};
 use crate::clock;
 use crate::messaging::{Chain, Epoch, Place, Position, Timestamp};
 use crate::metrics::METRICS;
+use crate::sabotage::{Fault, is_planted};
 
 /// Where a log on Postgres lives: which cluster, on which timeline, in which database and table. A standby that was
 /// promoted has another timeline; what was dumped and restored is in another table. The expression for the timeline is
@@ -199,6 +200,9 @@ impl Database {
             _ => "NULL AS now_micros FROM log_head WHERE id = 1",
         });
         let row: HeadRow = sql.rows(&transaction).await?.pop().ok_or_else(no_head)?;
+        if is_planted(Fault::NodeClock) {
+            return Ok(Locked { transaction, head: row.head(), now: clock::now() });
+        }
         let now = row.now_micros.map_or_else(clock::now, Timestamp);
         Ok(Locked { transaction, head: row.head(), now: now.max(Timestamp(row.at_micros).next()) })
     }

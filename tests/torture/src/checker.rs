@@ -17,6 +17,7 @@ mod once;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod times;
 
 use std::collections::HashMap;
 
@@ -35,6 +36,8 @@ pub(crate) struct Evidence {
     pub(crate) users: HashMap<String, String>,
     /// What subscriptions of their own were told at the end, of everything from the beginning.
     pub(crate) fresh: Vec<Fresh>,
+    /// What the nodes said at the end of who received and read what.
+    pub(crate) receipts: Vec<Receipt>,
     /// What became of sessions that were ended.
     pub(crate) sessions: Vec<Probe>,
     /// Participants up to which everyone is told of every mark.
@@ -47,6 +50,16 @@ pub(crate) struct Fresh {
     pub(crate) node: usize,
     pub(crate) user: String,
     pub(crate) told: Vec<Told>,
+}
+
+/// When a message reached somebody, as a node says. Microseconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    pub(crate) node: usize,
+    pub(crate) message: String,
+    pub(crate) sent_at: i64,
+    pub(crate) delivered_at: Option<i64>,
+    pub(crate) read_at: Option<i64>,
 }
 
 /// What became of a session at one node after it was ended at another.
@@ -77,11 +90,16 @@ struct Rule {
 
 /// In the order in which they are checked: what a later rule looks at is only worth looking at when the
 /// earlier ones hold.
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     Rule {
         name: "gapless",
         sentence: "The log has the positions 1, 2, 3, … to its head, each with what could happen.",
         check: gapless::check,
+    },
+    Rule {
+        name: "times-are-the-order",
+        sentence: "Times strictly increase with positions: sent, then received, then read, whatever the clocks do.",
+        check: times::check,
     },
     Rule {
         name: "answered-is-durable",

@@ -20,13 +20,15 @@ pub(crate) fn library() -> Option<PathBuf> {
 pub(crate) struct Clock {
     library: PathBuf,
     file: PathBuf,
+    /// By how many milliseconds it is ahead of the true time when nothing befalls it.
+    ahead: i64,
 }
 
 impl Clock {
-    /// A clock that is right, for now.
-    pub(crate) fn new(library: PathBuf, file: PathBuf) -> Result<Self, String> {
-        let clock = Self { library, file };
-        clock.set("+0")?;
+    /// A clock that is so many milliseconds ahead of the true time.
+    pub(crate) fn new(library: PathBuf, file: PathBuf, ahead: i64) -> Result<Self, String> {
+        let clock = Self { library, file, ahead };
+        clock.step(0)?;
         Ok(clock)
     }
 
@@ -46,8 +48,11 @@ impl Clock {
         env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
     }
 
-    /// Has the clock jump: by `+3600s`, say, from the true time.
-    pub(crate) fn set(&self, offset: &str) -> Result<(), String> {
+    /// Has the clock be so many milliseconds further ahead than when nothing befalls it.
+    pub(crate) fn step(&self, further: i64) -> Result<(), String> {
+        let ahead = self.ahead + further;
+        let (sign, millis) = (if ahead < 0 { '-' } else { '+' }, ahead.unsigned_abs());
+        let offset = format!("{sign}{}.{:03}", millis / 1_000, millis % 1_000);
         // In one step, since it is read at any time.
         let next = self.file.with_extension("next");
         std::fs::write(&next, format!("{offset}\n"))

@@ -10,14 +10,14 @@ const EVENTS: &str = "subscription($after: Cursor) {
         ... on ConversationStarted { startedBy { id } }
         ... on ParticipantsJoined { addedBy { id } users { id } }
         ... on ParticipantLeft { user { id } }
-        ... on MessageSent { message { id body sender { id } } }
+        ... on MessageSent { message { id body sentAt sender { id } } }
         ... on StatusChanged { recipient { id } status message { id } messages(first: 50) { id } }
     }
 }";
 
 const MESSAGES: &str = "subscription($after: Cursor, $conversation: ID) {
     event: messageSent(after: $after, conversationId: $conversation) {
-        __typename cursor at conversation { id } message { id body sender { id } }
+        __typename cursor at conversation { id } message { id body sentAt sender { id } }
     }
 }";
 

@@ -34,7 +34,8 @@ pub(crate) enum Fault {
     Messages(usize, Chances),
     KillNats,
     CrashPostgres,
-    Clock(usize, &'static str),
+    /// By how many milliseconds.
+    Clock(usize, i64),
     FullDisk,
 }
 
@@ -87,7 +88,7 @@ impl Fault {
                 14..16 => Self::Messages(node, chances(random)),
                 16 => Self::KillNats,
                 17 => Self::CrashPostgres,
-                18 => Self::Clock(node, if random.bool() { "+3600s" } else { "-3600s" }),
+                18 => Self::Clock(node, step(random)),
                 _ => Self::FullDisk,
             };
             if fault.fits(world) {
@@ -188,11 +189,11 @@ impl Fault {
                     postgres.start_again().await?;
                 }
             }
-            Self::Clock(node, offset) => {
+            Self::Clock(node, step) => {
                 if let Some(clock) = &world.nodes[node].clock {
-                    clock.set(offset)?;
+                    clock.step(step)?;
                     sleep(hold).await;
-                    clock.set("+0")?;
+                    clock.step(0)?;
                 }
             }
             Self::FullDisk => {
@@ -206,6 +207,12 @@ impl Fault {
         history.fault(format!("ends: {self:?}"));
         Ok(())
     }
+}
+
+/// By how many milliseconds a clock steps: as somebody who sets it does, or who keeps it in time.
+fn step(random: &mut Rng) -> i64 {
+    let most = if random.bool() { 3_600_000 } else { 500 };
+    random.i64(-most..=most)
 }
 
 /// How unreliable a feed is: a little, or beyond use.

@@ -24,6 +24,7 @@ mod node;
 mod options;
 mod person;
 mod phase;
+mod receipts;
 mod record;
 mod round;
 mod socket;

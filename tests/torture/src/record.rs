@@ -66,6 +66,8 @@ pub(crate) struct Message {
     pub(crate) sender: String,
     pub(crate) body: String,
     pub(crate) key: Option<String>,
+    /// Microseconds since 1970.
+    pub(crate) sent_at: i64,
 }
 
 /// A row of `participants`: one person's part in one conversation.

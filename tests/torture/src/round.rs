@@ -19,6 +19,7 @@ use crate::nemesis::torment;
 use crate::options::{Options, Setting};
 use crate::person::Person;
 use crate::phase::{Phase, Phases};
+use crate::receipts::read_everywhere;
 use crate::record;
 use crate::summary::Summary;
 use crate::world::{SMALL_CONVERSATION, World};
@@ -87,9 +88,10 @@ impl Round {
         let healed = Instant::now();
         self.settle(actors).await;
         let converged = self.converge(healed).await?;
-        let (mut fresh, mut sessions) = (Vec::new(), Vec::new());
+        let (mut fresh, mut receipts, mut sessions) = (Vec::new(), Vec::new(), Vec::new());
         if converged.is_some() {
             fresh = self.follow_afresh().await?;
+            receipts = read_everywhere(&self.around, &self.cast.people[0]).await;
             sessions = end_sessions(&self.around, &self.outsider).await?;
         }
         for ended in self.world.ended().await {
@@ -101,7 +103,7 @@ impl Round {
             self.note_panic(followed);
         }
         let mut evidence = self.evidence().await?;
-        (evidence.fresh, evidence.sessions) = (fresh, sessions);
+        (evidence.fresh, evidence.receipts, evidence.sessions) = (fresh, receipts, sessions);
         let mut broken = checker::check(&evidence);
         if broken.is_none() {
             broken = self.world.check().await?;

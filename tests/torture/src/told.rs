@@ -29,6 +29,8 @@ pub(crate) enum What {
         message: String,
         sender: String,
         body: String,
+        /// Microseconds since 1970.
+        sent_at: i64,
     },
     Marked {
         recipient: String,
@@ -53,6 +55,7 @@ impl Told {
                 message: id(&event["message"])?,
                 sender: id(&event["message"]["sender"])?,
                 body: event["message"]["body"].as_str()?.to_owned(),
+                sent_at: micros(event["message"]["sentAt"].as_str()?)?,
             },
             "StatusChanged" => What::Marked {
                 recipient: id(&event["recipient"])?,
@@ -85,7 +88,7 @@ fn ids(nodes: &Value) -> Option<Vec<String>> {
 
 /// Microseconds since 1970 of an instant written like `2026-11-24T06:30:00.000000Z`: always with six digits, so that the
 /// order of such texts is that of time.
-fn micros(text: &str) -> Option<i64> {
+pub(crate) fn micros(text: &str) -> Option<i64> {
     let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
     let has = |at: usize, letter: u8| text.as_bytes().get(at) == Some(&letter);
     let is_written_so = text.len() == 27
@@ -130,7 +133,9 @@ mod tests {
         let mut event = json!({
             "__typename": "MessageSent", "cursor": "c", "at": "1970-01-01T00:00:00.000007Z",
             "conversation": { "id": "cnv_1" },
-            "message": { "id": "msg_1", "body": "hello", "sender": { "id": "usr_1" } }
+            "message": {
+                "id": "msg_1", "body": "hello", "sentAt": "1970-01-01T00:00:00.000007Z", "sender": { "id": "usr_1" }
+            }
         });
         let told = Told::read(&event).unwrap();
         assert_eq!((told.cursor.as_str(), told.at), ("c", 7));

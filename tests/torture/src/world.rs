@@ -43,6 +43,9 @@ const FLAGS: [&str; 21] = [
     "--no-playground",
 ];
 
+/// By how many milliseconds the clocks of nodes are at most from the true time.
+const AHEAD: i64 = 5_000;
+
 /// How long one look at a node's readiness may take.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -156,6 +159,11 @@ struct NodeStart<'a> {
 }
 
 impl NodeStart<'_> {
+    /// A seed of this node's own, so that its messages and its clock go wrong otherwise than those of others.
+    fn own_seed(&self) -> u64 {
+        self.seed.wrapping_mul(31).wrapping_add(u64::try_from(self.number).unwrap_or(0) << 32)
+    }
+
     async fn start(
         &self,
         database: &str,
@@ -173,13 +181,14 @@ impl NodeStart<'_> {
         }
         let mut feed = None;
         if let Some(nats) = nats {
-            // Each node has its own messages go wrong.
-            let seed = self.seed.wrapping_mul(31).wrapping_add(u64::try_from(number).unwrap_or(0) << 32);
-            let faults = NatsFaults::new(seed);
+            let faults = NatsFaults::new(self.own_seed());
             feed = Some((Proxy::start_with(nats.port(), Arc::new(faults.clone())).await?, faults));
         }
         let clock = match faketime {
-            Some(library) => Some(Clock::new(library, self.scratch.join(format!("clock-{number}")))?),
+            Some(library) => {
+                let ahead = fastrand::Rng::with_seed(self.own_seed()).i64(-AHEAD..=AHEAD);
+                Some(Clock::new(library, self.scratch.join(format!("clock-{number}")), ahead)?)
+            }
             None => None,
         };
         let mut flags: Vec<String> = FLAGS.map(str::to_owned).to_vec();

@@ -256,7 +256,12 @@ impl<'a> Ledger<'a> {
             Kind::Left => What::Left { user: actor },
             Kind::Sent => {
                 let message = self.at.get(&event.position)?;
-                What::Sent { message: message.id.clone(), sender: actor, body: message.body.clone() }
+                What::Sent {
+                    message: message.id.clone(),
+                    sender: actor,
+                    body: message.body.clone(),
+                    sent_at: message.sent_at,
+                }
             }
             Kind::Delivered | Kind::Read => What::Marked {
                 recipient: actor,

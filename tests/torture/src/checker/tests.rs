@@ -41,6 +41,7 @@ fn message(position: i64, id: &str, sender: &str, key: Option<&str>) -> Message 
         sender: sender.into(),
         body: format!("says {id}"),
         key: key.map(str::to_owned),
+        sent_at: position * 10,
     }
 }
 
@@ -59,6 +60,7 @@ fn told(position: i64) -> Told {
         message: id.into(),
         sender: sender.into(),
         body: format!("says {id}"),
+        sent_at: position * 10,
     };
     let marked = |recipient: &str, is_read, message: &str| What::Marked {
         recipient: recipient.into(),
@@ -169,6 +171,10 @@ fn sound() -> Evidence {
         log: log(),
         users: ["ada", "bob", "cem"].map(|name| (name.to_owned(), name.to_owned())).into(),
         fresh: vec![fresh],
+        receipts: vec![
+            Receipt { node: 0, message: "m1".into(), sent_at: 20, delivered_at: Some(30), read_at: Some(60) },
+            Receipt { node: 0, message: "m3".into(), sent_at: 90, delivered_at: None, read_at: None },
+        ],
         sessions: vec![probe],
         small_conversation: 6,
     }
@@ -224,6 +230,17 @@ fn gaps_and_events_that_cannot_be() {
     assert_broken(rule, "no event sends", |story| story.log.messages[0].position = 3);
     assert_broken(rule, "takes no part", |story| story.log.events[7].actor = "dan".into());
     assert_broken(rule, "took part already", |story| story.log.events[3].users = Some(texts(&["bob"])));
+}
+
+#[test]
+fn times_that_are_not_the_order() {
+    let rule = "times-are-the-order";
+    assert_broken(rule, "not later", |story| story.log.events[3].at = 30);
+    assert_broken(rule, "another time", |story| story.log.messages[1].sent_at = 51);
+    assert_broken(rule, "this was told", |story| story.receipts[0].sent_at = 21);
+    assert_broken(rule, "not in the order", |story| story.receipts[0].delivered_at = Some(20));
+    assert_broken(rule, "not in the order", |story| story.receipts[0].read_at = Some(29));
+    assert_broken(rule, "not in the order", |story| story.receipts[0].delivered_at = None);
 }
 
 #[test]

@@ -67,6 +67,7 @@ fn message(row: &QueryResult) -> Result<Message, DbErr> {
         sender: id(row, "usr", "sender_id")?,
         body: row.try_get("", "body")?,
         key: row.try_get("", "idempotency_key")?,
+        sent_at: row.try_get("", "sent_at_micros")?,
     })
 }
 
