@@ -27,10 +27,41 @@ impl Postgres {
     /// Makes a database cluster in the folder `scratch` and serves it. Further settings are those of
     /// `postgresql.conf`.
     pub async fn start(scratch: &Path, extra_settings: &[(&str, &str)]) -> Result<Self, String> {
+        let postgres = Self::prepare(scratch.join("postgres"), extra_settings).await?;
+        let mut initdb = postgres.command("initdb");
+        // In an environment without a locale it would be a database that knows no characters.
+        let characters = ["--encoding=UTF8", "--no-locale"];
+        run(initdb.arg("-D").arg(&postgres.data).args(["-U", USER, "-A", "trust"]).args(characters)).await?;
+        postgres.start_again().await?;
+        Ok(postgres)
+    }
+
+    /// Copies this one into the folder `scratch`, and serves the copy as a standby that follows it: both through
+    /// `port`, which leads to this one.
+    pub async fn start_standby(&self, scratch: &Path, port: u16) -> Result<Self, String> {
+        // It looks often for a primary that it lost.
+        let standby =
+            Self::prepare(scratch.join("standby"), &[("wal_retrieve_retry_interval", "200ms")]).await?;
+        let mut copy = standby.command("pg_basebackup");
+        copy.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", USER, "-c", "fast", "-R", "-D"]);
+        run(copy.arg(&standby.data)).await?;
+        standby.start_again().await?;
+        Ok(standby)
+    }
+
+    /// Makes a standby a primary, on a timeline of its own. Returns when it accepts changes.
+    pub async fn promote(&self) -> Result<(), String> {
+        let mut promote = self.command("pg_ctl");
+        run(promote.arg("-D").arg(&self.data).args(["-w", "-s", "promote"])).await
+    }
+
+    /// One with an empty folder `data`, which does not run yet.
+    async fn prepare(data: PathBuf, extra_settings: &[(&str, &str)]) -> Result<Self, String> {
         let programs = programs()?;
-        let data = scratch.join("postgres");
         let port = free_port()?;
-        std::fs::create_dir(&data).map_err(|error| format!("cannot create {}: {error}", data.display()))?;
+        std::fs::create_dir(&data)
+            .and_then(|()| std::fs::set_permissions(&data, Permissions::from_mode(0o700)))
+            .map_err(|error| format!("cannot create {}: {error}", data.display()))?;
         if is_root() {
             let mut chown = Command::new("chown");
             run(chown.arg(USER).arg(&data)).await?;
@@ -46,13 +77,7 @@ impl Postgres {
             // Writing to a string cannot fail.
             let _ = write!(options, " -c {name}='{value}'");
         }
-        let postgres = Self { programs, data, port, options };
-        let mut initdb = postgres.command("initdb");
-        // In an environment without a locale it would be a database that knows no characters.
-        let characters = ["--encoding=UTF8", "--no-locale"];
-        run(initdb.arg("-D").arg(&postgres.data).args(["-U", USER, "-A", "trust"]).args(characters)).await?;
-        postgres.start_again().await?;
-        Ok(postgres)
+        Ok(Self { programs, data, port, options })
     }
 
     /// The port that it listens on.

@@ -53,6 +53,8 @@ enum Flow {
 /// How the proxy treats its connections now.
 #[derive(Debug, Clone, Copy)]
 struct State {
+    /// The port of the server.
+    target: u16,
     to_server: Flow,
     to_client: Flow,
     /// Whether new connections are turned away.
@@ -73,7 +75,6 @@ impl State {
 
 /// What a connection needs to know.
 struct Way {
-    target: u16,
     filter: Option<Arc<dyn Filter>>,
     /// Size of the system's buffers on either side, where it is to be small.
     buffer: Option<u32>,
@@ -90,27 +91,27 @@ pub struct Proxy {
 impl Proxy {
     /// A proxy before the port `target`.
     pub async fn start(target: u16) -> Result<Self, String> {
-        Self::open(Way { target, filter: None, buffer: None }).await
+        Self::open(target, Way { filter: None, buffer: None }).await
     }
 
     /// A proxy through which a filter lets pass what goes to clients.
     pub async fn start_with(target: u16, filter: Arc<dyn Filter>) -> Result<Self, String> {
-        Self::open(Way { target, filter: Some(filter), buffer: None }).await
+        Self::open(target, Way { filter: Some(filter), buffer: None }).await
     }
 
     /// A proxy in which about `buffer` bytes find room, so that the server soon feels a client that reads
     /// slowly.
     pub async fn start_narrow(target: u16, buffer: u32) -> Result<Self, String> {
-        Self::open(Way { target, filter: None, buffer: Some(buffer) }).await
+        Self::open(target, Way { filter: None, buffer: Some(buffer) }).await
     }
 
-    async fn open(way: Way) -> Result<Self, String> {
+    async fn open(target: u16, way: Way) -> Result<Self, String> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await;
         let listener = listener.map_err(|error| format!("cannot open a proxy: {error}"))?;
         let port = listener.local_addr().map_err(|error| error.to_string())?.port();
         let pass = Flow::Pass(Duration::ZERO);
         let (state, seen) =
-            watch::channel(State { to_server: pass, to_client: pass, closed: false, cuts: 0 });
+            watch::channel(State { target, to_server: pass, to_client: pass, closed: false, cuts: 0 });
         let accepting = tokio::spawn(accept(listener, Arc::new(way), seen));
         Ok(Self { port, state, accepting })
     }
@@ -129,6 +130,14 @@ impl Proxy {
     pub fn cut(&self) {
         self.state.send_modify(|state| {
             state.closed = true;
+            state.cuts += 1;
+        });
+    }
+
+    /// Leads to another server from now on, and drops the connections to the one before.
+    pub fn lead_to(&self, target: u16) {
+        self.state.send_modify(|state| {
+            state.target = target;
             state.cuts += 1;
         });
     }
@@ -172,7 +181,7 @@ async fn accept(listener: TcpListener, way: Arc<Way>, state: watch::Receiver<Sta
 }
 
 async fn connection(client: TcpStream, way: &Way, state: watch::Receiver<State>) -> io::Result<()> {
-    let State { closed, cuts, .. } = *state.borrow();
+    let State { target, closed, cuts, .. } = *state.borrow();
     client.set_nodelay(true)?;
     if closed {
         return client.set_zero_linger();
@@ -180,7 +189,7 @@ async fn connection(client: TcpStream, way: &Way, state: watch::Receiver<State>)
     if let Some(buffer) = way.buffer {
         SockRef::from(&client).set_send_buffer_size(usize::try_from(buffer).unwrap_or(CHUNK))?;
     }
-    let Ok(server) = connect(way).await else { return client.set_zero_linger() };
+    let Ok(server) = connect(target, way).await else { return client.set_zero_linger() };
     let change = way.filter.as_ref().map(|filter| filter.connection());
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
@@ -197,12 +206,12 @@ async fn cut_off(mut state: watch::Receiver<State>, cuts: u64) -> io::Result<()>
     state.wait_for(|state| state.cuts != cuts).await.map(|_| ()).map_err(over)
 }
 
-async fn connect(way: &Way) -> io::Result<TcpStream> {
+async fn connect(target: u16, way: &Way) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     if let Some(buffer) = way.buffer {
         socket.set_recv_buffer_size(buffer)?;
     }
-    let server = socket.connect(([127, 0, 0, 1], way.target).into()).await?;
+    let server = socket.connect(([127, 0, 0, 1], target).into()).await?;
     server.set_nodelay(true)?;
     Ok(server)
 }

@@ -6,6 +6,7 @@ mod answered;
 mod compare;
 mod converged;
 mod cursors;
+mod eras;
 mod errors;
 mod gapless;
 mod keys;
@@ -44,11 +45,13 @@ pub(crate) struct Evidence {
     pub(crate) small_conversation: usize,
 }
 
-/// Everything that one person is told by one node.
+/// Everything that one person is told by one node from a position on.
 #[derive(Debug, Clone)]
 pub(crate) struct Fresh {
     pub(crate) node: usize,
     pub(crate) user: String,
+    /// The position from which it follows.
+    pub(crate) after: i64,
     pub(crate) told: Vec<Told>,
 }
 
@@ -150,6 +153,13 @@ const RULES: [Rule; 11] = [
 
 /// The first rule that was broken, if any was.
 pub(crate) fn check(evidence: &Evidence) -> Option<Broken> {
+    match eras::split(evidence) {
+        Some((lost, kept)) => check_one(&lost).or_else(|| check_one(&kept)),
+        None => check_one(evidence),
+    }
+}
+
+fn check_one(evidence: &Evidence) -> Option<Broken> {
     let ledger = Ledger::of(&evidence.log, evidence.small_conversation);
     RULES.iter().find_map(|rule| {
         let details = (rule.check)(evidence, &ledger).err()?;
@@ -163,8 +173,15 @@ pub(crate) fn behind(evidence: &Evidence) -> Vec<String> {
     converged::behind(evidence, &ledger)
 }
 
-/// How many events somebody may see in all.
-pub(crate) fn visible(ledger: &Ledger<'_>, user: &str) -> usize {
+/// How many events somebody may see after a position.
+pub(crate) fn visible(ledger: &Ledger<'_>, user: &str, after: i64) -> usize {
     let everything = crate::history::Scope::Everything;
-    compare::expected(ledger, user, None, &everything, 0).len()
+    compare::expected(ledger, user, None, &everything, after).len()
+}
+
+/// The first place in the log that a device was told of which follows it as it is now: its cursor, and its position.
+pub(crate) fn earliest<'a>(evidence: &'a Evidence, ledger: &Ledger<'_>) -> Option<(&'a str, i64)> {
+    let devices = evidence.past.devices.iter().filter(|device| !device.has_expired);
+    let told = devices.filter_map(|device| device.told.first());
+    told.filter_map(|told| Some((told.cursor.as_str(), ledger.position(told)?))).min_by_key(|place| place.1)
 }

@@ -52,6 +52,8 @@ pub(crate) struct Device {
     index: usize,
     /// The last cursor that it was shown.
     cursor: Option<String>,
+    /// Whether it needs a new snapshot, since its cursor has expired.
+    has_expired: bool,
 }
 
 impl Device {
@@ -82,6 +84,7 @@ impl Device {
             random,
             index: around.history.add_device(past),
             cursor: beginning.map(str::to_owned),
+            has_expired: false,
         }
     }
 
@@ -105,11 +108,16 @@ impl Device {
     /// Follows on one connection. The answer is why it ended.
     async fn follow(&mut self, node: usize, phases: &mut Phases) -> String {
         let port = self.around.ports[node];
+        if self.has_expired
+            && let Err(why) = self.take_snapshot(port).await
+        {
+            return why;
+        }
         let mut socket = match Socket::open(port, &self.person.token, &self.connection).await {
             Ok(socket) => socket,
             Err(heard) => return self.judge(heard),
         };
-        let after = self.after(&socket);
+        let after = self.after(&socket.cursor);
         let (query, variables) = subscription(&self.scope, &after);
         if let Err(heard) = socket.subscribe(query, &variables).await {
             return self.judge(heard);
@@ -135,13 +143,22 @@ impl Device {
     }
 
     /// The cursor from which it follows now.
-    fn after(&mut self, socket: &Socket) -> String {
+    fn after(&mut self, offered: &str) -> String {
         let cursor = self.cursor.get_or_insert_with(|| {
-            let start = Start::After(socket.cursor.clone());
-            self.around.history.device(self.index, |device| device.start = start);
-            socket.cursor.clone()
+            let (start, began) = (Start::After(offered.to_owned()), self.around.history.now());
+            self.around.history.device(self.index, |device| (device.start, device.began) = (start, began));
+            offered.to_owned()
         });
         cursor.clone()
+    }
+
+    /// Begins anew at the end of the log.
+    async fn take_snapshot(&mut self, port: u16) -> Result<(), String> {
+        let cursor =
+            timeout(SILENCE, self.person.cursor(port)).await.map_err(|_| "no snapshot in time")??;
+        self.after(&cursor);
+        self.has_expired = false;
+        Ok(())
     }
 
     /// How long it keeps a connection of its own accord.
@@ -180,12 +197,17 @@ impl Device {
     }
 
     /// What the end of a connection was; what should never be is noted.
-    fn judge(&self, heard: Heard) -> String {
+    fn judge(&mut self, heard: Heard) -> String {
         let follows_one = self.scope != Scope::Everything;
         let (said, is_expected) = match heard {
             Heard::Refused(errors) => {
                 let code = errors[0]["extensions"]["code"].as_str().unwrap_or_default();
-                let is_expected = code == "UNAVAILABLE" || (code == "NOT_FOUND" && follows_one);
+                let is_expected = match code {
+                    "UNAVAILABLE" => true,
+                    "NOT_FOUND" => follows_one,
+                    "CURSOR_EXPIRED" => self.expire(),
+                    _ => false,
+                };
                 (format!("refused: {errors}"), is_expected)
             }
             // Whoever left the one conversation that is followed will hear nothing more of it.
@@ -203,6 +225,14 @@ impl Device {
             self.strange(&said);
         }
         said
+    }
+
+    /// Has no cursor any more. The answer is whether there was a reason: the log went back.
+    fn expire(&mut self) -> bool {
+        let history = &self.around.history;
+        self.index = history.expire(self.index);
+        (self.cursor, self.has_expired) = (None, true);
+        history.past().turn.is_some()
     }
 
     fn strange(&self, what: &str) {

@@ -8,6 +8,8 @@ use tokio::time::sleep;
 
 use crate::history::History;
 use crate::node::Node;
+use crate::servers::Servers;
+use crate::turning::fail_over;
 use crate::world::World;
 
 /// How long a node may take to stop when it is asked to: twice the time that it gives what is under way, and
@@ -34,6 +36,7 @@ pub(crate) enum Fault {
     Messages(usize, Chances),
     KillNats,
     CrashPostgres,
+    FailOver,
     /// By how many milliseconds.
     Clock(usize, i64),
     FullDisk,
@@ -103,7 +106,8 @@ impl Fault {
             Self::Database(node, _) => world.nodes[node].database.is_some(),
             Self::Feed(node, _) | Self::Messages(node, _) => world.nodes[node].feed.is_some(),
             Self::KillNats => world.nats.is_some(),
-            Self::CrashPostgres => world.postgres.is_some(),
+            Self::CrashPostgres => world.servers.is_some(),
+            Self::FailOver => world.servers.as_ref().is_some_and(Servers::can_fail_over),
             Self::Clock(node, _) => world.nodes[node].clock.is_some(),
             Self::FullDisk => world.disk.as_ref().is_some_and(crate::disk::Disk::can_be_full),
         }
@@ -121,6 +125,7 @@ impl Fault {
             Self::Messages(..) => "feed unreliable",
             Self::KillNats => "nats killed",
             Self::CrashPostgres => "postgres crashed",
+            Self::FailOver => "failover",
             Self::Clock(..) => "clock jumped",
             Self::FullDisk => "disk full",
         }
@@ -140,7 +145,7 @@ impl Fault {
             Self::Messages(node, _) => Target::Messages(node),
             Self::Clock(node, _) => Target::Clock(node),
             Self::KillNats => Target::Nats,
-            Self::CrashPostgres => Target::Postgres,
+            Self::CrashPostgres | Self::FailOver => Target::Postgres,
             Self::FullDisk => Target::Disk,
         }
     }
@@ -183,10 +188,15 @@ impl Fault {
                 }
             }
             Self::CrashPostgres => {
-                if let Some(postgres) = &world.postgres {
+                if let Some(postgres) = world.servers.as_ref().map(Servers::now) {
                     postgres.crash().await?;
                     sleep(hold).await;
                     postgres.start_again().await?;
+                }
+            }
+            Self::FailOver => {
+                if let Some(servers) = &world.servers {
+                    fail_over(world, servers, hold, history).await?;
                 }
             }
             Self::Clock(node, step) => {

@@ -1,4 +1,4 @@
-//! What each node tells somebody who follows from the beginning on a connection that never did anything.
+//! What each node tells somebody who follows from the beginning, or from where the log last began anew, on a connection that never did anything.
 
 use std::time::Duration;
 
@@ -19,23 +19,25 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long it is watched whether more comes than should.
 const AFTERWARDS: Duration = Duration::from_millis(300);
 
-/// Follows from `beginning` at every node, until so many events have come as each person is to be told.
+/// Follows from `cursor`, which names the position `after`, at every node, until so many events have come as each person is to be told.
 pub(crate) async fn follow_everywhere(
     around: &Surroundings,
     people: &[(&Person, usize)],
-    beginning: &str,
+    cursor: &str,
+    after: i64,
 ) -> Vec<Fresh> {
     let mut following = Vec::new();
     for node in 0..around.ports.len() {
         for (person, due) in people {
-            following.push(follow(around, node, person, beginning, *due));
+            let fresh = Fresh { node, user: person.id.clone(), after, told: Vec::new() };
+            following.push(follow(around, fresh, person, cursor, *due));
         }
     }
     join_all(following).await
 }
 
-async fn follow(around: &Surroundings, node: usize, person: &Person, beginning: &str, due: usize) -> Fresh {
-    let mut fresh = Fresh { node, user: person.id.clone(), told: Vec::new() };
+async fn follow(around: &Surroundings, mut fresh: Fresh, person: &Person, cursor: &str, due: usize) -> Fresh {
+    let node = fresh.node;
     let connection = format!("fresh-{node}");
     let mut socket = match Socket::open(around.ports[node], &person.token, &connection).await {
         Ok(socket) => socket,
@@ -44,7 +46,7 @@ async fn follow(around: &Surroundings, node: usize, person: &Person, beginning: 
             return fresh;
         }
     };
-    let (query, variables) = subscription(&Scope::Everything, beginning);
+    let (query, variables) = subscription(&Scope::Everything, cursor);
     let mut heard = socket.subscribe(query, &variables).await;
     while heard.is_ok() {
         let patience = if fresh.told.len() < due { PATIENCE } else { AFTERWARDS };

@@ -9,6 +9,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::act::{Act, Outcome};
+use crate::record::Log;
 use crate::told::Told;
 
 /// A mutation, and what came of it.
@@ -52,15 +53,17 @@ pub(crate) enum Start {
     Nowhere,
 }
 
-/// A device, and everything that it was told.
+/// A device, and everything that it was told in one epoch of the log.
 #[derive(Debug, Clone)]
 pub(crate) struct DevicePast {
-    /// Its connection id, which no other device has.
+    /// Its connection id, which it keeps in the next epoch, and no other device has.
     pub(crate) connection: String,
     /// Whose it is, by id.
     pub(crate) user: String,
     pub(crate) scope: Scope,
     pub(crate) start: Start,
+    /// When that was.
+    pub(crate) began: u64,
     pub(crate) told: Vec<Told>,
     /// When each of `told` arrived.
     pub(crate) times: Vec<u64>,
@@ -68,6 +71,8 @@ pub(crate) struct DevicePast {
     pub(crate) notes: Vec<(u64, String)>,
     /// How often it subscribed.
     pub(crate) subscribed: u64,
+    /// Whether it was told that its cursor has expired. What it was told from then on is another one's past.
+    pub(crate) has_expired: bool,
 }
 
 impl DevicePast {
@@ -77,12 +82,27 @@ impl DevicePast {
             user,
             scope,
             start,
+            began: 0,
             told: Vec::new(),
             times: Vec::new(),
             notes: Vec::new(),
             subscribed: 0,
+            has_expired: false,
         }
     }
+}
+
+/// How the log went back to what it was, and another future began. Times are milliseconds since the history began.
+#[derive(Debug, Clone)]
+pub(crate) struct Turn {
+    /// What was answered before this is in both.
+    pub(crate) kept: u64,
+    /// What was answered before this is in the log that is lost.
+    pub(crate) since: u64,
+    /// What was asked after this is in the log that goes on.
+    pub(crate) until: u64,
+    /// The log that is lost, all of it; absent when the log that goes on has everything that was answered.
+    pub(crate) lost: Option<Log>,
 }
 
 /// All that happened. Times are milliseconds since the history began.
@@ -91,6 +111,8 @@ pub(crate) struct Past {
     pub(crate) calls: Vec<Call>,
     pub(crate) devices: Vec<DevicePast>,
     pub(crate) faults: Vec<(u64, String)>,
+    /// Absent when the log never went back.
+    pub(crate) turn: Option<Turn>,
     /// What herald should never have said or done, whatever went on.
     pub(crate) strange: Vec<(u64, String)>,
 }
@@ -171,6 +193,25 @@ impl History {
     pub(crate) fn fault(&self, fault: impl Into<String>) {
         let now = self.now();
         self.past().faults.push((now, fault.into()));
+    }
+
+    /// Notes that the log goes back.
+    pub(crate) fn turn(&self, turn: Turn) {
+        self.past().turn = Some(turn);
+    }
+
+    /// Notes that a device's cursor has expired. The answer is its place in the list of devices from now on.
+    pub(crate) fn expire(&self, device: usize) -> usize {
+        let expired = self.device(device, |device| {
+            device.has_expired = true;
+            DevicePast::new(
+                device.connection.clone(),
+                device.user.clone(),
+                device.scope.clone(),
+                Start::Nowhere,
+            )
+        });
+        self.add_device(expired)
     }
 
     /// Notes what should never have been.

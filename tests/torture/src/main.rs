@@ -27,9 +27,11 @@ mod phase;
 mod receipts;
 mod record;
 mod round;
+mod servers;
 mod socket;
 mod summary;
 mod told;
+mod turning;
 mod world;
 
 use std::io::Write;

@@ -16,17 +16,18 @@ const HOLD: std::ops::Range<u64> = 200..3_000;
 /// How long nothing is done between faults, in milliseconds.
 const PAUSE: std::ops::Range<u64> = 100..1_000;
 
-/// Breaks things for so long, and leaves everything whole. The answer is how often it did what.
+/// Breaks things for so long, has the log go back in the middle where it is to, and leaves everything whole. The answer is how often it did what.
 pub(crate) async fn torment(
     world: &World,
     history: &History,
     mut random: Rng,
     time: Duration,
 ) -> Result<BTreeMap<&'static str, u64>, String> {
-    let until = Instant::now() + time;
+    let (middle, until) = (Instant::now() + time / 2, Instant::now() + time);
     let mut counts = BTreeMap::new();
     while Instant::now() < until {
-        let first = Fault::draw(&mut random, world);
+        let turn = world.turn().filter(|_| Instant::now() >= middle);
+        let first = turn.unwrap_or_else(|| Fault::draw(&mut random, world));
         let second = (random.u32(0..4) == 0)
             .then(|| Fault::draw(&mut random, world))
             .filter(|second| second.goes_with(first));

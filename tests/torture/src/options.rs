@@ -48,6 +48,10 @@ pub(crate) enum Setting {
     Postgres,
     /// Several on one Postgres, with NATS between them.
     Nats,
+    /// Several on a Postgres whose standby takes its place, with what was answered last lost.
+    Standby,
+    /// The same with a synchronous standby, with which nothing is lost.
+    Synchronous,
     /// Each of these, one after the other.
     All,
 }
@@ -56,7 +60,7 @@ impl Setting {
     /// The settings that this stands for.
     pub(crate) fn each(self) -> Vec<Self> {
         match self {
-            Self::All => vec![Self::Sqlite, Self::Postgres, Self::Nats],
+            Self::All => vec![Self::Sqlite, Self::Postgres, Self::Nats, Self::Standby, Self::Synchronous],
             one => vec![one],
         }
     }
@@ -68,6 +72,8 @@ impl fmt::Display for Setting {
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",
             Self::Nats => "nats",
+            Self::Standby => "standby",
+            Self::Synchronous => "synchronous",
             Self::All => "all",
         })
     }

@@ -40,7 +40,7 @@ impl Kind {
 }
 
 /// A row of `events`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Event {
     pub(crate) position: i64,
     pub(crate) kind: Kind,
@@ -100,4 +100,12 @@ pub(crate) struct Log {
     pub(crate) parts: Vec<Part>,
     /// The titles of conversations, by id.
     pub(crate) titles: HashMap<String, Option<String>>,
+}
+
+impl Log {
+    /// How many events it has beyond those that it shares with another log.
+    pub(crate) fn beyond(&self, other: &Self) -> usize {
+        let shared = self.events.iter().zip(&other.events).take_while(|(here, there)| here == there);
+        self.events.len() - shared.count()
+    }
 }

@@ -152,12 +152,18 @@ impl Round {
     }
 
     async fn follow_afresh(&self) -> Result<Vec<checker::Fresh>, String> {
-        let log = record::read(&self.world.database).await?;
-        let ledger = Ledger::of(&log, SMALL_CONVERSATION);
+        let evidence = self.evidence().await?;
+        let ledger = Ledger::of(&evidence.log, SMALL_CONVERSATION);
+        let (cursor, after) = match &evidence.past.turn {
+            None => (self.cast.beginning.as_str(), 0),
+            Some(_) => {
+                checker::earliest(&evidence, &ledger).ok_or("nobody was told of the log that goes on")?
+            }
+        };
         let people = self.cast.people.iter().take(FRESH);
         let due: Vec<(&Person, usize)> =
-            people.map(|person| (person.as_ref(), checker::visible(&ledger, &person.id))).collect();
-        Ok(follow_everywhere(&self.around, &due, &self.cast.beginning).await)
+            people.map(|person| (person.as_ref(), checker::visible(&ledger, &person.id, after))).collect();
+        Ok(follow_everywhere(&self.around, &due, cursor, after).await)
     }
 
     /// All that is known by now.
@@ -166,7 +172,7 @@ impl Round {
         let past = self.around.history.past().clone();
         Ok(Evidence {
             past,
-            log: record::read(&self.world.database).await?,
+            log: record::read(&self.world.database()).await?,
             users: self.cast.ids(),
             small_conversation: SMALL_CONVERSATION,
             ..Evidence::default()

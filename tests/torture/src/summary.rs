@@ -18,6 +18,8 @@ pub(crate) struct Summary {
     deliveries: usize,
     resumes: u64,
     faults: BTreeMap<&'static str, u64>,
+    /// Events of a log that went back; absent when it never did.
+    lost: Option<usize>,
     /// Seconds from the last repair until every device was at the end of the log.
     converged: Option<f64>,
 }
@@ -28,7 +30,7 @@ impl Summary {
         faults: BTreeMap<&'static str, u64>,
         converged: Option<f64>,
     ) -> Self {
-        let Past { calls, devices, .. } = &evidence.past;
+        let Past { calls, devices, turn, .. } = &evidence.past;
         let count = |is: fn(&Outcome) -> bool| {
             calls.iter().filter_map(Call::outcome).filter(|outcome| is(outcome)).count()
         };
@@ -43,6 +45,7 @@ impl Summary {
             deliveries: devices.iter().map(|device| device.told.len()).sum(),
             resumes: devices.iter().map(|device| device.subscribed.saturating_sub(1)).sum(),
             faults,
+            lost: turn.as_ref().map(|turn| turn.lost.as_ref().map_or(0, |lost| lost.beyond(&evidence.log))),
             converged,
         }
     }
@@ -56,6 +59,9 @@ impl fmt::Display for Summary {
         writeln!(f, "  deliveries  {deliveries} to {devices} devices, which resumed {resumes} times")?;
         let faults: Vec<String> = self.faults.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
         writeln!(f, "  faults      {}", faults.join(", "))?;
+        if let Some(lost) = self.lost {
+            writeln!(f, "  lost        {lost} events")?;
+        }
         match self.converged {
             Some(seconds) => write!(f, "  converged   {seconds:.1} s after the last repair"),
             None => write!(f, "  converged   never"),

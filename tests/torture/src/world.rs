@@ -4,16 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use herald_processes::{HeraldOptions, Nats, NatsFaults, Postgres, Proxy, Scratch, free_port};
+use herald_processes::{HeraldOptions, Nats, NatsFaults, Proxy, Scratch, free_port};
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
 use crate::checker::Broken;
 use crate::clock::{Clock, library};
 use crate::disk::Disk;
+use crate::fault::Fault;
 use crate::http::status;
 use crate::node::Node;
 use crate::options::{Options, Setting};
+use crate::servers::Servers;
 
 /// Participants up to which everyone is told of every mark. Few, so that both ways are taken.
 pub(crate) const SMALL_CONVERSATION: usize = 6;
@@ -54,11 +56,11 @@ const LOOK: Duration = Duration::from_secs(2);
 pub(crate) struct World {
     pub(crate) nodes: Vec<Node>,
     pub(crate) nats: Option<Mutex<Nats>>,
-    pub(crate) postgres: Option<Postgres>,
+    pub(crate) servers: Option<Servers>,
     /// Where an SQLite file is.
     pub(crate) disk: Option<Disk>,
-    /// The database, without a proxy between.
-    pub(crate) database: String,
+    /// The URL of an SQLite file.
+    file: String,
     herald: PathBuf,
     /// What cannot be done to it here, and why.
     pub(crate) left_out: Vec<String>,
@@ -75,21 +77,22 @@ impl World {
     ) -> Result<Self, String> {
         let scratch = Scratch::create("torture")?;
         let mut left_out = Vec::new();
-        let (mut postgres, mut nats, mut disk) = (None, None, None);
-        let database = if setting == Setting::Sqlite {
+        let (mut servers, mut nats, mut disk, mut file) = (None, None, None, String::new());
+        if setting == Setting::Sqlite {
             let made = Disk::new(scratch.path().join("disk"))?;
             if !made.can_be_full() {
                 left_out.push("a full disk: no tmpfs can be mounted here".to_owned());
             }
-            let file = made.path().join("herald.db");
+            file = format!("sqlite://{}?mode=rwc", made.path().join("herald.db").display());
             disk = Some(made);
-            format!("sqlite://{}?mode=rwc", file.display())
         } else {
-            let started = Postgres::start(scratch.path(), &[]).await?;
-            let url = started.url();
-            postgres = Some(started);
-            url
-        };
+            servers = Some(match setting {
+                Setting::Standby | Setting::Synchronous => {
+                    Servers::start_pair(scratch.path(), setting == Setting::Synchronous).await?
+                }
+                _ => Servers::start(scratch.path()).await?,
+            });
+        }
         if setting == Setting::Nats {
             nats = Some(Nats::start(scratch.path()).await?);
         }
@@ -101,12 +104,23 @@ impl World {
         let count = if setting == Setting::Sqlite { 1 } else { usize::from(options.nodes) };
         for number in 0..count {
             let start = NodeStart { options, number, seed, scratch: scratch.path(), logs };
-            let node = start.start(&database, postgres.as_ref(), nats.as_ref(), faketime.clone()).await?;
+            let node = start.start(&file, servers.as_ref(), nats.as_ref(), faketime.clone()).await?;
             nodes.push(node);
         }
         let nats = nats.map(Mutex::new);
         let herald = options.herald.clone();
-        Ok(Self { nodes, nats, postgres, disk, database, herald, left_out, _scratch: scratch })
+        Ok(Self { nodes, nats, servers, disk, file, herald, left_out, _scratch: scratch })
+    }
+
+    /// The URL of the database, without a proxy between.
+    pub(crate) fn database(&self) -> String {
+        self.servers.as_ref().map_or_else(|| self.file.clone(), |servers| servers.now().url())
+    }
+
+    /// How the log can still go back, where it is to.
+    pub(crate) fn turn(&self) -> Option<Fault> {
+        let can_fail_over = self.servers.as_ref().is_some_and(Servers::can_fail_over);
+        can_fail_over.then_some(Fault::FailOver)
     }
 
     /// The ports by which clients reach the nodes.
@@ -166,15 +180,15 @@ impl NodeStart<'_> {
 
     async fn start(
         &self,
-        database: &str,
-        postgres: Option<&Postgres>,
+        file: &str,
+        servers: Option<&Servers>,
         nats: Option<&Nats>,
         faketime: Option<PathBuf>,
     ) -> Result<Node, String> {
         let number = self.number;
-        let mut url = database.to_owned();
+        let mut url = file.to_owned();
         let mut to_database = None;
-        if let Some(postgres) = postgres {
+        if let Some(postgres) = servers.map(Servers::now) {
             let proxy = Proxy::start(postgres.port()).await?;
             url = postgres.url_through(proxy.port());
             to_database = Some(proxy);

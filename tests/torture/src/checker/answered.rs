@@ -13,7 +13,7 @@ pub(super) fn check(evidence: &Evidence, ledger: &Ledger<'_>) -> Result<(), Stri
     let mut left: HashMap<(&str, &str), usize> = HashMap::new();
     for call in &evidence.past.calls {
         let Some(Outcome::Answered(answer)) = call.outcome() else { continue };
-        let seen = Seen { evidence, ledger, cursors: &cursors, call, answer };
+        let seen = Seen { users: &evidence.users, ledger, cursors: &cursors, call, answer };
         seen.check().map_err(|why| format!("{why}: {call:?}"))?;
         if let Act::Leave { conversation } = &call.act {
             *left.entry((conversation.as_str(), call.user.as_str())).or_default() += 1;
@@ -34,16 +34,18 @@ pub(super) fn check(evidence: &Evidence, ledger: &Ledger<'_>) -> Result<(), Stri
 }
 
 /// One answered mutation, and where to look for its effect.
-struct Seen<'a> {
-    evidence: &'a Evidence,
-    ledger: &'a Ledger<'a>,
-    cursors: &'a Cursors<'a>,
-    call: &'a Call,
-    answer: &'a Answer,
+pub(super) struct Seen<'a> {
+    /// The ids of people, by handle.
+    pub(super) users: &'a HashMap<String, String>,
+    pub(super) ledger: &'a Ledger<'a>,
+    pub(super) cursors: &'a Cursors<'a>,
+    pub(super) call: &'a Call,
+    pub(super) answer: &'a Answer,
 }
 
 impl Seen<'_> {
-    fn check(&self) -> Result<(), &'static str> {
+    /// Whether its effect is there; the error is what is wrong.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
         match &self.call.act {
             Act::Start { handles, title } => self.started(handles, title),
             Act::Add { conversation, handles } => self.added(conversation, handles),
@@ -56,15 +58,15 @@ impl Seen<'_> {
 
     fn started(&self, handles: &[String], title: &str) -> Result<(), &'static str> {
         let id = self.answer.conversation.as_deref().unwrap_or_default();
-        let mut events = self.evidence.log.events.iter();
+        let mut events = self.ledger.log.events.iter();
         let event = events
             .find(|event| event.kind == Kind::Started && event.conversation == id)
             .filter(|event| event.actor == self.call.user)
             .ok_or("a conversation that was started is not in the log")?;
-        if self.evidence.log.titles.get(id) != Some(&Some(title.to_owned())) {
+        if self.ledger.log.titles.get(id) != Some(&Some(title.to_owned())) {
             return Err("a conversation has not the title that it was given");
         }
-        let others = handles.iter().filter_map(|handle| self.evidence.users.get(handle));
+        let others = handles.iter().filter_map(|handle| self.users.get(handle));
         let asked: BTreeSet<&String> = others.chain([&self.call.user]).collect();
         let joined: BTreeSet<&String> = event.users.iter().flatten().collect();
         if asked != joined {
@@ -74,7 +76,7 @@ impl Seen<'_> {
     }
 
     fn added(&self, conversation: &str, handles: &[String]) -> Result<(), &'static str> {
-        for user in handles.iter().filter_map(|handle| self.evidence.users.get(handle)) {
+        for user in handles.iter().filter_map(|handle| self.users.get(handle)) {
             let parts = self.ledger.parts(conversation, user);
             let took_part = match self.cursors.position(&self.answer.cursor) {
                 Some(position) => parts.iter().any(|part| part.holds(position)),
@@ -110,7 +112,7 @@ impl Seen<'_> {
         let message = self.ledger.message(id).ok_or("a message that was marked is not in the log")?;
         // To have read is to have received.
         let says_so = |kind| kind == Kind::Read || (kind == Kind::Delivered && !is_read);
-        let mut events = self.evidence.log.events.iter();
+        let mut events = self.ledger.log.events.iter();
         let reaches = events.any(|event| {
             says_so(event.kind)
                 && event.actor == self.call.user

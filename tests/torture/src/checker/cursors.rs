@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Evidence, Ledger};
+use crate::history::DevicePast;
 use crate::told::Told;
 
 /// What is known of cursors. They are never taken apart.
@@ -13,9 +14,9 @@ pub(super) struct Cursors<'a> {
 impl<'a> Cursors<'a> {
     /// All that devices and fresh subscriptions were shown.
     pub(super) fn known(evidence: &'a Evidence, ledger: &Ledger<'_>) -> Self {
-        let shown = shown(evidence);
-        let positions =
-            shown.filter_map(|told| Some((told.cursor.as_str(), ledger.position(told)?))).collect();
+        let positions = shown(evidence, |_| true)
+            .filter_map(|told| Some((told.cursor.as_str(), ledger.position(told)?)))
+            .collect();
         Self { positions }
     }
 
@@ -29,7 +30,8 @@ impl<'a> Cursors<'a> {
 pub(super) fn check(evidence: &Evidence, ledger: &Ledger<'_>) -> Result<(), String> {
     let mut positions: HashMap<&str, i64> = HashMap::new();
     let mut cursors: HashMap<i64, &str> = HashMap::new();
-    for told in shown(evidence) {
+    // What was shown in another epoch had another cursor there.
+    for told in shown(evidence, |device| !device.has_expired) {
         let (cursor, Some(position)) = (told.cursor.as_str(), ledger.position(told)) else { continue };
         let other = *positions.entry(cursor).or_insert(position);
         if other != position {
@@ -43,7 +45,7 @@ pub(super) fn check(evidence: &Evidence, ledger: &Ledger<'_>) -> Result<(), Stri
     Ok(())
 }
 
-fn shown(evidence: &Evidence) -> impl Iterator<Item = &Told> {
-    let devices = evidence.past.devices.iter().flat_map(|device| &device.told);
-    devices.chain(evidence.fresh.iter().flat_map(|fresh| &fresh.told))
+fn shown(evidence: &Evidence, is_asked: fn(&DevicePast) -> bool) -> impl Iterator<Item = &Told> {
+    let devices = evidence.past.devices.iter().filter(move |device| is_asked(device));
+    devices.flat_map(|device| &device.told).chain(evidence.fresh.iter().flat_map(|fresh| &fresh.told))
 }

@@ -10,7 +10,7 @@ pub(super) fn check(evidence: &Evidence, ledger: &Ledger<'_>) -> Result<(), Stri
             user: &fresh.user,
             connection: None,
             scope: &Scope::Everything,
-            after: 0,
+            after: fresh.after,
             told: &fresh.told,
         };
         let who = || format!("node {} to {}", fresh.node, fresh.user);

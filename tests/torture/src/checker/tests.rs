@@ -158,7 +158,7 @@ fn sound() -> Evidence {
         device("b", "bob", &[1, 2, 3, 4, 5, 6, 7, 8, 9]),
         device("c", "cem", &[4, 5, 7, 8]),
     ];
-    let fresh = Fresh { node: 1, user: "ada".into(), told: (1..=9).map(told).collect() };
+    let fresh = Fresh { node: 1, user: "ada".into(), after: 0, told: (1..=9).map(told).collect() };
     let probe = Probe {
         handle: "dan".into(),
         ended_at: 0,

@@ -1,0 +1,67 @@
+//! A log that went back is two: the one that is lost, and the one that goes on. Each is held against all the rules, with
+//! what was answered from it and with the devices that were told of it.
+
+use super::answered::Seen;
+use super::cursors::Cursors;
+use super::lossless::follower;
+use super::{Evidence, Ledger};
+use crate::act::{Act, Answer, Outcome};
+use crate::history::{Call, DevicePast, Turn};
+
+/// What is known of the log that is lost, and of the one that goes on; `None` when there is one only.
+pub(super) fn split(evidence: &Evidence) -> Option<(Evidence, Evidence)> {
+    let turn = evidence.past.turn.as_ref()?;
+    let log = turn.lost.clone()?;
+    let Evidence { users, small_conversation, .. } = evidence.clone();
+    let mut lost = Evidence { log, users, small_conversation, ..Evidence::default() };
+    let mut kept = evidence.clone();
+    let ledger = Ledger::of(&lost.log, lost.small_conversation);
+    let known = Cursors::known(evidence, &ledger);
+    let (of_lost, of_kept) = evidence.past.devices.iter().cloned().partition(|device: &DevicePast| {
+        // Whoever was not told that the log went back was told of the one that goes on, and of nothing else.
+        device.has_expired && follower(device, &known, &ledger).compare(&ledger).is_ok()
+    });
+    let calls = evidence.past.calls.iter().map(|call| {
+        divide(call, turn, |answer| {
+            let seen = Seen { users: &evidence.users, ledger: &ledger, cursors: &known, call, answer };
+            seen.check().is_ok()
+        })
+    });
+    let (calls_of_lost, calls_of_kept): (Vec<_>, Vec<_>) = calls.unzip();
+    (lost.past.devices, kept.past.devices) = (of_lost, of_kept);
+    lost.past.calls = calls_of_lost.into_iter().flatten().collect();
+    kept.past.calls = calls_of_kept.into_iter().flatten().collect();
+    Some((lost, kept))
+}
+
+/// What a call is to the log that is lost, and to the one that goes on. What it may have been answered is looked for in the
+/// former.
+fn divide(call: &Call, turn: &Turn, is_in_lost: impl Fn(&Answer) -> bool) -> (Option<Call>, Option<Call>) {
+    let unknown = || {
+        let ended = call.ended.as_ref().map(|(ended, _)| (*ended, Outcome::Unknown("of another log".into())));
+        Some(Call { ended, ..call.clone() })
+    };
+    let ended = call.ended.as_ref().map_or(u64::MAX, |(ended, _)| *ended);
+    if call.began > turn.until {
+        return (None, Some(call.clone()));
+    }
+    if ended < turn.kept {
+        return (Some(call.clone()), Some(call.clone()));
+    }
+    if ended < turn.since {
+        // What was refused by one is nothing to the other.
+        let was_refused = matches!(call.outcome(), Some(Outcome::Refused(_)));
+        return (Some(call.clone()), unknown().filter(|_| !was_refused));
+    }
+    // It was under way meanwhile: either of them may have answered it.
+    match call.outcome() {
+        Some(Outcome::Answered(answer)) if !matches!(call.act, Act::Leave { .. }) => {
+            if is_in_lost(answer) {
+                (Some(call.clone()), unknown())
+            } else {
+                (unknown(), Some(call.clone()))
+            }
+        }
+        _ => (unknown(), unknown()),
+    }
+}
