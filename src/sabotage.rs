@@ -28,6 +28,12 @@ pub enum Fault {
     ForgetEndedSessions,
     /// The time of an event is what the clock of the node says.
     NodeClock,
+    /// A log that went back is taken for the one that was known.
+    BelieveAnyLog,
+    /// A cursor is believed by its number.
+    BelieveAnyCursor,
+    /// Ended sessions are counted on where the count went back.
+    CountEndedSessionsOn,
 }
 
 /// Whether this mistake is to be made.

@@ -82,6 +82,9 @@ impl Database {
     /// not, or is no longer.
     pub async fn head_after(&self, place: Place) -> Result<Option<Place>, Unavailable> {
         let head = self.head().await?;
+        if is_planted(Fault::BelieveAnyCursor) {
+            return Ok(Some(head));
+        }
         if place.epoch != head.epoch || place.position > head.position {
             return Ok(None);
         }

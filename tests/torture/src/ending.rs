@@ -1,7 +1,9 @@
 //! Sessions that are ended at one node, and how soon the others know.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
@@ -10,6 +12,7 @@ use crate::checker::Probe;
 use crate::device::Surroundings;
 use crate::http::{Posted, post};
 use crate::person::Person;
+use crate::phase::{Phase, Phases};
 use crate::socket::{Heard, Socket};
 
 /// How long it is waited for what is to happen within a second and a half.
@@ -17,6 +20,27 @@ const PATIENCE: Duration = Duration::from_secs(6);
 
 /// Pause between two looks whether a token is refused.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Signs a person in and out again, as long as people act and the log never went back: the numbers of sessions that were
+/// ended and lost are those of others later.
+pub(crate) async fn come_and_go(
+    around: Surroundings,
+    person: Arc<Person>,
+    mut phases: Phases,
+    mut random: Rng,
+) {
+    loop {
+        phases.sleep(Duration::from_millis(random.u64(50..300))).await;
+        if phases.now() != Phase::Acting || around.history.past().turn.is_some() {
+            return;
+        }
+        let mut port = || around.ports[random.usize(0..around.ports.len())];
+        // Whatever breaks, others follow.
+        if let Ok(session) = person.sign_in_again(port()).await {
+            post(port(), Some(&session.token), None, &logout(), PATIENCE).await;
+        }
+    }
+}
 
 /// Ends, at each node in turn, a session of this person's that has a socket at every node.
 pub(crate) async fn end_sessions(around: &Surroundings, person: &Person) -> Result<Vec<Probe>, String> {
@@ -42,8 +66,7 @@ async fn end(around: &Surroundings, session: &Person, ended_at: usize) -> Result
         // So that the node knows the session, and has to be told that it is over.
         post(*port, Some(&session.token), None, &viewer(), PATIENCE).await;
     }
-    let logout = json!({ "query": "mutation { logout { ended } }" });
-    let posted = post(around.ports[ended_at], Some(&session.token), None, &logout, PATIENCE).await;
+    let posted = post(around.ports[ended_at], Some(&session.token), None, &logout(), PATIENCE).await;
     match &posted {
         Posted::Response { json, .. } if json["data"]["logout"]["ended"] == true => {}
         other => return Err(format!("a session cannot be ended: {other:?}")),
@@ -82,6 +105,10 @@ async fn refused(port: u16, session: &Person, ended: Instant) -> Option<u64> {
         sleep(LOOK).await;
     }
     None
+}
+
+fn logout() -> Value {
+    json!({ "query": "mutation { logout { ended } }" })
 }
 
 fn viewer() -> Value {

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use crate::cast::Cast;
 use crate::checker::{self, Broken, Evidence, Ledger};
 use crate::device::Surroundings;
-use crate::ending::end_sessions;
+use crate::ending::{come_and_go, end_sessions};
 use crate::fresh::follow_everywhere;
 use crate::history::{History, Past};
 use crate::nemesis::torment;
@@ -55,7 +55,7 @@ pub(crate) async fn play(
     let around = Surroundings { ports: world.ports(), history };
     let mut random = Rng::with_seed(seed);
     let cast = Cast::register(&around, options.people, random.fork()).await?;
-    let outsider = Person::register(around.ports[0], "outsider").await?;
+    let outsider = Arc::new(Person::register(around.ports[0], "outsider").await?);
     let round = Round { world, around, cast, outsider, random };
     Box::pin(round.play(Duration::from_secs(options.seconds))).await
 }
@@ -65,7 +65,7 @@ struct Round {
     around: Surroundings,
     cast: Cast,
     /// Somebody who takes part in nothing, and whose sessions are ended.
-    outsider: Person,
+    outsider: Arc<Person>,
     random: Rng,
 }
 
@@ -78,6 +78,8 @@ impl Round {
         for actor in self.cast.begin(&mut devices, &phases).await? {
             actors.spawn(actor.run(phases.clone()));
         }
+        let outsider = Arc::clone(&self.outsider);
+        actors.spawn(come_and_go(self.around.clone(), outsider, phases.clone(), self.random.fork()));
         let (faults, ()) = tokio::join!(
             torment(&self.world, &self.around.history, self.random.fork(), time),
             self.cast.open_new_devices(&mut devices, &phases, time),
