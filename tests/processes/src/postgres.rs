@@ -117,12 +117,6 @@ impl Postgres {
         self.start_again().await
     }
 
-    /// Makes a standby a primary, and waits until it is.
-    pub async fn promote(&self) -> Result<(), String> {
-        let mut promote = self.command("pg_ctl");
-        run(promote.arg("-D").arg(&self.data).args(["-w", "-s", "promote"])).await
-    }
-
     fn command(&self, program: &str) -> Command {
         as_postgres(&self.programs.join(program)).into()
     }

@@ -131,7 +131,7 @@ impl World {
     /// What `herald check` finds wrong.
     pub(crate) async fn check(&self) -> Result<Option<Broken>, String> {
         let mut command = Command::new(&self.herald);
-        let output = command.args(["check", "--database", &self.database]).output().await;
+        let output = command.args(["check", "--database", &self.database()]).output().await;
         let output = output.map_err(|error| format!("cannot run herald check: {error}"))?;
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         Ok((!output.status.success()).then_some(Broken {
