@@ -106,7 +106,9 @@ async fn starts(db: &impl ConnectionTrait, commands: &[Command], facts: &mut Fac
     for wanted in wanted.chunks(LIST) {
         let known = one_of(start::Column::ActorId, start::Column::IdempotencyKey, wanted.iter().cloned());
         let rows = start::Entity::find().filter(known).all(db).await?;
-        rows.into_iter().filter_map(convert::start).for_each(|start| facts.know_start(start));
+        for start in rows.into_iter().filter_map(convert::start) {
+            facts.know_start(start);
+        }
     }
     Ok(())
 }
@@ -125,7 +127,9 @@ async fn of_just(db: &impl ConnectionTrait, commands: &[Command], facts: &mut Fa
             .filter(conversation::Column::People.is_in(wanted.iter().map(|people| people.0.to_vec())))
             .all(db)
             .await?;
-        rows.into_iter().for_each(|row| facts.know_conversation(convert::conversation(row)));
+        for row in rows {
+            facts.know_conversation(convert::conversation(row));
+        }
     }
     Ok(())
 }
