@@ -10,6 +10,10 @@ const START: &str = "mutation($handles: [String!]!) {
     startConversation(input: { participantHandles: $handles }) { conversation { id } }
 }";
 
+const FIND: &str = "mutation($handles: [String!]!) {
+    startConversation(input: { participantHandles: $handles, distinct: true }) { conversation { id } }
+}";
+
 const ADD: &str = "mutation($id: ID!, $handles: [String!]!) {
     addParticipants(input: { conversationId: $id, handles: $handles }) { cursor }
 }";
@@ -42,9 +46,6 @@ async fn nobody_starts_conversations_with_the_same_person_again_and_again() {
     let started = times(&ada, START, json!({ "handles": [bob.handle] })).await;
     assert!((10..=12).contains(&started), "{started}");
     // Also where nothing is created.
-    const FIND: &str = "mutation($handles: [String!]!) {
-        startConversation(input: { participantHandles: $handles, distinct: true }) { conversation { id } }
-    }";
     let found = times(&bob, FIND, json!({ "handles": [ada.handle] })).await;
     assert!((10..=12).contains(&found), "{found}");
     // With others, and by others, they are.
