@@ -58,8 +58,8 @@ fn open(
     include_own: Option<bool>,
 ) -> Result<ReceiverStream<Seen>, Error> {
     let tap = ctx.data_opt::<Arc<Tap>>().ok_or(Error::Internal)?;
-    let includes_own = include_own.unwrap_or(false);
-    tap.open(Wish { kinds, conversation, after, includes_own }).map(ReceiverStream::new)
+    tap.open(Wish { kinds, conversation, after, includes_own: include_own.unwrap_or(false) })
+        .map(ReceiverStream::new)
 }
 
 /// What can be followed.

@@ -68,7 +68,8 @@ pub(super) async fn examine(
         Ok(found) if found == "ok" => Ok(Examined::Wholly),
         Ok(found) => Err(found),
         Err(error)
-            if error.as_database_error().and_then(|error| error.code()).as_deref() == Some(INTERRUPTED) =>
+            if error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref()
+                == Some(INTERRUPTED) =>
         {
             Ok(Examined::InPart)
         }

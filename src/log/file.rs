@@ -31,11 +31,11 @@ impl SqliteFile {
             create_private(&named)?;
         }
         let file = Self::at(&named)?;
-        let names = file.path.metadata().map_err(|error| cannot_open(&named, &error))?.nlink();
+        let links = file.path.metadata().map_err(|error| cannot_open(&named, &error))?.nlink();
         // Amid a restore, the file of before has a second name for a moment.
-        if names > 1 && !file.beside(RESTORED).exists() {
+        if links > 1 && !file.beside(RESTORED).exists() {
             return Err(format!(
-                "{} has {names} names (hard links), and SQLite would keep a log beside each: changes would be lost. \
+                "{} has {links} names (hard links), and SQLite would keep a log beside each: changes would be lost. \
                  Make a copy of it, and name that",
                 file.path.display()
             ));

@@ -3,7 +3,7 @@
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, FromQueryResult, RuntimeErr,
-    SqliteTransactionMode, Statement, TransactionOptions,
+    SqliteTransactionMode, Statement, TransactionOptions, sqlx,
 };
 
 use super::connection::Patient;
@@ -232,7 +232,7 @@ fn is_not_offered(error: &DbErr) -> bool {
     else {
         return false;
     };
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     // https://www.postgresql.org/docs/current/errcodes-appendix.html
     matches!(code.as_deref(), Some("0A000" | "42501" | "42883"))
 }

@@ -92,7 +92,9 @@ async fn begin_anew(database: &SqliteFile, copy: &Path, options: &DatabaseOption
     opened.close().await;
     let head = begun.map_err(|_| "no new epoch can be begun")?;
     let is_whole = std::fs::metadata(with(copy, "-wal")).is_err();
-    BESIDE.iter().for_each(|ending| drop(remove_file(with(copy, ending))));
+    for ending in BESIDE {
+        drop(remove_file(with(copy, ending)));
+    }
     if !is_whole {
         return Err("its WAL cannot be emptied".into());
     }
@@ -160,7 +162,9 @@ fn with(path: &Path, ending: &str) -> PathBuf {
 
 fn remove_with_companions(path: &Path) {
     let _ = remove_file(path);
-    BESIDE.iter().for_each(|ending| drop(remove_file(with(path, ending))));
+    for ending in BESIDE {
+        drop(remove_file(with(path, ending)));
+    }
 }
 
 #[cfg(test)]

@@ -65,7 +65,9 @@ impl Chain {
         }
         let mut users = |kind: u8, users: &[UserId]| {
             digest.update([kind]);
-            users.iter().for_each(|user| digest.update(user.0.as_bytes()));
+            for user in users {
+                digest.update(user.0.as_bytes());
+            }
         };
         match &event.change {
             Change::Started { users: all } => users(1, all),

@@ -240,9 +240,9 @@ impl Ledger {
     pub(super) fn compare_conversation(&mut self, row: &Conversation) -> Result<(), String> {
         let room = self.rooms.get_mut(&row.id).ok_or("no event started it")?;
         room.is_stored = true;
-        same("created_at", row.created_at.0, room.created_at.0)?;
-        same("latest_position", row.latest.0, room.latest.0)?;
-        same("participant_count", row.participants, room.present)?;
+        same("created_at", &row.created_at.0, &room.created_at.0)?;
+        same("latest_position", &row.latest.0, &room.latest.0)?;
+        same("participant_count", &row.participants, &room.present)?;
         match row.people {
             Some(_) if room.has_changed => Err("people is set, although somebody joined or left".into()),
             Some(people) if people != People::of(room.people.keys().copied()) => {
@@ -268,9 +268,9 @@ impl Ledger {
         let found = person.stays.binary_search_by_key(&row.interval.joined, |stay| stay.interval.joined);
         let stay = &mut person.stays[found.map_err(|_| "no event brought this user in there")?];
         stay.is_stored = true;
-        same("joined_at", row.joined_at.0, stay.joined_at.0)?;
+        same("joined_at", &row.joined_at.0, &stay.joined_at.0)?;
         let left = |interval: Interval| interval.left.map_or("NULL".to_owned(), |left| left.0.to_string());
-        same("left_position", left(row.interval), left(stay.interval))?;
+        same("left_position", &left(row.interval), &left(stay.interval))?;
         let is_newest = newest == Some(row.interval.joined);
         let marks = [
             ("delivered_through", row.delivered_through, person.delivered),
@@ -282,7 +282,7 @@ impl Ledger {
             let is_as_far = stored == come
                 || (!is_newest && stored < come && stored.clamp(first, last) == come.clamp(first, last));
             if !is_as_far {
-                return same(column, stored.0, come.0);
+                return same(column, &stored.0, &come.0);
             }
         }
         Ok(())
@@ -319,7 +319,7 @@ impl Ledger {
     }
 }
 
-fn same<T: PartialEq + std::fmt::Display>(column: &str, stored: T, told: T) -> Result<(), String> {
+fn same<T: PartialEq + std::fmt::Display>(column: &str, stored: &T, told: &T) -> Result<(), String> {
     if stored == told {
         return Ok(());
     }
