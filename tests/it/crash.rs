@@ -132,6 +132,13 @@ async fn every_answered_mutation_survives_a_kill_once_and_is_resumed_over() {
     for body in answered.lock().unwrap().iter() {
         assert!(once.binary_search(body).is_ok(), "{body} was answered and is gone");
     }
+    let options = DatabaseOptions {
+        url: database.url.clone(),
+        readers: 1,
+        patience: Duration::from_secs(5),
+        observer: None,
+    };
+    herald::log::check(&options).await.unwrap();
     // The subscriber, resumed over every kill, has seen the history itself.
     let mut socket = bob.socket("desk").await;
     socket.follow_after("m", SENT, &cursor).await;

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use herald::feed::{Feed, News};
 use herald::hub::{Follow, Hub, HubOptions, OpenError, Seen};
-use herald::log::{Database, DatabaseOptions, Interest, Kinds, Received, Rules, Scope, UserRow, Writer};
+use herald::log::{
+    Database, DatabaseOptions, Interest, Kinds, Received, Rules, Scope, UserRow, Writer, check,
+};
 use herald::messaging::{
     Action, Body, Chain, Command, ConnectionId, ConversationId, DisplayName, Handle, Mark, MessageId, Origin,
     Place, Position, SessionId, Start, Timestamp, UserId,
@@ -380,7 +382,7 @@ struct Herald {
     messages: Vec<MessageId>,
     following: Vec<Following>,
     /// Dropped last: it removes the file.
-    _files: TestDatabase,
+    files: TestDatabase,
 }
 
 fn user(n: usize) -> UserId {
@@ -429,7 +431,7 @@ impl Herald {
             rooms: Vec::new(),
             messages: Vec::new(),
             following: Vec::new(),
-            _files: files,
+            files,
         }
     }
 
@@ -630,6 +632,10 @@ impl StateMachineTest for Herald {
                 panic!("{subscriber:?} was told too much: {position}, {:?}", model.log[position - 1]);
             }
         }
+        let patience = Duration::from_secs(5);
+        let options = DatabaseOptions { url: herald.files.url.clone(), readers: 1, patience, observer: None };
+        let census = herald.runtime.block_on(check(&options)).expect("the log is sound");
+        assert_eq!(census.events, model.log.len() as i64);
     }
 }
 
