@@ -267,8 +267,8 @@ async fn a_large_wal_is_cut_and_its_size_can_be_watched() {
     let size = || file.with_file_name("herald.db-wal").metadata().unwrap().len();
     let (ada, _, conversation) = app.pair().await;
     let foreign = sea_orm::Database::connect(&app.database.url).await.unwrap();
-    let fill = format!("CREATE TABLE large AS SELECT zeroblob({LARGE})");
-    sea_orm::ConnectionTrait::execute_unprepared(&foreign, &fill).await.unwrap();
+    let statement = format!("CREATE TABLE large AS SELECT zeroblob({LARGE})");
+    sea_orm::ConnectionTrait::execute_unprepared(&foreign, &statement).await.unwrap();
     foreign.close().await.unwrap();
     let database = Database::open_beside(&options(&app.database.url)).await.unwrap();
     database.look().await.unwrap();

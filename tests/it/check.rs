@@ -145,9 +145,10 @@ async fn the_first_row_that_breaks_a_promise_is_named() {
     let connection = connect(&app).await;
     let is_postgres = connection.get_database_backend() == DbBackend::Postgres;
     let user = |name| format!("(SELECT id FROM users WHERE handle LIKE '{name}-%')");
-    let told = match is_postgres {
-        true => "(SELECT uuid_send(id) FROM users WHERE handle LIKE 'dave-%')".to_owned(),
-        false => user("dave"),
+    let told = if is_postgres {
+        "(SELECT uuid_send(id) FROM users WHERE handle LIKE 'dave-%')".to_owned()
+    } else {
+        user("dave")
     };
     let event =
         |what: &str, position| format!("{UNCHAINED}; UPDATE events SET {what} WHERE position = {position}");

@@ -288,7 +288,7 @@ async fn a_connection_that_lost_its_answers_can_ask_for_its_own_events() {
     assert_eq!(body(&socket.next("with").await), "own, live");
     // They ask for the same in the same way, and are told differently.
     bob.send(&conversation, "another's").await;
-    let mut told = vec![socket.receive().await, socket.receive().await];
+    let mut told = [socket.receive().await, socket.receive().await];
     told.sort_by_key(|message| message["id"].as_str().unwrap().to_owned());
     for (message, id) in told.iter().zip(["with", "without"]) {
         assert_eq!(message["id"], id);
