@@ -277,7 +277,7 @@ async fn a_client_that_asks_without_reading_the_answers_is_cut_off() {
 
 #[tokio::test]
 async fn a_subscription_with_much_to_tell_lets_the_others_have_their_turn() {
-    const MANY: usize = 500;
+    const MANY: usize = 2_000;
     let app = TestApp::start().await;
     let (ada, bob, busy) = app.pair().await;
     let quiet = ada.start(&[&bob]).await;
