@@ -1,7 +1,6 @@
 //! Postgres as operators have it: behind PgBouncer, with settings of their own, as a standby, over TLS. herald works with it
 //! as it promises, or says at start why it cannot. On SQLite, these tests have nothing to do.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::command_line::run;
-use crate::support::{TestApp, TestDatabase, User, code};
+use crate::support::{TestApp, TestDatabase, User, certificates, code};
 
 const SEND: &str = "mutation($id: ID!, $body: String!) {
     sendMessage(input: { conversationId: $id, body: $body, idempotencyKey: $body }) { message { id } } }";
@@ -350,48 +349,14 @@ async fn a_postgres_that_goes_away_is_told_with_the_cause() {
     while !lines.next_line().await.unwrap().expect("herald goes on").contains("(connection refused)") {}
 }
 
-/// Makes a certificate authority and a certificate of it for `localhost`, and says which files Postgres needs.
-fn certificates(folder: &Path) -> [PathBuf; 3] {
-    let file = |name: &str| folder.join(name);
-    let openssl = |arguments: &[&str]| {
-        let output =
-            std::process::Command::new("openssl").args(arguments).current_dir(folder).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    };
-    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-    let authority =
-        ["req", "-x509", "-subj", "/CN=test authority", "-days", "2", "-keyout", "ca.key", "-out", "ca.pem"];
-    openssl(&[&authority[..], &key].concat());
-    let request = ["req", "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr"];
-    openssl(&[&request[..], &key].concat());
-    std::fs::write(file("names"), "subjectAltName=DNS:localhost\n").unwrap();
-    openssl(&[
-        "x509",
-        "-req",
-        "-in",
-        "server.csr",
-        "-CA",
-        "ca.pem",
-        "-CAkey",
-        "ca.key",
-        "-CAcreateserial",
-        "-days",
-        "2",
-        "-extfile",
-        "names",
-        "-out",
-        "server.pem",
-    ]);
-    ["ca.pem", "server.pem", "server.key"].map(file)
-}
-
 #[tokio::test]
 async fn a_server_with_tls_passwords_and_settings_that_risk_data_is_taken_for_what_it_is() {
     if std::env::var_os("HERALD_TEST_POSTGRES").is_none() {
         return;
     }
     let scratch = Scratch::create("herald-it").unwrap();
-    let [authority, certificate, key] = certificates(scratch.path());
+    let authority = certificates::authority(scratch.path());
+    let [certificate, key] = certificates::certificate(scratch.path(), "server");
     let hba = scratch.path().join("pg_hba.conf");
     std::fs::write(&hba, "host all ada all scram-sha-256\nhost all all all trust\n").unwrap();
     herald_processes::give_to_postgres(&key).unwrap();

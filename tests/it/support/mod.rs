@@ -1,6 +1,7 @@
 //! A herald to talk to, and people who talk.
 
 mod app;
+pub(crate) mod certificates;
 mod database;
 mod http;
 mod open;
