@@ -170,9 +170,22 @@ pub struct ServeArgs {
     /// and password, or a token, in the URL. Left out, nodes on Postgres tell each other through Postgres.
     #[arg(long, env = "HERALD_FEED", value_name = "URL", hide_env_values = true)]
     pub feed: Option<String>,
-    /// A file with credentials for NATS (JWT and seed).
+    /// A file with credentials for NATS (JWT and seed). Read again at each connection.
     #[arg(long, env = "HERALD_FEED_CREDENTIALS", value_name = "FILE", requires = "feed")]
     pub feed_credentials: Option<PathBuf>,
+    /// A file with the seed of an nkey for NATS (SU…). Read again at each connection.
+    #[arg(long, env = "HERALD_FEED_NKEY", value_name = "FILE", requires = "feed")]
+    #[arg(conflicts_with = "feed_credentials")]
+    pub feed_nkey: Option<PathBuf>,
+    /// A file with the certificate authorities of NATS (PEM), in the place of those of the system.
+    #[arg(long, env = "HERALD_FEED_CA", value_name = "FILE", requires = "feed")]
+    pub feed_ca: Option<PathBuf>,
+    /// A file with herald's own certificate for NATS (PEM).
+    #[arg(long, env = "HERALD_FEED_CERTIFICATE", value_name = "FILE", requires_all = ["feed", "feed_key"])]
+    pub feed_certificate: Option<PathBuf>,
+    /// A file with the key of that certificate (PEM).
+    #[arg(long, env = "HERALD_FEED_KEY", value_name = "FILE", requires = "feed_certificate")]
+    pub feed_key: Option<PathBuf>,
     /// Threads that serve; as many as there are processors, if left out.
     #[arg(long, env = "HERALD_WORKERS", value_name = "N")]
     pub workers: Option<usize>,

@@ -133,8 +133,14 @@ async fn feed_for(args: &ServeArgs, epoch: Epoch) -> Result<Arc<dyn Feed>, Strin
             return Err("--feed is for several nodes, and needs a postgres:// database".into());
         }
         Some(servers) => {
-            let options =
-                NatsOptions { servers: servers.clone(), credentials: args.feed_credentials.clone(), epoch };
+            let options = NatsOptions {
+                servers: servers.clone(),
+                credentials: args.feed_credentials.clone(),
+                nkey: args.feed_nkey.clone(),
+                authorities: args.feed_ca.clone(),
+                certificate: args.feed_certificate.clone().zip(args.feed_key.clone()),
+                epoch,
+            };
             Nats::start(&options).await?
         }
         None if is_postgres => Postgres::start(database).await?,

@@ -109,7 +109,9 @@ fn serve(args: &ServeArgs) -> Result<(), String> {
 }
 
 fn log(args: &ServeArgs) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&args.log).map_err(|error| format!("--log {}: {error}", args.log))?;
+    // The client of NATS says each failed try in several lines; what matters, herald says. A filter may name it.
+    let filter = EnvFilter::try_new(format!("async_nats=off,{}", args.log))
+        .map_err(|error| format!("--log {}: {error}", args.log))?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match args.log_format {
         LogFormat::Text => subscriber.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),

@@ -57,7 +57,7 @@ pub struct Metrics {
     /// Statements that failed.
     pub database_failures: Counter,
     panics: Labelled,
-    /// 1 while the feed between the nodes is connected. A feed within the process always is.
+    /// 1 while the feed between the nodes is connected, and may carry news. A feed within the process always is.
     pub feed_connected: Gauge,
     /// Epochs of the log that this node has begun.
     pub epochs_begun: Counter,
@@ -174,7 +174,7 @@ impl Metrics {
         r.register("panics", "Faults of a part of herald that began anew, by part", self.panics.clone());
         r.register(
             "feed_connected",
-            "Whether the feed between nodes is connected: 1 or 0",
+            "Whether the feed between nodes is connected and carries news: 1 or 0",
             self.feed_connected.clone(),
         );
         r.register("connections", "Open TCP connections", self.connections.clone());
@@ -192,7 +192,7 @@ impl Metrics {
         r.register("batches", "Batches of commands that were tried", self.batches.clone());
         r.register("batch_seconds", "Seconds that a batch's transaction took", self.batch_seconds.clone());
         r.register("commands", "Commands, by what became of them", self.commands.clone());
-        r.register("news", "News heard from the feed, by what they brought along", self.news.clone());
+        r.register("news", "News heard from other nodes, by what they brought along", self.news.clone());
         r.register("log_reads", "Reads of events from the log, by reason", self.log_reads.clone());
         r.register("events_routed", "Events handed to subscribers", self.events_routed.clone());
         r.register("deliveries", "Answers that subscriptions gave", self.deliveries.clone());
@@ -219,7 +219,7 @@ impl Metrics {
         self.commands.get_or_create(&[("outcome", outcome.into())]).inc();
     }
 
-    /// Counts news, with events or only with how far the log has grown.
+    /// Counts news from another node, with events or only with how far the log has grown.
     pub fn count_news(&self, with_events: bool) {
         let carried = if with_events { "events" } else { "position" };
         self.news.get_or_create(&[("carried", carried.into())]).inc();

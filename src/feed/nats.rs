@@ -1,15 +1,22 @@
 //! The feed of several nodes through NATS: each batch in one message, so that a node that hears them all reads nothing
 //! from the log to know who is to be told. Core NATS, which may lose messages, is enough: the log loses none.
 
-use std::path::Path;
+mod access;
+mod link;
+
+use std::future::ready;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, Event, PublishErrorKind, ServerAddr, Subscriber};
+use async_nats::connection::State;
+use async_nats::{Client, PublishErrorKind, ServerAddr, Subscriber};
 use futures_util::StreamExt;
-use percent_encoding::percent_decode_str;
 use tokio::sync::{mpsc, watch};
+use tokio::time::sleep_until;
 
+use self::link::{Link, Sign};
 use super::{Feed, InProcess, News, wire};
 use crate::messaging::Epoch;
 use crate::metrics::METRICS;
@@ -25,13 +32,22 @@ const LARGEST: usize = 256 * 1024;
 /// How often the connection is tried. After two pings without an answer it is made anew.
 const PING: Duration = Duration::from_secs(5);
 
-/// Where NATS is.
+/// Signs of what becomes of the connection that wait to be looked at.
+const SIGNS: usize = 16;
+
+/// Where NATS is, and how to get in.
 #[derive(Clone)]
 pub struct NatsOptions {
     /// `nats://` or `tls://` with host and port, several separated by commas; user and password, or a token, in the URL.
     pub servers: String,
     /// A file with credentials (JWT and seed), as `nsc` writes it.
-    pub credentials: Option<std::path::PathBuf>,
+    pub credentials: Option<PathBuf>,
+    /// A file with a seed alone (`SU…`).
+    pub nkey: Option<PathBuf>,
+    /// A file with the certificate authorities of the servers (PEM); those of the system, if left out.
+    pub authorities: Option<PathBuf>,
+    /// The files with herald's own certificate and its key (PEM).
+    pub certificate: Option<(PathBuf, PathBuf)>,
     /// The epoch of the log.
     pub epoch: Epoch,
 }
@@ -61,13 +77,13 @@ impl Nats {
     /// # Errors
     /// What is wrong with the options, in words for the operator.
     pub async fn start(options: &NatsOptions) -> Result<Arc<Self>, String> {
-        let client = connect(&options.servers, options.credentials.as_deref()).await?;
+        let (client, signs) = connect(options).await?;
         let news =
             client.subscribe(subject(options.epoch)).await.map_err(|error| format!("--feed: {error}"))?;
         let (elsewhere, queue) = mpsc::channel(ROOM);
         let (epoch, epochs) = watch::channel(options.epoch);
         let feed = Arc::new(Self { here: InProcess::default(), elsewhere, epoch });
-        tokio::spawn(hear(client.clone(), news, epochs, Arc::downgrade(&feed)));
+        tokio::spawn(hear(client.clone(), news, epochs, signs, Arc::downgrade(&feed)));
         tokio::spawn(tell(client, queue));
         Ok(feed)
     }
@@ -95,13 +111,17 @@ fn subject(epoch: Epoch) -> String {
     format!("herald.{:016x}", epoch.0)
 }
 
-async fn connect(servers: &str, credentials: Option<&Path>) -> Result<Client, String> {
-    let servers = servers
+/// The client, which tries until there is a connection, and what becomes of that.
+async fn connect(options: &NatsOptions) -> Result<(Client, mpsc::Receiver<Sign>), String> {
+    let servers = options
+        .servers
         .split(',')
         .map(|server| server.trim().parse::<ServerAddr>())
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| format!("--feed: {error} (expected nats://HOST:PORT, or several with commas)"))?;
-    let mut options = ConnectOptions::new()
+    let (signs, seen) = mpsc::channel(SIGNS);
+    let is_first = AtomicBool::new(true);
+    let options = access::connect_options(options, &servers)?
         .name("herald")
         // What this node tells, it knows.
         .no_echo()
@@ -109,29 +129,26 @@ async fn connect(servers: &str, credentials: Option<&Path>) -> Result<Client, St
         .ping_interval(PING)
         .client_capacity(ROOM)
         .subscription_capacity(ROOM)
-        .event_callback(|event| async move {
-            match event {
-                Event::Connected => METRICS.feed_connected.set(1),
-                Event::Disconnected => METRICS.feed_connected.set(0),
-                _ => 0,
-            };
-            tracing::info!(%event, "NATS");
+        // A server that lets in and throws out again is no reason to hurry.
+        .reconnect_delay_callback(move |tries| {
+            if is_first.swap(false, Ordering::Relaxed) { Duration::ZERO } else { link::pause(tries) }
+        })
+        // Leaves the choice to the client: this is where it says why the last tries failed.
+        .reconnect_to_server_callback(|servers, _| {
+            link::note(&servers);
+            ready(None)
+        })
+        .event_callback(move |event| {
+            let signs = signs.clone();
+            async move {
+                if let Some(sign) = link::read(&event) {
+                    // Nobody looks any more when the feed is gone.
+                    let _ = signs.send(sign).await;
+                }
+            }
         });
-    // The client takes nothing from the URL but the address.
-    let named = servers.iter().find_map(|server| Some((server.username()?, server.password())));
-    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    options = match named {
-        Some((user, Some(password))) => options.user_and_password(decoded(user), decoded(password)),
-        Some((token, None)) => options.token(decoded(token)),
-        None => options,
-    };
-    if let Some(file) = credentials {
-        options = options
-            .credentials_file(file)
-            .await
-            .map_err(|error| format!("--feed-credentials {}: {error}", file.display()))?;
-    }
-    options.connect(servers).await.map_err(|error| format!("--feed: {error}"))
+    let client = options.connect(servers).await.map_err(|error| format!("--feed: {error}"))?;
+    Ok((client, seen))
 }
 
 /// Tells the other nodes, until the feed is gone.
@@ -154,24 +171,61 @@ async fn tell(client: Client, mut queue: mpsc::Receiver<News>) {
     let _ = client.drain().await;
 }
 
-/// Passes on what the other nodes tell, until the feed is gone.
-async fn hear(client: Client, mut news: Subscriber, mut epochs: watch::Receiver<Epoch>, feed: Weak<Nats>) {
+/// Passes on what the other nodes tell, and sees to it that the server lets them be heard, until the feed is gone.
+async fn hear(
+    client: Client,
+    mut news: Subscriber,
+    mut epochs: watch::Receiver<Epoch>,
+    mut signs: mpsc::Receiver<Sign>,
+    feed: Weak<Nats>,
+) {
+    let mut link = Link::new();
     loop {
-        let message = tokio::select! {
-            message = news.next() => message,
-            changed = epochs.changed() => {
-                let epoch = *epochs.borrow_and_update();
-                match (changed, client.subscribe(subject(epoch)).await) {
-                    (Ok(()), Ok(again)) => news = again,
-                    _ => return,
-                }
+        let mut is_elsewhere = false;
+        let is_to_ask = tokio::select! {
+            message = news.next() => {
+                let Some(feed) = feed.upgrade() else { return };
+                let Some(message) = message else { break };
+                pass_on(&feed, &message.payload);
                 continue;
             }
+            changed = epochs.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                is_elsewhere = true;
+                true
+            }
+            Some(sign) = signs.recv() => link.heed(sign),
+            () = sleep_until(link.next()) => link.wake(is_connected(&client)),
         };
-        let (Some(message), Some(feed)) = (message, feed.upgrade()) else { return };
-        match wire::decode(&message.payload) {
-            Some(news) => feed.here.announce(news),
-            None => tracing::debug!("news that this version of herald does not understand"),
+        METRICS.feed_connected.set(i64::from(is_connected(&client) && !link.is_refused()));
+        if is_to_ask {
+            let subject = subject(*epochs.borrow_and_update());
+            if is_elsewhere || link.is_refused() {
+                // A server that once refused a subscription has forgotten it.
+                let Ok(again) = client.subscribe(subject.clone()).await else { break };
+                news = again;
+            }
+            // Says nothing to the others: only the server may object.
+            let _ = client.publish(subject, Vec::new().into()).await;
         }
+    }
+    METRICS.feed_connected.set(0);
+    link::note_end();
+}
+
+fn is_connected(client: &Client) -> bool {
+    client.connection_state() == State::Connected
+}
+
+fn pass_on(feed: &Nats, payload: &[u8]) {
+    match wire::decode(payload) {
+        Some(news) => {
+            METRICS.count_news(!news.events.is_empty());
+            feed.here.announce(news);
+        }
+        None if payload.is_empty() => {}
+        None => tracing::debug!("news that this version of herald does not understand"),
     }
 }

@@ -173,6 +173,7 @@ async fn pass_on(mut listener: PgListener, node: Uuid, feed: &Weak<Postgres>) ->
         if let (Some(feed), Some((from, head))) = (feed.upgrade(), read(notification.payload()))
             && from != node
         {
+            METRICS.count_news(false);
             feed.here.announce(News { head, events: Vec::new() });
         }
     }

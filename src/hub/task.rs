@@ -153,7 +153,6 @@ impl Task {
 
     /// Applies what came with the news as far as it continues what is known, and reads the rest.
     async fn hear(&mut self, news: News) {
-        METRICS.count_news(!news.events.is_empty());
         for event in news.events {
             let follows = is_planted(Fault::TrustFeed) && event.position > self.applied.position;
             if follows || self.applied.is_continued_by(&event) {

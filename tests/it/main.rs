@@ -55,6 +55,7 @@ mod statements;
 mod stays;
 mod subscriptions;
 mod texts;
+mod their_nats;
 mod their_postgres;
 mod times;
 mod upgrade;
