@@ -153,17 +153,23 @@ const RULES: [Rule; 11] = [
 
 /// The first rule that was broken, if any was.
 pub(crate) fn check(evidence: &Evidence) -> Option<Broken> {
-    match eras::split(evidence) {
-        Some((lost, kept)) => check_one(&lost).or_else(|| check_one(&kept)),
-        None => check_one(evidence),
-    }
+    eras::of(evidence).iter().find_map(|evidence| {
+        let ledger = Ledger::of(&evidence.log, evidence.small_conversation);
+        RULES.iter().find_map(|rule| {
+            let details = (rule.check)(evidence, &ledger).err()?;
+            Some(Broken { rule: rule.name, sentence: rule.sentence, details })
+        })
+    })
 }
 
-fn check_one(evidence: &Evidence) -> Option<Broken> {
-    let ledger = Ledger::of(&evidence.log, evidence.small_conversation);
-    RULES.iter().find_map(|rule| {
-        let details = (rule.check)(evidence, &ledger).err()?;
-        Some(Broken { rule: rule.name, sentence: rule.sentence, details })
+/// Whether a device was told something that it should not have been told, which nothing makes good.
+pub(crate) fn has_told_wrongly(evidence: &Evidence) -> bool {
+    let mut evidence = evidence.clone();
+    evidence.past.devices =
+        evidence.past.devices.iter().filter(|device| !evidence.past.must_expire(device)).cloned().collect();
+    eras::of(&evidence).iter().any(|evidence| {
+        let ledger = Ledger::of(&evidence.log, evidence.small_conversation);
+        lossless::check(evidence, &ledger).is_err()
     })
 }
 

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::history::History;
 use crate::node::Node;
 use crate::servers::Servers;
-use crate::turning::fail_over;
+use crate::turning::{fail_over, restore};
 use crate::world::World;
 
 /// How long a node may take to stop when it is asked to: twice the time that it gives what is under way, and
@@ -37,6 +37,7 @@ pub(crate) enum Fault {
     KillNats,
     CrashPostgres,
     FailOver,
+    Restore,
     /// By how many milliseconds.
     Clock(usize, i64),
     FullDisk,
@@ -107,7 +108,8 @@ impl Fault {
             Self::Feed(node, _) | Self::Messages(node, _) => world.nodes[node].feed.is_some(),
             Self::KillNats => world.nats.is_some(),
             Self::CrashPostgres => world.servers.is_some(),
-            Self::FailOver => world.servers.as_ref().is_some_and(Servers::can_fail_over),
+            // They are not drawn.
+            Self::FailOver | Self::Restore => false,
             Self::Clock(node, _) => world.nodes[node].clock.is_some(),
             Self::FullDisk => world.disk.as_ref().is_some_and(crate::disk::Disk::can_be_full),
         }
@@ -126,6 +128,7 @@ impl Fault {
             Self::KillNats => "nats killed",
             Self::CrashPostgres => "postgres crashed",
             Self::FailOver => "failover",
+            Self::Restore => "restored",
             Self::Clock(..) => "clock jumped",
             Self::FullDisk => "disk full",
         }
@@ -145,7 +148,7 @@ impl Fault {
             Self::Messages(node, _) => Target::Messages(node),
             Self::Clock(node, _) => Target::Clock(node),
             Self::KillNats => Target::Nats,
-            Self::CrashPostgres | Self::FailOver => Target::Postgres,
+            Self::CrashPostgres | Self::FailOver | Self::Restore => Target::Postgres,
             Self::FullDisk => Target::Disk,
         }
     }
@@ -199,6 +202,7 @@ impl Fault {
                     fail_over(world, servers, hold, history).await?;
                 }
             }
+            Self::Restore => restore(world, hold, history).await?,
             Self::Clock(node, step) => {
                 if let Some(clock) = &world.nodes[node].clock {
                     clock.step(step)?;

@@ -222,6 +222,12 @@ impl History {
 }
 
 impl Past {
+    /// Whether a device has still to be told that the log went back.
+    pub(crate) fn must_expire(&self, device: &DevicePast) -> bool {
+        let turned = self.turn.as_ref().map_or(0, |turn| turn.since);
+        !device.has_expired && device.start != Start::Nowhere && device.began < turned
+    }
+
     /// Writes everything as JSON lines, in the order of time.
     pub(crate) fn write(&self, path: &Path) -> std::io::Result<()> {
         let mut lines = Vec::new();

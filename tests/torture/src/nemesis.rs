@@ -24,10 +24,11 @@ pub(crate) async fn torment(
     time: Duration,
 ) -> Result<BTreeMap<&'static str, u64>, String> {
     let (middle, until) = (Instant::now() + time / 2, Instant::now() + time);
+    let mut turn = world.turn;
     let mut counts = BTreeMap::new();
     while Instant::now() < until {
-        let turn = world.turn().filter(|_| Instant::now() >= middle);
-        let first = turn.unwrap_or_else(|| Fault::draw(&mut random, world));
+        let due = if Instant::now() >= middle { turn.take() } else { None };
+        let first = due.unwrap_or_else(|| Fault::draw(&mut random, world));
         let second = (random.u32(0..4) == 0)
             .then(|| Fault::draw(&mut random, world))
             .filter(|second| second.goes_with(first));

@@ -52,6 +52,8 @@ pub(crate) enum Setting {
     Standby,
     /// The same with a synchronous standby, with which nothing is lost.
     Synchronous,
+    /// As with NATS, with a backup put back while the nodes run.
+    Restored,
     /// Each of these, one after the other.
     All,
 }
@@ -60,7 +62,14 @@ impl Setting {
     /// The settings that this stands for.
     pub(crate) fn each(self) -> Vec<Self> {
         match self {
-            Self::All => vec![Self::Sqlite, Self::Postgres, Self::Nats, Self::Standby, Self::Synchronous],
+            Self::All => vec![
+                Self::Sqlite,
+                Self::Postgres,
+                Self::Nats,
+                Self::Standby,
+                Self::Synchronous,
+                Self::Restored,
+            ],
             one => vec![one],
         }
     }
@@ -74,6 +83,7 @@ impl fmt::Display for Setting {
             Self::Nats => "nats",
             Self::Standby => "standby",
             Self::Synchronous => "synchronous",
+            Self::Restored => "restored",
             Self::All => "all",
         })
     }

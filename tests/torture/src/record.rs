@@ -7,7 +7,7 @@ mod read;
 
 use std::collections::HashMap;
 
-pub(crate) use read::read;
+pub(crate) use read::{read, read_all};
 
 /// What an event did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

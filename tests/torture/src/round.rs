@@ -136,10 +136,12 @@ impl Round {
     async fn converge(&self, healed: Instant) -> Result<Option<f64>, String> {
         let began = Instant::now();
         loop {
-            if checker::behind(&self.evidence().await?).is_empty() {
+            let evidence = self.evidence().await?;
+            if checker::behind(&evidence).is_empty() {
                 return Ok(Some(healed.elapsed().as_secs_f64()));
             }
-            if began.elapsed() > CONVERGENCE {
+            // Whoever was told something wrong will not catch up.
+            if checker::has_told_wrongly(&evidence) || began.elapsed() > CONVERGENCE {
                 return Ok(None);
             }
             sleep(LOOK).await;

@@ -57,11 +57,6 @@ impl Servers {
         }
     }
 
-    /// Whether there is a standby that has not taken the place of the primary yet.
-    pub(crate) fn can_fail_over(&self) -> bool {
-        self.standby.is_some() && !self.has_failed_over.load(Ordering::Relaxed)
-    }
-
     /// Whether nothing that was answered is lost with the primary.
     pub(crate) fn is_synchronous(&self) -> bool {
         self.standby.as_ref().is_some_and(|standby| standby.is_synchronous)

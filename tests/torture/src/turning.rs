@@ -1,13 +1,31 @@
-//! The log goes back, with the nodes running: a standby that lacks what was answered last is the primary now.
+//! The log goes back, with the nodes running: a standby that lacks what was answered last is the primary now, or a backup is
+//! put back.
 
 use std::time::Duration;
 
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
 use tokio::time::sleep;
 
 use crate::history::{History, Turn};
 use crate::record;
 use crate::servers::Servers;
 use crate::world::World;
+
+/// Everything of a herald, from what others refer to, to what refers to others.
+const TABLES: [&str; 9] = [
+    "users",
+    "sessions",
+    "conversations",
+    "participants",
+    "messages",
+    "events",
+    "log_head",
+    "session_ends",
+    "starts",
+];
+
+/// What is written for at least so long is lost: the nodes are to have seen it.
+const LAG: Duration = Duration::from_secs(2);
 
 /// Has the standby take the place of the primary, with what was written in this time before lost, unless it is
 /// synchronous.
@@ -21,7 +39,7 @@ pub(crate) async fn fail_over(
     servers.catch_up().await?;
     if !servers.is_synchronous() {
         servers.cut_replication();
-        sleep(lag).await;
+        sleep(lag.max(LAG)).await;
     }
     let since = history.now();
     history.turn(Turn { kept, since, until: u64::MAX, lost: None });
@@ -39,4 +57,46 @@ pub(crate) async fn fail_over(
     }
     history.turn(Turn { kept, since, until, lost });
     Ok(())
+}
+
+/// Puts the database back to what it was before this time.
+pub(crate) async fn restore(world: &World, lag: Duration, history: &History) -> Result<(), String> {
+    let failed = |error: DbErr| format!("the database cannot be put back: {error}");
+    let database = Database::connect(world.database()).await.map_err(failed)?;
+    let kept = history.now();
+    keep(&database).await.map_err(failed)?;
+    sleep(lag.max(LAG)).await;
+    let transaction = lock(&database).await.map_err(failed)?;
+    let since = history.now();
+    let lost = record::read_all(&transaction).await.map_err(failed)?;
+    history.turn(Turn { kept, since, until: u64::MAX, lost: None });
+    put_back(transaction).await.map_err(failed)?;
+    history.turn(Turn { kept, since, until: history.now(), lost: Some(lost) });
+    database.close().await.map_err(failed)
+}
+
+/// A transaction beside which nobody writes to the log.
+async fn lock(database: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let transaction = database.begin().await?;
+    transaction.execute_unprepared("UPDATE log_head SET id = id").await?;
+    Ok(transaction)
+}
+
+async fn keep(database: &DatabaseConnection) -> Result<(), DbErr> {
+    let transaction = lock(database).await?;
+    for table in TABLES {
+        let copy = format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}");
+        transaction.execute_unprepared(&copy).await?;
+    }
+    transaction.commit().await
+}
+
+async fn put_back(transaction: DatabaseTransaction) -> Result<(), DbErr> {
+    for table in TABLES.iter().rev() {
+        transaction.execute_unprepared(&format!("DELETE FROM {table}")).await?;
+    }
+    for table in TABLES {
+        transaction.execute_unprepared(&format!("INSERT INTO {table} SELECT * FROM kept_{table}")).await?;
+    }
+    transaction.commit().await
 }

@@ -59,6 +59,8 @@ pub(crate) struct World {
     pub(crate) servers: Option<Servers>,
     /// Where an SQLite file is.
     pub(crate) disk: Option<Disk>,
+    /// How the log goes back once, where it is to.
+    pub(crate) turn: Option<Fault>,
     /// The URL of an SQLite file.
     file: String,
     herald: PathBuf,
@@ -93,7 +95,7 @@ impl World {
                 _ => Servers::start(scratch.path()).await?,
             });
         }
-        if setting == Setting::Nats {
+        if matches!(setting, Setting::Nats | Setting::Restored) {
             nats = Some(Nats::start(scratch.path()).await?);
         }
         let faketime = library();
@@ -108,19 +110,18 @@ impl World {
             nodes.push(node);
         }
         let nats = nats.map(Mutex::new);
+        let turn = match setting {
+            Setting::Standby | Setting::Synchronous => Some(Fault::FailOver),
+            Setting::Restored => Some(Fault::Restore),
+            _ => None,
+        };
         let herald = options.herald.clone();
-        Ok(Self { nodes, nats, servers, disk, file, herald, left_out, _scratch: scratch })
+        Ok(Self { nodes, nats, servers, disk, turn, file, herald, left_out, _scratch: scratch })
     }
 
     /// The URL of the database, without a proxy between.
     pub(crate) fn database(&self) -> String {
         self.servers.as_ref().map_or_else(|| self.file.clone(), |servers| servers.now().url())
-    }
-
-    /// How the log can still go back, where it is to.
-    pub(crate) fn turn(&self) -> Option<Fault> {
-        let can_fail_over = self.servers.as_ref().is_some_and(Servers::can_fail_over);
-        can_fail_over.then_some(Fault::FailOver)
     }
 
     /// The ports by which clients reach the nodes.

@@ -3,7 +3,6 @@
 use super::cursors::Cursors;
 use super::lossless::{described, follower};
 use super::{Evidence, Ledger};
-use crate::history::Start;
 
 /// Devices that are named when several are behind.
 const NAMED: usize = 3;
@@ -20,10 +19,9 @@ pub(super) fn check(evidence: &Evidence, ledger: &Ledger<'_>) -> Result<(), Stri
 /// The devices that are still to be told something.
 pub(super) fn behind(evidence: &Evidence, ledger: &Ledger<'_>) -> Vec<String> {
     let known = Cursors::known(evidence, ledger);
-    let turned = evidence.past.turn.as_ref().map_or(0, |turn| turn.since);
     let devices = evidence.past.devices.iter().filter(|device| !device.has_expired);
     let devices = devices.filter_map(|device| {
-        if device.start != Start::Nowhere && device.began < turned {
+        if evidence.past.must_expire(device) {
             return Some(format!("not told that the log went back\n{}", described(device)));
         }
         // One that was told something wrong will not catch up any more, and is reported for that.

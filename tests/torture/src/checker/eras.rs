@@ -1,17 +1,26 @@
 //! A log that went back is two: the one that is lost, and the one that goes on. Each is held against all the rules, with
 //! what was answered from it and with the devices that were told of it.
 
+use std::borrow::Cow;
+
 use super::answered::Seen;
 use super::cursors::Cursors;
 use super::lossless::follower;
 use super::{Evidence, Ledger};
 use crate::act::{Act, Answer, Outcome};
 use crate::history::{Call, DevicePast, Turn};
+use crate::record::Log;
 
-/// What is known of the log that is lost, and of the one that goes on; `None` when there is one only.
-pub(super) fn split(evidence: &Evidence) -> Option<(Evidence, Evidence)> {
-    let turn = evidence.past.turn.as_ref()?;
-    let log = turn.lost.clone()?;
+/// What is known of each log: of the one that is lost, if there is one, and of the one that goes on.
+pub(super) fn of(evidence: &Evidence) -> Vec<Cow<'_, Evidence>> {
+    let turn = evidence.past.turn.as_ref();
+    match turn.and_then(|turn| Some((turn, turn.lost.clone()?))) {
+        Some((turn, log)) => split(evidence, turn, log).map(Cow::Owned).into(),
+        None => vec![Cow::Borrowed(evidence)],
+    }
+}
+
+fn split(evidence: &Evidence, turn: &Turn, log: Log) -> [Evidence; 2] {
     let Evidence { users, small_conversation, .. } = evidence.clone();
     let mut lost = Evidence { log, users, small_conversation, ..Evidence::default() };
     let mut kept = evidence.clone();
@@ -31,7 +40,7 @@ pub(super) fn split(evidence: &Evidence) -> Option<(Evidence, Evidence)> {
     (lost.past.devices, kept.past.devices) = (of_lost, of_kept);
     lost.past.calls = calls_of_lost.into_iter().flatten().collect();
     kept.past.calls = calls_of_kept.into_iter().flatten().collect();
-    Some((lost, kept))
+    [lost, kept]
 }
 
 /// What a call is to the log that is lost, and to the one that goes on. What it may have been answered is looked for in the

@@ -1,7 +1,7 @@
 //! Reads the database directly, with statements of its own.
 
 use sea_orm::prelude::Uuid;
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbErr, QueryResult, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbErr, QueryResult, Statement};
 
 use super::{Event, Kind, Log, Message, Part};
 
@@ -16,7 +16,8 @@ pub(crate) async fn read(url: &str) -> Result<Log, String> {
     log
 }
 
-async fn read_all(database: &DatabaseConnection) -> Result<Log, DbErr> {
+/// Reads everything on a connection, or in a transaction.
+pub(crate) async fn read_all(database: &impl ConnectionTrait) -> Result<Log, DbErr> {
     let mut log = Log::default();
     for row in rows(database, "SELECT position FROM log_head").await? {
         log.head = row.try_get("", "position")?;
@@ -36,7 +37,7 @@ async fn read_all(database: &DatabaseConnection) -> Result<Log, DbErr> {
     Ok(log)
 }
 
-async fn rows(database: &DatabaseConnection, sql: &str) -> Result<Vec<QueryResult>, DbErr> {
+async fn rows(database: &impl ConnectionTrait, sql: &str) -> Result<Vec<QueryResult>, DbErr> {
     database.query_all_raw(Statement::from_string(database.get_database_backend(), sql)).await
 }
 
