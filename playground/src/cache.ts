@@ -51,7 +51,7 @@ const addMessage = (cache: Cache, { id, conversation }: LineFragment) =>
 
 const pagesOf = relayPagination();
 
-/** The pages, and what was noted beside them, once and in its place. */
+/** The pages, and what was noted beside them, once and in its place: `sentAt`, as text, has the order of the log. */
 const messages: Resolver = (parent, args, cache, info) => {
   const pages = pagesOf(parent, args, cache, info) as Pages | undefined;
   if (!pages) return undefined;

@@ -8,7 +8,7 @@ import { useThrottleFn } from '@vueuse/core';
 import { type Ref, type ShallowRef, watch } from 'vue';
 
 import { passes } from './client';
-import { MARK_DELIVERED, MARK_READ } from './operations';
+import { MARK_DELIVERED, MARK_READ, UNREAD } from './operations';
 
 /** Messages that arrive within this time of each other are marked together, in milliseconds. */
 const TOGETHER = 200;
@@ -16,6 +16,17 @@ const TOGETHER = 200;
 export type Marks = ReturnType<typeof useMarks>;
 
 export function useMarks(client: ShallowRef<Client | undefined>, isConnected: Ref<boolean>) {
+  /** The newest message of others that has come, by conversation. */
+  const newest = new Map<string, string>();
+
+  /** A mark's answer knows nothing of what has come since, and says how many were unread before that. */
+  async function recount(conversation: string, asOf: string): Promise<void> {
+    const now = newest.get(conversation);
+    if (!now || now === asOf) return;
+    await client.value!.query(UNREAD, { id: conversation }, { requestPolicy: 'network-only' }).toPromise();
+    return recount(conversation, now);
+  }
+
   function queue(mark: typeof MARK_DELIVERED | typeof MARK_READ) {
     /** The newest message to be marked, by conversation. */
     const owed = new Map<string, string>();
@@ -25,6 +36,7 @@ export function useMarks(client: ShallowRef<Client | undefined>, isConnected: Re
         for (const [conversation, messageId] of owed) {
           owed.delete(conversation);
           void client.value!.mutation(mark as typeof MARK_READ, { input: { messageId } }).then(({ error }) => {
+            if (!error && mark === MARK_READ) void recount(conversation, messageId);
             if (!error || !passes(error) || owed.has(conversation)) return;
             owed.set(conversation, messageId);
             setTimeout(flush, 5_000);
@@ -40,5 +52,12 @@ export function useMarks(client: ShallowRef<Client | undefined>, isConnected: Re
       void flush();
     };
   }
-  return { delivered: queue(MARK_DELIVERED), read: queue(MARK_READ) };
+  const delivered = queue(MARK_DELIVERED);
+  return {
+    read: queue(MARK_READ),
+    delivered(conversation: string, messageId: string): void {
+      newest.set(conversation, messageId);
+      delivered(conversation, messageId);
+    },
+  };
 }

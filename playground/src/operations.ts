@@ -38,9 +38,17 @@ export const CONVERSATIONS = graphql(`query Conversations($after: String) {
   }
 }`);
 
-export const MESSAGES = graphql(`query Messages($id: ID!, $before: String) {
+export const MESSAGES = graphql(`query Messages($id: ID!) {
   conversation(id: $id) {
     ...About
+    messages(last: 40) { nodes { ...Line } pageInfo { hasPreviousPage startCursor } }
+  }
+}`);
+
+/** Of the past only: what is so now, events tell, which may overtake this. */
+export const OLDER = graphql(`query Older($id: ID!, $before: String) {
+  conversation(id: $id) {
+    id
     messages(last: 40, before: $before) { nodes { ...Line } pageInfo { hasPreviousPage startCursor } }
   }
 }`);
@@ -72,6 +80,8 @@ export const MARK_DELIVERED = graphql(`mutation MarkDelivered($input: MarkInput!
 export const MARK_READ = graphql(`mutation MarkRead($input: MarkInput!) {
   markRead(input: $input) { message { ...Progress conversation { id unreadCount } } }
 }`);
+/** After a mark whose answer is older than what has come since. */
+export const UNREAD = graphql(`query Unread($id: ID!) { conversation(id: $id) { id unreadCount } }`);
 
 // ---- What happens
 

@@ -5,6 +5,7 @@ import { describe, expect } from 'vitest';
 
 import type { Chat } from './chat.ts';
 import { test } from './fixtures.ts';
+import type { Person } from './person.ts';
 
 const numbered = (what: string, count: number) => Array.from({ length: count }, (_, n) => `${what} ${n + 1}`);
 
@@ -87,6 +88,73 @@ describe('while a mark is under way', () => {
     await mark!.continue();
 
     await expect.poll(async () => (await alice.messages(conversationId)).at(-1)?.status).toBe('READ');
+  });
+});
+
+test('a message stays read when its own answer comes later than that', async ({
+  device, alice, bob, conversationId,
+}) => {
+  const alices = await (await device(alice)).chat(conversationId);
+  await alices.is('connected');
+  await alices.page.route(isGraphql, async (route) => {
+    if (!documentOf(route).includes('mutation Send')) return route.continue();
+    const response = await route.fetch();
+    const heard = alices.events.length;
+    await bob.markRead((await bob.messages(conversationId)).at(-1)!.id);
+    await expect.poll(() => alices.events.length).toBeGreaterThan(heard);
+    return route.fulfill({ response });
+  });
+
+  const bodies = numbered('message', 5);
+  await alices.write(...bodies);
+
+  await alices.says(...bodies);
+  await alices.showsTicks(...bodies.map(() => 'Read'));
+});
+
+describe('a message that comes is unread, though an older answer comes after it:', () => {
+  /** Holds back the answer to the next such operation until Alice has sent a message and the page was told. */
+  async function overtake(
+    chat: Chat, operation: string, alice: Person, conversationId: string, meanwhile = async () => {},
+  ): Promise<void> {
+    let isFirst = true;
+    await chat.page.route(isGraphql, async (route) => {
+      if (!isFirst || !documentOf(route).includes(operation)) return route.continue();
+      isFirst = false;
+      const response = await route.fetch();
+      await meanwhile();
+      const heard = chat.events.length;
+      await alice.send(conversationId, 'meanwhile');
+      await expect.poll(() => chat.events.length).toBeGreaterThan(heard);
+      return route.fulfill({ response });
+    });
+  }
+
+  test('to a mark', async ({ device, alice, bob, conversationId }) => {
+    await alice.send(conversationId, 'before');
+    const bobs = await (await device(bob)).chat();
+    const lookAway = () => bobs.page.evaluate(() => void (location.hash = ''));
+    await overtake(bobs, 'mutation MarkRead', alice, conversationId, lookAway);
+    await bobs.open('Alice');
+
+    await bobs.conversation('Alice').getByText('meanwhile').waitFor();
+    await expect.poll(() => bobs.unread('Alice')).toBe('1');
+  });
+
+  test('with a page of the past', async ({ device, alice, bob, conversationId }) => {
+    await alice.sendAll(conversationId, numbered('message', 60));
+    const bobs = await (await device(bob)).chat();
+    await bobs.open('Alice');
+    await expect.poll(() => bobs.unread('Alice')).toBeUndefined();
+    await overtake(bobs, 'query Older', alice, conversationId);
+
+    await expect
+      .poll(async () => {
+        await bobs.log.press('Home');
+        return bobs.bodies();
+      })
+      .toEqual([...numbered('message', 60), 'meanwhile']);
+    await expect.poll(() => bobs.unread('Alice')).toBe('1');
   });
 });
 

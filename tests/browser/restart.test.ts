@@ -81,3 +81,25 @@ test('a page that is opened while the server is away shows the chat when it is b
   await alices.says('before');
   await alices.is('connected');
 });
+
+test('after a backup was restored, what is shown is what is there', async ({
+  herald, device, alice, bob, conversationId,
+}) => {
+  const laptop = await device(alice);
+  laptop.provokes(/ERR_CONNECTION_REFUSED/, /ERR_CONNECTION_RESET/, /ERR_EMPTY_RESPONSE/);
+  const alices = await laptop.chat(conversationId);
+  await alices.write('before');
+  await alices.showsTicks('Sent');
+  const restore = await herald.backUp();
+  await alices.is('connected');
+  await bob.markRead((await bob.messages(conversationId)).at(-1)!.id);
+  await alices.showsTicks('Read');
+  await alices.write('undone');
+  await alices.showsTicks('Read', 'Sent');
+
+  await restore();
+  await alices.says('before');
+  await alices.showsTicks('Sent');
+  await bob.markRead((await bob.messages(conversationId)).at(-1)!.id);
+  await alices.showsTicks('Read');
+});
