@@ -38,7 +38,7 @@ pub struct DatabaseOptions {
     /// Connections for reading, beside the one that appends.
     pub readers: u32,
     /// How long a statement waits for a connection, SQLite for the file's lock, or Postgres for a lock and for all that
-    /// it does, before the answer is [`Unavailable`].
+    /// it does, before the answer is [`super::Unavailable`].
     pub patience: Duration,
     /// Is told of every statement.
     pub observer: Option<Observer>,
