@@ -5,7 +5,7 @@
 
 use super::*;
 use crate::act::{Act, Answer, Outcome};
-use crate::history::{Call, DevicePast, Scope, Start};
+use crate::history::{Call, DevicePast, Scope, Start, Turn};
 use crate::record::{Event, Kind, Message, Part};
 use crate::told::What;
 
@@ -433,4 +433,71 @@ fn a_session_that_lives_on() {
     assert_broken(rule, "not refused", |story| story.sessions[0].refused_after = Some(4_000));
     assert_broken(rule, "not closed", |story| story.sessions[0].closed = Some((Some(1001), 900)));
     assert_broken(rule, "not closed", |story| story.sessions[0].closed = None);
+}
+
+/// The same story where m3 is lost in a log that goes back to position 8, and ada sends m4 there. Bob's device is told that
+/// it went back.
+fn turned() -> Evidence {
+    let mut story = sound();
+    let turn = Turn { kept: 805, since: 905, until: 940, lost: Some(story.log.clone()) };
+    story.past.turn = Some(turn);
+    story.log.messages[2] = message(9, "m4", "ada", None);
+    story.past.calls.push(send(10, "ada", "m4", None));
+    let anew = Told { cursor: "cursor 9 anew".into(), at: 90, ..told(10) };
+    let What::Sent { message, sender, body, .. } = anew.what else { unreachable!() };
+    let anew = Told { what: What::Sent { message, sender, body, sent_at: 90 }, ..anew };
+    story.past.devices[0].told.pop();
+    for (index, told) in [(0, vec![]), (1, vec![anew.clone()]), (2, vec![])] {
+        story.past.devices[index].has_expired = true;
+        let DevicePast { connection, user, .. } = story.past.devices[index].clone();
+        let start = Start::After("cursor 8".into());
+        let mut device = DevicePast::new(connection, user, Scope::Everything, start);
+        (device.began, device.times) = (930, told.iter().map(|_| 1_010).collect());
+        device.told = told;
+        story.past.devices.push(device);
+    }
+    // Ada's own device sent it.
+    story.log.events[8].connection = Some("a".into());
+    story.past.calls.last_mut().unwrap().connection = Some("a".into());
+    story.fresh[0] = Fresh { node: 1, user: "bob".into(), after: 7, told: vec![told(8), anew] };
+    story.receipts.pop();
+    story
+}
+
+#[test]
+fn a_log_that_went_back_is_held_to_what_each_of_both_was_told_and_answered() {
+    assert_eq!(check(&turned()), None);
+    assert_eq!(behind(&turned()), Vec::<String>::new());
+    let assert_broken = |rule, named, change: fn(&mut Evidence)| {
+        assert_broken(rule, named, |story| {
+            *story = turned();
+            change(story);
+        });
+    };
+    let lost = |story: &mut Evidence| story.past.turn.as_mut().unwrap().lost.take().unwrap();
+    assert_eq!(lost(&mut turned()).beyond(&turned().log), 1);
+    // What was answered before is in the log that is lost, and what was answered long before in both.
+    assert_broken("answered-is-durable", "is not in the log", |story| {
+        story.past.calls[8].act = Act::Send { conversation: ROOM.into(), body: "says m3".into(), key: None };
+        let Some((_, Outcome::Answered(answer))) = &mut story.past.calls[8].ended else { return };
+        answer.message = Some("m5".into());
+    });
+    assert_broken("answered-is-durable", "is not in the log", |story| {
+        story.past.turn.as_mut().unwrap().kept = 1_000;
+    });
+    // Whoever was told of both was told silently.
+    assert_broken("lossless", "altered", |story| {
+        let anew = story.past.devices[4].told[0].clone();
+        story.past.devices[1].told.push(anew);
+        story.past.devices[1].times.push(1_010);
+    });
+    assert_broken("lossless", "altered", |story| {
+        story.past.devices[1].has_expired = false;
+    });
+    assert_broken("converged", "not told that the log went back", |story| {
+        story.past.devices[2].has_expired = false;
+    });
+    assert_broken("converged", "1 devices have not caught up", |story| {
+        story.past.devices[4].told.clear();
+    });
 }
