@@ -89,7 +89,7 @@ pub(super) async fn refuse(file: &SqliteFile, patience: Duration) -> Result<(), 
     let mut connection = connect(options, path, patience).await?;
     let damaged = |what: String| {
         format!(
-            "{} is damaged: {what}. `herald restore` puts a backup in its place, and keeps it",
+            "{} is damaged: {what}. `herald restore` puts a backup in its place, and keeps this file",
             path.display()
         )
     };
