@@ -26,10 +26,20 @@ fn split(evidence: &Evidence, turn: &Turn, log: Log) -> [Evidence; 2] {
     let mut kept = evidence.clone();
     let ledger = Ledger::of(&lost.log, lost.small_conversation);
     let known = Cursors::known(evidence, &ledger);
-    let (of_lost, of_kept) = evidence.past.devices.iter().cloned().partition(|device: &DevicePast| {
+    let kept_ledger = Ledger::of(&evidence.log, evidence.small_conversation);
+    let kept_known = Cursors::known(evidence, &kept_ledger);
+    let (mut of_lost, mut of_kept) = (Vec::new(), Vec::new());
+    for device in &evidence.past.devices {
+        let early = until(device, turn.since);
+        let fits_lost = || follower(&early, &known, &ledger).compare(&ledger).is_ok();
+        let fits_kept = || follower(device, &kept_known, &kept_ledger).compare(&kept_ledger).is_ok();
         // Whoever was not told that the log went back was told of the one that goes on, and of nothing else.
-        device.has_expired && follower(device, &known, &ledger).compare(&ledger).is_ok()
-    });
+        if device.has_expired && (fits_lost() || !fits_kept()) {
+            of_lost.push(early);
+        } else {
+            of_kept.push(device.clone());
+        }
+    }
     let calls = evidence.past.calls.iter().map(|call| {
         divide(call, turn, |answer| {
             let seen = Seen { users: &evidence.users, ledger: &ledger, cursors: &known, call, answer };
@@ -41,6 +51,16 @@ fn split(evidence: &Evidence, turn: &Turn, log: Log) -> [Evidence; 2] {
     lost.past.calls = calls_of_lost.into_iter().flatten().collect();
     kept.past.calls = calls_of_kept.into_iter().flatten().collect();
     [lost, kept]
+}
+
+/// A device, with what it was told up to a time. Between the moment in which the log goes back and the one in which a node
+/// notices, events of the lost log are shown with what they lead to in the other one: the promise is that the device is
+/// told to begin anew then.
+fn until(device: &DevicePast, time: u64) -> DevicePast {
+    let early =
+        device.told.iter().cloned().zip(device.times.iter().copied()).filter(|(_, told)| *told <= time);
+    let (told, times) = early.unzip();
+    DevicePast { told, times, ..device.clone() }
 }
 
 /// What a call is to the log that is lost, and to the one that goes on. What it may have been answered is looked for in the
