@@ -52,9 +52,10 @@ pub(crate) enum Setting {
     Standby,
     /// The same with a synchronous standby, with which nothing is lost.
     Synchronous,
-    /// As with NATS, with a backup put back while the nodes run.
+    /// As with NATS, with a backup put back while the nodes run. By name only, until its own checks have run for hours:
+    /// `tests/it/rewound.rs` holds the same promises in every run.
     Restored,
-    /// Each of these, one after the other.
+    /// Each of these but the one before, one after the other.
     All,
 }
 
@@ -62,14 +63,9 @@ impl Setting {
     /// The settings that this stands for.
     pub(crate) fn each(self) -> Vec<Self> {
         match self {
-            Self::All => vec![
-                Self::Sqlite,
-                Self::Postgres,
-                Self::Nats,
-                Self::Standby,
-                Self::Synchronous,
-                Self::Restored,
-            ],
+            Self::All => {
+                vec![Self::Sqlite, Self::Postgres, Self::Nats, Self::Standby, Self::Synchronous]
+            }
             one => vec![one],
         }
     }

@@ -92,6 +92,8 @@ async fn keep(database: &DatabaseConnection) -> Result<(), DbErr> {
 }
 
 async fn put_back(transaction: DatabaseTransaction) -> Result<(), DbErr> {
+    // Whoever signs in does not wait for the lock of the log.
+    transaction.execute_unprepared("LOCK TABLE users, sessions IN ACCESS EXCLUSIVE MODE").await?;
     for table in TABLES.iter().rev() {
         transaction.execute_unprepared(&format!("DELETE FROM {table}")).await?;
     }
