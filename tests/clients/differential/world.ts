@@ -27,6 +27,7 @@ export interface Message extends Ref {
   body: string;
   conversation: Ref;
   sender: Ref;
+  cursor: string;
   sentAt: string;
   status: Status;
   recipientCount: number;
@@ -86,7 +87,7 @@ export interface World {
 
 const RECEIPT = `recipient { id } status deliveredAt readAt`;
 
-const MESSAGE = `id body conversation { id } sender { id } sentAt status recipientCount deliveredCount readCount
+const MESSAGE = `id cursor body conversation { id } sender { id } sentAt status recipientCount deliveredCount readCount
   receipts { edges { cursor node { ${RECEIPT} } } }`;
 
 const PARTICIPANT = `user { id handle displayName createdAt } joinedAt deliveredThrough { id } readThrough { id }`;
