@@ -311,7 +311,7 @@ pub struct Limits {
     /// Fields that one user's queries, mutations and subscriptions may come to per second, counted as for
     /// `--max-complexity`, with ten seconds' worth at once; where nobody is signed in, an address's. Queries beyond are
     /// refused, subscriptions wait.
-    #[arg(long, env = "HERALD_FIELDS_PER_SECOND", value_name = "N", default_value_t = 60_000)]
+    #[arg(long, env = "HERALD_FIELDS_PER_SECOND", value_name = "N", default_value_t = 200_000)]
     pub fields_per_second: u32,
     /// Seconds in which a request's head, and then its body, must have arrived, and a WebSocket message from its first
     /// byte to its last.

@@ -88,7 +88,9 @@ export class Front {
   static async #start(flags: string[]): Promise<Front> {
     const limited = ['sh', '-c', `ulimit -v ${ADDRESS_SPACE} && exec "$0" "$@"`, BINARY] as [string, ...string[]];
     // How much address space the start takes depends on the number of threads.
-    const herald = await Herald.launch(limited, ['--workers', '2', '--sends-per-second', '100000', ...flags]);
+    // Each load is to meet the limit that it is about, and not how often somebody may ask.
+    const rates = ['--sends-per-second', '100000', '--fields-per-second', '1000000000'];
+    const herald = await Herald.launch(limited, ['--workers', '2', ...rates, ...flags]);
     const front = new Front(herald);
     front.#innocent = await Innocent.meet(front);
     return front;
