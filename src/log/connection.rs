@@ -48,7 +48,7 @@ impl<C> Patient<C> {
     }
 }
 
-fn silent() -> DbErr {
+pub(super) fn silent() -> DbErr {
     DbErr::Conn(RuntimeErr::Internal("the database does not answer".into()))
 }
 
@@ -281,18 +281,23 @@ async fn is_outside_transaction(connection: &mut SqliteConnection) -> Result<boo
     Ok(!connection.is_in_transaction())
 }
 
+/// The code of what the database found wrong with a statement that it took; `None` for every other failure. Empty where
+/// the database gives none.
+pub(super) fn code(error: &DbErr) -> Option<String> {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return None;
+    };
+    Some(error.as_database_error()?.code().unwrap_or_default().into_owned())
+}
+
 /// Whether a failure may be the fault of one command of a batch, so that each deserves a try of its own: the database
 /// took the statement and found fault with it. What is short of time, memory, disk or connections, or shutting down,
 /// fails one command like many.
 pub(super) fn may_be_one_commands_fault(error: &DbErr) -> bool {
-    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
-    else {
-        return false;
-    };
-    let sqlx::Error::Database(error) = error.as_ref() else { return false };
     // https://www.postgresql.org/docs/current/errcodes-appendix.html: connections, transactions that were rolled back or
     // ended, resources, what the operator did, the system. SQLite's codes are numbers without such classes.
-    let code = error.code().unwrap_or_default();
+    let Some(code) = code(error) else { return false };
     !["08", "25", "40", "53", "55", "57", "58"].iter().any(|class| code.len() == 5 && code.starts_with(class))
 }
 

@@ -2,11 +2,11 @@
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, FromQueryResult, RuntimeErr,
-    SqliteTransactionMode, Statement, TransactionOptions, sqlx,
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, FromQueryResult,
+    SqliteTransactionMode, Statement, TransactionOptions,
 };
 
-use super::connection::Patient;
+use super::connection::{Patient, code, silent};
 use super::entities::log_head;
 use super::sql::Sql;
 use super::{Database, Unavailable};
@@ -222,19 +222,10 @@ fn no_head() -> DbErr {
     DbErr::RecordNotFound("log_head".into())
 }
 
-fn silent() -> DbErr {
-    DbErr::Conn(RuntimeErr::Internal("the database does not answer".into()))
-}
-
 /// Whether Postgres refuses to tell: it knows no such function, or does not let everybody call it.
 fn is_not_offered(error: &DbErr) -> bool {
-    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
-    else {
-        return false;
-    };
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     // https://www.postgresql.org/docs/current/errcodes-appendix.html
-    matches!(code.as_deref(), Some("0A000" | "42501" | "42883"))
+    matches!(code(error).as_deref(), Some("0A000" | "42501" | "42883"))
 }
 
 fn draw_epoch() -> Epoch {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, FromQueryResult, IdenStatic, Iterable, Statement};
 
+use super::connection::code;
 use super::entities::{
     conversation, event, log_head, message, participant, session, session_end, start, user,
 };
@@ -124,13 +125,7 @@ fn every_column() -> String {
 
 /// Whether a statement failed because something is not there that it names.
 fn is_damage(error: &DbErr) -> bool {
-    use sea_orm::{RuntimeErr, sqlx};
-    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
-    else {
-        return false;
-    };
-    let sqlx::Error::Database(error) = error.as_ref() else { return false };
     // https://www.postgresql.org/docs/current/errcodes-appendix.html: undefined table and column. SQLite has one code for
     // all that is wrong with a statement.
-    matches!(error.code().as_deref(), Some("42P01" | "42703" | "1"))
+    matches!(code(error).as_deref(), Some("42P01" | "42703" | "1"))
 }
