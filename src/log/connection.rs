@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{self, Connection, SqliteConnection};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult,
@@ -158,15 +158,7 @@ impl Patient<DatabaseConnection> {
     pub(super) async fn for_migration(address: &Address, patience: Duration) -> Result<Self, String> {
         match address {
             Address::Sqlite(url) => {
-                let mut connect = ConnectOptions::new(url);
-                connect
-                    .max_connections(1)
-                    .acquire_timeout(patience)
-                    .sqlx_logging(false)
-                    .map_sqlx_sqlite_opts(move |sqlite| {
-                        sqlite.journal_mode(SqliteJournalMode::Wal).busy_timeout(patience)
-                    });
-                Ok(Self { inner: open_sqlite(connect).await?, patience: None, diagnosis: None })
+                one_of_sqlite(url, patience, |sqlite| sqlite.journal_mode(SqliteJournalMode::Wal)).await
             }
             Address::Postgres(_) => Self::connect(address, 1, patience).await,
         }
@@ -179,15 +171,7 @@ impl Patient<DatabaseConnection> {
     pub(super) async fn for_checking(address: &Address, patience: Duration) -> Result<Self, String> {
         match address {
             Address::Sqlite(url) => {
-                let mut connect = ConnectOptions::new(url);
-                connect
-                    .max_connections(1)
-                    .acquire_timeout(patience)
-                    .sqlx_logging(false)
-                    .map_sqlx_sqlite_opts(move |sqlite| {
-                        sqlite.create_if_missing(false).read_only(true).busy_timeout(patience)
-                    });
-                Ok(Self { inner: open_sqlite(connect).await?, patience: None, diagnosis: None })
+                one_of_sqlite(url, patience, |sqlite| sqlite.create_if_missing(false).read_only(true)).await
             }
             Address::Postgres(_) => Self::connect(address, 1, patience).await,
         }
@@ -236,6 +220,21 @@ impl Patient<DatabaseTransaction> {
         let Self { inner, patience, .. } = self;
         Patient { inner: (), patience, diagnosis: None }.wait(inner.rollback()).await
     }
+}
+
+/// One connection to an SQLite file, with what is particular to it.
+async fn one_of_sqlite(
+    url: &str,
+    patience: Duration,
+    particular: impl Fn(SqliteConnectOptions) -> SqliteConnectOptions + Send + Sync + 'static,
+) -> Result<Patient<DatabaseConnection>, String> {
+    let mut connect = ConnectOptions::new(url);
+    connect
+        .max_connections(1)
+        .acquire_timeout(patience)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(move |sqlite| particular(sqlite.busy_timeout(patience)));
+    Ok(Patient { inner: open_sqlite(connect).await?, patience: None, diagnosis: None })
 }
 
 async fn open_sqlite(options: ConnectOptions) -> Result<DatabaseConnection, String> {

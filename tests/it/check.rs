@@ -8,20 +8,7 @@ use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbB
 use serde_json::json;
 
 use crate::command_line::run;
-use crate::support::TestApp;
-
-/// From those that others refer to, to those that refer to them.
-const TABLES: [&str; 9] = [
-    "users",
-    "sessions",
-    "conversations",
-    "participants",
-    "messages",
-    "events",
-    "starts",
-    "log_head",
-    "session_ends",
-];
+use crate::support::{TABLES, TestApp};
 
 /// A log of before there were chains: what is wrong in an event is not told by its chain.
 const UNCHAINED: &str = "UPDATE events SET chain = 0; UPDATE log_head SET chain = 0";

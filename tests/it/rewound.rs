@@ -9,25 +9,12 @@ use sea_orm::{ConnectionTrait, Database, TransactionTrait};
 use serde_json::json;
 use tokio::time::timeout;
 
-use crate::support::{Socket, TestApp, User, code};
+use crate::support::{Socket, TABLES, TestApp, User, code};
 
 const EVENTS: &str = "subscription($after: Cursor) { events(after: $after) { __typename
     cursor ... on MessageSent { message { body } } } }";
 
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// From those that others refer to, to those that refer to them.
-const TABLES: [&str; 9] = [
-    "users",
-    "sessions",
-    "conversations",
-    "participants",
-    "messages",
-    "events",
-    "log_head",
-    "session_ends",
-    "starts",
-];
 
 async fn execute(app: &TestApp, statements: impl IntoIterator<Item = String>) {
     let database = Database::connect(&app.database.url).await.unwrap();

@@ -4,6 +4,19 @@ use std::path::PathBuf;
 
 use sea_orm::{ConnectionTrait, Database};
 
+/// Everything that herald stores, from those tables that others refer to, to those that refer to them.
+pub(crate) const TABLES: [&str; 9] = [
+    "users",
+    "sessions",
+    "conversations",
+    "participants",
+    "messages",
+    "events",
+    "starts",
+    "log_head",
+    "session_ends",
+];
+
 /// Where a test keeps its data.
 pub(crate) struct TestDatabase {
     pub(crate) url: String,

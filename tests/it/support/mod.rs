@@ -9,7 +9,7 @@ mod socket;
 mod user;
 
 pub(crate) use app::TestApp;
-pub(crate) use database::TestDatabase;
+pub(crate) use database::{TABLES, TestDatabase};
 pub(crate) use http::{Reply, request, try_post};
 pub(crate) use open::{End, Open};
 pub(crate) use socket::Socket;
