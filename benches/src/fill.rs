@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt};
 use herald::feed::InProcess;
 use herald::log::{Database, DatabaseOptions, Rules, Writer};
-use herald::messaging::{Action, Body, Command, ConversationId, MessageId, UserId};
+use herald::messaging::{Action, Body, Command, ConversationId, MessageId, Send, UserId};
 use herald::random;
 
 /// Has `sender` send so many messages into the conversation; the id of the last one.
@@ -28,7 +28,7 @@ pub(crate) async fn messages(file: &Path, sender: &str, conversation: &str, coun
     let body = Body::parse("A message of the length that people write to each other.", 1_000).unwrap();
     let sends = (0..count).map(|_| {
         let message = MessageId(random::id());
-        let action = Action::Send { conversation, message, body: body.clone(), key: None };
+        let action = Action::Send(Send { conversation, message, body: body.clone(), key: None });
         let writer = writer.clone();
         async move { writer.submit(Command { actor, origin: None, action }).await.unwrap() }
     });

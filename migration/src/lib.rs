@@ -12,6 +12,7 @@ mod m20261124_000002_session_ends;
 mod m20261124_000003_foreign_keys;
 mod m20261130_000004_places;
 mod m20261130_000005_repeatable;
+mod m20261201_000006_event_data;
 
 /// Applies the migrations, in order, each once. Its table of applied names is `seaql_migrations`.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000003_foreign_keys::Migration),
             Box::new(m20261130_000004_places::Migration),
             Box::new(m20261130_000005_repeatable::Migration),
+            Box::new(m20261201_000006_event_data::Migration),
         ]
     }
 }

@@ -14,7 +14,8 @@ import type {
 /** As many as the operation asks for in `StatusChanged.messages`. */
 const STATUSES_PER_EVENT = 200;
 
-const EVENTS = ['MessageSent', 'StatusChanged', 'ConversationStarted', 'ParticipantsJoined', 'ParticipantLeft'];
+const EVENTS = ['MessageSent', 'StatusChanged', 'ConversationStarted', 'ParticipantsJoined', 'ParticipantLeft',
+  'ConversationRenamed'];
 
 /** Types without an id: they live in what they belong to. */
 const EMBEDDED = [
@@ -111,6 +112,7 @@ function onEvent({ events: event }: EventsSubscription, cache: Cache): void {
       return;
     case 'ConversationStarted':
     case 'ParticipantsJoined':
+    case 'ConversationRenamed':
       return void note(cache, INBOX, conversation, list);
     case 'ParticipantLeft':
       if (viewer === `User:${event.user.id}`) note(cache, INBOX, conversation, null);

@@ -68,6 +68,9 @@ export const START = graphql(`mutation Start($input: StartConversationInput!) {
 export const ADD = graphql(`mutation Add($input: ParticipantsInput!) {
   addParticipants(input: $input) { conversation { ...About } }
 }`);
+export const RENAME = graphql(`mutation Rename($input: RenameConversationInput!) {
+  renameConversation(input: $input) { conversation { id title } }
+}`);
 export const LEAVE = graphql(`mutation Leave($input: LeaveConversationInput!) {
   leaveConversation(input: $input) { cursor }
 }`);
@@ -103,5 +106,6 @@ export const EVENTS = graphql(`subscription Events($after: Cursor!) {
     ... on ConversationStarted { startedBy { ...Person } conversation { ...About } }
     ... on ParticipantsJoined { users { ...Person } addedBy { ...Person } conversation { ...About } }
     ... on ParticipantLeft { user { ...Person } conversation { ...About } }
+    ... on ConversationRenamed { title renamedBy { ...Person } conversation { ...About } }
   }
 }`);

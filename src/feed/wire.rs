@@ -8,12 +8,12 @@ use uuid::Uuid;
 
 use super::News;
 use crate::messaging::{
-    Audience, Body, Chain, Change, ConnectionId, ConversationId, Epoch, Event, Mark, Message, MessageId,
-    Origin, Place, Position, SessionId, Timestamp, UserId,
+    Body, Chain, Change, ConnectionId, ConversationId, Epoch, Event, Message, MessageId, Origin, Place,
+    Position, Range, Record, SessionId, Timestamp, Unreadable, UserId,
 };
 
 /// Changed whenever what follows changes its meaning.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 #[derive(Serialize, Deserialize)]
 struct WireNews {
@@ -32,25 +32,12 @@ struct WireEvent {
     conversation: Uuid,
     actor: Uuid,
     origin: Option<(Uuid, String)>,
-    change: WireChange,
-}
-
-#[derive(Serialize, Deserialize)]
-enum WireChange {
-    Started(Vec<Uuid>),
-    Joined(Vec<Uuid>),
-    Left,
-    /// Where, when and by whom is that of the event.
-    Sent {
-        id: Uuid,
-        body: String,
-    },
-    Marked {
-        read: bool,
-        from: i64,
-        through: i64,
-        only: Option<Vec<Uuid>>,
-    },
+    kind: i64,
+    users: Option<Vec<Uuid>>,
+    range: Option<(i64, i64)>,
+    data: Option<String>,
+    /// Its id and text. All else of it is that of the event.
+    message: Option<(Uuid, String)>,
 }
 
 /// Writes news, with the events or only how far the log has grown.
@@ -64,12 +51,14 @@ pub(super) fn encode(news: &News, with_events: bool) -> Vec<u8> {
 /// Reads news; `None` when they are not understood.
 pub(super) fn decode(bytes: &[u8]) -> Option<News> {
     let wire: WireNews = serde_json::from_slice(bytes).ok()?;
-    let events = wire.events.into_iter().map(|event| Arc::new(unpack(event))).collect();
+    let events =
+        wire.events.into_iter().map(|event| unpack(event).map(Arc::new)).collect::<Result<_, _>>().ok()?;
     let head = Place { epoch: Epoch(wire.epoch), position: Position(wire.head), chain: Chain(wire.chain) };
     (wire.version == VERSION).then_some(News { head, events })
 }
 
 fn pack(event: &Event) -> WireEvent {
+    let Record { kind, users, range, data, message } = event.change.record();
     WireEvent {
         position: event.position.0,
         chain: event.chain.0,
@@ -77,62 +66,40 @@ fn pack(event: &Event) -> WireEvent {
         conversation: event.conversation.0,
         actor: event.actor.0,
         origin: event.origin.as_ref().map(|origin| (origin.session.0, origin.connection.to_string())),
-        change: match &event.change {
-            Change::Started { users } => WireChange::Started(ids(users)),
-            Change::Joined { users } => WireChange::Joined(ids(users)),
-            Change::Left => WireChange::Left,
-            Change::Sent(message) => {
-                WireChange::Sent { id: message.id.0, body: message.body.as_str().to_owned() }
-            }
-            Change::Marked { mark, from, through, audience } => WireChange::Marked {
-                read: *mark == Mark::Read,
-                from: from.0,
-                through: through.0,
-                only: match audience {
-                    Audience::Everyone => None,
-                    Audience::Only(users) => Some(ids(users)),
-                },
-            },
-        },
+        kind,
+        users: users.map(|users| users.iter().map(|user| user.0).collect()),
+        range: range.map(|range| (range.from.0, range.through.0)),
+        data,
+        message: message.map(|message| (message.id.0, message.body.to_string())),
     }
 }
 
-fn unpack(wire: WireEvent) -> Event {
+fn unpack(wire: WireEvent) -> Result<Event, Unreadable> {
     let (position, at) = (Position(wire.position), Timestamp(wire.at));
     let (conversation, actor) = (ConversationId(wire.conversation), UserId(wire.actor));
-    let change = match wire.change {
-        WireChange::Started(ids) => Change::Started { users: users(ids) },
-        WireChange::Joined(ids) => Change::Joined { users: users(ids) },
-        WireChange::Left => Change::Left,
-        WireChange::Sent { id, body } => {
-            let (id, body) = (MessageId(id), Body::trusted(body));
-            Change::Sent(Arc::new(Message { position, id, conversation, sender: actor, body, sent_at: at }))
-        }
-        WireChange::Marked { read, from, through, only } => Change::Marked {
-            mark: if read { Mark::Read } else { Mark::Delivered },
-            from: Position(from),
-            through: Position(through),
-            audience: only.map_or(Audience::Everyone, |only| Audience::Only(users(only))),
-        },
+    let message = wire.message.map(|(id, body)| {
+        let (id, body) = (MessageId(id), Body::trusted(body));
+        Arc::new(Message { position, id, conversation, sender: actor, body, sent_at: at })
+    });
+    let record = Record {
+        kind: wire.kind,
+        users: wire.users.map(|ids| ids.into_iter().map(UserId).collect()),
+        range: wire.range.map(|(from, through)| Range { from: Position(from), through: Position(through) }),
+        data: wire.data,
+        message,
     };
     let origin = wire.origin.map(|(session, connection)| Origin {
         session: SessionId(session),
         connection: ConnectionId::trusted(connection),
     });
-    Event { position, chain: Chain(wire.chain), at, conversation, actor, origin, change }
-}
-
-fn ids(users: &[UserId]) -> Vec<Uuid> {
-    users.iter().map(|user| user.0).collect()
-}
-
-fn users(ids: Vec<Uuid>) -> Arc<[UserId]> {
-    ids.into_iter().map(UserId).collect()
+    let change = Change::read(record)?;
+    Ok(Event { position, chain: Chain(wire.chain), at, conversation, actor, origin, change })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::messaging::{Audience, Joined, Left, Mark, Marked, Renamed, Sent, Started, Title};
 
     fn event(position: i64, change: Change) -> Arc<Event> {
         Arc::new(Event {
@@ -159,18 +126,19 @@ mod tests {
             body: Body::trusted("\u{1f54a} \"quoted\"\n"),
             sent_at: Timestamp(1_764_000_000_000),
         });
-        let (from, through) = (Position(13), Position(14));
-        let marked = |mark, audience| Change::Marked { mark, from, through, audience };
+        let range = Range { from: Position(13), through: Position(14) };
+        let marked = |mark, audience| Marked { mark, range, audience }.into();
         let changes = [
-            Change::Started { users: Arc::clone(&users) },
-            Change::Joined { users: Arc::clone(&users) },
-            Change::Left,
-            Change::Sent(message),
+            Started { users: Arc::clone(&users) }.into(),
+            Joined { users: Arc::clone(&users) }.into(),
+            Left.into(),
+            Sent { message }.into(),
             marked(Mark::Delivered, Audience::Everyone),
             marked(Mark::Read, Audience::Only(users)),
+            Renamed { title: Some(Title::trusted("New")), former: None }.into(),
         ];
         let events = (11..).zip(changes).map(|(position, change)| event(position, change)).collect();
-        let head = Place { epoch: Epoch(-9), position: Position(16), chain: Chain(-16) };
+        let head = Place { epoch: Epoch(-9), position: Position(17), chain: Chain(-17) };
         News { head, events }
     }
 
@@ -188,7 +156,7 @@ mod tests {
         let bytes = encode(&news(), true);
         assert!(decode(&bytes[..bytes.len() - 1]).is_none());
         assert!(decode(b"").is_none());
-        let newer = String::from_utf8(bytes).unwrap().replace("\"version\":2", "\"version\":3");
+        let newer = String::from_utf8(bytes).unwrap().replace("\"version\":3", "\"version\":4");
         assert!(decode(newer.as_bytes()).is_none());
     }
 }

@@ -8,7 +8,7 @@ use async_graphql::dataloader::{CacheFactory, DataLoader, Loader};
 
 use crate::log::{Database, Each, Page, ParticipantKey, Receipt, Received, Unavailable, UserRow};
 use crate::messaging::{
-    Conversation, ConversationId, Counts, Message, MessageId, Participation, Position, UserId,
+    Conversation, ConversationId, Counts, Message, MessageId, Participation, Position, Renamed, UserId,
 };
 
 /// Loads users.
@@ -53,6 +53,20 @@ impl Loader<ConversationId> for Rows {
     async fn load(&self, keys: &[ConversationId]) -> Found<ConversationId, Arc<Conversation>> {
         let found = self.0.conversations_by_id(keys).await.into_iter();
         Ok(present(keys, found.map(|row| row.map(|row| row.map(Arc::new))).collect()))
+    }
+}
+
+/// How a conversation's title changed next after a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct RenamedAfter(pub(super) ConversationId, pub(super) Position);
+
+impl Loader<RenamedAfter> for Rows {
+    type Value = Result<Renamed, Unavailable>;
+    type Error = Unavailable;
+
+    async fn load(&self, keys: &[RenamedAfter]) -> Found<RenamedAfter, Renamed> {
+        let wanted: Vec<_> = keys.iter().map(|key| (key.0, key.1)).collect();
+        Ok(present(keys, self.0.next_renamed(&wanted).await))
     }
 }
 

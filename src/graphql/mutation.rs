@@ -12,7 +12,8 @@ use super::types::{Conversation, Cursor, DateTime, Message, User};
 use crate::error::Error;
 use crate::log::{Committed, UserRow};
 use crate::messaging::{
-    Action, Body, ConversationId, Handle, IdempotencyKey, Mark, MessageId, Start, Title, UserId,
+    Action, Add, Body, ConversationId, Handle, IdempotencyKey, Leave, Mark, MarkThrough, MessageId, Rename,
+    Send, Start, Title, UserId,
 };
 use crate::random;
 use crate::rates::Rates;
@@ -73,6 +74,15 @@ struct ParticipantsInput {
 struct LeaveConversationInput {
     /// Which conversation.
     conversation_id: ID,
+}
+
+/// What is to be renamed.
+#[derive(InputObject)]
+struct RenameConversationInput {
+    /// Which conversation.
+    conversation_id: ID,
+    /// Its title from here on. Without one, or with null, it has none.
+    title: Option<String>,
 }
 
 /// What is to be sent.
@@ -221,7 +231,7 @@ impl Mutation {
         limit(ctx, |rates, user| rates.invite(user, input.handles.len()))?;
         let users = users(ctx, "handles", &input.handles).await?;
         limit(ctx, |rates, user| rates.invite_each(user, &users))?;
-        let added = services(ctx)?.submit(ctx, Action::Add { conversation, users }).await?;
+        let added = services(ctx)?.submit(ctx, Action::Add(Add { conversation, users })).await?;
         Ok(ConversationPayload { conversation: Conversation::by_id(conversation), cursor: cursor(&added) })
     }
 
@@ -233,21 +243,34 @@ impl Mutation {
     ) -> Result<LeaveConversationPayload> {
         let conversation = conversation_id(&input.conversation_id)?;
         limit(ctx, Rates::mark)?;
-        let left = services(ctx)?.submit(ctx, Action::Leave { conversation }).await?;
+        let left = services(ctx)?.submit(ctx, Action::Leave(Leave { conversation })).await?;
         Ok(LeaveConversationPayload { cursor: cursor(&left) })
+    }
+
+    /// Gives a conversation that the viewer takes part in another title, or none. Everybody in it is told.
+    async fn rename_conversation(
+        &self,
+        ctx: &Context<'_>,
+        input: RenameConversationInput,
+    ) -> Result<ConversationPayload> {
+        let conversation = conversation_id(&input.conversation_id)?;
+        let title = input.title.as_deref().map(Title::parse).transpose().map_err(Error::invalid("title"))?;
+        limit(ctx, Rates::send)?;
+        let renamed = services(ctx)?.submit(ctx, Action::Rename(Rename { conversation, title })).await?;
+        Ok(ConversationPayload { conversation: Conversation::by_id(conversation), cursor: cursor(&renamed) })
     }
 
     /// Sends a message. When this is answered the message is stored and will not be lost.
     async fn send_message(&self, ctx: &Context<'_>, input: SendMessageInput) -> Result<SendMessagePayload> {
         let services = services(ctx)?;
         limit(ctx, Rates::send)?;
-        let action = Action::Send {
+        let action = Action::Send(Send {
             conversation: conversation_id(&input.conversation_id)?,
             message: MessageId(random::id()),
             body: Body::parse(&input.body, services.limits.max_message_chars)
                 .map_err(Error::invalid("body"))?,
             key: key(input.idempotency_key.as_deref())?,
-        };
+        });
         let sent = services.submit(ctx, action).await?;
         Ok(SendMessagePayload { cursor: cursor(&sent), message: message(sent)? })
     }
@@ -284,7 +307,7 @@ async fn begin_session(ctx: &Context<'_>, user: Arc<UserRow>) -> Result<SessionP
 async fn mark(ctx: &Context<'_>, id: &ID, mark: Mark) -> Result<MarkPayload, Error> {
     let id: MessageId = id.parse().map_err(|_| Error::NotFound("message"))?;
     limit(ctx, Rates::mark)?;
-    let marked = services(ctx)?.submit(ctx, Action::Mark { message: id, mark }).await?;
+    let marked = services(ctx)?.submit(ctx, Action::Mark(MarkThrough { message: id, mark })).await?;
     Ok(MarkPayload { cursor: cursor(&marked), message: message(marked)? })
 }
 

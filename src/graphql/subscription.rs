@@ -11,7 +11,7 @@ use tokio_stream::{Stream, StreamExt};
 use super::types::{Cursor, Event, MessageSent, StatusChanged};
 use crate::error::Error;
 use crate::hub::Seen;
-use crate::log::Kinds;
+use crate::messaging::Kinds;
 
 /// What a subscription wants to follow, in the client's words.
 #[derive(Debug, Clone)]
@@ -78,8 +78,9 @@ impl Subscription {
         after: Option<Cursor>,
         conversation_id: Option<ID>,
         #[graphql(default_with = "Some(false)")] include_own: Option<bool>,
-    ) -> Result<impl Stream<Item = MessageSent>> {
-        Ok(open(ctx, Kinds::Sent, after, conversation_id, include_own)?.map(MessageSent))
+    ) -> Result<impl Stream<Item = Result<MessageSent>>> {
+        Ok(open(ctx, Kinds::Sent, after, conversation_id, include_own)?
+            .map(|seen| Ok(MessageSent::only(seen)?)))
     }
 
     /// Messages being received and read. In a large conversation (more than 32 participants, unless the operator
@@ -90,8 +91,9 @@ impl Subscription {
         after: Option<Cursor>,
         conversation_id: Option<ID>,
         #[graphql(default_with = "Some(false)")] include_own: Option<bool>,
-    ) -> Result<impl Stream<Item = StatusChanged>> {
-        Ok(open(ctx, Kinds::Marked, after, conversation_id, include_own)?.map(StatusChanged))
+    ) -> Result<impl Stream<Item = Result<StatusChanged>>> {
+        Ok(open(ctx, Kinds::Marked, after, conversation_id, include_own)?
+            .map(|seen| Ok(StatusChanged::only(seen)?)))
     }
 
     /// Everything, in one order, with one cursor.
@@ -102,6 +104,6 @@ impl Subscription {
         conversation_id: Option<ID>,
         #[graphql(default_with = "Some(false)")] include_own: Option<bool>,
     ) -> Result<impl Stream<Item = Event>> {
-        Ok(open(ctx, Kinds::All, after, conversation_id, include_own)?.map(Event::from))
+        Ok(open(ctx, Kinds::ALL, after, conversation_id, include_own)?.map(Event::from))
     }
 }

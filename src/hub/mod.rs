@@ -5,6 +5,9 @@
 //! event on its way out, which is rendered once for everyone who sees the same of it. What never lives here:
 //! GraphQL, sockets, and the decision who may see what, which is [`crate::messaging::view`].
 
+// A new kind of event has to be thought of everywhere.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 mod follow;
 mod occurrence;
 mod routing;

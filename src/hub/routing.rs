@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::{Occurrence, Seen};
 use crate::log::{Interest, Membership, Scope};
-use crate::messaging::{Change, ConversationId, Event, Interval, Origin, Position, UserId, view};
+use crate::messaging::{ConversationId, Event, Interval, Origin, Position, UserId, view};
 use crate::metrics::METRICS;
 use crate::sabotage::{Fault, is_planted};
 
@@ -94,16 +94,15 @@ impl Routing {
     /// Hands an event to everyone who may see it and wants to.
     pub(super) fn route(&mut self, occurrence: &Arc<Occurrence>) {
         let event = &occurrence.event;
-        if let Change::Started { users } | Change::Joined { users } = &event.change {
-            for user in users.iter().filter(|user| self.users.contains_key(user)).copied().collect::<Vec<_>>()
-            {
-                self.enter(event.conversation, user, Interval { joined: event.position, left: None });
+        for user in event.change.joining() {
+            if self.users.contains_key(user) {
+                self.enter(event.conversation, *user, Interval { joined: event.position, left: None });
             }
         }
+        let leaving = if is_planted(Fault::ForgetLeaving) { &[] } else { event.change.leaving(&event.actor) };
         // Closed before the event is handed over: whoever leaves sees the conversation as of their leaving.
-        let has_left = matches!(event.change, Change::Left) && !is_planted(Fault::ForgetLeaving);
-        if has_left {
-            self.close(event);
+        for user in leaving {
+            self.close(event, *user);
         }
         if let Some(room) = self.rooms.get(&event.conversation) {
             for (user, intervals) in room {
@@ -115,8 +114,8 @@ impl Routing {
                 }
             }
         }
-        if has_left {
-            self.let_go(event);
+        for user in leaving {
+            self.let_go(event, *user);
         }
     }
 
@@ -127,16 +126,16 @@ impl Routing {
         }
     }
 
-    fn close(&mut self, event: &Event) {
-        let intervals = self.rooms.get_mut(&event.conversation).and_then(|room| room.get_mut(&event.actor));
+    fn close(&mut self, event: &Event, user: UserId) {
+        let intervals = self.rooms.get_mut(&event.conversation).and_then(|room| room.get_mut(&user));
         for interval in intervals.into_iter().flatten().filter(|interval| interval.left.is_none()) {
             interval.left = Some(event.position);
         }
     }
 
-    fn let_go(&mut self, event: &Event) {
+    fn let_go(&mut self, event: &Event, user: UserId) {
         // Whoever follows just this conversation is let go: it finds that there is nothing more to come.
-        if let Some(listening) = self.users.get_mut(&event.actor) {
+        if let Some(listening) = self.users.get_mut(&user) {
             let gone = Scope::Conversation(event.conversation);
             listening.subscribers.retain(|subscriber| subscriber.interest.scope != gone);
         }

@@ -1,6 +1,7 @@
 //! Between rows and the types of `messaging`, both ways, in one place.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use sea_orm::ActiveValue::Set;
@@ -9,27 +10,10 @@ use uuid::Uuid;
 
 use super::entities::{conversation, event, message, participant, start};
 use crate::messaging::{
-    Audience, Body, Chain, Change, ConnectionId, Conversation, ConversationId, Event, IdempotencyKey,
-    Interval, KeyedStart, Mark, Message, MessageId, Origin, Participation, People, Position, Request,
+    Body, Chain, Change, ConnectionId, Conversation, ConversationId, Event, IdempotencyKey, Interval,
+    KeyedStart, Message, MessageId, Origin, Participation, People, Position, Range, Record, Request,
     SessionId, Timestamp, Title, UserId,
 };
-
-/// How the kinds of events are numbered in the table. Never renumber: the numbers are in people's databases.
-pub(super) mod kind {
-    pub(in crate::log) const STARTED: i64 = 1;
-    pub(in crate::log) const JOINED: i64 = 2;
-    pub(in crate::log) const LEFT: i64 = 3;
-    pub(in crate::log) const SENT: i64 = 4;
-    pub(in crate::log) const DELIVERED: i64 = 5;
-    pub(in crate::log) const READ: i64 = 6;
-}
-
-pub(super) fn kind_of_mark(mark: Mark) -> i64 {
-    match mark {
-        Mark::Delivered => kind::DELIVERED,
-        Mark::Read => kind::READ,
-    }
-}
 
 pub(super) fn message(row: message::Model) -> Message {
     Message {
@@ -54,15 +38,21 @@ pub(super) fn message_row(message: &Message, key: Option<&IdempotencyKey>) -> me
     }
 }
 
-pub(super) fn conversation(row: conversation::Model) -> Conversation {
-    Conversation {
+pub(super) fn conversation(row: conversation::Model) -> Result<Conversation, DbErr> {
+    let id = row.id;
+    let digest = |bytes: Vec<u8>| {
+        let bytes = bytes.try_into().map_err(|_| broken("conversation", id, "has people that are cut off"));
+        bytes.map(People)
+    };
+    Ok(Conversation {
         id: ConversationId(row.id),
         title: row.title.map(Title::trusted),
         created_at: Timestamp(row.created_at),
         latest: Position(row.latest_position),
-        participants: u32::try_from(row.participant_count).unwrap_or(0),
-        people: row.people.and_then(|people| people.try_into().ok()).map(People),
-    }
+        participants: u32::try_from(row.participant_count)
+            .map_err(|error| broken("conversation", id, format!("has a participant_count: {error}")))?,
+        people: row.people.map(digest).transpose()?,
+    })
 }
 
 pub(super) fn conversation_row(conversation: &Conversation) -> conversation::ActiveModel {
@@ -76,12 +66,12 @@ pub(super) fn conversation_row(conversation: &Conversation) -> conversation::Act
     }
 }
 
-/// `None` for a row that herald did not write.
-pub(super) fn start(row: start::Model) -> Option<KeyedStart> {
-    Some(KeyedStart {
+pub(super) fn start(row: start::Model) -> Result<KeyedStart, DbErr> {
+    let cut_off = |_| broken("start of user", row.actor_id, "has a request that is cut off");
+    Ok(KeyedStart {
         actor: UserId(row.actor_id),
         key: IdempotencyKey::trusted(row.idempotency_key),
-        request: Request(row.request.try_into().ok()?),
+        request: Request(row.request.try_into().map_err(cut_off)?),
         conversation: ConversationId(row.conversation_id),
     })
 }
@@ -118,61 +108,37 @@ pub(super) fn participation_row(part: &Participation) -> participant::ActiveMode
     }
 }
 
-pub(super) fn event_row(event: &Event) -> event::ActiveModel {
-    let (kind, users, range) = match &event.change {
-        Change::Started { users } => (kind::STARTED, Some(users), None),
-        Change::Joined { users } => (kind::JOINED, Some(users), None),
-        Change::Left => (kind::LEFT, None, None),
-        Change::Sent(_) => (kind::SENT, None, None),
-        Change::Marked { mark, from, through, audience } => {
-            let told = match audience {
-                Audience::Everyone => None,
-                Audience::Only(users) => Some(users),
-            };
-            (kind_of_mark(*mark), told, Some((from.0, through.0)))
-        }
-    };
+pub(super) fn event_row(event: &Event, record: &Record) -> event::ActiveModel {
+    let bytes = |users: &Arc<[UserId]>| users.iter().flat_map(|user| *user.0.as_bytes()).collect();
     event::ActiveModel {
         position: Set(event.position.0),
-        kind: Set(kind),
+        kind: Set(record.kind),
         conversation_id: Set(event.conversation.0),
         actor_id: Set(event.actor.0),
         origin_session: Set(event.origin.as_ref().map(|o| o.session.0)),
         origin_connection: Set(event.origin.as_ref().map(|o| o.connection.to_string())),
-        users: Set(users.map(|users| users.iter().flat_map(|u| *u.0.as_bytes()).collect())),
-        from_position: Set(range.map(|r| r.0)),
-        through_position: Set(range.map(|r| r.1)),
+        users: Set(record.users.as_ref().map(bytes)),
+        from_position: Set(record.range.map(|range| range.from.0)),
+        through_position: Set(record.range.map(|range| range.through.0)),
+        data: Set(record.data.clone()),
         at_micros: Set(event.at.0),
         chain: Set(event.chain.0),
     }
 }
 
-/// Reads an event; what a `SENT` row sent is looked up in `messages`.
+/// Reads an event. The message that it sent, if any, is looked up among `messages` by its position.
 pub(super) fn event(row: event::Model, messages: &HashMap<i64, Arc<Message>>) -> Result<Event, DbErr> {
-    let broken = |what: &str| DbErr::Custom(format!("event {} has {what}", row.position));
-    let users = row.users.as_deref().map(users);
-    let mark = |mark| -> Result<Change, DbErr> {
-        Ok(Change::Marked {
-            mark,
-            from: Position(row.from_position.ok_or_else(|| broken("no beginning"))?),
-            through: Position(row.through_position.ok_or_else(|| broken("no end"))?),
-            audience: users.clone().map_or(Audience::Everyone, Audience::Only),
-        })
-    };
-    let change = match row.kind {
-        kind::STARTED => Change::Started { users: users.ok_or_else(|| broken("no users"))? },
-        kind::JOINED => Change::Joined { users: users.ok_or_else(|| broken("no users"))? },
-        kind::LEFT => Change::Left,
-        kind::SENT => {
-            let message = messages.get(&row.position).ok_or_else(|| broken("no message"))?;
-            Change::Sent(Arc::clone(message))
-        }
-        kind::DELIVERED => mark(Mark::Delivered)?,
-        kind::READ => mark(Mark::Read)?,
-        _ => return Err(broken("a kind that this version of herald does not know")),
+    let position = row.position;
+    let range = |(from, through)| Range { from: Position(from), through: Position(through) };
+    let record = Record {
+        kind: row.kind,
+        users: row.users.as_deref().map(|bytes| users(position, bytes)).transpose()?,
+        range: row.from_position.zip(row.through_position).map(range),
+        data: row.data,
+        message: messages.get(&position).cloned(),
     };
     Ok(Event {
-        position: Position(row.position),
+        position: Position(position),
         chain: Chain(row.chain),
         at: Timestamp(row.at_micros),
         conversation: ConversationId(row.conversation_id),
@@ -181,10 +147,18 @@ pub(super) fn event(row: event::Model, messages: &HashMap<i64, Arc<Message>>) ->
             session: SessionId(session),
             connection: ConnectionId::trusted(connection),
         }),
-        change,
+        change: Change::read(record).map_err(|unreadable| broken("event", position, unreadable))?,
     })
 }
 
-fn users(bytes: &[u8]) -> Arc<[UserId]> {
-    bytes.chunks_exact(16).filter_map(|id| Uuid::from_slice(id).ok()).map(UserId).collect()
+fn users(position: i64, bytes: &[u8]) -> Result<Arc<[UserId]>, DbErr> {
+    let (ids, []) = bytes.as_chunks::<16>() else {
+        return Err(broken("event", position, "has a list of users that is cut off"));
+    };
+    Ok(ids.iter().map(|id| UserId(Uuid::from_bytes(*id))).collect())
+}
+
+/// A row that herald did not write so.
+fn broken(row: &str, id: impl Display, what: impl Display) -> DbErr {
+    DbErr::Custom(format!("{row} {id} {what}"))
 }

@@ -5,8 +5,8 @@ use sea_orm::sea_query::OnConflict;
 use sea_orm::{ActiveModelTrait, ConnectionTrait, DbErr, EntityTrait, Insert, InsertMany, Iterable};
 
 use super::convert;
-use super::entities::{conversation, event, log_head, participant};
-use crate::messaging::{Change, Event, Facts, IdempotencyKey};
+use super::entities::{conversation, log_head, participant};
+use crate::messaging::{Event, Facts, IdempotencyKey};
 
 /// Rows per statement: with at most 10 columns a row this stays far below the 32,766 parameters that SQLite
 /// allows (<https://www.sqlite.org/limits.html>) and the 65,535 that Postgres does.
@@ -23,6 +23,7 @@ pub(super) async fn store(
         facts.changed_conversations().map(convert::conversation_row),
         OnConflict::column(conversation::Column::Id)
             .update_columns([
+                conversation::Column::Title,
                 conversation::Column::LatestPosition,
                 conversation::Column::ParticipantCount,
                 conversation::Column::People,
@@ -43,15 +44,15 @@ pub(super) async fn store(
     )
     .await?;
     insert(db, facts.new_starts().iter().map(convert::start_row)).await?;
+    let records: Vec<_> = events.iter().map(|(event, key)| (event, event.change.record(), *key)).collect();
     insert(
         db,
-        events.iter().filter_map(|(event, key)| match &event.change {
-            Change::Sent(message) => Some(convert::message_row(message, *key)),
-            _ => None,
-        }),
+        records
+            .iter()
+            .filter_map(|(_, record, key)| Some(convert::message_row(record.message.as_ref()?, *key))),
     )
     .await?;
-    insert::<event::ActiveModel>(db, events.iter().map(|(event, _)| convert::event_row(event))).await?;
+    insert(db, records.iter().map(|(event, record, _)| convert::event_row(event, record))).await?;
     let head = log_head::ActiveModel {
         id: Set(1),
         position: Set(facts.head.position.0),

@@ -17,7 +17,8 @@ use super::{Database, Unavailable};
 use crate::clock;
 use crate::feed::{Feed, News};
 use crate::messaging::{
-    Command, ConversationId, Decision, Event, Facts, Message, Place, Position, Refusal, Timestamp, decide,
+    Command, ConversationId, Decision, Event, Facts, IdempotencyKey, Message, Place, Position, Refusal,
+    Timestamp, decide,
 };
 use crate::metrics::{self, METRICS};
 use crate::sabotage::{Fault, is_planted};
@@ -116,6 +117,9 @@ impl From<DbErr> for Failure {
 }
 
 type Outcome = Result<Committed, Refusal>;
+
+/// An event, and the key of the message that it sent.
+type Appended = (Arc<Event>, Option<IdempotencyKey>);
 
 struct Task {
     database: Database,
@@ -226,8 +230,7 @@ impl Task {
             transaction.rollback().await?;
             return Ok(outcomes);
         }
-        let rows: Vec<_> =
-            events.iter().map(|(event, command)| (event.as_ref(), commands[*command].key())).collect();
+        let rows: Vec<_> = events.iter().map(|(event, key)| (event.as_ref(), key.as_ref())).collect();
         store(&transaction, &rows, &facts).await?;
         if is_planted(Fault::AnswerBeforeCommit) {
             tokio::spawn(async move {
@@ -254,16 +257,16 @@ impl Task {
     }
 }
 
-/// Decides the commands in order, each in the light of those before it. With each event comes the index of
-/// the command that it answers.
-fn decide_all(commands: &[Command], facts: &mut Facts) -> (Vec<Outcome>, Vec<(Arc<Event>, usize)>) {
+/// Decides the commands in order, each in the light of those before it. With each event comes the key of the message
+/// that it sent, if any.
+fn decide_all(commands: &[Command], facts: &mut Facts) -> (Vec<Outcome>, Vec<Appended>) {
     let mut outcomes = Vec::with_capacity(commands.len());
     let mut events = Vec::with_capacity(commands.len());
-    for (index, command) in commands.iter().enumerate() {
+    for command in commands {
         outcomes.push(decide(facts, command).map(|decision| {
-            facts.apply(&decision, command);
-            events.extend(decision.event.map(|event| (Arc::new(event), index)));
-            let Decision { message, conversation, .. } = decision;
+            facts.apply(&decision);
+            let Decision { event, message, message_key, conversation, .. } = decision;
+            events.extend(event.map(|event| (Arc::new(event), message_key)));
             let about = message.as_ref().map(|message| message.conversation).or(conversation);
             let as_of = about.and_then(|about| facts.left(about, command.actor));
             Committed { place: facts.head, message, conversation, as_of }

@@ -7,8 +7,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{
-    Action, Change, Command, ConversationId, Decision, Event, IdempotencyKey, Mark, Message, MessageId,
-    Participation, People, Place, Position, Request, Start, Timestamp, Title, UserId,
+    ConversationId, Decision, Event, IdempotencyKey, Mark, Message, MessageId, Participation, People, Place,
+    Position, Request, Timestamp, Title, UserId,
 };
 
 /// A conversation as a whole.
@@ -51,7 +51,8 @@ pub struct Sending {
     pub newest: Position,
 }
 
-/// The facts behind a batch of commands. Whoever is not in here does not exist, as far as the batch goes.
+/// The facts behind a batch of commands. A participant that is missing from them is treated as not taking part, and a
+/// message that is missing as not existing: [`super::needs()`] names what has to be there.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// The end of the log.
@@ -189,48 +190,28 @@ impl Facts {
         sendings.iter().filter(move |sending| sending.newest > from).map(|sending| sending.sender)
     }
 
-    /// Carries the decision on a command over to the commands that are decided after it.
-    pub fn apply(&mut self, decision: &Decision, command: &Command) {
+    /// Carries a decision over to the commands that are decided after it.
+    pub fn apply(&mut self, decision: &Decision) {
         if let Some(conversation) = &decision.begins {
             self.know_conversation(conversation.clone());
         }
         if let Some(event) = &decision.event {
             self.apply_event(event);
         }
-        if let (Some(key), Some(message)) = (command.key(), &decision.message) {
+        if let (Some(key), Some(message)) = (&decision.message_key, &decision.message) {
             self.know_key(key.clone(), Arc::clone(message));
         }
-        if let (Action::Start(start), Some(conversation)) = (&command.action, decision.conversation) {
-            self.remember_start(command.actor, start, conversation);
-        }
-    }
-
-    fn remember_start(&mut self, actor: UserId, start: &Start, conversation: ConversationId) {
-        let Some(key) = start.key.clone() else { return };
-        if self.start_by_key(actor, &key).is_none() {
-            let start = KeyedStart { actor, key, request: start.request(actor), conversation };
+        if let Some(start) = &decision.keyed_start {
             self.new_starts.push(start.clone());
-            self.know_start(start);
+            self.know_start(start.clone());
         }
     }
 
     fn apply_event(&mut self, event: &Event) {
         self.head = self.head.at(event);
         self.now = self.now.max(event.at.next());
-        match &event.change {
-            Change::Started { users } => self.join(event, users),
-            Change::Joined { users } => {
-                self.change_people(event.conversation);
-                self.join(event, users);
-            }
-            Change::Left => {
-                self.change_people(event.conversation);
-                self.leave(event);
-            }
-            Change::Sent(message) => self.know_message(Arc::clone(message)),
-            Change::Marked { mark, through, .. } => self.mark(event, *mark, *through),
-        }
-        if !matches!(event.change, Change::Marked { .. })
+        event.change.apply(event, self);
+        if event.change.is_activity()
             && let Some(conversation) = self.conversations.get_mut(&event.conversation)
         {
             conversation.latest = event.position;
@@ -238,7 +219,8 @@ impl Facts {
         }
     }
 
-    fn join(&mut self, event: &Event, users: &[UserId]) {
+    /// These begin to take part.
+    pub(super) fn bring_in(&mut self, event: &Event, users: &[UserId]) {
         for &user in users {
             let mut part = Participation::new(event.conversation, user, event.position, event.at);
             if !self.participations(event.conversation, user).is_empty() {
@@ -255,24 +237,35 @@ impl Facts {
     }
 
     /// Somebody joins or leaves: from here on the conversation is one like any other.
-    fn change_people(&mut self, id: ConversationId) {
+    pub(super) fn change_people(&mut self, id: ConversationId) {
         if let Some(people) = self.conversations.get_mut(&id).and_then(|known| known.people.take()) {
             self.of_just.remove(&people);
         }
     }
 
-    fn leave(&mut self, event: &Event) {
-        let key = (event.conversation, event.actor);
-        for part in self.participations.entry(key).or_default().iter_mut().filter(|p| p.is_open()) {
-            part.interval.left = Some(event.position);
-            self.changed_participations.insert((key.0, key.1, part.interval.joined));
+    /// These take part up to and with this event.
+    pub(super) fn let_go(&mut self, event: &Event, users: &[UserId]) {
+        for &user in users {
+            let key = (event.conversation, user);
+            for part in self.participations.entry(key).or_default().iter_mut().filter(|p| p.is_open()) {
+                part.interval.left = Some(event.position);
+                self.changed_participations.insert((key.0, key.1, part.interval.joined));
+            }
         }
         if let Some(conversation) = self.conversations.get_mut(&event.conversation) {
-            conversation.participants -= 1;
+            conversation.participants -= u32::try_from(users.len()).unwrap_or(u32::MAX);
         }
     }
 
-    fn mark(&mut self, event: &Event, mark: Mark, through: Position) {
+    /// The conversation has another title.
+    pub(super) fn rename(&mut self, id: ConversationId, title: Option<Title>) {
+        if let Some(conversation) = self.conversations.get_mut(&id) {
+            conversation.title = title;
+        }
+    }
+
+    /// The actor's mark has come this far.
+    pub(super) fn mark(&mut self, event: &Event, mark: Mark, through: Position) {
         let key = (event.conversation, event.actor);
         // Of earlier parts only those in which something becomes marked: however often somebody came and went, what
         // they are done with is not written again.

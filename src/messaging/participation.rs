@@ -1,6 +1,6 @@
 //! Who took part when, how far their marks have come, and what they may therefore see.
 
-use super::{Audience, Change, ConversationId, Event, Mark, Position, Timestamp, UserId};
+use super::{Audience, ConversationId, Event, Mark, Position, Range, Timestamp, UserId};
 
 /// The part of the log during which someone takes part: from the event that brought them in up to and with
 /// the event by which they left.
@@ -104,22 +104,21 @@ pub enum Covered {
 pub fn view(event: &Event, viewer: UserId, intervals: &[Interval]) -> Option<View> {
     let begun = intervals.partition_point(|interval| interval.joined <= event.position);
     intervals[..begun].last().filter(|interval| interval.holds(event.position))?;
-    let covered = match &event.change {
-        Change::Marked { from, through, audience, .. } => {
-            if let Audience::Only(users) = audience
-                && !users.contains(&viewer)
-            {
-                return None;
-            }
-            covered(viewer, &intervals[..begun], *from, *through)?
-        }
-        _ => Covered::After(Position::START),
+    if let Audience::Only(users) = event.change.audience()
+        && !users.contains(&viewer)
+    {
+        return None;
+    }
+    let covered = match event.change.covers() {
+        Some(range) => covered(viewer, &intervals[..begun], range)?,
+        None => Covered::After(Position::START),
     };
     Some(View { covered, as_of: intervals.last()?.left })
 }
 
 /// A mark on messages of which the viewer may see none is nothing to the viewer.
-fn covered(viewer: UserId, intervals: &[Interval], from: Position, through: Position) -> Option<Covered> {
+fn covered(viewer: UserId, intervals: &[Interval], range: Range) -> Option<Covered> {
+    let Range { from, through } = range;
     let first = intervals.partition_point(|interval| interval.left.is_some_and(|left| left <= from));
     let mut meeting = intervals[first..].iter().take_while(|interval| interval.joined < through);
     let first = meeting.next()?;

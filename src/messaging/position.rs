@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Audience, Change, Event, Mark, UserId};
+use super::{Event, Range};
 
 /// A position in the event log. The first event has position 1; [`Position::START`] is before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,29 +63,21 @@ impl Chain {
             digest.update(name.len().to_be_bytes());
             digest.update(name);
         }
-        let mut users = |kind: u8, users: &[UserId]| {
-            digest.update([kind]);
-            for user in users {
-                digest.update(user.0.as_bytes());
-            }
-        };
-        match &event.change {
-            Change::Started { users: all } => users(1, all),
-            Change::Joined { users: new } => users(2, new),
-            Change::Left => users(3, &[]),
-            Change::Sent(message) => {
-                users(4, &[]);
-                digest.update(message.id.0.as_bytes());
-            }
-            Change::Marked { mark, from, through, audience } => {
-                let kind = if *mark == Mark::Read { 6 } else { 5 };
-                match audience {
-                    Audience::Everyone => users(kind, &[]),
-                    Audience::Only(told) => users(kind, told),
-                }
-                digest.update(from.0.to_be_bytes());
-                digest.update(through.0.to_be_bytes());
-            }
+        let record = event.change.record();
+        // One byte: kinds have small numbers.
+        digest.update(&record.kind.to_be_bytes()[7..]);
+        for user in record.users.iter().flat_map(|users| users.iter()) {
+            digest.update(user.0.as_bytes());
+        }
+        if let Some(message) = &record.message {
+            digest.update(message.id.0.as_bytes());
+        }
+        if let Some(Range { from, through }) = record.range {
+            digest.update(from.0.to_be_bytes());
+            digest.update(through.0.to_be_bytes());
+        }
+        if let Some(data) = &record.data {
+            digest.update(data);
         }
         let digest = digest.finalize();
         Self(i64::from_be_bytes(std::array::from_fn(|index| digest[index])))
@@ -121,19 +113,21 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::messaging::{ConnectionId, Origin};
-    use crate::messaging::{ConversationId, SessionId};
+    use crate::messaging::{
+        Audience, Change, ConnectionId, ConversationId, Joined, Left, Mark, Marked, Origin, Renamed,
+        SessionId, Started, Title, UserId,
+    };
 
     #[test]
     fn whatever_differs_in_an_event_makes_another_chain() {
         let id = Uuid::from_u128;
         let users = |ids: &[u128]| ids.iter().map(|n| UserId(id(*n))).collect::<Vec<_>>().into();
-        let marked = |mark, from, through, audience| Change::Marked {
-            mark,
-            from: Position(from),
-            through: Position(through),
-            audience,
+        let marked = |mark, from, through, audience| {
+            let range = Range { from: Position(from), through: Position(through) };
+            Change::from(Marked { mark, range, audience })
         };
+        let title = |text: &str| (!text.is_empty()).then(|| Title::trusted(text));
+        let renamed = |to, from| Change::from(Renamed { title: title(to), former: title(from) });
         let event = Event {
             position: Position(7),
             chain: Chain::START,
@@ -141,7 +135,7 @@ mod tests {
             conversation: ConversationId(id(1)),
             actor: UserId(id(2)),
             origin: None,
-            change: Change::Left,
+            change: Left.into(),
         };
         let origin =
             |name| Some(Origin { session: SessionId(id(3)), connection: ConnectionId::trusted(name) });
@@ -154,14 +148,17 @@ mod tests {
             Event { actor: UserId(id(9)), ..event.clone() },
             Event { origin: origin("a"), ..event.clone() },
             Event { origin: origin("b"), ..event.clone() },
-            Event { change: Change::Started { users: users(&[2, 3]) }, ..event.clone() },
-            Event { change: Change::Joined { users: users(&[2, 3]) }, ..event.clone() },
-            Event { change: Change::Joined { users: users(&[2]) }, ..event.clone() },
+            Event { change: Started { users: users(&[2, 3]) }.into(), ..event.clone() },
+            Event { change: Joined { users: users(&[2, 3]) }.into(), ..event.clone() },
+            Event { change: Joined { users: users(&[2]) }.into(), ..event.clone() },
             Event { change: marked(Mark::Read, 1, 2, Audience::Everyone), ..event.clone() },
             Event { change: marked(Mark::Delivered, 1, 2, Audience::Everyone), ..event.clone() },
             Event { change: marked(Mark::Delivered, 0, 2, Audience::Everyone), ..event.clone() },
             Event { change: marked(Mark::Delivered, 1, 3, Audience::Everyone), ..event.clone() },
             Event { change: marked(Mark::Delivered, 1, 2, only(&[2])), ..event.clone() },
+            Event { change: renamed("a", ""), ..event.clone() },
+            Event { change: renamed("", "a"), ..event.clone() },
+            Event { change: renamed("b", "a"), ..event.clone() },
         ];
         let chains: std::collections::HashSet<Chain> =
             others.iter().flat_map(|other| [Chain(0), Chain(1)].map(|chain| chain.after(other))).collect();

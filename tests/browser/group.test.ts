@@ -115,3 +115,22 @@ test('whoever is added sees what is said from then on', async ({ device, alice, 
   await alices.write('Welcome');
   await daves.says('Welcome');
 });
+
+test('a conversation that is renamed is called so everywhere, and can lose its title', async ({
+  device, alice, bob, carol, groupId,
+}) => {
+  await alice.send(groupId, 'Hello');
+  const alices = await (await device(alice)).chat(groupId);
+  const bobs = await (await device(bob)).chat(groupId);
+  const carols = await (await device(carol)).chat();
+  for (const chat of [alices, bobs, carols]) await chat.is('connected');
+  const details = await alices.details('Tea club');
+  await details.getByLabel('Title').fill('Coffee club');
+  await details.getByRole('button', { name: 'Rename' }).click();
+  for (const chat of [alices, bobs, carols]) await chat.conversation('Coffee club').waitFor();
+  expect(await carols.conversation('Tea club').count()).toBe(0);
+  // Its own answer tells the window that renamed it.
+  await alices.dialog('Coffee club').getByLabel('Title').fill('');
+  await alices.dialog('Coffee club').getByRole('button', { name: 'Rename' }).click();
+  for (const chat of [alices, bobs, carols]) await expect.poll(() => chat.conversation('Coffee club').count()).toBe(0);
+});

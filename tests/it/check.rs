@@ -168,7 +168,7 @@ async fn the_first_row_that_breaks_a_promise_is_named() {
         (event("kind = 1", 6), "event 6: who started the conversation is not in it"),
         (event("kind = 1, users = (SELECT users FROM events WHERE position = 1)", 6), "event 6: its conversation was started before"),
         (event("users = (SELECT users FROM events WHERE position = 1)", 6), "who takes part already"),
-        (event("users = substr(users, 1, 15)", 6), "event 6: its list of users is cut off"),
+        (event("users = substr(users, 1, 15)", 6), "event 6 has a list of users that is cut off"),
         (event("users = substr(users, 1, 0)", 6), "event 6: it brings in nobody"),
         // Marks.
         (event("from_position = 0", 8), "event 8: its mark begins at 0, and had come to 1"),
@@ -204,7 +204,7 @@ async fn the_first_row_that_breaks_a_promise_is_named() {
         (format!("UPDATE starts SET conversation_id = {}", user("dave")), "they never took part"),
         ("UPDATE conversations SET people = (SELECT request FROM starts) WHERE latest_position = 9".into(), "people is set"),
         ("UPDATE conversations SET people = (SELECT request FROM starts) WHERE latest_position = 12".into(), "people does not"),
-        ("UPDATE conversations SET people = substr(people, 1, 31)".into(), "people is cut off"),
+        ("UPDATE conversations SET people = substr(people, 1, 31)".into(), "has people that are cut off"),
         ("UPDATE conversations SET people = (SELECT people FROM conversations WHERE latest_position = 12) WHERE latest_position = 13".into(), "latest_position 13: another one has the same people"),
         // Keys; without its index, which would refuse this.
         ("DROP INDEX messages_by_idempotency_key; UPDATE messages SET idempotency_key = 'k' WHERE position = 2".into(), "message at 9: its sender used"),

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use herald::messaging::{
-    Action, Audience, Body, Chain, Change, Command, Conversation, ConversationId, Counts, Covered, Decision,
-    Epoch, Event, Facts, IdempotencyKey, Mark, MessageId, Participation, Place, Position, Refusal, Sending,
-    Start, Status, Timestamp, Title, UserId, decide, view,
+    Action, Add, Audience, Body, Chain, Change, Command, Conversation, ConversationId, Counts, Covered,
+    Decision, Epoch, Event, Facts, IdempotencyKey, Leave, Mark, MarkThrough, MessageId, Participation, Place,
+    Position, Range, Refusal, Rename, Send, Sending, Sent, Start, Status, Timestamp, Title, UserId, decide,
+    needs, view,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -31,6 +32,7 @@ enum Step {
     Leave { by: u128, from: Index },
     Send { by: u128, to: Index, body: u8, key: Option<u8> },
     Mark { by: u128, message: Index, mark: Mark },
+    Rename { by: u128, what: Index, title: Option<u8> },
 }
 
 /// What must come of it.
@@ -59,6 +61,8 @@ struct ModelMessage {
 #[derive(Debug, Clone, Default)]
 struct Model {
     rooms: Vec<BTreeSet<u128>>,
+    /// What each room is called.
+    titles: Vec<Option<u8>>,
     /// Of each room, whether it was started as the one of just its people, and nobody has joined or left since.
     one_of_just: Vec<bool>,
     messages: Vec<ModelMessage>,
@@ -99,6 +103,15 @@ impl Model {
             }
             Step::Send { by, to, body, key } => return self.send(*by, to, *body, *key),
             Step::Mark { by, message, mark } => return self.mark(*by, message, *mark),
+            Step::Rename { by, what, title } => {
+                let Some(room) = self.room(what).filter(|room| self.rooms[*room].contains(by)) else {
+                    return Expected::Refused(Refusal::NoSuchConversation);
+                };
+                if self.titles[room] == *title {
+                    return Expected::Unchanged;
+                }
+                self.titles[room] = *title;
+            }
         }
         Expected::Event { told: None }
     }
@@ -111,7 +124,7 @@ impl Model {
                 Expected::Refused(Refusal::KeyReused)
             };
         }
-        let (people, _, is_distinct) = &asked;
+        let (people, title, is_distinct) = &asked;
         if people.len() < 2 {
             return Expected::Refused(Refusal::NobodyElse);
         }
@@ -124,6 +137,7 @@ impl Model {
         if found.is_none() {
             self.rooms.push(people.clone());
             self.one_of_just.push(*is_distinct);
+            self.titles.push(*title);
         }
         if let Some(key) = key {
             self.starts.insert((by, key), (asked, room));
@@ -201,6 +215,24 @@ fn start(with: impl Strategy<Value = Vec<u128>>) -> impl Strategy<Value = Step> 
         .prop_map(|(by, with, title, key, is_distinct)| Step::Start { by, with, title, key, is_distinct })
 }
 
+fn step() -> impl Strategy<Value = Step> {
+    let who = || 0..USERS;
+    let some = || prop::collection::vec(0..USERS, 0..6);
+    let mark = prop_oneof![Just(Mark::Delivered), Just(Mark::Read)];
+    prop_oneof![
+        1 => start(prop::collection::vec(0..USERS, 0..6)),
+        // Of few people, so that the same ones meet again.
+        1 => start(prop::collection::vec(0..3_u128, 1..3)),
+        2 => (who(), any::<Index>(), some()).prop_map(|(by, to, whom)| Step::Add { by, to, whom }),
+        2 => (who(), any::<Index>()).prop_map(|(by, from)| Step::Leave { by, from }),
+        6 => (who(), any::<Index>(), 0..2_u8, prop::option::weighted(0.3, 0..3_u8))
+            .prop_map(|(by, to, body, key)| Step::Send { by, to, body, key }),
+        8 => (who(), any::<Index>(), mark).prop_map(|(by, message, mark)| Step::Mark { by, message, mark }),
+        1 => (who(), any::<Index>(), prop::option::of(0..2_u8))
+            .prop_map(|(by, what, title)| Step::Rename { by, what, title }),
+    ]
+}
+
 impl ReferenceStateMachine for Model {
     type State = Self;
     type Transition = Step;
@@ -210,21 +242,7 @@ impl ReferenceStateMachine for Model {
     }
 
     fn transitions(_: &Self) -> BoxedStrategy<Step> {
-        let who = || 0..USERS;
-        let some = || prop::collection::vec(0..USERS, 0..6);
-        let mark = prop_oneof![Just(Mark::Delivered), Just(Mark::Read)];
-        prop_oneof![
-            1 => start(prop::collection::vec(0..USERS, 0..6)),
-            // Of few people, so that the same ones meet again.
-            1 => start(prop::collection::vec(0..3_u128, 1..3)),
-            2 => (who(), any::<Index>(), some()).prop_map(|(by, to, whom)| Step::Add { by, to, whom }),
-            2 => (who(), any::<Index>()).prop_map(|(by, from)| Step::Leave { by, from }),
-            6 => (who(), any::<Index>(), 0..2_u8, prop::option::weighted(0.3, 0..3_u8))
-                .prop_map(|(by, to, body, key)| Step::Send { by, to, body, key }),
-            8 => (who(), any::<Index>(), mark)
-                .prop_map(|(by, message, mark)| Step::Mark { by, message, mark }),
-        ]
-        .boxed()
+        step().boxed()
     }
 
     fn apply(mut state: Self, step: &Step) -> Self {
@@ -243,6 +261,15 @@ struct Rules {
 }
 
 impl Rules {
+    fn new() -> Self {
+        Self {
+            facts: Facts::new(START, Timestamp(0), SMALL, MOST),
+            rooms: Vec::new(),
+            messages: Vec::new(),
+            drawn: 1_000,
+        }
+    }
+
     fn draw(&mut self) -> Uuid {
         self.drawn += 1;
         Uuid::from_u128(self.drawn)
@@ -265,36 +292,35 @@ impl Rules {
                 (by, Action::Start(start))
             }
             Step::Add { by, to, whom } => {
-                (by, Action::Add { conversation: room(&self.rooms, to), users: users(whom) })
+                (by, Action::Add(Add { conversation: room(&self.rooms, to), users: users(whom) }))
             }
-            Step::Leave { by, from } => (by, Action::Leave { conversation: room(&self.rooms, from) }),
+            Step::Leave { by, from } => (by, Action::Leave(Leave { conversation: room(&self.rooms, from) })),
             Step::Send { by, to, body, key } => {
                 let conversation = room(&self.rooms, to);
                 let message = MessageId(self.draw());
                 let body = Body::trusted(body.to_string());
                 let key = key.map(|key| IdempotencyKey::trusted(key.to_string()));
-                (by, Action::Send { conversation, message, body, key })
+                (by, Action::Send(Send { conversation, message, body, key }))
             }
             Step::Mark { by, message, mark } => {
-                if self.messages.is_empty() {
-                    (by, Action::Mark { message: MessageId(Uuid::nil()), mark: *mark })
-                } else {
-                    let (message, ..) = self.messages[message.index(self.messages.len())];
-                    (by, Action::Mark { message, mark: *mark })
-                }
+                let known =
+                    (!self.messages.is_empty()).then(|| self.messages[message.index(self.messages.len())].0);
+                let message = known.unwrap_or(MessageId(Uuid::nil()));
+                (by, Action::Mark(MarkThrough { message, mark: *mark }))
+            }
+            Step::Rename { by, what, title } => {
+                let title = title.map(|title| Title::trusted(title.to_string()));
+                (by, Action::Rename(Rename { conversation: room(&self.rooms, what), title }))
             }
         };
         Command { actor: user(*by), origin: None, action }
     }
 
     /// What the log's loader finds out for a mark in a large conversation.
-    fn know_sendings(&mut self, command: &Command) {
-        let Action::Mark { message, mark } = &command.action else { return };
-        let Some((_, room, _, through)) = self.messages.iter().find(|(id, ..)| id == message).copied() else {
-            return;
-        };
-        let from = self.facts.through(room, command.actor, *mark);
-        let parts = self.facts.participations(room, command.actor).to_vec();
+    fn sendings(&self, marker: UserId, mark: Mark, message: MessageId) -> Option<Vec<Sending>> {
+        let (_, room, _, through) = self.messages.iter().find(|(id, ..)| *id == message).copied()?;
+        let from = self.facts.through(room, marker, mark);
+        let parts = self.facts.participations(room, marker);
         let received = |at: Position| parts.iter().any(|part| part.interval.holds(at));
         let mut newest: BTreeMap<UserId, Position> = BTreeMap::new();
         for (_, conversation, sender, at) in &self.messages {
@@ -302,14 +328,78 @@ impl Rules {
                 newest.insert(*sender, *at);
             }
         }
-        let sendings = newest.into_iter().map(|(sender, newest)| Sending { sender, newest }).collect();
-        self.facts.know_sendings(command.actor, *mark, *message, sendings);
+        Some(newest.into_iter().map(|(sender, newest)| Sending { sender, newest }).collect())
+    }
+
+    fn know_sendings(&mut self, command: &Command) {
+        let Action::Mark(MarkThrough { message, mark }) = command.action else { return };
+        if let Some(sendings) = self.sendings(command.actor, mark, message) {
+            self.facts.know_sendings(command.actor, mark, message, sendings);
+        }
+    }
+
+    /// No more than the facts that these commands need, found as the log's loader finds them.
+    fn needed(&self, commands: &[Command]) -> Facts {
+        let mut found = Facts::new(self.facts.head, self.facts.now, SMALL, MOST);
+        let wanted = needs(commands, &found);
+        for (viewer, id) in wanted.messages {
+            let message = self.facts.message(id).filter(|message| {
+                let mut stays = self.facts.participations(message.conversation, viewer).iter();
+                stays.any(|stay| stay.interval.holds(message.position))
+            });
+            if let Some(message) = message {
+                found.know_message(Arc::clone(message));
+            }
+        }
+        for (sender, key) in wanted.message_keys {
+            let message = self.facts.by_key(sender, &key);
+            if let Some(message) = message {
+                found.know_key(key.clone(), Arc::clone(message));
+            }
+        }
+        for (actor, key) in wanted.start_keys {
+            self.facts
+                .start_by_key(actor, &key)
+                .into_iter()
+                .for_each(|start| found.know_start(start.clone()));
+        }
+        for people in wanted.people {
+            let conversation = self.facts.of_just(people).and_then(|id| self.facts.conversation(id));
+            if let Some(conversation) = conversation {
+                found.know_conversation(conversation.clone());
+            }
+        }
+        for (conversation, user) in needs(commands, &found).participations {
+            for part in self.facts.participations(conversation, user) {
+                found.know_participation(part.clone());
+            }
+            if let Some(conversation) = self.facts.conversation(conversation) {
+                found.know_conversation(conversation.clone());
+            }
+        }
+        for (marker, mark, message) in needs(commands, &found).sendings {
+            if let Some(sendings) = self.sendings(marker, mark, message) {
+                found.know_sendings(marker, mark, message, sendings);
+            }
+        }
+        found
+    }
+
+    fn remember(&mut self, decision: &Decision) {
+        self.facts.apply(decision);
+        if let Some(Conversation { id, .. }) = decision.begins {
+            self.rooms.push(id);
+        }
+        if let Some(Change::Sent(Sent { message })) = decision.event.as_ref().map(|event| &event.change) {
+            self.messages.push((message.id, message.conversation, message.sender, message.position));
+        }
     }
 
     /// Whoever takes part sees of a mark just what it covers of the messages that they may see, and nobody is told of a
     /// mark that covers nothing of these.
     fn check_views(&self, model: &Model, event: &Event) {
-        let Change::Marked { from, through, audience, .. } = &event.change else { return };
+        let Some(Range { from, through }) = event.change.covers() else { return };
+        let audience = event.change.audience();
         let room = self.rooms.iter().position(|room| *room == event.conversation).unwrap();
         for n in 0..USERS {
             let viewer = user(n);
@@ -329,9 +419,9 @@ impl Rules {
             let received = |(index, message): (usize, &(MessageId, ConversationId, UserId, Position))| {
                 let (_, conversation, sender, at) = *message;
                 let covered = match view?.covered {
-                    Covered::After(after) => after < at && at <= *through,
+                    Covered::After(after) => after < at && at <= through,
                     Covered::StaysOf(whose) => {
-                        *from < at && at <= *through && stays(whose).any(|stay| stay.holds(at))
+                        from < at && at <= through && stays(whose).any(|stay| stay.holds(at))
                     }
                 };
                 let received = sender != event.actor && stays(event.actor).any(|stay| stay.holds(at));
@@ -371,12 +461,7 @@ impl StateMachineTest for Rules {
     type Reference = Model;
 
     fn init_test(_: &Model) -> Self {
-        Self {
-            facts: Facts::new(START, Timestamp(0), SMALL, MOST),
-            rooms: Vec::new(),
-            messages: Vec::new(),
-            drawn: 1_000,
-        }
+        Self::new()
     }
 
     fn apply(mut rules: Self, model: &Model, step: Step) -> Self {
@@ -396,11 +481,9 @@ impl StateMachineTest for Rules {
                     "positions have no gaps, and each event continues the one before"
                 );
                 assert!(event.at >= rules.facts.now, "times increase");
-                let told = match &event.change {
-                    Change::Marked { audience: Audience::Only(users), .. } => {
-                        Some(users.iter().copied().collect())
-                    }
-                    _ => None,
+                let told = match event.change.audience() {
+                    Audience::Only(users) => Some(users.iter().copied().collect()),
+                    Audience::Everyone => None,
                 };
                 Expected::Event { told }
             }
@@ -411,17 +494,10 @@ impl StateMachineTest for Rules {
             if let Some(event) = &decision.event {
                 rules.check_views(model, event);
             }
-            rules.facts.apply(&decision, &command);
+            rules.remember(&decision);
             if let Some(event) = &decision.event {
                 assert!(rules.facts.now > event.at, "times strictly increase");
                 assert_eq!(rules.facts.head, head.at(event));
-            }
-            if let Some(Conversation { id, .. }) = decision.begins {
-                rules.rooms.push(id);
-            }
-            if let Some(Change::Sent(message)) = decision.event.as_ref().map(|event| &event.change) {
-                let message = Arc::clone(message);
-                rules.messages.push((message.id, message.conversation, message.sender, message.position));
             }
         }
         for (before, after) in before.iter().zip(rules.statuses()) {
@@ -439,9 +515,10 @@ impl StateMachineTest for Rules {
             };
             assert_eq!(rules.counts(index), expected, "message {index}");
         }
-        for (room, members) in rules.rooms.iter().zip(&model.rooms) {
-            let count = rules.facts.conversation(*room).map(|room| room.participants);
-            assert_eq!(count, Some(members.len() as u32), "participants");
+        for ((room, members), title) in rules.rooms.iter().zip(&model.rooms).zip(&model.titles) {
+            let room = rules.facts.conversation(*room).expect("a room there is");
+            assert_eq!(room.participants, members.len() as u32, "participants");
+            assert_eq!(room.title.as_ref().map(ToString::to_string), title.map(|title| title.to_string()));
         }
     }
 }
@@ -451,4 +528,29 @@ prop_state_machine! {
 
     #[test]
     fn every_decision_is_what_a_row_per_recipient_would_say(sequential 1..80 => Rules);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The writer loads what `needs` names, and nothing else.
+    #[test]
+    fn a_batch_is_decided_alike_with_all_facts_and_with_those_that_it_needs(
+        batches in prop::collection::vec(prop::collection::vec(step(), 1..6), 1..24),
+    ) {
+        let mut rules = Rules::new();
+        for steps in batches {
+            let commands: Vec<Command> = steps.iter().map(|step| rules.command(step)).collect();
+            let mut needed = rules.needed(&commands);
+            for command in &commands {
+                rules.know_sendings(command);
+                let decided = decide(&rules.facts, command);
+                prop_assert_eq!(&decide(&needed, command), &decided, "{:?}", command);
+                if let Ok(decision) = decided {
+                    needed.apply(&decision);
+                    rules.remember(&decision);
+                }
+            }
+        }
+    }
 }

@@ -8,7 +8,8 @@ use futures_util::future::join_all;
 use herald::feed::InProcess;
 use herald::log::{Database, DatabaseOptions, Rules, UserRow, Writer};
 use herald::messaging::{
-    Action, Command, ConversationId, DisplayName, Handle, IdempotencyKey, Position, Start, Timestamp, UserId,
+    Action, Command, ConversationId, DisplayName, Handle, IdempotencyKey, Leave, Position, Start, Timestamp,
+    UserId,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -285,7 +286,8 @@ async fn of_one_batch_each_start_sees_those_before_it() {
     let found = writer.submit(start(2, 1, None, true)).await.unwrap();
     assert_eq!((found.conversation, found.place.position), (Some(ids[2]), Position(3)));
     // Somebody leaves, and in the same batch it is started anew and found again.
-    let leave = Command { actor: user(1), origin: None, action: Action::Leave { conversation: ids[2] } };
+    let leave =
+        Command { actor: user(1), origin: None, action: Action::Leave(Leave { conversation: ids[2] }) };
     let commands = [start(1, 2, None, true), leave, start(1, 2, None, true), start(2, 1, None, true)];
     let submitted = commands.map(|command| writer.submit(command));
     let answered: Vec<_> = join_all(submitted).await.into_iter().map(Result::unwrap).collect();

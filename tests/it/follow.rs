@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use herald::feed::{Feed, News};
 use herald::hub::{Follow, Hub, HubOptions, OpenError, Seen};
-use herald::log::{
-    Database, DatabaseOptions, Interest, Kinds, Received, Rules, Scope, UserRow, Writer, check,
-};
+use herald::log::{Database, DatabaseOptions, Interest, Received, Rules, Scope, UserRow, Writer, check};
 use herald::messaging::{
-    Action, Body, Chain, Command, ConnectionId, ConversationId, DisplayName, Handle, Mark, MessageId, Origin,
-    Place, Position, SessionId, Start, Timestamp, UserId,
+    Action, Add, Body, Chain, Command, ConnectionId, ConversationId, DisplayName, Handle, Kinds, Leave, Mark,
+    MarkThrough, MessageId, Origin, Place, Position, Rename, Send, SessionId, Start, Timestamp, Title,
+    UserId,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -37,6 +36,7 @@ enum Step {
     Leave { by: usize, room: Index, connection: Option<u8> },
     Send { by: usize, room: Index, count: usize, connection: Option<u8> },
     Mark { by: usize, message: Index, mark: Mark, connection: Option<u8> },
+    Rename { by: usize, room: Index, title: Option<u8>, connection: Option<u8> },
     Subscribe { by: usize, connection: u8, room: Option<Index>, kinds: Kinds, after: Option<Index> },
     Read { subscriber: Index, count: usize },
     CutOff { subscriber: Index },
@@ -76,6 +76,8 @@ struct Subscriber {
 #[derive(Debug, Clone, Default)]
 struct Model {
     rooms: Vec<BTreeSet<usize>>,
+    /// What the rooms are called that were given a title.
+    titles: BTreeMap<usize, Option<u8>>,
     messages: Vec<Sent>,
     /// The entry at index `i` has position `i + 1`.
     log: Vec<Entry>,
@@ -90,7 +92,7 @@ impl Model {
         let wants = |entry: &Entry| {
             entry.seen_by.contains(&subscriber.user)
                 && subscriber.room.is_none_or(|room| room == entry.room)
-                && (subscriber.kinds == Kinds::All || subscriber.kinds == entry.kind)
+                && (subscriber.kinds == Kinds::ALL || subscriber.kinds == entry.kind)
                 && !(entry.actor == subscriber.user && entry.connection == Some(subscriber.connection))
         };
         let entries = self.log.iter().enumerate().skip(subscriber.start);
@@ -137,7 +139,7 @@ impl Model {
                     return false;
                 }
                 self.rooms.push(members.clone());
-                self.append(self.rooms.len() - 1, *by, *connection, Kinds::All, members);
+                self.append(self.rooms.len() - 1, *by, *connection, Kinds::ALL, members);
             }
             Step::Add { by, room, whom, connection } => {
                 let Some(room) = self.room(room).filter(|room| self.rooms[*room].contains(by)) else {
@@ -146,13 +148,13 @@ impl Model {
                 if !self.rooms[room].insert(*whom) {
                     return false;
                 }
-                self.append(room, *by, *connection, Kinds::All, self.rooms[room].clone());
+                self.append(room, *by, *connection, Kinds::ALL, self.rooms[room].clone());
             }
             Step::Leave { by, room, connection } => {
                 let Some(room) = self.room(room).filter(|room| self.rooms[*room].contains(by)) else {
                     return false;
                 };
-                self.append(room, *by, *connection, Kinds::All, self.rooms[room].clone());
+                self.append(room, *by, *connection, Kinds::ALL, self.rooms[room].clone());
                 self.log.last_mut().unwrap().left = true;
                 self.rooms[room].remove(by);
             }
@@ -170,6 +172,15 @@ impl Model {
             }
             Step::Mark { by, message, mark, connection } => {
                 return self.mark(*by, message, *mark, *connection);
+            }
+            Step::Rename { by, room, title, connection } => {
+                let Some(room) = self.room(room).filter(|room| self.rooms[*room].contains(by)) else {
+                    return false;
+                };
+                if self.titles.insert(room, *title).unwrap_or_default() == *title {
+                    return false;
+                }
+                self.append(room, *by, *connection, Kinds::ALL, self.rooms[room].clone());
             }
             Step::Subscribe { by, connection, room, kinds, after } => {
                 let start = after.map_or(self.log.len(), |after| after.index(self.log.len() + 1));
@@ -237,7 +248,7 @@ impl ReferenceStateMachine for Model {
     fn transitions(_: &Self) -> BoxedStrategy<Step> {
         let who = || 0..USERS;
         let connection = || prop::option::of(0..2_u8);
-        let kinds = prop_oneof![2 => Just(Kinds::All), 1 => Just(Kinds::Sent), 1 => Just(Kinds::Marked)];
+        let kinds = prop_oneof![2 => Just(Kinds::ALL), 1 => Just(Kinds::Sent), 1 => Just(Kinds::Marked)];
         let index = any::<Index>;
         let mark = prop_oneof![Just(Mark::Delivered), Just(Mark::Read)];
         prop_oneof![
@@ -251,6 +262,8 @@ impl ReferenceStateMachine for Model {
                 .prop_map(|(by, room, count, connection)| Step::Send { by, room, count, connection }),
             6 => (who(), index(), mark, connection())
                 .prop_map(|(by, message, mark, connection)| Step::Mark { by, message, mark, connection }),
+            1 => (who(), index(), prop::option::of(0..2_u8), connection())
+                .prop_map(|(by, room, title, connection)| Step::Rename { by, room, title, connection }),
             4 => (who(), 0..2_u8, prop::option::of(index()), kinds, prop::option::of(index())).prop_map(
                 |(by, connection, room, kinds, after)| Step::Subscribe { by, connection, room, kinds, after }
             ),
@@ -342,8 +355,11 @@ impl Reading {
 
 async fn told(database: &Database, seen: &Seen) -> Told {
     let event = &seen.occurrence.event;
-    let messages = match Received::by(event, seen.view) {
-        Some(received) => database.messages_received(received, usize::MAX).await.unwrap(),
+    let messages = match event.change.covers() {
+        Some(range) => {
+            let received = Received::by(event, range, seen.view);
+            database.messages_received(received, usize::MAX).await.unwrap()
+        }
         None => Vec::new(),
     };
     let number = |position: Position| usize::try_from(position.0).unwrap();
@@ -464,7 +480,7 @@ impl Herald {
         let body = Body::parse("hello", 10).unwrap();
         let sends = (0..count).map(|_| {
             let message = MessageId(herald::random::id());
-            let action = Action::Send { conversation, message, body: body.clone(), key: None };
+            let action = Action::Send(Send { conversation, message, body: body.clone(), key: None });
             let origin = connection.map(|connection| origin(by, connection));
             self.writer.submit(Command { actor: user(by), origin, action })
         });
@@ -558,11 +574,11 @@ impl StateMachineTest for Herald {
                 }
             }
             Step::Add { by, room, whom, connection } => {
-                let action = Action::Add { conversation: herald.room(&room), users: vec![user(whom)] };
+                let action = Action::Add(Add { conversation: herald.room(&room), users: vec![user(whom)] });
                 herald.submit(model, by, connection, action);
             }
             Step::Leave { by, room, connection } => {
-                let action = Action::Leave { conversation: herald.room(&room) };
+                let action = Action::Leave(Leave { conversation: herald.room(&room) });
                 herald.submit(model, by, connection, action);
             }
             Step::Send { by, room, count, connection } => {
@@ -571,8 +587,13 @@ impl StateMachineTest for Herald {
             Step::Mark { by, message, mark, connection } => {
                 if !herald.messages.is_empty() {
                     let message = *message.get(&herald.messages);
-                    herald.submit(model, by, connection, Action::Mark { message, mark });
+                    herald.submit(model, by, connection, Action::Mark(MarkThrough { message, mark }));
                 }
+            }
+            Step::Rename { by, room, title, connection } => {
+                let title = title.map(|title| Title::trusted(title.to_string()));
+                let action = Action::Rename(Rename { conversation: herald.room(&room), title });
+                herald.submit(model, by, connection, action);
             }
             Step::Subscribe { by, connection, room, kinds, after } => {
                 let room = room.as_ref().and_then(|room| model.room(room));

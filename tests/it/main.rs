@@ -48,6 +48,7 @@ mod plans;
 mod playground;
 mod postgres;
 mod rates;
+mod renaming;
 mod rewound;
 mod schema;
 mod specification;

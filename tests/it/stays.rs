@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use herald::feed::InProcess;
 use herald::log::{Database, DatabaseOptions, Observer, Rules, SubmitError, Writer};
-use herald::messaging::{Action, Body, Command, ConversationId, Handle, MessageId, Refusal, UserId};
+use herald::messaging::{
+    Action, Add, Body, Command, ConversationId, Handle, Leave, MessageId, Refusal, Send, UserId,
+};
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -40,7 +42,7 @@ async fn carry_out(writer: &Writer, commands: Vec<(&User, Action)>) {
 
 fn send(conversation: ConversationId, body: &str) -> Action {
     let message = MessageId(herald::random::id());
-    Action::Send { conversation, message, body: Body::trusted(body), key: None }
+    Action::Send(Send { conversation, message, body: Body::trusted(body), key: None })
 }
 
 /// Has `bob` leave and be added again by `ada`, so many times. Ada says "seen" while he is there and "missed" while he
@@ -50,9 +52,9 @@ async fn come_and_go(writer: &Writer, ada: &User, bob: &User, conversation: &str
     let mut commands = Vec::new();
     for n in 0..times {
         commands.push((ada, send(conversation, &format!("seen {n}"))));
-        commands.push((bob, Action::Leave { conversation }));
+        commands.push((bob, Action::Leave(Leave { conversation })));
         commands.push((ada, send(conversation, &format!("missed {n}"))));
-        commands.push((ada, Action::Add { conversation, users: vec![id(&bob.id)] }));
+        commands.push((ada, Action::Add(Add { conversation, users: vec![id(&bob.id)] })));
     }
     carry_out(writer, commands).await;
 }
@@ -211,7 +213,7 @@ async fn a_statement_with_more_keys_than_a_database_takes_is_taken_apart() {
     assert_eq!(found.iter().map(|user| user.handle.as_str()).collect::<Vec<_>>(), [ada.handle.as_str()]);
 
     let users = (1..=33_000).map(|n| UserId(Uuid::from_u128(n))).collect();
-    let action = Action::Add { conversation: id(&conversation), users };
+    let action = Action::Add(Add { conversation: id(&conversation), users });
     let refused = writer.submit(Command { actor: id(&ada.id), origin: None, action }).await;
     assert_eq!(refused, Err(SubmitError::Refused(Refusal::TooManyParticipants { most: 1_000 })));
 }

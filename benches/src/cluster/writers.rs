@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use herald::feed::InProcess;
 use herald::log::{Database, DatabaseOptions, Rules, Writer};
-use herald::messaging::{Action, Body, Command, ConversationId, IdempotencyKey, MessageId, UserId};
+use herald::messaging::{Action, Body, Command, ConversationId, IdempotencyKey, MessageId, Send, UserId};
 use herald::random;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -68,7 +68,7 @@ async fn send_until(until: Instant, writer: Writer, actor: UserId, conversation:
         let id = random::id();
         let key = IdempotencyKey::parse(&format!("key-{}", id.simple())).unwrap();
         let message = MessageId(id);
-        let action = Action::Send { conversation, message, body: body.clone(), key: Some(key) };
+        let action = Action::Send(Send { conversation, message, body: body.clone(), key: Some(key) });
         writer.submit(Command { actor, origin: None, action }).await.unwrap();
     }
 }

@@ -10,7 +10,7 @@ use super::{DateTime, Message, Participant};
 use crate::error::Error;
 use crate::graphql::budget::budget;
 use crate::graphql::caller::viewer;
-use crate::graphql::loaders::{MessagesPage, ParticipantsPage, UnreadOf, load};
+use crate::graphql::loaders::{MessagesPage, ParticipantsPage, RenamedAfter, UnreadOf, load};
 use crate::graphql::page::{Opaque, PageArgs, connection};
 use crate::graphql::services::services;
 use crate::log::{Direction, Page, ParticipantKey};
@@ -58,9 +58,19 @@ impl Conversation {
         self.id.into()
     }
 
-    /// What it is called, if anything.
+    /// What it is called, if anything. To somebody who has left: what it was called then.
     async fn title(&self, ctx: &Context<'_>) -> Result<Option<String>> {
-        let title = self.row(ctx).await?.title.as_ref().map(ToString::to_string);
+        let renamed = match self.as_of {
+            Some(as_of) => {
+                load(&services(ctx)?.rows, RenamedAfter(self.id, as_of)).await.map_err(Error::from)?
+            }
+            None => None,
+        };
+        let title = match renamed {
+            Some(renamed) => renamed.former,
+            None => self.row(ctx).await?.title.clone(),
+        };
+        let title = title.as_ref().map(ToString::to_string);
         budget(ctx)?.pay(title.as_ref().map_or(0, String::len)).await;
         Ok(title)
     }

@@ -1,11 +1,14 @@
 //! What the events come to, told anew from the first one: who takes part when, how far each mark has come, how each
 //! conversation stands. It is written without `Facts`, which made the rows that are to be checked.
 
+// A new kind of event has to be thought of everywhere.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use std::collections::{BTreeSet, HashMap};
 
 use crate::messaging::{
-    Audience, Chain, Change, Conversation, ConversationId, Event, Interval, Mark, Participation, People,
-    Position, Timestamp, UserId,
+    Audience, Chain, Change, Conversation, ConversationId, Event, Interval, Joined, Left, Mark, Marked,
+    Participation, People, Position, Range, Renamed, Sent, Started, Timestamp, Title, UserId,
 };
 
 /// The message that a mark names.
@@ -32,6 +35,8 @@ struct Room {
     /// Whether anybody joined or left since it was started.
     has_changed: bool,
     people: HashMap<UserId, Person>,
+    /// The title that an event gave it last. Empty where none did: the first title is in its row alone.
+    last_given: Vec<Option<Title>>,
     is_stored: bool,
 }
 
@@ -86,22 +91,23 @@ impl Ledger {
     pub(super) fn add(&mut self, event: &Event, named: Option<Named>) -> Result<(), String> {
         self.order(event)?;
         match &event.change {
-            Change::Started { users } => self.start(event, users),
-            Change::Joined { users } => self.join(event, users),
-            Change::Left => self.leave(event),
-            Change::Sent(message) => {
+            Change::Started(Started { users }) => self.start(event, users),
+            Change::Joined(Joined { users }) => self.join(event, users),
+            Change::Left(Left) => self.leave(event),
+            Change::Sent(Sent { message }) => {
                 let same = (message.conversation, message.sender, message.sent_at);
                 if same != (event.conversation, event.actor, event.at) {
                     return Err("its message has another conversation, sender or time".into());
                 }
                 self.taking_part(event).map(|_| ())
             }
-            Change::Marked { mark, from, through, audience } => {
-                self.mark(event, *mark, (*from, *through), named)?;
+            Change::Marked(Marked { mark, range, audience }) => {
+                self.mark(event, *mark, *range, named)?;
                 self.tell(event, audience)
             }
+            Change::Renamed(renamed) => self.rename(event, renamed),
         }?;
-        if !matches!(event.change, Change::Marked { .. })
+        if event.change.is_activity()
             && let Some(room) = self.rooms.get_mut(&event.conversation)
         {
             room.latest = event.position;
@@ -136,6 +142,7 @@ impl Ledger {
             present: 0,
             has_changed: false,
             people: HashMap::new(),
+            last_given: Vec::new(),
             is_stored: false,
         };
         if self.rooms.insert(event.conversation, room).is_some() {
@@ -186,7 +193,7 @@ impl Ledger {
         &mut self,
         event: &Event,
         mark: Mark,
-        (from, through): (Position, Position),
+        Range { from, through }: Range,
         named: Option<Named>,
     ) -> Result<(), String> {
         let person = self.taking_part(event)?;
@@ -209,6 +216,19 @@ impl Ledger {
         *person.through(mark) = through;
         // To have read is to have received.
         person.delivered = person.delivered.max(through);
+        Ok(())
+    }
+
+    fn rename(&mut self, event: &Event, renamed: &Renamed) -> Result<(), String> {
+        self.taking_part(event)?;
+        let room = self.room(event)?;
+        if renamed.title == renamed.former {
+            return Err("it changes no title".into());
+        }
+        if room.last_given.last().is_some_and(|title| *title != renamed.former) {
+            return Err("its former title is not the one before it".into());
+        }
+        room.last_given = vec![renamed.title.clone()];
         Ok(())
     }
 
@@ -243,6 +263,9 @@ impl Ledger {
         same("created_at", &row.created_at.0, &room.created_at.0)?;
         same("latest_position", &row.latest.0, &room.latest.0)?;
         same("participant_count", &row.participants, &room.present)?;
+        if room.last_given.last().is_some_and(|title| *title != row.title) {
+            return Err("title is not the one that it was last given".into());
+        }
         match row.people {
             Some(_) if room.has_changed => Err("people is set, although somebody joined or left".into()),
             Some(people) if people != People::of(room.people.keys().copied()) => {

@@ -16,12 +16,12 @@ use uuid::Uuid;
 
 use self::ledger::{Ledger, Named};
 use super::connection::{Address, Patient};
-use super::convert::{self, kind};
+use super::convert;
 use super::entities::{conversation, event, log_head, message, participant, start};
 use super::file::SqliteFile;
 use super::sql::Sql;
 use super::{DatabaseOptions, schema};
-use crate::messaging::{ConversationId, Message, People, UserId};
+use crate::messaging::{ConversationId, Message, Sent, UserId};
 
 /// Rows that are read at once. Of a message all but its text is read.
 const PAGE: i64 = 250;
@@ -158,7 +158,7 @@ impl Check<'_> {
             let through = rows.last().map_or(i64::MAX, |row| row.event.position);
             let mut messages = self.messages(ledger.position.0, through).await?;
             for row in rows {
-                let is_sent = row.event.kind == kind::SENT;
+                let is_sent = Sent::is_stored_as(row.event.kind);
                 event(row, &mut messages, ledger)?;
                 census.events += 1;
                 census.messages += i64::from(is_sent);
@@ -217,10 +217,7 @@ impl Check<'_> {
             let Some(row) = rows.last() else { return Ok(()) };
             last = Some(row.id);
             for row in rows {
-                if row.people.as_ref().is_some_and(|people| people.len() != size_of::<People>()) {
-                    return Err(format!("conversation {}: people is cut off", row.id));
-                }
-                let row = convert::conversation(row);
+                let row = convert::conversation(row).map_err(unreadable)?;
                 ledger
                     .compare_conversation(&row)
                     .map_err(|reason| format!("conversation {}: {reason}", row.id.0))?;
@@ -329,14 +326,11 @@ fn event(
     let EventRow { event: row, named_conversation, named_sender } = row;
     let position = row.position;
     let wrong = |reason| format!("event {position}: {reason}");
-    if row.users.as_ref().is_some_and(|users| users.len() % size_of::<Uuid>() != 0) {
-        return Err(wrong("its list of users is cut off".into()));
-    }
     let named = named_conversation.zip(named_sender).map(|(conversation, sender)| Named {
         conversation: ConversationId(conversation),
         sender: UserId(sender),
     });
-    let is_sent = row.kind == kind::SENT;
+    let is_sent = Sent::is_stored_as(row.kind);
     let event = convert::event(row, messages).map_err(unreadable)?;
     if is_sent {
         messages.remove(&position);

@@ -13,6 +13,7 @@ pub struct Model {
     pub users: Option<Vec<u8>>,
     pub from_position: Option<i64>,
     pub through_position: Option<i64>,
+    pub data: Option<String>,
     pub at_micros: i64,
     pub chain: i64,
 }

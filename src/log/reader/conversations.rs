@@ -8,12 +8,12 @@ use uuid::Uuid;
 use super::receipts::mark_as_of;
 use super::{Direction, Page};
 use crate::log::batch::{Each, LIST, ask, ask_union};
-use crate::log::convert::{self, kind};
-use crate::log::entities::{conversation, participant};
+use crate::log::convert;
+use crate::log::entities::{conversation, event, participant};
 use crate::log::sql::Sql;
 use crate::log::stays::END;
 use crate::log::{Database, Unavailable};
-use crate::messaging::{Conversation, ConversationId, Participation, Position, UserId};
+use crate::messaging::{Conversation, ConversationId, Mark, Participation, Position, Renamed, UserId};
 
 /// A place in a list of people: in the order in which they joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,7 +53,7 @@ impl Database {
         if page.direction == Direction::Last {
             rows.reverse();
         }
-        Ok(rows.into_iter().map(convert::conversation).collect())
+        Ok(rows.into_iter().map(convert::conversation).collect::<Result<_, _>>()?)
     }
 
     /// These conversations, as far as they exist.
@@ -61,11 +61,31 @@ impl Database {
         let write = |sql: &mut Sql, keys: &[ConversationId]| {
             sql.push("SELECT c.* FROM conversations c WHERE c.id IN ").bind_list(keys.iter().map(|id| id.0));
         };
-        ask(&self.reader, keys, LIST, write, |keys, rows: Vec<conversation::Model>| {
+        let found = ask(&self.reader, keys, LIST, write, |keys, rows: Vec<conversation::Model>| {
             let mut found: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
-            keys.iter().map(|key| found.remove(&key.0).map(convert::conversation)).collect()
-        })
-        .await
+            keys.iter().map(|key| found.remove(&key.0)).collect()
+        });
+        let conversation = |row: Option<_>| Ok(row.map(convert::conversation).transpose()?);
+        found.await.into_iter().map(|row| row.and_then(conversation)).collect()
+    }
+
+    /// The first change of each conversation's title after the position beside it. The title before that change is the
+    /// one that the conversation had at the position.
+    pub async fn next_renamed(&self, keys: &[(ConversationId, Position)]) -> Each<Option<Renamed>> {
+        let found: Each<Vec<event::Model>> =
+            ask_union(&self.reader, keys, |sql, (conversation, position)| {
+                sql.push("e.* FROM events e WHERE e.conversation_id = ").bind(conversation.0);
+                sql.push(" AND e.position > ").bind(position.0).push(" AND e.kind = ");
+                // Written, not bound: the index holds events of this kind alone.
+                sql.push(&Renamed::NUMBER.to_string()).push(" ORDER BY e.position LIMIT 1");
+            })
+            .await;
+        let renamed = |rows: Vec<event::Model>| {
+            let event =
+                rows.into_iter().next().map(|row| convert::event(row, &HashMap::new())).transpose()?;
+            Ok(event.and_then(|event| Renamed::of(event.change)))
+        };
+        found.into_iter().map(|rows| rows.and_then(renamed)).collect()
     }
 
     /// Whether each user takes part in the conversation beside them.
@@ -99,9 +119,9 @@ impl Database {
                         sql.push("p.delivered_through, p.read_through");
                     }
                     Some(position) => {
-                        mark_as_of(sql, kind::DELIVERED, *position);
+                        mark_as_of(sql, Mark::Delivered, *position);
                         sql.push(" AS delivered_through, ");
-                        mark_as_of(sql, kind::READ, *position);
+                        mark_as_of(sql, Mark::Read, *position);
                         sql.push(" AS read_through");
                     }
                 }

@@ -7,43 +7,14 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter,
 use uuid::Uuid;
 
 use super::Received;
-use crate::log::convert::{self, kind};
+use crate::log::convert;
 use crate::log::entities::{event, message, participant};
 use crate::log::sql::Sql;
 use crate::log::{Database, Unavailable};
 use crate::messaging::{
-    Change, ConversationId, Covered, Event, Interval, Message, Participation, Position, UserId, View, view,
+    ConversationId, Covered, Event, Interval, Kinds, Message, Participation, Position, Sent, UserId, View,
+    view,
 };
-
-/// Which kinds of events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kinds {
-    /// Every kind.
-    All,
-    /// Messages sent.
-    Sent,
-    /// Messages received and read.
-    Marked,
-}
-
-impl Kinds {
-    /// Whether `event` is of this kind.
-    pub fn hold(self, event: &Event) -> bool {
-        match self {
-            Self::All => true,
-            Self::Sent => matches!(event.change, Change::Sent(_)),
-            Self::Marked => matches!(event.change, Change::Marked { .. }),
-        }
-    }
-
-    fn numbers(self) -> &'static [i64] {
-        match self {
-            Self::All => &[kind::STARTED, kind::JOINED, kind::LEFT, kind::SENT, kind::DELIVERED, kind::READ],
-            Self::Sent => &[kind::SENT],
-            Self::Marked => &[kind::DELIVERED, kind::READ],
-        }
-    }
-}
 
 /// Which conversations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -197,7 +168,7 @@ impl Database {
 
     async fn events_of(&self, rows: Vec<event::Model>) -> Result<Vec<Arc<Event>>, Unavailable> {
         let sent: Vec<i64> =
-            rows.iter().filter(|row| row.kind == kind::SENT).map(|row| row.position).collect();
+            rows.iter().filter(|row| Sent::is_stored_as(row.kind)).map(|row| row.position).collect();
         let messages: HashMap<i64, Arc<Message>> = if sent.is_empty() {
             HashMap::new()
         } else {
@@ -213,7 +184,10 @@ impl Database {
 
 /// What a mark must cover for the viewer to be told of it, where their stays leave that open.
 fn in_doubt(event: &Event, view: View) -> Option<Received> {
-    Received::by(event, view).filter(|_| matches!(view.covered, Covered::StaysOf(_)))
+    match view.covered {
+        Covered::After(_) => None,
+        Covered::StaysOf(_) => event.change.covers().map(|range| Received::by(event, range, view)),
+    }
 }
 
 /// Writes what gives the events that somebody may follow: those of their stays, in `after < position <= through`.
@@ -237,8 +211,8 @@ fn events_in_stays(
     sql.bind(after.0).push(" THEN s.joined_position ELSE ").bind(after.next().0);
     sql.push(" END AND e.position <= CASE WHEN s.left_position < ").bind(through.0);
     sql.push(" THEN s.left_position ELSE ").bind(through.0).push(" END");
-    if interest.kinds != Kinds::All {
-        sql.push(" AND e.kind IN ").bind_list(interest.kinds.numbers().iter().copied());
+    if let Some(numbers) = interest.kinds.numbers() {
+        sql.push(" AND e.kind IN ").bind_list(numbers.iter().copied());
     }
     if is_lateral {
         sql.push(" ORDER BY e.position LIMIT ").bind(limit).push(") e WHERE ");

@@ -12,7 +12,7 @@ use crate::log::entities::message;
 use crate::log::sql::Sql;
 use crate::log::stays::{END, InStays, end_of_stay, messages_in_stays};
 use crate::log::{Database, Unavailable, convert};
-use crate::messaging::{Change, ConversationId, Covered, Event, Message, MessageId, Position, UserId, View};
+use crate::messaging::{ConversationId, Covered, Event, Message, MessageId, Position, Range, UserId, View};
 
 /// Messages of one conversation that somebody received: sent by others while they took part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -141,14 +141,14 @@ impl Database {
 }
 
 impl Received {
-    /// What a mark covers, as far as a viewer sees it. `None` for every other event.
-    pub fn by(event: &Event, view: View) -> Option<Self> {
-        let Change::Marked { from, through, .. } = event.change else { return None };
+    /// What an event says of a range of messages, as far as a viewer sees it.
+    pub fn by(event: &Event, range: Range, view: View) -> Self {
+        let Range { from, through } = range;
         let (seen_by, after) = match view.covered {
             Covered::After(after) => (event.actor, after),
             Covered::StaysOf(viewer) => (viewer, from),
         };
-        Some(Self { conversation: event.conversation, recipient: event.actor, seen_by, after, through })
+        Self { conversation: event.conversation, recipient: event.actor, seen_by, after, through }
     }
 
     fn newest(&self, limit: usize) -> InStays {

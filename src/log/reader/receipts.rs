@@ -13,10 +13,9 @@ use super::conversations::people_page;
 use super::{Page, ParticipantKey};
 use crate::log::Database;
 use crate::log::batch::{Each, LIST, ask, ask_union};
-use crate::log::convert::kind;
 use crate::log::sql::Sql;
 use crate::log::stays::END;
-use crate::messaging::{Counts, Message, Position, Timestamp, UserId};
+use crate::messaging::{Counts, Mark, Message, Position, Timestamp, UserId};
 
 /// When a recipient first said something of a message.
 pub type MarkTime = Option<Timestamp>;
@@ -68,11 +67,11 @@ impl Database {
                 sql.push(") <= ").bind(as_of.0);
             };
             sql.push("m.position AS position, COUNT(*) AS recipients, SUM(CASE WHEN ");
-            reached(sql, kind::DELIVERED);
+            reached(sql, Mark::Delivered);
             sql.push(" OR ");
-            reached(sql, kind::READ);
+            reached(sql, Mark::Read);
             sql.push(" THEN 1 ELSE 0 END) AS delivered, SUM(CASE WHEN ");
-            reached(sql, kind::READ);
+            reached(sql, Mark::Read);
             sql.push(" THEN 1 ELSE 0 END) AS seen").push(RECIPIENTS).push(" = ").bind(position.0);
             sql.push(" GROUP BY m.position");
         })
@@ -90,9 +89,9 @@ impl Database {
         let found: Each<Vec<ReceiptRow>> = ask_union(&self.reader, keys, |sql, (message, as_of, page)| {
             let as_of = as_of.unwrap_or(END);
             sql.push("p.joined_position AS joined, p.user_id AS recipient, ");
-            first_mark(sql, kind::DELIVERED, message.position, as_of);
+            first_mark(sql, Mark::Delivered, message.position, as_of);
             sql.push(" AS delivered_at, ");
-            first_mark(sql, kind::READ, message.position, as_of);
+            first_mark(sql, Mark::Read, message.position, as_of);
             sql.push(" AS read_at FROM participants p WHERE p.conversation_id = ");
             sql.bind(message.conversation.0).push(" AND p.user_id <> ").bind(message.sender.0);
             sql.push(" AND p.joined_position <= ").bind(message.position.0);
@@ -121,7 +120,7 @@ fn receipts(rows: Vec<ReceiptRow>) -> Vec<Receipt> {
 
 /// The time of the mark of this kind, made by `p` up to `as_of`, that first passed `position`. The first mark that
 /// reaches so far is the one, unless it began beyond: then this position was passed by a mark of the other kind.
-fn first_mark(sql: &mut Sql, mark: i64, position: Position, as_of: Position) {
+fn first_mark(sql: &mut Sql, mark: Mark, position: Position, as_of: Position) {
     sql.push("(SELECT CASE WHEN e.from_position < ").bind(position.0);
     sql.push(" AND e.position <= ").bind(as_of.0).push(" THEN e.at_micros END");
     marks_reaching(sql, mark, |sql| {
@@ -131,24 +130,24 @@ fn first_mark(sql: &mut Sql, mark: i64, position: Position, as_of: Position) {
 }
 
 /// Of the marks of this kind, made by `p`, the first that reaches a position.
-fn marks_reaching(sql: &mut Sql, mark: i64, position: impl FnOnce(&mut Sql)) {
+fn marks_reaching(sql: &mut Sql, mark: Mark, position: impl FnOnce(&mut Sql)) {
     sql.push(
         " FROM events e WHERE e.conversation_id = p.conversation_id AND e.actor_id = p.user_id AND e.kind = ",
     );
-    sql.bind(mark).push(" AND e.through_position >= ");
+    sql.bind(mark.number()).push(" AND e.through_position >= ");
     position(sql);
     sql.push(" ORDER BY e.through_position LIMIT 1");
 }
 
 /// How far the mark of this kind, made by `p`, had come at a position; 0 before the first.
-pub(super) fn mark_as_of(sql: &mut Sql, mark: i64, as_of: Position) {
+pub(super) fn mark_as_of(sql: &mut Sql, mark: Mark, as_of: Position) {
     // A mark reaches no further than where it stands in the log. So the index begins near the one that is looked for,
     // however many marks came later.
     sql.push(
         "COALESCE((SELECT e.through_position FROM events e WHERE e.conversation_id = p.conversation_id \
          AND e.actor_id = p.user_id AND e.kind = ",
     );
-    sql.bind(mark).push(" AND e.through_position < ").bind(as_of.0);
+    sql.bind(mark.number()).push(" AND e.through_position < ").bind(as_of.0);
     sql.push(" AND e.position <= ").bind(as_of.0);
     sql.push(" ORDER BY e.through_position DESC LIMIT 1), 0)");
 }

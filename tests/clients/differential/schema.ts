@@ -186,7 +186,7 @@ export function roots(world: World, isSignedIn: boolean) {
       markDelivered: mark,
       markRead: mark,
       ...Object.fromEntries(
-        ['sendMessage', 'leaveConversation', 'addParticipants'].map((name) => [name, refuse] as const),
+        ['sendMessage', 'leaveConversation', 'addParticipants', 'renameConversation'].map((name) => [name, refuse] as const),
       ),
     },
     subscription: { events: follow(), messageSent: follow('MessageSent'), statusChanged: follow('StatusChanged') },

@@ -1,0 +1,40 @@
+//! ConversationRenamed.
+
+use async_graphql::Object;
+
+use super::Told;
+use crate::graphql::types::{Conversation, Cursor, DateTime, User};
+use crate::messaging::Renamed;
+
+/// Somebody gave a conversation another title.
+#[derive(Debug, Clone)]
+pub(crate) struct ConversationRenamed(pub(super) Told<Renamed>);
+
+/// Somebody gave a conversation another title.
+#[Object]
+impl ConversationRenamed {
+    /// Subscribe again with this as `after` to go on from here.
+    pub(crate) async fn cursor(&self) -> Cursor {
+        self.0.cursor()
+    }
+
+    /// When it was renamed.
+    pub(crate) async fn at(&self) -> DateTime {
+        self.0.at()
+    }
+
+    /// The conversation.
+    pub(crate) async fn conversation(&self) -> Conversation {
+        self.0.conversation()
+    }
+
+    /// The title that it was given; null if its title was taken away.
+    async fn title(&self) -> Option<String> {
+        self.0.change.title.as_ref().map(ToString::to_string)
+    }
+
+    /// Who renamed it.
+    async fn renamed_by(&self) -> User {
+        self.0.actor()
+    }
+}

@@ -1,0 +1,35 @@
+//! ConversationStarted.
+
+use async_graphql::Object;
+
+use super::Told;
+use crate::graphql::types::{Conversation, Cursor, DateTime, User};
+use crate::messaging::Started;
+
+/// A conversation began. One event however many it starts with: `conversation.participants` says who they are.
+#[derive(Debug, Clone)]
+pub(crate) struct ConversationStarted(pub(super) Told<Started>);
+
+/// A conversation began. One event however many it starts with: `conversation.participants` says who they are.
+#[Object]
+impl ConversationStarted {
+    /// Subscribe again with this as `after` to go on from here.
+    pub(crate) async fn cursor(&self) -> Cursor {
+        self.0.cursor()
+    }
+
+    /// When it began.
+    pub(crate) async fn at(&self) -> DateTime {
+        self.0.at()
+    }
+
+    /// The conversation.
+    pub(crate) async fn conversation(&self) -> Conversation {
+        self.0.conversation()
+    }
+
+    /// Who started it.
+    async fn started_by(&self) -> User {
+        self.0.actor()
+    }
+}

@@ -1,0 +1,46 @@
+//! MessageSent.
+
+use std::sync::Arc;
+
+use async_graphql::Object;
+
+use super::Told;
+use crate::error::Error;
+use crate::graphql::types::{Conversation, Cursor, DateTime, Message};
+use crate::hub::Seen;
+use crate::messaging::Sent;
+
+/// A message was sent.
+#[derive(Debug, Clone)]
+pub(crate) struct MessageSent(pub(super) Told<Sent>);
+
+impl MessageSent {
+    /// The event of a subscription to this kind.
+    pub(crate) fn only(seen: Seen) -> Result<Self, Error> {
+        Told::only(seen, Sent::of).map(Self)
+    }
+}
+
+/// A message was sent.
+#[Object]
+impl MessageSent {
+    /// Subscribe again with this as `after` to go on from here.
+    pub(crate) async fn cursor(&self) -> Cursor {
+        self.0.cursor()
+    }
+
+    /// When it was sent.
+    pub(crate) async fn at(&self) -> DateTime {
+        self.0.at()
+    }
+
+    /// Where it was sent.
+    pub(crate) async fn conversation(&self) -> Conversation {
+        self.0.conversation()
+    }
+
+    /// The message.
+    async fn message(&self) -> Message {
+        Message::as_of(Arc::clone(&self.0.change.message), self.0.view().as_of)
+    }
+}

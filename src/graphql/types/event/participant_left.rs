@@ -1,0 +1,35 @@
+//! ParticipantLeft.
+
+use async_graphql::Object;
+
+use super::Told;
+use crate::graphql::types::{Conversation, Cursor, DateTime, User};
+use crate::messaging::Left;
+
+/// Somebody left a conversation. The last event of the conversation that this user sees.
+#[derive(Debug, Clone)]
+pub(crate) struct ParticipantLeft(pub(super) Told<Left>);
+
+/// Somebody left a conversation. The last event of the conversation that this user sees.
+#[Object]
+impl ParticipantLeft {
+    /// Subscribe again with this as `after` to go on from here.
+    pub(crate) async fn cursor(&self) -> Cursor {
+        self.0.cursor()
+    }
+
+    /// When they left.
+    pub(crate) async fn at(&self) -> DateTime {
+        self.0.at()
+    }
+
+    /// What they left.
+    pub(crate) async fn conversation(&self) -> Conversation {
+        self.0.conversation()
+    }
+
+    /// Who left.
+    async fn user(&self) -> User {
+        self.0.actor()
+    }
+}

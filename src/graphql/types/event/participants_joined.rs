@@ -1,0 +1,42 @@
+//! ParticipantsJoined.
+
+use async_graphql::Object;
+
+use super::Told;
+use crate::graphql::types::{Conversation, Cursor, DateTime, User};
+use crate::messaging::Joined;
+
+/// People joined a conversation. A client that finds its own user among them takes a snapshot of the conversation:
+/// somebody who comes back is not told one by one of what happened to their messages while they were away.
+#[derive(Debug, Clone)]
+pub(crate) struct ParticipantsJoined(pub(super) Told<Joined>);
+
+/// People joined a conversation. A client that finds its own user among them takes a snapshot of the conversation:
+/// somebody who comes back is not told one by one of what happened to their messages while they were away.
+#[Object]
+impl ParticipantsJoined {
+    /// Subscribe again with this as `after` to go on from here.
+    pub(crate) async fn cursor(&self) -> Cursor {
+        self.0.cursor()
+    }
+
+    /// When they joined.
+    pub(crate) async fn at(&self) -> DateTime {
+        self.0.at()
+    }
+
+    /// What they joined.
+    pub(crate) async fn conversation(&self) -> Conversation {
+        self.0.conversation()
+    }
+
+    /// Who joined.
+    async fn users(&self) -> Vec<User> {
+        self.0.change.users.iter().copied().map(User::by_id).collect()
+    }
+
+    /// Who added them.
+    async fn added_by(&self) -> User {
+        self.0.actor()
+    }
+}

@@ -1,0 +1,87 @@
+//! StatusChanged.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Object, Result};
+
+use super::Told;
+use crate::error::Error;
+use crate::graphql::budget::budget;
+use crate::graphql::loaders::{MessageAt, load};
+use crate::graphql::page::size;
+use crate::graphql::services::services;
+use crate::graphql::types::{Conversation, Cursor, DateTime, DeliveryStatus, Message, User};
+use crate::hub::Seen;
+use crate::log::Received;
+use crate::messaging::{self, Covered, Marked};
+
+/// Somebody received or read messages.
+#[derive(Debug, Clone)]
+pub(crate) struct StatusChanged(pub(super) Told<Marked>);
+
+impl StatusChanged {
+    /// The event of a subscription to this kind.
+    pub(crate) fn only(seen: Seen) -> Result<Self, Error> {
+        Told::only(seen, Marked::of).map(Self)
+    }
+
+    /// The messages whose receipt changed, as far as the viewer sees them.
+    fn received(&self) -> Received {
+        Received::by(self.0.event(), self.0.change.range, self.0.view())
+    }
+
+    fn show(&self, message: Arc<messaging::Message>) -> Message {
+        Message::as_of(message, self.0.view().as_of)
+    }
+}
+
+/// Somebody received or read messages.
+#[Object]
+impl StatusChanged {
+    /// Subscribe again with this as `after` to go on from here.
+    pub(crate) async fn cursor(&self) -> Cursor {
+        self.0.cursor()
+    }
+
+    /// When they said so.
+    pub(crate) async fn at(&self) -> DateTime {
+        self.0.at()
+    }
+
+    /// Where the messages were sent.
+    pub(crate) async fn conversation(&self) -> Conversation {
+        self.0.conversation()
+    }
+
+    /// Who received or read.
+    async fn recipient(&self) -> User {
+        self.0.actor()
+    }
+
+    /// DELIVERED or READ. To have read a message is to have received it.
+    async fn status(&self) -> DeliveryStatus {
+        self.0.change.mark.into()
+    }
+
+    /// The newest message that this change covers, of those that the viewer may see.
+    async fn message(&self, ctx: &Context<'_>) -> Result<Message> {
+        let rows = &services(ctx)?.rows;
+        let message = match self.0.view().covered {
+            Covered::After(_) => load(rows, MessageAt(self.0.change.range.through)).await,
+            Covered::StaysOf(_) => load(rows, self.received()).await,
+        };
+        let message = message.map_err(Error::from)?.ok_or(Error::NotFound("message"))?;
+        Ok(self.show(message))
+    }
+
+    /// The messages whose receipt by this recipient changed, of those that the viewer may see, newest first, at most
+    /// `first` of them.
+    async fn messages(&self, ctx: &Context<'_>, first: Option<i32>) -> Result<Vec<Message>> {
+        let services = services(ctx)?;
+        let first = size("first", first, &services.limits)?;
+        let messages =
+            services.database.messages_received(self.received(), first).await.map_err(Error::from)?;
+        budget(ctx)?.pay_elements(messages.len()).await;
+        Ok(messages.into_iter().map(|message| self.show(message)).collect())
+    }
+}

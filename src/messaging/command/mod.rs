@@ -1,0 +1,165 @@
+//! What someone asks for, and what comes of it.
+//!
+//! Each action has one file here: what is asked for, the facts that deciding it turns on, and the decision. What never
+//! lives here: loading the facts, drawing ids, looking up handles. A command is complete when it comes.
+
+mod add;
+mod leave;
+mod mark;
+mod needs;
+mod rename;
+mod send;
+mod start;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::{
+    Change, Conversation, ConversationId, Event, Facts, IdempotencyKey, KeyedStart, Message, Origin, UserId,
+};
+
+pub use add::Add;
+pub use leave::Leave;
+pub use mark::MarkThrough;
+pub use needs::{Needs, needs};
+pub use rename::Rename;
+pub use send::Send;
+pub use start::Start;
+
+/// One request to change something.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// Who asks.
+    pub actor: UserId,
+    /// The connection that asks, where it has a name.
+    pub origin: Option<Origin>,
+    /// What is asked for.
+    pub action: Action,
+}
+
+/// What can be asked for.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Start a conversation.
+    Start(Start),
+    /// Add people to a conversation.
+    Add(Add),
+    /// Leave a conversation.
+    Leave(Leave),
+    /// Send a message.
+    Send(Send),
+    /// Say that a message and every earlier one of its conversation was received, or read.
+    Mark(MarkThrough),
+    /// Give a conversation another title.
+    Rename(Rename),
+}
+
+/// Why a command is refused. Refusing changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no such conversation, or the actor takes no part in it: the two look alike.
+    NoSuchConversation,
+    /// There is no such message, or the actor may not see it: the two look alike.
+    NoSuchMessage,
+    /// The sender of a message cannot say that it arrived.
+    SenderCannotMark,
+    /// The key was used for a send that said something else, or a start that asked for something else.
+    KeyReused,
+    /// A conversation needs somebody to talk to.
+    NobodyElse,
+    /// More participants than a conversation may have.
+    TooManyParticipants {
+        /// How many it may have.
+        most: u32,
+    },
+}
+
+/// What a command comes to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Decision {
+    /// What is to be appended to the log; `None` when everything is already as the command wants it.
+    pub event: Option<Event>,
+    /// A conversation that this begins.
+    pub begins: Option<Conversation>,
+    /// The conversation that was to be started: begun, or found.
+    pub conversation: Option<ConversationId>,
+    /// The message that the command was about, where it was about one.
+    pub message: Option<Arc<Message>>,
+    /// The actor's key for `message`, where it was sent under one.
+    pub message_key: Option<IdempotencyKey>,
+    /// What the actor's key for a start stands for from here on.
+    pub keyed_start: Option<KeyedStart>,
+}
+
+/// What each action says of itself.
+trait Decide {
+    /// Adds the facts that [`Decide::decide`] turns on, as far as they can be named with what is known.
+    fn needs(&self, actor: UserId, known: &Facts, batch: &[Command], needs: &mut Needs);
+
+    /// Decides it in the light of the facts, which it only reads.
+    fn decide(&self, command: &Command, facts: &Facts) -> Result<Decision, Refusal>;
+}
+
+impl Action {
+    fn decides(&self) -> &dyn Decide {
+        match self {
+            Self::Start(action) => action,
+            Self::Add(action) => action,
+            Self::Leave(action) => action,
+            Self::Send(action) => action,
+            Self::Mark(action) => action,
+            Self::Rename(action) => action,
+        }
+    }
+}
+
+/// Decides one command in the light of the facts. A fact that is missing from them counts as absent: a participant
+/// takes no part, a message does not exist. [`needs`] names the facts that have to be there.
+pub fn decide(facts: &Facts, command: &Command) -> Result<Decision, Refusal> {
+    command.action.decides().decide(command, facts)
+}
+
+impl Decision {
+    fn of(event: Event) -> Self {
+        Self { event: Some(event), ..Self::default() }
+    }
+
+    fn found(conversation: ConversationId) -> Self {
+        Self { conversation: Some(conversation), ..Self::default() }
+    }
+
+    fn about(message: &Arc<Message>) -> Self {
+        Self { message: Some(Arc::clone(message)), ..Self::default() }
+    }
+}
+
+fn taking_part(facts: &Facts, actor: UserId, id: ConversationId) -> Result<&Conversation, Refusal> {
+    facts
+        .open_participation(id, actor)
+        .and_then(|_| facts.conversation(id))
+        .ok_or(Refusal::NoSuchConversation)
+}
+
+fn within_limit(facts: &Facts, participants: usize) -> Result<(), Refusal> {
+    let most = facts.most_participants;
+    if participants > most as usize { Err(Refusal::TooManyParticipants { most }) } else { Ok(()) }
+}
+
+fn event(facts: &Facts, command: &Command, conversation: ConversationId, change: impl Into<Change>) -> Event {
+    let mut event = Event {
+        position: facts.head.position.next(),
+        chain: facts.head.chain,
+        at: facts.now,
+        conversation,
+        actor: command.actor,
+        origin: command.origin.clone(),
+        change: change.into(),
+    };
+    event.chain = facts.head.chain.after(&event);
+    event
+}
+
+fn distinct(users: impl Iterator<Item = UserId>) -> Vec<UserId> {
+    let mut seen = HashSet::new();
+    users.filter(|&user| seen.insert(user)).collect()
+}

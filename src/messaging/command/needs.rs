@@ -1,0 +1,47 @@
+//! The facts that deciding a batch of commands turns on.
+
+use std::collections::BTreeSet;
+
+use super::{Action, Command};
+use crate::messaging::{ConversationId, Facts, IdempotencyKey, Mark, MessageId, People, UserId};
+
+/// The facts that a batch of commands needs, named by what they are found by. Those further down may turn on those
+/// further up: who takes part in the conversation of a message can be named once the message is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// Messages, each with the user for whom it has to be visible.
+    pub messages: BTreeSet<(UserId, MessageId)>,
+    /// The messages that users sent under these keys of theirs.
+    pub message_keys: BTreeSet<(UserId, IdempotencyKey)>,
+    /// What users started under these keys of theirs.
+    pub start_keys: BTreeSet<(UserId, IdempotencyKey)>,
+    /// The one conversation of just these people.
+    pub people: BTreeSet<People>,
+    /// Every part that a user takes or took in a conversation, and that conversation.
+    pub participations: BTreeSet<(ConversationId, UserId)>,
+    /// Who sent what a user's mark is about to cover, up to and with a message.
+    pub sendings: BTreeSet<(UserId, Mark, MessageId)>,
+}
+
+/// The facts that `commands` turn on, as far as they can be named with what is `known`.
+pub fn needs(commands: &[Command], known: &Facts) -> Needs {
+    let mut needs = Needs::default();
+    for command in commands {
+        command.action.decides().needs(command.actor, known, commands, &mut needs);
+    }
+    needs
+}
+
+/// How many people the batch may bring into a conversation at most.
+pub(super) fn growth(batch: &[Command], conversation: ConversationId) -> usize {
+    let added = batch.iter().map(|command| match &command.action {
+        Action::Add(add) if add.conversation == conversation => add.users.len(),
+        Action::Add(_)
+        | Action::Start(_)
+        | Action::Leave(_)
+        | Action::Send(_)
+        | Action::Mark(_)
+        | Action::Rename(_) => 0,
+    });
+    added.sum()
+}

@@ -1,0 +1,73 @@
+//! Somebody sent a message.
+
+use std::sync::Arc;
+
+use super::{Audience, Event, Kind, Range, Record, Unreadable};
+use crate::messaging::{Body, ConversationId, Facts, MessageId, Position, Timestamp, UserId};
+
+/// The actor sent a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// The message. Its position, conversation, sender and time are those of the event.
+    pub message: Arc<Message>,
+}
+
+/// A message: immutable once stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The position of the event that sent it.
+    pub position: Position,
+    /// Its public identity.
+    pub id: MessageId,
+    /// The conversation that it was sent to.
+    pub conversation: ConversationId,
+    /// The user who sent it.
+    pub sender: UserId,
+    /// Its text.
+    pub body: Body,
+    /// The time of its event.
+    pub sent_at: Timestamp,
+}
+
+impl Sent {
+    /// Whether the log keeps a message beside an event of this kind.
+    pub fn is_stored_as(kind: i64) -> bool {
+        Self::NUMBERS.contains(&kind)
+    }
+}
+
+impl Kind for Sent {
+    const NUMBERS: &'static [i64] = &[4];
+
+    fn record(&self) -> Record {
+        Record { message: Some(Arc::clone(&self.message)), ..Record::of(4) }
+    }
+
+    fn read(record: Record) -> Result<Self, Unreadable> {
+        Ok(Self { message: record.message.ok_or(Unreadable::Missing("message"))? })
+    }
+
+    fn audience(&self) -> &Audience {
+        &Audience::Everyone
+    }
+
+    fn covers(&self) -> Option<Range> {
+        None
+    }
+
+    fn joining(&self) -> &[UserId] {
+        &[]
+    }
+
+    fn leaving<'a>(&'a self, _: &'a UserId) -> &'a [UserId] {
+        &[]
+    }
+
+    fn is_activity(&self) -> bool {
+        true
+    }
+
+    fn apply(&self, _: &Event, facts: &mut Facts) {
+        facts.know_message(Arc::clone(&self.message));
+    }
+}
