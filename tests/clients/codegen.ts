@@ -4,7 +4,7 @@ import type { CodegenConfig } from '@graphql-codegen/cli';
 const config: CodegenConfig = {
   schema: '../../schema.graphql',
   generates: Object.fromEntries(
-    ['.', './apollo', './urql'].map((folder) => [
+    ['.', './apollo', './urql', '../../examples/apollo', '../../examples/urql'].map((folder) => [
       `${folder}/generated/`,
       {
         preset: 'client',

@@ -10,7 +10,7 @@ import { expect, onTestFinished } from 'vitest';
 import type { Variables } from './connection.ts';
 import { test as base } from './fixtures.ts';
 import { person } from './person.ts';
-import { racer } from './plain/racer.ts';
+import { racer } from './racer.ts';
 import { races } from './race.ts';
 import { bodies, Reader, says } from './reader.ts';
 import { converses } from './scenario.ts';

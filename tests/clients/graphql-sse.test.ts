@@ -4,15 +4,15 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Client, type ClientOptions, createClient, type ExecutionResult, NetworkError } from 'graphql-sse';
 import { expect, onTestFinished } from 'vitest';
 
+import { follow } from '../../examples/plain/resume-sse.ts';
 import { Inbox, type Variables } from './connection.ts';
 import { test } from './fixtures.ts';
 import type { LoginMutation, SendMutation } from './generated/graphql.ts';
 import { follow as followByRetry } from './own-retry.ts';
 import { person } from './person.ts';
-import { racer } from './plain/racer.ts';
+import { racer } from './racer.ts';
 import { races } from './race.ts';
 import { bodies, Reader, says } from './reader.ts';
-import { follow } from './resume-sse.ts';
 import { converses } from './scenario.ts';
 import { LOGIN, MESSAGE_SENT, type MessageSent, SEND, STATUS_CHANGED, type StatusChanged } from './user.ts';
 

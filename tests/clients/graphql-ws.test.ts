@@ -4,15 +4,15 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { ClientOptions } from 'graphql-ws';
 import { expect } from 'vitest';
 
+import { follow, isFinal } from '../../examples/plain/resume.ts';
 import { Connection, type Variables } from './connection.ts';
 import { test } from './fixtures.ts';
 import type { LoginMutation } from './generated/graphql.ts';
 import { follow as followByRetry } from './own-retry.ts';
 import { person } from './person.ts';
-import { racer } from './plain/racer.ts';
+import { racer } from './racer.ts';
 import { races } from './race.ts';
 import { bodies, Reader, says } from './reader.ts';
-import { follow, isFinal } from './resume.ts';
 import { converses } from './scenario.ts';
 import { LOGIN, MESSAGE_SENT, type MessageSent } from './user.ts';
 

@@ -2,9 +2,9 @@
 
 import { expect } from 'vitest';
 
+import { follow } from '../../examples/plain/resume.ts';
 import { test as base } from './fixtures.ts';
 import { bodies, Reader, says } from './reader.ts';
-import { follow } from './resume.ts';
 import { MESSAGE_SENT, type Message, type MessageSent, STATUS_CHANGED, type StatusChanged, type User } from './user.ts';
 
 const test = base

@@ -2,8 +2,8 @@
 
 import { expect } from 'vitest';
 
+import { follow } from '../../examples/plain/resume.ts';
 import { test } from './fixtures.ts';
-import { follow } from './resume.ts';
 import { MESSAGE_SENT, type MessageSent, type User } from './user.ts';
 
 test('to log out closes every socket of the session, and none of another', async ({ alice, bob, conversationId }) => {

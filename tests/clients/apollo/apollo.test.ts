@@ -12,14 +12,14 @@ import {
 import { describe, expect, onTestFinished, vi } from 'vitest';
 import WebSocket from 'ws';
 
+import { CONVERSATION, connect, follow, show, snapshot } from '../../../examples/apollo/conversation.ts';
+import type { EventsSubscription } from '../../../examples/apollo/generated/graphql.ts';
 import { test as base } from '../fixtures.ts';
 import { Herald } from '../herald.ts';
 import { races } from '../race.ts';
 import { converses, type Library, type Person } from '../scenario.ts';
 import { User } from '../user.ts';
-import { CONVERSATION, connect, follow, show, snapshot } from './conversation.ts';
 import { graphql } from './generated/gql.ts';
-import type { EventsSubscription } from './generated/graphql.ts';
 
 // Browsers have it, and Node from 22 on. Apollo Client looks for it even where graphql-ws was given another.
 vi.stubGlobal('WebSocket', WebSocket);

@@ -28,16 +28,17 @@ import {
 import { describe, expect, onTestFinished, vi } from 'vitest';
 import WebSocket from 'ws';
 
+import PAGE, { type conversationPageQuery } from '../../../examples/relay/__generated__/conversationPageQuery.graphql.ts';
+import type { conversationQuery } from '../../../examples/relay/__generated__/conversationQuery.graphql.ts';
+import type { conversationSendMutation } from '../../../examples/relay/__generated__/conversationSendMutation.graphql.ts';
+import type { conversation_messages$data } from '../../../examples/relay/__generated__/conversation_messages.graphql.ts';
+import { connect, connectionsOf, CONVERSATION, type Event, follow, MESSAGES, SEND } from '../../../examples/relay/conversation.ts';
 import { test } from '../fixtures.ts';
 import { Herald } from '../herald.ts';
 import type { Proxy } from '../proxy.ts';
 import { races } from '../race.ts';
 import { converses } from '../scenario.ts';
 import { User } from '../user.ts';
-import type { conversation_messages$data } from './__generated__/conversation_messages.graphql.ts';
-import PAGE, { type conversationPageQuery } from './__generated__/conversationPageQuery.graphql.ts';
-import type { conversationQuery } from './__generated__/conversationQuery.graphql.ts';
-import type { conversationSendMutation } from './__generated__/conversationSendMutation.graphql.ts';
 import type { relay_pages$data } from './__generated__/relay_pages.graphql.ts';
 import type { relayDeliveredMutation } from './__generated__/relayDeliveredMutation.graphql.ts';
 import type { relayLoginMutation } from './__generated__/relayLoginMutation.graphql.ts';
@@ -49,7 +50,6 @@ import type { relayRegisterMutation } from './__generated__/relayRegisterMutatio
 import type { relayStartMutation } from './__generated__/relayStartMutation.graphql.ts';
 import type { relayStatusSubscription } from './__generated__/relayStatusSubscription.graphql.ts';
 import type { relayTooManyQuery } from './__generated__/relayTooManyQuery.graphql.ts';
-import { connect, connectionsOf, CONVERSATION, type Event, follow, MESSAGES, SEND } from './conversation.ts';
 
 // Node 20 has none of its own.
 vi.stubGlobal('WebSocket', WebSocket);

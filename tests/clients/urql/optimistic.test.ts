@@ -3,8 +3,8 @@
 import { expect, onTestFinished, vi } from 'vitest';
 import WebSocket from 'ws';
 
+import { createHeraldClient } from '../../../examples/urql/conversation.ts';
 import { test } from '../fixtures.ts';
-import { createHeraldClient } from './conversation.ts';
 import { graphql } from './generated/gql.ts';
 
 // Browsers have it, and so does Node from version 22 on.

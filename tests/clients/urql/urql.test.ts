@@ -11,13 +11,14 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createRenderer, watch, type WatchSource } from 'vue';
 import WebSocket from 'ws';
 
+import { createHeraldClient, useConversation } from '../../../examples/urql/conversation.ts';
+import type { EventsSubscription } from '../../../examples/urql/generated/graphql.ts';
 import { Herald } from '../herald.ts';
 import { races } from '../race.ts';
 import { converses, type Library, type Person, type Seen } from '../scenario.ts';
 import { type Status, User } from '../user.ts';
-import { createHeraldClient, useConversation } from './conversation.ts';
 import { graphql } from './generated/gql.ts';
-import type { EventsSubscription, HistoryQuery } from './generated/graphql.ts';
+import type { HistoryQuery } from './generated/graphql.ts';
 
 // Browsers have it, and so does Node from version 22 on.
 vi.stubGlobal('WebSocket', WebSocket);

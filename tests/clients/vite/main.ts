@@ -1,6 +1,6 @@
 /** An app that uses the examples, as far as a compiler is concerned. */
 
-import { Conversation } from '../plain/conversation.ts';
+import { Conversation } from '../../../examples/plain/conversation.ts';
 import { CONVERSATION, connect, follow, show, snapshot } from './generated/apollo.ts';
 
 const apollo = connect({ http: '/graphql', socket: '/graphql', token: 'a token', connectionId: 'laptop' });

@@ -2,9 +2,9 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 
-import { MARK_DELIVERED } from '../user.ts';
-import type { Racer } from '../race.ts';
-import { Conversation, type Transport } from './conversation.ts';
+import { Conversation, type Transport } from '../../examples/plain/conversation.ts';
+import type { Racer } from './race.ts';
+import { MARK_DELIVERED } from './user.ts';
 
 /** How a library talks to herald: `ask` may lose an answer, and tells that from one that refuses. */
 interface Voice extends Transport {
