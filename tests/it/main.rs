@@ -22,6 +22,7 @@ mod architecture;
 mod backup;
 mod check;
 mod command_line;
+mod configuration;
 mod compression;
 mod conversation;
 mod conversations;
