@@ -1,4 +1,4 @@
-/** A conversation in Apollo Client's cache that stays up to date, whatever becomes of the connection. */
+/** A conversation in Apollo Client's cache, right through lost connections, late answers and restored backups. */
 
 import {
   type ApolloCache, ApolloClient, ApolloLink, type FieldPolicy, HttpLink, InMemoryCache, type Reference,
@@ -37,14 +37,14 @@ const EVENTS = graphql(`
 
 const PLACE = graphql(`fragment Place on Conversation { messages { edges { node { id } } } }`);
 
-/** What a document is answered with: anything, without types. */
+/** The data that answers a document. Without generated types it is `any`. */
 type DataOf<D> = D extends TypedDocumentNode<infer Data, any> ? (unknown extends Data ? any : Data) : never;
 
-/** A number for the epoch that a cache is of. The next begins when a restored backup or a failover takes herald back. */
+/** The number of a cache's epoch. A new epoch begins when a restored backup or a failover takes herald back in time. */
 const epochs = new WeakMap<ApolloCache, number>();
 const epochOf = (cache: ApolloCache) => epochs.get(cache) ?? 0;
 
-/** An answer that was asked of an epoch before counts as lost: whoever waits for it asks again. */
+/** Fails a request whose answer comes after the end of the epoch in which it was sent. The caller sends it again. */
 const guard = new ApolloLink((operation, forward) => {
   const { cache } = operation.client;
   const epoch = epochOf(cache);
@@ -53,7 +53,7 @@ const guard = new ApolloLink((operation, forward) => {
   }));
 });
 
-/** For what only grows in one epoch: an answer may come after an event that is newer. */
+/** Keeps the greater of two values. They only grow within an epoch, but an old answer may come after a new event. */
 function growing<T>(rank: (value: T) => number): FieldPolicy<T> {
   return {
     merge(known, came, { cache, storage }) {
@@ -67,32 +67,32 @@ function growing<T>(rank: (value: T) => number): FieldPolicy<T> {
 type Edge = { node: Reference };
 type List = { edges: Edge[]; pageInfo?: { startCursor: string } };
 
-/** One list of pages, events and answers, which overtake each other. `sentAt`, as text, has the order of the log. */
+/** Merges pages, events and answers, in whatever order they come, into one list in the order of `sentAt`. */
 const messages: FieldPolicy<List> = {
   keyArgs: false,
   merge(known = { edges: [] }, came, { args, readField }) {
     const isBefore = !!args?.['before'];
-    if (isBefore && args['before'] !== known.pageInfo?.startCursor) return known; // It has another neighbour by now.
+    if (isBefore && args['before'] !== known.pageInfo?.startCursor) return known; // The list begins elsewhere by now.
     const sentAt = ({ node }: Edge) => readField<string>('sentAt', node)!;
     const refs = new Set(came.edges.map(({ node }) => node.__ref));
-    // The newest page replaces all up to its end, for there may be a gap before it. What is newer than the page stays.
+    // The newest page replaces every message up to its end, since there may be a gap before it. Newer messages stay.
     const begin = came.pageInfo && !isBefore && came.edges.length ? sentAt(came.edges.at(-1)!) : '';
     const others = known.edges.filter((edge) => !refs.has(edge.node.__ref) && sentAt(edge) >= begin);
     return { ...known, ...came, edges: [...others, ...came.edges].sort((a, b) => (sentAt(a) < sentAt(b) ? -1 : 1)) };
   },
 };
 
-/** A client. Without the address of a socket, its subscriptions come over HTTP as well. */
+/** Makes a client. Without `socket`, its subscriptions come over multipart HTTP. */
 export function connect(to: { http: string; socket?: string; token: string; connectionId: string }): ApolloClient {
   const { connectionId } = to;
   const authorization = `Bearer ${to.token}`;
   const http = new HttpLink({ uri: to.http, headers: { authorization, 'X-Connection-Id': connectionId } });
-  // Without retries of its own, which would begin again at the first cursor: `follow` goes on from the last.
+  // The retry of graphql-ws would begin again at the first cursor, so it is off. `follow` resumes after the last one.
   const socket = { url: to.socket!, connectionParams: { authorization, connectionId }, retryAttempts: 0 };
   const live = to.socket ? new GraphQLWsLink(createClient(socket)) : http;
   return new ApolloClient({
     link: guard.split(({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION, live, http),
-    defaultOptions: { watchQuery: { refetchWritePolicy: 'merge' } }, // Otherwise `refetch` writes over all that is newer.
+    defaultOptions: { watchQuery: { refetchWritePolicy: 'merge' } }, // Otherwise `refetch` overwrites newer values.
     cache: new InMemoryCache({
       possibleTypes: {
         Event: ['ConversationStarted', 'MessageSent', 'ParticipantLeft', 'ParticipantsJoined', 'StatusChanged'],
@@ -106,13 +106,13 @@ export function connect(to: { http: string; socket?: string; token: string; conn
             readCount: growing(Number),
           },
         },
-        Subscription: { fields: { events: { keyArgs: false, merge: false } } }, // One event takes the other's place.
+        Subscription: { fields: { events: { keyArgs: false, merge: false } } }, // Events replace each other.
       },
     }),
   });
 }
 
-/** Reads the newest messages into the cache. Returns the cursor from which on to follow what happens to them. */
+/** Reads the newest messages into the cache. Returns the cursor after which to follow. */
 export async function snapshot(client: ApolloClient, id: string): Promise<string> {
   const { data } = await client.query<DataOf<typeof CONVERSATION>>({
     query: CONVERSATION, variables: { id }, fetchPolicy: 'network-only',
@@ -120,21 +120,21 @@ export async function snapshot(client: ApolloClient, id: string): Promise<string
   return data!.cursor;
 }
 
-/** Every event after a cursor, once and in order. They are in the cache by the time that they are told. */
+/** Emits every event after a cursor, once and in order. The cache has an event before the observable emits it. */
 export function follow(client: ApolloClient, id: string, after?: string) {
   return defer(async () => (after ??= await snapshot(client, id))).pipe(
     concatMap((after) => client.subscribe<DataOf<typeof EVENTS>>({
       query: EVENTS, variables: { id, after },
-      context: { queryDeduplication: false }, // Who is late would join another's subscription, and miss what that had.
+      context: { queryDeduplication: false }, // Otherwise a second follower joins the first, and misses what that had.
     })),
     map(({ data, error }) => {
       if (!data) throw error;
       return data.events;
     }),
     concatMap(async (event) => {
-      // A changed status needs no code: the cache knows each message by its id, and shows what the event says of it.
+      // A changed status needs no code: the cache finds each message by its id and takes the status of the event.
       if (event.__typename === 'MessageSent') show(client.cache, id, event.message);
-      // But an event lists no more than this. What is shown is read again, and takes the place of what is older.
+      // An event lists 200 messages at most. So there may be more: read the newest page again.
       if (event.__typename === 'StatusChanged' && event.messages.length === 200) await snapshot(client, id);
       after = event.cursor;
       return event;
@@ -145,7 +145,7 @@ export function follow(client: ApolloClient, id: string, after?: string) {
         const code = codeOf(error);
         if (code === 'CURSOR_INVALID' || code === 'CURSOR_EXPIRED') {
           forget(client.cache, id);
-          after = undefined; // Take another snapshot.
+          after = undefined; // `defer` takes a new snapshot.
         } else if (code && code !== 'UNAVAILABLE') throw error;
         return timer(Math.min(50 * 2 ** failures, 5_000) * (0.5 + Math.random() / 2));
       },
@@ -153,20 +153,20 @@ export function follow(client: ApolloClient, id: string, after?: string) {
   );
 }
 
-/** Why herald refused; undefined where it did not, but the connection was lost. */
+/** The code with which herald refused. It is undefined when the connection was lost. */
 function codeOf(error: Error): unknown {
   if (CombinedGraphQLErrors.is(error)) return error.errors[0]?.extensions?.code;
   if (ServerError.is(error) && error.statusCode === 401) return 'UNAUTHENTICATED';
   return /^Socket closed with event (44(?!08)\d\d)/.exec(error.message)?.[1];
 }
 
-/** Makes room for the next epoch, in which messages may be missing and statuses lower. */
+/** Removes the messages from the cache. In the next epoch, messages may be missing and statuses lower. */
 function forget(cache: ApolloCache, id: string): void {
   epochs.set(cache, epochOf(cache) + 1);
   cache.evict({ id: `Conversation:${id}`, fieldName: 'messages' });
 }
 
-/** Puts a message where it belongs, unless it is there: also the answer of `sendMessage`, which is no event here. */
+/** Puts a message into the list, once. Call it with the answer of `sendMessage`: this client gets no event for that. */
 export function show(cache: ApolloCache, id: string, message: { id: string }): void {
   const node = { __typename: 'Message' as const, id: message.id };
   const edges = [{ __typename: 'MessageEdge' as const, node }];

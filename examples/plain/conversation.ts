@@ -1,6 +1,6 @@
-/** A conversation that stays up to date, without a library's cache: for graphql-ws, graphql-sse, or an EventSource. */
+/** A conversation without a library's cache, for graphql-ws, graphql-sse or an EventSource. */
 
-/** How herald is asked until there is an answer, and followed through lost connections. Both reject when it refuses. */
+/** `ask` repeats a request until there is an answer. `follow` resumes by itself. Both reject when herald refuses. */
 export interface Transport {
   ask(query: string, variables: object): Promise<any>;
   follow(query: string, variables: { id: string; after: string }): AsyncIterable<any>;
@@ -18,7 +18,7 @@ export interface Message {
   sender: { handle: string };
 }
 
-/** What an answer or an event says of a message. */
+/** The part of a message that an answer or an event holds. */
 type News = Pick<Message, 'id'> & Partial<Message>;
 
 const MESSAGE = 'id body sentAt status deliveredCount readCount sender { handle }';
@@ -38,7 +38,7 @@ export class Conversation {
   readonly #transport: Transport;
   readonly #id: string;
   readonly #onChange: () => void;
-  /** Also of messages of which there is a status only, because their own answer is still under way. */
+  /** By id. Of some messages only the status is known yet, because the answer with the message is still under way. */
   #known = new Map<string, News>();
 
   constructor(transport: Transport, id: string, onChange = () => {}) {
@@ -47,13 +47,13 @@ export class Conversation {
     this.#onChange = onChange;
   }
 
-  /** By `sentAt`, which as text has the order of the log. */
+  /** The messages in the order of the log, which is that of `sentAt` as text. */
   get messages(): Message[] {
     const whole = [...this.#known.values()].filter((known): known is Message => known.sentAt !== undefined);
     return whole.sort((a, b) => (a.sentAt < b.sentAt ? -1 : 1));
   }
 
-  /** Follows until the viewer leaves. Rejects when herald refuses. */
+  /** Follows the conversation until the viewer leaves it. Rejects when herald refuses. */
   async follow(): Promise<void> {
     for (;;) {
       const known = this.#known;
@@ -62,31 +62,31 @@ export class Conversation {
         for await (const event of this.#transport.follow(EVENTS, { id: this.#id, after })) {
           if (event.__typename === 'MessageSent') this.#add(known, [event.message]);
           if (event.__typename === 'StatusChanged') this.#add(known, event.messages);
-          if (event.messages?.length === 200) await this.#read(known); // It lists no more than this.
+          if (event.messages?.length === 200) await this.#read(known); // There may be more: an event lists 200 at most.
         }
         return;
       } catch (cause) {
         const code = Array.isArray(cause) && cause[0]?.extensions?.code;
         if (code !== 'CURSOR_INVALID' && code !== 'CURSOR_EXPIRED') throw cause;
-        // A restored backup or a failover took herald back in time: messages may be missing, and statuses are lower.
+        // A restored backup or a failover took herald back in time: messages may be missing, and statuses lower.
         this.#known = new Map();
       }
     }
   }
 
-  /** Of one key, herald takes one message: to be used again where the answer was lost. */
+  /** Sends a message. Repeat it with the same key if the answer was lost: herald stores one message for each key. */
   send(body: string, idempotencyKey: string = crypto.randomUUID()): Promise<void> {
     const input = { conversationId: this.#id, body, idempotencyKey };
     return this.take(this.#transport.ask(SEND, { input }).then(({ sendMessage }) => [sendMessage.message]));
   }
 
-  /** Takes what an answer says of messages, to a mark or with a page. After the end of its epoch, that is void. */
+  /** Takes the messages of an answer, such as that of a mark. It ignores one that comes after the end of its epoch. */
   async take(answer: Promise<News[]>): Promise<void> {
     const known = this.#known;
     this.#add(known, await answer);
   }
 
-  /** Reads the newest page, which takes the place of what is older: there may be a gap. Returns the cursor. */
+  /** Reads the newest page. Removes older messages, since there may be a gap before the page. Returns the cursor. */
   async #read(known: Map<string, News>): Promise<string> {
     const { cursor, conversation } = await this.#transport.ask(SNAPSHOT, { id: this.#id });
     const page: Message[] = conversation?.messages.nodes ?? [];
@@ -95,7 +95,7 @@ export class Conversation {
     return cursor;
   }
 
-  /** Answers and events overtake each other. Of what only grows in one epoch, the most counts that was said of it. */
+  /** Answers and events may come in any order. Of values that only grow within an epoch, it keeps the greatest. */
   #add(known: Map<string, News>, news: News[]): void {
     for (const came of news) {
       const before = known.get(came.id);

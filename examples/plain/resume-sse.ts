@@ -1,16 +1,15 @@
-/** A subscription over server-sent events that outlives its connection, with nothing but graphql-sse. */
+/** A subscription over server-sent events that resumes after a lost connection, with nothing but graphql-sse. */
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Client, NetworkError } from 'graphql-sse';
 
 /**
- * Follows a subscription from a cursor on: every event once and in order, through lost connections and restarts
- * of the server. The cursor is one from a snapshot, from a mutation, or of the last event that was dealt with,
- * perhaps by an earlier run of the program. The document takes it as `$after` and selects `cursor`. Rejects with
- * the errors when the subscription is refused.
+ * Yields every event after a cursor, once and in order, through lost connections and restarts of the server. The
+ * cursor is that of a snapshot, of a mutation, or of the last event that the program has dealt with, perhaps in an
+ * earlier run. The document takes it as `$after` and selects `cursor`. Rejects with the errors when herald refuses.
  *
- * The client needs `retryAttempts: 0`. Its own retry would repeat the subscription with the cursor that it began
- * with, and it would repeat what was refused as well.
+ * The client needs `retryAttempts: 0`. Its own retry would repeat the subscription with the first cursor, also after
+ * herald has refused it.
  */
 export async function* follow<E extends { cursor: string }>(
   client: Client,
@@ -25,7 +24,7 @@ export async function* follow<E extends { cursor: string }>(
         if (!data) throw errors;
         for (const event of Object.values(data)) {
           yield event;
-          // Only now, when the caller is done with it: what was under way at a crash comes again.
+          // The generator goes on only after the caller has dealt with the event.
           after = event.cursor;
           failures = 0;
         }
@@ -35,16 +34,16 @@ export async function* follow<E extends { cursor: string }>(
       const errors = await refusal(cause);
       if (errors) throw errors;
     }
-    // Longer each time, up to 5 s, and not all clients at once.
+    // The pause doubles up to 5 s. Its length is partly random, so that not all clients come back at once.
     await pause(Math.min(100 * 2 ** failures, 5_000) * (0.5 + Math.random() / 2));
   }
 }
 
-/** Why the subscription was refused, if it was and trying again is in vain: the errors. */
+/** The errors with which herald has refused the subscription for good. Otherwise it is falsy. */
 async function refusal(cause: unknown): Promise<unknown> {
-  // Of a stream.
+  // An array holds the errors that were part of a stream.
   if (Array.isArray(cause)) return cause.some(({ extensions }) => extensions?.code !== 'UNAVAILABLE') && cause;
-  // Instead of one. Without a response the network is at fault, and from 500 on the server.
+  // Otherwise there was no stream. Without a response the network is at fault, and from status 500 on the server.
   const { response } = cause as NetworkError<Response>;
   return response && response.status < 500 && ((await response.json()) as { errors: unknown }).errors;
 }

@@ -1,15 +1,15 @@
-/** A subscription that outlives its connection, with nothing but graphql-ws. */
+/** A subscription that resumes after a lost connection, with nothing but graphql-ws. */
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Client } from 'graphql-ws';
 
 /**
- * Follows a subscription from a cursor on: every event once and in order, through lost connections and restarts
- * of the server. The cursor is one from a snapshot, from `connection_ack`, or of the last event that was dealt
- * with, perhaps by an earlier run of the program. The document takes it as `$after` and selects `cursor`.
+ * Yields every event after a cursor, once and in order, through lost connections and restarts of the server. The
+ * cursor is that of a snapshot, of `connection_ack`, or of the last event that the program has dealt with, perhaps in
+ * an earlier run. The document takes it as `$after` and selects `cursor`. Rejects when herald refuses.
  *
- * The client needs `retryAttempts: 0`. Its own retry would repeat the subscription with the cursor that it began
- * with, and so deliver everything since then again.
+ * The client needs `retryAttempts: 0`. Its own retry would repeat the subscription with the first cursor, and so
+ * deliver everything since then again.
  */
 export async function* follow<E extends { cursor: string }>(
   client: Client,
@@ -24,7 +24,7 @@ export async function* follow<E extends { cursor: string }>(
         if (!data) throw errors;
         for (const event of Object.values(data)) {
           yield event;
-          // Only now, when the caller is done with it: what was under way at a crash comes again.
+          // The generator goes on only after the caller has dealt with the event.
           after = event.cursor;
           failures = 0;
         }
@@ -33,12 +33,12 @@ export async function* follow<E extends { cursor: string }>(
     } catch (cause) {
       if (isFinal(cause)) throw cause;
     }
-    // Longer each time, up to 5 s, and not all clients at once.
+    // The pause doubles up to 5 s. Its length is partly random, so that not all clients come back at once.
     await pause(Math.min(100 * 2 ** failures, 5_000) * (0.5 + Math.random() / 2));
   }
 }
 
-/** Whether trying again is in vain: the subscription was refused, or this client was. */
+/** Whether to try again is no use: herald has refused the subscription, or this client. */
 export function isFinal(cause: unknown): boolean {
   if (Array.isArray(cause)) return cause.some((error) => error.extensions?.code !== 'UNAVAILABLE');
   const { code } = cause as { code?: number };

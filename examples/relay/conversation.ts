@@ -1,4 +1,4 @@
-/** A conversation in Relay's store that stays up to date, whatever becomes of the connection. */
+/** A conversation in Relay's store. It stays right through lost connections, late answers and restored backups. */
 
 import { createClient, type Sink } from 'graphql-ws';
 import {
@@ -14,7 +14,7 @@ graphql`
   fragment conversation_message on Message { id body sentAt sender { handle } status deliveredCount readCount }
 `;
 
-/** What is shown of a conversation. In React, it is for `usePaginationFragment`. */
+/** The messages of a conversation. In React, pass it to `usePaginationFragment`. */
 export const MESSAGES = graphql`
   fragment conversation_messages on Conversation
   @refetchable(queryName: "conversationPageQuery")
@@ -56,20 +56,20 @@ const EVENTS = graphql`
 
 export type Event = conversationSubscription['response']['events'];
 
-/** The `$connections` above: where the store keeps what is shown of a conversation. */
+/** The ids of the lists in the store that show a conversation, for `$connections`. */
 export const connectionsOf = (id: string) => [ConnectionHandler.getConnectionID(id, 'conversation_messages')];
 
-/** What only grows in one epoch. */
+/** Fields whose value only grows within an epoch, each with a function that makes a number of it. */
 const GROWING: Record<string, (value: any) => number> = {
   status: (status) => ['SENT', 'DELIVERED', 'READ'].indexOf(status),
   deliveredCount: (count = 0) => count,
   readCount: (count = 0) => count,
 };
 
-/** An answer may come after an event that is newer: it takes nothing back. */
+/** Keeps the greatest value of the fields above: an old answer may come after a new event. */
 class Records extends RecordSource {
   readonly #furthest = new Map<string, any>();
-  /** Those under way. They end with the epoch that they were asked of: whoever waits for an answer asks again. */
+  /** Ends the requests under way when their epoch ends. The callers send them again. */
   requests = new AbortController();
 
   override set(id: string, record: any): void {
@@ -82,7 +82,7 @@ class Records extends RecordSource {
     super.set(id, { ...record, ...this.#furthest.get(id) });
   }
 
-  /** A restored backup or a failover took herald back in time: in another epoch, statuses may be lower. */
+  /** Call it when a restored backup or a failover has taken herald back in time: then statuses may be lower. */
   endEpoch(): void {
     this.#furthest.clear();
     this.requests.abort(new Error('The epoch that this was asked of has ended'));
@@ -95,7 +95,7 @@ const records = new WeakMap<Environment, Records>();
 const nodeIn = (edge: RecordProxy) => edge.getLinkedRecord('node')!;
 const sentAt = (edge: RecordProxy) => nodeIn(edge).getValue('sentAt') as string;
 
-/** Adds to a list what is not in it. `sentAt`, as text, has the order of the log. */
+/** Adds the edges that a list does not have yet, and sorts by `sentAt`, as the log does. */
 function insert(list: RecordProxy, others: RecordProxy[]): void {
   const edges = list.getLinkedRecords('edges') ?? [];
   const known = new Set(edges.map((edge) => nodeIn(edge).getDataID()));
@@ -103,10 +103,10 @@ function insert(list: RecordProxy, others: RecordProxy[]): void {
   if (added.length) list.setLinkedRecords([...edges, ...added].sort((a, b) => (sentAt(a) < sentAt(b) ? -1 : 1)), 'edges');
 }
 
-/** Where messages wait that come before the first page of a list. */
+/** The id of a record that holds messages which come before the first page of a list. */
 const early = (list: string) => `${list}:early`;
 
-/** Pages, answers and events overtake each other: nothing is just appended, and a list keeps what is newer than a page. */
+/** Pages, answers and events may come in any order. So these sort what they insert, and keep newer messages. */
 const HANDLERS: Record<string, (store: RecordSourceProxy, payload: any) => void> = {
   connection(store, payload) {
     const id = generateClientID(payload.dataID, payload.handleKey);
@@ -115,7 +115,7 @@ const HANDLERS: Record<string, (store: RecordSourceProxy, payload: any) => void>
     const list = store.get(id);
     if (list?.getType() !== 'MessageConnection' || payload.args.before) return;
     const end = list.getLinkedRecords('edges')?.at(-1);
-    // The newest page replaces all up to its end, for there may be a gap before it.
+    // The newest page replaces every message up to its end, since there may be a gap before it.
     insert(list, known.filter((edge) => !end || sentAt(edge) >= sentAt(end)));
   },
   appendNode(store, { dataID, fieldKey, handleArgs }) {
@@ -127,12 +127,12 @@ const HANDLERS: Record<string, (store: RecordSourceProxy, payload: any) => void>
   },
 };
 
-/** Without a token, to sign in. */
+/** Makes an environment. Without a token it serves to sign in. */
 export function connect(to: { http: string; socket: string; token?: string; connectionId: string }): Environment {
   const { connectionId } = to;
   const session = to.token && { authorization: `Bearer ${to.token}` };
   const headers = { 'content-type': 'application/json', 'X-Connection-Id': connectionId, ...session };
-  // Its own retry is off: it would begin again at the first cursor.
+  // The retry of graphql-ws would begin again at the first cursor, so it is off. `follow` resumes after the last one.
   const socket = createClient({ url: to.socket, connectionParams: { connectionId, ...session }, retryAttempts: 0 });
   const source = new Records();
   const network = Network.create(
@@ -153,7 +153,7 @@ export function connect(to: { http: string; socket: string; token?: string; conn
   return environment;
 }
 
-/** Follows a conversation from a snapshot's cursor on, until it is aborted. Fails if it is refused. */
+/** Follows a conversation after a cursor, or after a new snapshot, until it is aborted. Rejects when herald refuses. */
 export async function follow(
   environment: Environment, id: string, after: string | undefined, see: (event: Event) => void, signal: AbortSignal,
 ): Promise<void> {
@@ -176,7 +176,7 @@ export async function follow(
             after = data!.events.cursor;
             failures = 0;
             if (data!.events.messages?.length !== 200) return;
-            // An event lists no more than this. What is shown is read again, and takes the place of what is older.
+            // An event lists 200 messages at most. So there may be more: read the newest page again.
             isOutdated = true;
             reject(dispose());
           },
@@ -192,19 +192,19 @@ export async function follow(
         commitLocalUpdate(environment, (store) => {
           for (const list of connectionsOf(id)) store.get(list)?.setLinkedRecords([], 'edges');
         });
-        [after, isOutdated] = [undefined, true]; // begins with a new snapshot
+        [after, isOutdated] = [undefined, true]; // Take a new snapshot.
       } else if (typeof code === 'string' ? code !== 'UNAVAILABLE' : REFUSALS.includes(code!)) throw cause;
     }
-    // Longer each time, up to 5 s, and not all clients at once.
+    // The pause doubles up to 5 s. Its length is partly random, so that not all clients come back at once.
     const pause = Math.min(50 * 2 ** failures, 5_000) * (0.5 + Math.random() / 2);
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }
 
-/** With these, herald closes a socket that it would close again. */
+/** herald closes a socket with these codes when it would close the next one, too. */
 const REFUSALS = [4400, 4401, 4403, 4406, 4409, 4429];
 
-/** What an answer's or a subscription's error says, or how the socket was closed. */
+/** The code of an answer's or a subscription's error, or the close code of the socket. */
 function codeOf(cause: any): string | number | undefined {
   const errors = Array.isArray(cause) ? cause : cause?.source?.errors;
   return errors ? errors[0].extensions?.code : cause?.code;

@@ -1,5 +1,6 @@
 /**
- * A conversation in Vue that misses nothing, with urql, Graphcache and graphql-ws:
+ * A conversation in Vue with urql, Graphcache and graphql-ws. It stays right through lost connections, late answers and
+ * restored backups:
  *
  *     app.use(urql, createHeraldClient('https://example.org/graphql', token));
  *     const { messages, send, failure } = useConversation(id); // in a component
@@ -17,7 +18,7 @@ import type { EventsSubscription, LineFragment, SendMutation } from './generated
 graphql(`fragment Line on Message { id body status sentAt sender { id displayName } conversation { id } }`);
 graphql(`fragment Newest on Conversation { id messages(last: 50) { nodes { ...Line } } }`);
 const SNAPSHOT = graphql(`query Snapshot($id: ID!) { cursor conversation(id: $id) { ...Newest } }`);
-// What is shown. To urql one document is one query: its answer may be one from the cache, with a cursor of another time.
+// This document has no `cursor`. urql could answer it from the cache, and then the cursor would be of another time.
 const SHOWN = graphql(`query Shown($id: ID!) { conversation(id: $id) { ...Newest } }`);
 const EVENTS = graphql(`subscription Events($id: ID!, $after: Cursor!) {
   events(conversationId: $id, after: $after) {
@@ -28,14 +29,14 @@ const EVENTS = graphql(`subscription Events($id: ID!, $after: Cursor!) {
 }`);
 const SEND = graphql(`mutation Send($input: SendMessageInput!) { sendMessage(input: $input) { message { ...Line } } }`);
 
-/** What a client knows of an epoch. The next begins when a restored backup or a failover takes herald back in time. */
+/** The state of an epoch. A new epoch begins when a restored backup or a failover takes herald back in time. */
 class Epoch {
   number = 0;
-  /** Those under way. They end with the epoch that they were asked of: whoever waits for an answer asks again. */
+  /** Ends the requests under way when their epoch ends. The callers send them again. */
   requests = new AbortController();
   readonly #furthest = new Map<string, unknown>();
 
-  /** What a value that only grows has come to: an answer may come after an event that is newer. */
+  /** The greater of a value and the greatest one so far: an old answer may come after a new event. */
   furthest<T>(key: string, value: T, rank: (value: T) => number): T {
     const known = (this.#furthest.get(key) ?? value) as T;
     return rank(known) > rank(value) ? known : value;
@@ -55,7 +56,7 @@ class Epoch {
 
 const epochs = new WeakMap<Client, Epoch>();
 
-/** What only grows in one epoch. */
+/** Fields whose value only grows within an epoch, each with a function that makes a number of it. */
 const GROWING: Record<string, (value: any) => number> = {
   status: (status: string) => ['SENT', 'DELIVERED', 'READ'].indexOf(status),
   deliveredCount: Number,
@@ -65,12 +66,12 @@ const GROWING: Record<string, (value: any) => number> = {
 const growing = <T>(make: (rank: (value: any) => number) => T): Record<string, T> =>
   Object.fromEntries(Object.entries(GROWING).map(([field, rank]) => [field, make(rank)]));
 
-/** Notes a message beside the pages, for itself. Changed by events, a page would be undone by an answer that is older. */
+/** Links a message beside the pages. If an event changed a page itself, an older answer could undo the change. */
 function note({ id, conversation }: LineFragment, cache: Cache, { number }: Epoch): void {
   cache.link(`Conversation:${conversation.id}`, 'noted', { epoch: number, id }, `Message:${id}`);
 }
 
-/** The newest page and what came after it: each message once. `sentAt`, as text, has the order of the log. */
+/** Joins the newest page and the messages that came after it. It sorts by `sentAt`, as the log does. */
 const messagesOf = (epoch: Epoch): Resolver => (_parent, args, cache, { parentKey }) => {
   const page = cache.resolve(parentKey, 'messages', args) as string | undefined;
   const nodes = cache.resolve(page ?? null, 'nodes') as string[] | undefined;
@@ -86,14 +87,14 @@ const messagesOf = (epoch: Epoch): Resolver => (_parent, args, cache, { parentKe
 
 export function createHeraldClient(url: string, token: string, options: Partial<ClientOptions> = {}): Client {
   const authorization = `Bearer ${token}`;
-  const connectionId = crypto.randomUUID(); // by which herald knows what this client did itself, and need not be told
+  const connectionId = crypto.randomUUID(); // herald does not tell this connection what it did itself
   const headers = { authorization, 'x-connection-id': connectionId };
   const connectionParams = { authorization, connectionId };
-  // graphql-ws by itself would begin again at the first cursor: useConversation goes on from the last.
+  // The retry of graphql-ws would begin again at the first cursor, so it is off: useConversation resumes.
   const socket = createClient({ url: url.replace('http', 'ws'), connectionParams, retryAttempts: 0 });
   const epoch = new Epoch();
   const cache = cacheExchange({
-    keys: { Participant: () => null, Receipt: () => null }, // they have no id: they belong to what they were found in
+    keys: { Participant: () => null, Receipt: () => null }, // these types have no id
     possibleTypes: {
       Event: ['ConversationStarted', 'MessageSent', 'ParticipantLeft', 'ParticipantsJoined', 'StatusChanged'],
     },
@@ -131,7 +132,7 @@ export function createHeraldClient(url: string, token: string, options: Partial<
   return client;
 }
 
-/** The newest messages of a conversation and all that follow, with their statuses, until the component is gone. */
+/** Shows the newest messages of a conversation and all that follow, with live statuses, until the component is gone. */
 export function useConversation(id: string, onEvent: (event: EventsSubscription['events']) => void = () => {}) {
   const { client } = useClientHandle();
   const { data } = useQuery({ query: SHOWN, variables: { id }, requestPolicy: 'cache-only' });
@@ -141,7 +142,7 @@ export function useConversation(id: string, onEvent: (event: EventsSubscription[
   const epoch = epochs.get(client)!;
   let { number } = epoch;
 
-  /** Not from the cache: the cursor in there may be that of another conversation's snapshot. */
+  /** Asks herald, not the cache, whose cursor may be that of another conversation. Returns an error, if any. */
   async function takeSnapshot(): Promise<CombinedError | undefined> {
     if (!after) ({ number } = epoch);
     const { data, error } = await client.query(SNAPSHOT, { id }, { requestPolicy: 'network-only' });
@@ -150,11 +151,11 @@ export function useConversation(id: string, onEvent: (event: EventsSubscription[
     return undefined;
   }
 
-  /** Brings the events that follow a cursor, as long as the connection lasts: why it ended. */
+  /** Receives the events after a cursor until the connection ends. Resolves with the reason why it ended. */
   const receive = (cursor: string) => new Promise<CombinedError>((resolve) => {
     ({ unsubscribe } = client.subscription(EVENTS, { id, after: cursor }).subscribe(({ data, error, hasNext }) => {
       if (error) return resolve(error);
-      // With the end, urql repeats the last event.
+      // At the end of a subscription, urql repeats the last event.
       if (!data || !hasNext) return resolve(new CombinedError({ networkError: new Error('The server has ended it') }));
       onEvent(data.events);
       after = data.events.cursor;
@@ -163,12 +164,12 @@ export function useConversation(id: string, onEvent: (event: EventsSubscription[
     }));
   });
 
-  /** An event lists no more than that many messages. So the newest are read again, and take the place of all others. */
+  /** An event lists 200 messages at most. So there may be more: this reads the newest page again. */
   async function readAgain(): Promise<void> {
     while (!isOver && !failure.value && (await takeSnapshot())) await pause();
   }
 
-  /** Longer each time, up to 5 s, and not all clients at once. */
+  /** Waits. The pause doubles up to 5 s, and is partly random, so that not all clients come back at once. */
   function pause(): Promise<void> {
     const wait = Math.min(100 * 2 ** failures++, 5_000) * (0.5 + Math.random() / 2);
     return new Promise((resolve) => setTimeout(resolve, wait));
@@ -180,9 +181,9 @@ export function useConversation(id: string, onEvent: (event: EventsSubscription[
       if (!error) continue;
       unsubscribe();
       const code = error.graphQLErrors[0]?.extensions['code'];
-      const { code: close = 0 } = (error.networkError ?? {}) as { code?: number }; // of a WebSocket
+      const { code: close = 0 } = (error.networkError ?? {}) as { code?: number }; // the close code of a WebSocket
       if (code === 'CURSOR_INVALID' || code === 'CURSOR_EXPIRED') {
-        if (number === epoch.number) epoch.end(); // Otherwise another conversation was told first.
+        if (number === epoch.number) epoch.end(); // Otherwise another conversation has ended it.
         after = undefined;
       } else if (code ? code !== 'UNAVAILABLE' : close >= 4400 && close !== 4408) return void (failure.value = error);
       await pause();
@@ -195,7 +196,7 @@ export function useConversation(id: string, onEvent: (event: EventsSubscription[
     unsubscribe();
   });
   const messages = computed(() => data.value?.conversation?.messages.nodes);
-  /** Of one key, herald takes one message: to be used again where the answer was lost. */
+  /** Sends a message. Repeat it with the same key if the answer was lost: herald stores one message for each key. */
   const send = (body: string, idempotencyKey: string = crypto.randomUUID()) =>
     client.mutation(SEND, { input: { conversationId: id, body, idempotencyKey } }).toPromise();
   return { messages, send, failure };
