@@ -7,6 +7,7 @@ import { on, once } from 'node:events';
 import { EventSource } from 'eventsource';
 import { expect, onTestFinished } from 'vitest';
 
+import { addressOf } from '../../examples/plain/event-source.ts';
 import type { Variables } from './connection.ts';
 import { test as base } from './fixtures.ts';
 import { person } from './person.ts';
@@ -31,11 +32,7 @@ async function signIn(url: string, { handle, password }: { handle: string; passw
 
 /** Opens a subscription, until the test ends. Everything about it is in the URL. */
 function open(url: string, headers: Record<string, string>, query: string, variables: Variables): EventSource {
-  const address = new URL(url);
-  address.searchParams.set('query', query);
-  address.searchParams.set('variables', JSON.stringify(variables));
-  address.searchParams.set('extensions', JSON.stringify({ connectionId: 'laptop' }));
-  const source = new EventSource(address, {
+  const source = new EventSource(addressOf(url, query, variables, 'laptop'), {
     // What a browser adds.
     fetch: (url, init) => fetch(url, { ...init, headers: { ...init.headers, ...headers } }),
   });
