@@ -21,7 +21,6 @@ pub mod network;
 pub mod postgres;
 pub mod random;
 pub mod rates;
-pub mod sabotage;
 pub mod transport;
 pub mod trouble;
 pub mod vitals;

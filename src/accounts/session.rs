@@ -20,7 +20,6 @@ use crate::log::{Database, EndedSessions, NewSession, SessionRow, Unavailable, U
 use crate::messaging::{SessionId, Timestamp};
 use crate::metrics::METRICS;
 use crate::random;
-use crate::sabotage::{Fault, is_planted};
 use crate::vitals::{Part, Vitals};
 
 /// Sessions that are remembered without asking the database.
@@ -155,9 +154,6 @@ impl Sessions {
             loop {
                 looks.tick().await;
                 let Some(sessions) = watched.upgrade() else { return };
-                if is_planted(Fault::ForgetEndedSessions) {
-                    continue;
-                }
                 let is_due = checked.elapsed() >= CHECK;
                 let look = async {
                     if is_due {
@@ -254,7 +250,7 @@ impl Sessions {
     async fn look_for_ended(&self, mut seen: EndedSessions) -> Result<EndedSessions, Unavailable> {
         let ended = self.database.count_of_ended_sessions().await?;
         let went_back = ended.epoch != seen.epoch || ended.count < seen.count;
-        if went_back && !is_planted(Fault::CountEndedSessionsOn) {
+        if went_back {
             // What has been counted stands for other sessions now.
             self.check().await?;
             return Ok(ended);

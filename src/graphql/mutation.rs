@@ -17,7 +17,6 @@ use crate::messaging::{
 };
 use crate::random;
 use crate::rates::Rates;
-use crate::sabotage::{Fault, is_planted};
 
 /// Who is to be created.
 #[derive(InputObject)]
@@ -321,8 +320,7 @@ fn cursor(committed: &Committed) -> Cursor {
 }
 
 fn key(text: Option<&str>) -> Result<Option<IdempotencyKey>, Error> {
-    let key = text.map(IdempotencyKey::parse).transpose().map_err(Error::invalid("idempotencyKey"))?;
-    Ok(key.filter(|_| !is_planted(Fault::ForgetKeys)))
+    text.map(IdempotencyKey::parse).transpose().map_err(Error::invalid("idempotencyKey"))
 }
 
 fn conversation_id(id: &ID) -> Result<ConversationId, Error> {

@@ -11,7 +11,6 @@ use super::{Hub, Occurrence, Seen};
 use crate::log::{Database, Interest, Scope, Unavailable};
 use crate::messaging::{Covered, Origin, Place, Position};
 use crate::metrics::{METRICS, Reason};
-use crate::sabotage::{Fault, is_planted};
 
 /// Events per statement of a replay.
 const PAGE: usize = 250;
@@ -140,9 +139,6 @@ impl Follow {
                 }
                 // The queue overflowed, or there is nothing more to come: the log tells.
                 self.joined = None;
-                if is_planted(Fault::RepeatAfterOverflow) {
-                    self.position.0 -= 1;
-                }
             }
             // Boxed, so that a subscription that just waits does not carry the room for reading the log.
             match Box::pin(self.advance()).await {
@@ -188,12 +184,7 @@ impl Follow {
         }
         let at_least = Place { position: self.position, ..self.place };
         match self.hub.join(self.interest, self.origin.clone(), at_least).await {
-            Ok(mut joined) => {
-                if is_planted(Fault::DropAtSeam) {
-                    joined.live.recv().await;
-                }
-                self.joined = Some(joined);
-            }
+            Ok(joined) => self.joined = Some(joined),
             // Left since the head was read: what happened up to then is in the log, and not handed out yet.
             Err(JoinError::NotTakingPart(at)) if self.position < at => {
                 self.replay(at).await.map_err(|_| JoinError::Unavailable)?;
@@ -213,9 +204,7 @@ impl Follow {
         let (events, reached) = self.database.replay(self.interest, self.position, through, PAGE).await?;
         self.stretch =
             if reached < through { (self.stretch / 2).max(STRETCH) } else { self.stretch.saturating_mul(2) };
-        let own = |origin: &Option<Origin>| {
-            self.origin.is_some() && *origin == self.origin && !is_planted(Fault::ForgetOriginOnReplay)
-        };
+        let own = |origin: &Option<Origin>| self.origin.is_some() && *origin == self.origin;
         let Place { epoch, .. } = self.place;
         if let Some((last, _)) = events.last() {
             self.place = self.place.at(last);

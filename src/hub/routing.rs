@@ -10,7 +10,6 @@ use super::{Occurrence, Seen};
 use crate::log::{Interest, Membership, Scope};
 use crate::messaging::{ConversationId, Event, Interval, Origin, Position, UserId, view};
 use crate::metrics::METRICS;
-use crate::sabotage::{Fault, is_planted};
 
 /// One subscription, seen from the hub.
 #[derive(Debug)]
@@ -39,9 +38,6 @@ impl Subscriber {
         let offered = self.live.try_send(seen.clone());
         if let Err(TrySendError::Full(_)) = &offered {
             METRICS.overflows.inc();
-            if is_planted(Fault::DropOnOverflow) {
-                return true;
-            }
         }
         offered.is_ok()
     }
@@ -99,7 +95,7 @@ impl Routing {
                 self.enter(event.conversation, *user, Interval { joined: event.position, left: None });
             }
         }
-        let leaving = if is_planted(Fault::ForgetLeaving) { &[] } else { event.change.leaving(&event.actor) };
+        let leaving = event.change.leaving(&event.actor);
         // Closed before the event is handed over: whoever leaves sees the conversation as of their leaving.
         for user in leaving {
             self.close(event, *user);

@@ -15,7 +15,6 @@ use crate::feed::{Feed, News};
 use crate::log::{Database, Interest, Look, Scope, Unavailable};
 use crate::messaging::{Event, Origin, Place, Position, UserId};
 use crate::metrics::{METRICS, Reason};
-use crate::sabotage::{Fault, is_planted};
 use crate::vitals::{Part, Vitals};
 
 /// Events per statement when the log is read to catch up.
@@ -154,8 +153,7 @@ impl Task {
     /// Applies what came with the news as far as it continues what is known, and reads the rest.
     async fn hear(&mut self, news: News) {
         for event in news.events {
-            let follows = is_planted(Fault::TrustFeed) && event.position > self.applied.position;
-            if follows || self.applied.is_continued_by(&event) {
+            if self.applied.is_continued_by(&event) {
                 self.apply(event);
             }
         }
@@ -182,7 +180,6 @@ impl Task {
                 // What comes first there shows whether it continues this.
                 Ordering::Greater => true,
             };
-        let is_known = is_known || is_planted(Fault::BelieveAnyLog);
         if is_known && self.catch_up(head.position, reason).await? {
             return Ok(());
         }
@@ -226,7 +223,7 @@ impl Task {
                 return Ok(false);
             }
             for event in events {
-                if !self.applied.is_continued_by(&event) && !is_planted(Fault::BelieveAnyLog) {
+                if !self.applied.is_continued_by(&event) {
                     return Ok(false);
                 }
                 self.apply(event);

@@ -13,7 +13,6 @@ use super::{Database, Unavailable};
 use crate::clock;
 use crate::messaging::{Chain, Epoch, Place, Position, Timestamp};
 use crate::metrics::METRICS;
-use crate::sabotage::{Fault, is_planted};
 
 /// Where a log on Postgres lives: which cluster, on which timeline, in which database and table. A standby that was
 /// promoted has another timeline; what was dumped and restored is in another table. The expression for the timeline is
@@ -82,9 +81,6 @@ impl Database {
     /// not, or is no longer.
     pub async fn head_after(&self, place: Place) -> Result<Option<Place>, Unavailable> {
         let head = self.head().await?;
-        if is_planted(Fault::BelieveAnyCursor) {
-            return Ok(Some(head));
-        }
         if place.epoch != head.epoch || place.position > head.position {
             return Ok(None);
         }
@@ -203,15 +199,12 @@ impl Database {
             _ => "NULL AS now_micros FROM log_head WHERE id = 1",
         });
         let row: HeadRow = sql.rows(&transaction).await?.pop().ok_or_else(no_head)?;
-        if is_planted(Fault::NodeClock) {
-            return Ok(Locked { transaction, head: row.head(), now: clock::now() });
-        }
         let now = row.now_micros.map_or_else(clock::now, Timestamp);
         Ok(Locked { transaction, head: row.head(), now: now.max(Timestamp(row.at_micros).next()) })
     }
 }
 
-pub(super) async fn read_head(db: &impl ConnectionTrait) -> Result<Place, DbErr> {
+async fn read_head(db: &impl ConnectionTrait) -> Result<Place, DbErr> {
     let mut sql = Sql::default();
     sql.push("SELECT epoch, position, chain, at_micros, NULL AS now_micros FROM log_head WHERE id = 1");
     let row: HeadRow = sql.rows(db).await?.pop().ok_or_else(no_head)?;

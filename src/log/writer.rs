@@ -2,26 +2,23 @@
 //! a hundred sends cost one transaction and one wait for the disk.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sea_orm::DbErr;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
 
 use super::connection::may_be_one_commands_fault;
-use super::head::{Locked, read_head};
+use super::head::Locked;
 use super::load::load;
 use super::store::store;
 use super::{Database, Unavailable};
-use crate::clock;
 use crate::feed::{Feed, News};
 use crate::messaging::{
     Command, ConversationId, Decision, Event, Facts, IdempotencyKey, Message, Place, Position, Refusal,
     Timestamp, decide,
 };
 use crate::metrics::{self, METRICS};
-use crate::sabotage::{Fault, is_planted};
 use crate::trouble::Trouble;
 use crate::vitals::{Part, Vitals};
 
@@ -203,28 +200,9 @@ impl Task {
     }
 
     async fn transact(&self, commands: &[Command]) -> Result<Vec<Outcome>, Failure> {
-        let early = if is_planted(Fault::FactsBeforeLock) {
-            let head = read_head(&self.database.reader).await?;
-            let mut early = self.no_facts(head, clock::now());
-            load(&self.database.reader, commands, &mut early).await?;
-            // Time for others to make them untrue.
-            sleep(Duration::from_millis(20)).await;
-            Some(early)
-        } else {
-            None
-        };
         let Locked { transaction, head, now } = self.database.lock().await?;
-        let mut facts = match early {
-            Some(mut facts) => {
-                (facts.head, facts.now) = (head, now);
-                facts
-            }
-            None => {
-                let mut facts = self.no_facts(head, now);
-                load(&transaction, commands, &mut facts).await?;
-                facts
-            }
-        };
+        let mut facts = self.no_facts(head, now);
+        load(&transaction, commands, &mut facts).await?;
         let (outcomes, events) = decide_all(commands, &mut facts);
         if events.is_empty() && facts.new_starts().is_empty() {
             transaction.rollback().await?;
@@ -232,14 +210,7 @@ impl Task {
         }
         let rows: Vec<_> = events.iter().map(|(event, key)| (event.as_ref(), key.as_ref())).collect();
         store(&transaction, &rows, &facts).await?;
-        if is_planted(Fault::AnswerBeforeCommit) {
-            tokio::spawn(async move {
-                sleep(Duration::from_millis(20)).await;
-                transaction.commit().await
-            });
-        } else {
-            transaction.commit().await.map_err(Failure::AtCommit)?;
-        }
+        transaction.commit().await.map_err(Failure::AtCommit)?;
         // Under a new key, what is there may have been found.
         if !events.is_empty() {
             self.feed.announce(News {

@@ -7,8 +7,8 @@ const ROOMS: [&str; 9] =
     ["messaging", "feed", "log", "hub", "error", "rates", "accounts", "graphql", "transport"];
 
 /// What stands beside the rooms, for everyone.
-const BESIDE: [&str; 9] =
-    ["config", "clock", "metrics", "network", "postgres", "random", "sabotage", "trouble", "vitals"];
+const BESIDE: [&str; 8] =
+    ["config", "clock", "metrics", "network", "postgres", "random", "trouble", "vitals"];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -70,8 +70,8 @@ fn the_rules_know_nothing_of_the_world_and_only_the_log_knows_sql() {
             "log" => &["async_graphql", "axum"],
             // LISTEN and NOTIFY, but no tables.
             "feed" => &["async_graphql", "axum", "entities", "sea_orm", "std::env"],
-            // The one place that looks at the environment; and which mistake to make is for nobody to set who runs herald.
-            "config" | "sabotage" => &["sea_orm", "entities"],
+            // The one place that looks at the environment.
+            "config" => &["sea_orm", "entities"],
             _ => &["sea_orm", "entities", "std::env"],
         };
         for name in forbidden {
