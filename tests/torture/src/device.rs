@@ -7,11 +7,11 @@ use fastrand::Rng;
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::documents::subscription;
 use crate::history::{DevicePast, History, Scope, Start};
+use crate::link::{Following, Link, Way};
 use crate::person::Person;
 use crate::phase::{Phase, Phases};
-use crate::socket::{Heard, Socket};
+use crate::socket::Heard;
 use crate::told::Told;
 
 /// How long a device hears nothing, not even a ping, before it takes its connection for dead.
@@ -46,10 +46,13 @@ pub(crate) struct Device {
     person: Arc<Person>,
     connection: String,
     scope: Scope,
+    way: Way,
     temper: Temper,
     random: Rng,
     /// Its place in the history.
     index: usize,
+    /// The cursor with which it began.
+    first: Option<String>,
     /// The last cursor that it was shown.
     cursor: Option<String>,
     /// Whether it needs a new snapshot, since its cursor has expired.
@@ -74,15 +77,18 @@ impl Device {
             2 => Temper::Slow,
             _ => Temper::Steady,
         };
+        let way = Way::draw(&mut random);
         person.knowledge().connections.push(connection.to_owned());
         Self {
             around: around.clone(),
             person: Arc::clone(person),
             connection: connection.to_owned(),
             scope,
+            way,
             temper,
             random,
             index: around.history.add_device(past),
+            first: beginning.map(str::to_owned),
             cursor: beginning.map(str::to_owned),
             has_expired: false,
         }
@@ -108,28 +114,32 @@ impl Device {
     /// Follows on one connection. The answer is why it ended.
     async fn follow(&mut self, node: usize, phases: &mut Phases) -> String {
         let port = self.around.ports[node];
-        if self.has_expired
+        let has_none = self.cursor.is_none() && self.way.needs_cursor();
+        if (self.has_expired || has_none)
             && let Err(why) = self.take_snapshot(port).await
         {
             return why;
         }
-        let mut socket = match Socket::open(port, &self.person.token, &self.connection).await {
-            Ok(socket) => socket,
+        let following = Following {
+            token: &self.person.token,
+            connection: &self.connection,
+            scope: &self.scope,
+            first: self.first.as_deref(),
+            last: self.cursor.as_deref(),
+        };
+        let (mut link, offered) = match Link::open(self.way, port, following).await {
+            Ok(opened) => opened,
             Err(heard) => return self.judge(heard),
         };
-        let after = self.after(&socket.cursor);
-        let (query, variables) = subscription(&self.scope, &after);
-        if let Err(heard) = socket.subscribe(query, &variables).await {
-            return self.judge(heard);
-        }
+        let after = self.after(&offered);
         self.around.history.device(self.index, |device| device.subscribed += 1);
-        self.around.history.note(self.index, format!("node {node}: follows after {after}"));
+        self.around.history.note(self.index, format!("node {node}: follows after {after}, by {}", self.way));
         let patience = self.patience();
         let leaves = Instant::now() + patience;
         loop {
             let heard = tokio::select! {
                 () = sleep_until(leaves), if phases.now() == Phase::Acting => return "hung up".into(),
-                heard = timeout(SILENCE, socket.hear()) => heard,
+                heard = timeout(SILENCE, link.hear()) => heard,
             };
             match heard.unwrap_or_else(|_| Heard::Lost("silence".into())) {
                 Heard::Alive => {}
@@ -157,6 +167,7 @@ impl Device {
         let cursor =
             timeout(SILENCE, self.person.cursor(port)).await.map_err(|_| "no snapshot in time")??;
         self.after(&cursor);
+        self.first = Some(cursor);
         self.has_expired = false;
         Ok(())
     }
@@ -208,6 +219,8 @@ impl Device {
                 let code = errors[0]["extensions"]["code"].as_str().unwrap_or_default();
                 let is_expected = match code {
                     "UNAVAILABLE" => true,
+                    // What asks for a response came too late.
+                    "REQUEST_TIMEOUT" => self.way != Way::WebSocket,
                     "NOT_FOUND" => follows_one,
                     "CURSOR_EXPIRED" => self.expire(),
                     _ => false,
@@ -235,7 +248,7 @@ impl Device {
     fn expire(&mut self) -> bool {
         let history = &self.around.history;
         self.index = history.expire(self.index);
-        (self.cursor, self.has_expired) = (None, true);
+        (self.first, self.cursor, self.has_expired) = (None, None, true);
         history.past().turn.is_some()
     }
 

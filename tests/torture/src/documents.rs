@@ -21,8 +21,8 @@ const MESSAGES: &str = "subscription($after: Cursor, $conversation: ID) {
     }
 }";
 
-/// The document and the variables that follow a scope from a cursor.
-pub(crate) fn subscription(scope: &Scope, after: &str) -> (&'static str, Value) {
+/// The document and the variables that follow a scope from a cursor, or from now.
+pub(crate) fn subscription(scope: &Scope, after: Option<&str>) -> (&'static str, Value) {
     match scope {
         Scope::Everything => (EVENTS, json!({ "after": after })),
         Scope::MessagesIn(conversation) => {

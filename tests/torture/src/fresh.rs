@@ -1,4 +1,5 @@
-//! What each node tells somebody who follows from the beginning, or from where the log last began anew, on a connection that never did anything.
+//! What each node tells somebody who follows from the beginning, or from where the log last began anew, on a connection that
+//! never did anything: in every way in which one can follow.
 
 use std::time::Duration;
 
@@ -7,10 +8,10 @@ use tokio::time::timeout;
 
 use crate::checker::Fresh;
 use crate::device::Surroundings;
-use crate::documents::subscription;
 use crate::history::Scope;
+use crate::link::{Following, Link, Way};
 use crate::person::Person;
-use crate::socket::{Heard, Socket};
+use crate::socket::Heard;
 use crate::told::Told;
 
 /// How long the next event is waited for while some are still to come.
@@ -28,43 +29,57 @@ pub(crate) async fn follow_everywhere(
 ) -> Vec<Fresh> {
     let mut following = Vec::new();
     for node in 0..around.ports.len() {
-        for (person, due) in people {
+        for (number, (person, due)) in people.iter().enumerate() {
+            let way = Way::numbered(node + number);
             let fresh = Fresh { node, user: person.id.clone(), after, told: Vec::new() };
-            following.push(follow(around, fresh, person, cursor, *due));
+            following.push(follow(around, fresh, way, person, cursor, *due));
         }
     }
     join_all(following).await
 }
 
-async fn follow(around: &Surroundings, mut fresh: Fresh, person: &Person, cursor: &str, due: usize) -> Fresh {
+async fn follow(
+    around: &Surroundings,
+    mut fresh: Fresh,
+    way: Way,
+    person: &Person,
+    cursor: &str,
+    due: usize,
+) -> Fresh {
     let node = fresh.node;
     let connection = format!("fresh-{node}");
-    let mut socket = match Socket::open(around.ports[node], &person.token, &connection).await {
-        Ok(socket) => socket,
+    let following = Following {
+        token: &person.token,
+        connection: &connection,
+        scope: &Scope::Everything,
+        first: Some(cursor),
+        last: Some(cursor),
+    };
+    let mut heard = Ok(());
+    let mut link = match Link::open(way, around.ports[node], following).await {
+        Ok((link, _)) => link,
         Err(heard) => {
-            around.history.strange(format!("node {node}, with nothing broken: {heard:?}"));
+            around.history.strange(format!("node {node}, with nothing broken, by {way}: {heard:?}"));
             return fresh;
         }
     };
-    let (query, variables) = subscription(&Scope::Everything, cursor);
-    let mut heard = socket.subscribe(query, &variables).await;
     while heard.is_ok() {
         let patience = if fresh.told.len() < due { PATIENCE } else { AFTERWARDS };
-        match timeout(patience, next(&mut socket)).await {
+        match timeout(patience, next(&mut link)).await {
             Ok(Ok(told)) => fresh.told.push(told),
             Ok(Err(other)) => heard = Err(other),
             // What is missing is for the checker to say.
             Err(_) => return fresh,
         }
     }
-    around.history.strange(format!("node {node}, with nothing broken: {heard:?}"));
+    around.history.strange(format!("node {node}, with nothing broken, by {way}: {heard:?}"));
     fresh
 }
 
 /// The next event; the error is what is heard instead.
-async fn next(socket: &mut Socket) -> Result<Told, Heard> {
+async fn next(link: &mut Link) -> Result<Told, Heard> {
     loop {
-        match socket.hear().await {
+        match link.hear().await {
             Heard::Alive => {}
             Heard::Next(payload) => {
                 let told = Told::read(&payload["data"]["event"]);
