@@ -28,6 +28,8 @@ pub(crate) struct Actor {
     person: Arc<Person>,
     /// Everybody's handles.
     handles: Arc<[String]>,
+    /// Tells what they say from what they say in another role.
+    role: String,
     random: Rng,
     /// Counts what they said, so that nothing is said twice.
     said: usize,
@@ -44,10 +46,11 @@ impl Actor {
         around: &Surroundings,
         person: &Arc<Person>,
         handles: &Arc<[String]>,
+        role: &str,
         random: Rng,
     ) -> Self {
         let (around, person, handles) = (around.clone(), Arc::clone(person), Arc::clone(handles));
-        Self { around, person, handles, random, said: 0 }
+        Self { around, person, handles, role: role.to_owned(), random, said: 0 }
     }
 
     /// Acts until the round goes quiet, and brings to an end what is under way.
@@ -65,9 +68,13 @@ impl Actor {
     /// Starts a conversation with so many others. Its id, if that was answered.
     pub(crate) async fn start(&mut self, others: usize) -> Option<String> {
         let handles = self.others(others);
+        self.start_with(handles).await
+    }
+
+    /// Starts a conversation with these others. Its id, if that was answered.
+    pub(crate) async fn start_with(&mut self, handles: Vec<String>) -> Option<String> {
         let title = self.text("title");
-        let attempt = self.attempt();
-        match self.call(&Act::Start { handles, title }, attempt).await {
+        match self.try_once(&Act::Start { handles, title }).await {
             Outcome::Answered(answer) => {
                 let id = answer.conversation?;
                 self.person.knowledge().conversations.insert(id.clone());
@@ -75,6 +82,22 @@ impl Actor {
             }
             Outcome::Refused(_) | Outcome::Unknown(_) => None,
         }
+    }
+
+    /// Asks once, at any node and in the name of any of their devices.
+    pub(crate) async fn try_once(&mut self, act: &Act) -> Outcome {
+        let attempt = self.attempt();
+        self.call(act, attempt).await
+    }
+
+    /// By what others call them.
+    pub(crate) fn handle(&self) -> &str {
+        &self.person.handle
+    }
+
+    /// What their choices are drawn from.
+    pub(crate) fn random(&mut self) -> &mut Rng {
+        &mut self.random
     }
 
     async fn act(&mut self, phases: &mut Phases) {
@@ -179,15 +202,13 @@ impl Actor {
         let Some(conversation) = self.conversation() else { return };
         let others = self.random.usize(1..4);
         let handles = self.others(others);
-        let attempt = self.attempt();
-        self.call(&Act::Add { conversation, handles }, attempt).await;
+        self.try_once(&Act::Add { conversation, handles }).await;
     }
 
     async fn leave(&mut self) {
         let Some(conversation) = self.conversation() else { return };
-        let attempt = self.attempt();
         // It stays among those that they know: they may be added again, and until then are refused.
-        self.call(&Act::Leave { conversation }, attempt).await;
+        self.try_once(&Act::Leave { conversation }).await;
     }
 
     /// Asks, and notes what comes of it.
@@ -228,8 +249,8 @@ impl Actor {
     }
 
     /// A text that nobody else says, and they only once.
-    fn text(&mut self, what: &str) -> String {
+    pub(crate) fn text(&mut self, what: &str) -> String {
         self.said += 1;
-        format!("{} {what} {}", self.person.handle, self.said)
+        format!("{}{} {what} {}", self.person.handle, self.role, self.said)
     }
 }

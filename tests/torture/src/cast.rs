@@ -12,12 +12,22 @@ use crate::device::{Device, Surroundings};
 use crate::history::Scope;
 use crate::person::Person;
 use crate::phase::{Phase, Phases};
+use crate::returning::Door;
 
 /// Of how many people one gets a device that follows one conversation only.
 const SCOPED: usize = 4;
 
 /// Of how many people one gets a new device while things break.
 const NEWCOMERS: usize = 3;
+
+/// Conversations that somebody leaves and comes back to all the time.
+const DOORS: usize = 3;
+
+/// People at such a conversation who do so, or bring them back.
+const AT_DOOR: usize = 3;
+
+/// People who just take part in the first of them: enough that not everyone is told of every mark.
+const ONLOOKERS: usize = 6;
 
 /// Everyone.
 pub(crate) struct Cast {
@@ -79,7 +89,7 @@ impl Cast {
         let mut everyones = None;
         for number in 0..self.people.len() {
             let person = &self.people[number];
-            let mut actor = Actor::new(&self.around, person, &self.handles, self.random.fork());
+            let mut actor = Actor::new(&self.around, person, &self.handles, "", self.random.fork());
             let others = if number == 0 { self.people.len() - 1 } else { self.random.usize(1..4) };
             let own = actor
                 .start(others)
@@ -97,6 +107,37 @@ impl Cast {
             actors.push(actor);
         }
         Ok(actors)
+    }
+
+    /// Has some people leave a conversation and come back all the time, while others talk and mark there.
+    pub(crate) async fn open_doors(
+        &mut self,
+        actors: &mut JoinSet<()>,
+        phases: &Phases,
+    ) -> Result<(), String> {
+        let people = self.people.clone();
+        for (number, three) in people.chunks_exact(AT_DOOR).take(DOORS).enumerate() {
+            let onlookers = people.iter().skip(AT_DOOR).take(if number == 0 { ONLOOKERS } else { 0 });
+            let handles = three[1..].iter().chain(onlookers).map(|person| person.handle.clone()).collect();
+            let mut actor = |person: &Arc<Person>, role: &str| {
+                let role = format!(" as {role} {number}");
+                Actor::new(&self.around, person, &self.handles, &role, self.random.fork())
+            };
+            let mut goer = actor(&three[0], "guest");
+            let hosts = [actor(&three[1], "host"), actor(&three[2], "host")];
+            let talkers = [actor(&three[1], "talker"), actor(&three[2], "talker")];
+            let conversation = goer.start_with(handles).await;
+            let conversation =
+                conversation.ok_or("a conversation cannot be started, before anything breaks")?;
+            let door = Arc::new(Door::new(conversation));
+            for talker in talkers {
+                let (door, phases) = (Arc::clone(&door), phases.clone());
+                actors.spawn(async move { door.talk(talker, phases).await });
+            }
+            let phases = phases.clone();
+            actors.spawn(async move { door.come_and_go(goer, hosts, phases).await });
+        }
+        Ok(())
     }
 
     /// Gives some people a new device, spread over this time, which follows from where it is first

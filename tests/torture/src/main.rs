@@ -27,6 +27,7 @@ mod person;
 mod phase;
 mod receipts;
 mod record;
+mod returning;
 mod round;
 mod servers;
 mod socket;

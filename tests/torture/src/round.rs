@@ -78,6 +78,7 @@ impl Round {
         for actor in self.cast.begin(&mut devices, &phases).await? {
             actors.spawn(actor.run(phases.clone()));
         }
+        self.cast.open_doors(&mut actors, &phases).await?;
         let outsider = Arc::clone(&self.outsider);
         actors.spawn(come_and_go(self.around.clone(), outsider, phases.clone(), self.random.fork()));
         let (faults, ()) = tokio::join!(

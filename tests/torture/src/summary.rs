@@ -1,6 +1,6 @@
 //! What happened in a round, in numbers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use crate::act::Outcome;
@@ -14,6 +14,8 @@ pub(crate) struct Summary {
     refused: usize,
     unknown: usize,
     events: usize,
+    /// Times that somebody came back to a conversation, and the most of one person in one conversation.
+    returns: (usize, usize),
     devices: usize,
     deliveries: usize,
     resumes: u64,
@@ -41,6 +43,7 @@ impl Summary {
             refused,
             unknown: calls.len() - answered - refused,
             events: evidence.log.events.len(),
+            returns: returns(evidence),
             devices: devices.len(),
             deliveries: devices.iter().map(|device| device.told.len()).sum(),
             resumes: devices.iter().map(|device| device.subscribed.saturating_sub(1)).sum(),
@@ -51,11 +54,22 @@ impl Summary {
     }
 }
 
+fn returns(evidence: &Evidence) -> (usize, usize) {
+    let mut stays: HashMap<(&str, &str), usize> = HashMap::new();
+    for part in &evidence.log.parts {
+        *stays.entry((&part.conversation, &part.user)).or_default() += 1;
+    }
+    let returns = || stays.values().map(|stays| stays - 1);
+    (returns().sum(), returns().max().unwrap_or(0))
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { answered, refused, unknown, events, devices, deliveries, resumes, .. } = self;
         writeln!(f, "  mutations   {answered} answered, {refused} refused, {unknown} unknown")?;
+        let (returns, most) = self.returns;
         writeln!(f, "  events      {events}")?;
+        writeln!(f, "  returns     {returns}, at most {most} of one person")?;
         writeln!(f, "  deliveries  {deliveries} to {devices} devices, which resumed {resumes} times")?;
         let faults: Vec<String> = self.faults.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
         writeln!(f, "  faults      {}", faults.join(", "))?;
