@@ -1,6 +1,6 @@
 //! A PgBouncer of its own before a Postgres.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -12,11 +12,12 @@ use crate::user::{USER, is_root};
 /// How long it may take until it accepts connections.
 const START: Duration = Duration::from_secs(10);
 
-/// A PgBouncer on a port of the loopback address that lets the user `postgres` in. Killed on drop.
+/// A PgBouncer on a port of the loopback address, which it keeps, that lets the user `postgres` in. Killed on drop.
 #[derive(Debug)]
 pub struct PgBouncer {
+    settings: PathBuf,
     port: u16,
-    _child: Child,
+    child: Option<Child>,
 }
 
 impl PgBouncer {
@@ -44,6 +45,22 @@ impl PgBouncer {
             extra.collect::<String>()
         );
         let settings = write(format!("pgbouncer-{port}.ini"), settings)?;
+        let mut pooler = Self { settings, port, child: None };
+        pooler.start_again().await?;
+        Ok(pooler)
+    }
+
+    /// Kills it: every connection that it has is cut, on both sides.
+    pub async fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself.
+            let _ = child.kill().await;
+        }
+    }
+
+    /// Starts it on the same port, and waits until that accepts connections.
+    pub async fn start_again(&mut self) -> Result<(), String> {
+        self.kill().await;
         let mut command = if is_root() {
             // It refuses to run as root.
             let mut command = Command::new("setpriv");
@@ -52,15 +69,16 @@ impl PgBouncer {
         } else {
             Command::new("pgbouncer")
         };
-        command.arg("--quiet").arg(settings).current_dir("/").kill_on_drop(true);
+        command.arg("--quiet").arg(&self.settings).current_dir("/").kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command
             .spawn()
             .map_err(|error| format!("cannot start pgbouncer ({error}): install the package pgbouncer"))?;
-        if !accepts(port, START).await {
+        self.child = Some(child);
+        if !accepts(self.port, START).await {
             return Err("pgbouncer does not listen".into());
         }
-        Ok(Self { port, _child: child })
+        Ok(())
     }
 
     /// The port that it listens on.

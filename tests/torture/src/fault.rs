@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use crate::history::History;
 use crate::node::Node;
-use crate::servers::Servers;
+use crate::servers::{Pooler, Servers};
 use crate::turning::{fail_over, restore};
 use crate::world::World;
 
@@ -36,6 +36,9 @@ pub(crate) enum Fault {
     Messages(usize, Chances),
     KillNats,
     CrashPostgres,
+    KillPooler,
+    /// Between the pooler and Postgres.
+    Pooler(Trouble),
     FailOver,
     Restore,
     /// By how many milliseconds.
@@ -54,6 +57,8 @@ enum Target {
     Clock(usize),
     Nats,
     Postgres,
+    Pooler,
+    PoolersDatabase,
     Disk,
 }
 
@@ -82,7 +87,7 @@ impl Fault {
     pub(crate) fn draw(random: &mut Rng, world: &World) -> Self {
         loop {
             let node = random.usize(0..world.nodes.len());
-            let fault = match random.u32(0..20) {
+            let fault = match random.u32(0..23) {
                 0..3 => Self::Kill(node),
                 3 => Self::Terminate(node),
                 4..6 => Self::Pause(node),
@@ -93,6 +98,8 @@ impl Fault {
                 16 => Self::KillNats,
                 17 => Self::CrashPostgres,
                 18 => Self::Clock(node, step(random)),
+                19..21 => Self::KillPooler,
+                21 => Self::Pooler(Trouble::draw(random)),
                 _ => Self::FullDisk,
             };
             if fault.fits(world) {
@@ -108,6 +115,7 @@ impl Fault {
             Self::Feed(node, _) | Self::Messages(node, _) => world.nodes[node].feed.is_some(),
             Self::KillNats => world.nats.is_some(),
             Self::CrashPostgres => world.servers.is_some(),
+            Self::KillPooler | Self::Pooler(_) => pooler(world).is_some(),
             // They are not drawn.
             Self::FailOver | Self::Restore => false,
             Self::Clock(node, _) => world.nodes[node].clock.is_some(),
@@ -127,6 +135,8 @@ impl Fault {
             Self::Messages(..) => "feed unreliable",
             Self::KillNats => "nats killed",
             Self::CrashPostgres => "postgres crashed",
+            Self::KillPooler => "pooler killed",
+            Self::Pooler(_) => "pooler cut off",
             Self::FailOver => "failover",
             Self::Restore => "restored",
             Self::Clock(..) => "clock jumped",
@@ -149,6 +159,8 @@ impl Fault {
             Self::Clock(node, _) => Target::Clock(node),
             Self::KillNats => Target::Nats,
             Self::CrashPostgres | Self::FailOver | Self::Restore => Target::Postgres,
+            Self::KillPooler => Target::Pooler,
+            Self::Pooler(_) => Target::PoolersDatabase,
             Self::FullDisk => Target::Disk,
         }
     }
@@ -197,6 +209,17 @@ impl Fault {
                     postgres.start_again().await?;
                 }
             }
+            Self::KillPooler => {
+                if let Some(pooler) = pooler(world) {
+                    let mut server = pooler.server.lock().await;
+                    server.kill().await;
+                    sleep(hold).await;
+                    server.start_again().await?;
+                }
+            }
+            Self::Pooler(trouble) => {
+                befall(pooler(world).map(|pooler| &pooler.database), trouble, hold).await
+            }
             Self::FailOver => {
                 if let Some(servers) = &world.servers {
                     fail_over(world, servers, hold, history).await?;
@@ -221,6 +244,10 @@ impl Fault {
         history.fault(format!("ends: {self:?}"));
         Ok(())
     }
+}
+
+fn pooler(world: &World) -> Option<&Pooler> {
+    world.servers.as_ref()?.pooler.as_ref()
 }
 
 /// By how many milliseconds a clock steps: as somebody who sets it does, or who keeps it in time.

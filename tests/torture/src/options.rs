@@ -48,6 +48,8 @@ pub(crate) enum Setting {
     Postgres,
     /// Several on one Postgres, with NATS between them.
     Nats,
+    /// Several on one Postgres, with a PgBouncer between.
+    Pooled,
     /// Several on a Postgres whose standby takes its place, with what was answered last lost.
     Standby,
     /// The same with a synchronous standby, with which nothing is lost.
@@ -64,7 +66,7 @@ impl Setting {
     pub(crate) fn each(self) -> Vec<Self> {
         match self {
             Self::All => {
-                vec![Self::Sqlite, Self::Postgres, Self::Nats, Self::Standby, Self::Synchronous]
+                vec![Self::Sqlite, Self::Postgres, Self::Nats, Self::Pooled, Self::Standby, Self::Synchronous]
             }
             one => vec![one],
         }
@@ -77,6 +79,7 @@ impl fmt::Display for Setting {
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",
             Self::Nats => "nats",
+            Self::Pooled => "pooled",
             Self::Standby => "standby",
             Self::Synchronous => "synchronous",
             Self::Restored => "restored",

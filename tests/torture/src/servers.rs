@@ -1,11 +1,12 @@
-//! The Postgres of a world, and the standby that takes its place once, where there is one.
+//! The Postgres of a world; the standby that takes its place once, and the pooler before it, where there is one.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use herald_processes::{Postgres, Proxy};
+use herald_processes::{PgBouncer, Postgres, Proxy};
 use sea_orm::{ConnectionTrait, Database, DbErr, Statement};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 /// How long a standby may take to come as far as its primary.
@@ -14,11 +15,16 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Pause between two looks at how far a standby has come.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How PgBouncer is set up: with room for every node, also while connections of nodes that were killed are cleared away.
+/// After a Postgres that it could not reach it tries again soon, and not after 15 s.
+const POOLER: [(&str, &str); 2] = [("default_pool_size", "100"), ("server_login_retry", "1")];
+
 /// One Postgres, or two of which the second follows the first.
 #[derive(Debug)]
 pub(crate) struct Servers {
     primary: Postgres,
     standby: Option<Standby>,
+    pub(crate) pooler: Option<Pooler>,
     has_failed_over: AtomicBool,
 }
 
@@ -30,11 +36,34 @@ struct Standby {
     is_synchronous: bool,
 }
 
+/// A PgBouncer between the nodes and Postgres.
+#[derive(Debug)]
+pub(crate) struct Pooler {
+    pub(crate) server: Mutex<PgBouncer>,
+    /// Between it and Postgres.
+    pub(crate) database: Proxy,
+    /// The port that it listens on.
+    port: u16,
+}
+
 impl Servers {
     /// A Postgres without a standby.
     pub(crate) async fn start(scratch: &Path) -> Result<Self, String> {
         let primary = Postgres::start(scratch, &[]).await?;
-        Ok(Self { primary, standby: None, has_failed_over: AtomicBool::new(false) })
+        Ok(Self::of(primary, None, None))
+    }
+
+    /// A Postgres behind a PgBouncer that pools by session.
+    pub(crate) async fn start_pooled(scratch: &Path) -> Result<Self, String> {
+        let primary = Postgres::start(scratch, &[]).await?;
+        let database = Proxy::start(primary.port()).await?;
+        let server = PgBouncer::start(scratch, database.port(), "session", &POOLER).await?;
+        let port = server.port();
+        Ok(Self::of(primary, None, Some(Pooler { server: Mutex::new(server), database, port })))
+    }
+
+    fn of(primary: Postgres, standby: Option<Standby>, pooler: Option<Pooler>) -> Self {
+        Self { primary, standby, pooler, has_failed_over: AtomicBool::new(false) }
     }
 
     /// A Postgres with a standby.
@@ -44,7 +73,7 @@ impl Servers {
         let replication = Proxy::start(primary.port()).await?;
         let server = primary.start_standby(scratch, replication.port()).await?;
         let standby = Some(Standby { server, replication, is_synchronous });
-        let servers = Self { primary, standby, has_failed_over: AtomicBool::new(false) };
+        let servers = Self::of(primary, standby, None);
         servers.catch_up().await?;
         Ok(servers)
     }
@@ -55,6 +84,11 @@ impl Servers {
             Some(standby) if self.has_failed_over.load(Ordering::Relaxed) => &standby.server,
             _ => &self.primary,
         }
+    }
+
+    /// The port that leads nodes to it.
+    pub(crate) fn entrance(&self) -> u16 {
+        self.pooler.as_ref().map_or_else(|| self.now().port(), |pooler| pooler.port)
     }
 
     /// Whether nothing that was answered is lost with the primary.

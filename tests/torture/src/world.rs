@@ -92,6 +92,7 @@ impl World {
                 Setting::Standby | Setting::Synchronous => {
                     Servers::start_pair(scratch.path(), setting == Setting::Synchronous).await?
                 }
+                Setting::Pooled => Servers::start_pooled(scratch.path()).await?,
                 _ => Servers::start(scratch.path()).await?,
             });
         }
@@ -189,9 +190,9 @@ impl NodeStart<'_> {
         let number = self.number;
         let mut url = file.to_owned();
         let mut to_database = None;
-        if let Some(postgres) = servers.map(Servers::now) {
-            let proxy = Proxy::start(postgres.port()).await?;
-            url = postgres.url_through(proxy.port());
+        if let Some(servers) = servers {
+            let proxy = Proxy::start(servers.entrance()).await?;
+            url = servers.now().url_through(proxy.port());
             to_database = Some(proxy);
         }
         let mut feed = None;
