@@ -20,6 +20,7 @@ mod fresh;
 mod history;
 mod http;
 mod link;
+mod migrating;
 mod nemesis;
 mod node;
 mod options;

@@ -1,6 +1,7 @@
 //! One round: people act while everything breaks; then all is mended, everyone catches up, and the rules are
 //! checked.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -47,9 +48,13 @@ pub(crate) async fn play(
     seed: u64,
     folder: &Path,
 ) -> Result<Verdict, String> {
-    let world = Box::pin(World::start(options, setting, seed, folder)).await?;
+    let mut world = Box::pin(World::start(options, setting, seed, folder)).await?;
     for left_out in &world.left_out {
         crate::say(&format!("  left out: {left_out}"));
+    }
+    if let Some(broken) = world.broken.take() {
+        let summary = Summary::of(&Evidence::default(), BTreeMap::new(), None);
+        return Ok(Verdict { broken: Some(broken), summary, past: Past::default() });
     }
     let history = Arc::new(History::begin());
     let around = Surroundings { ports: world.ports(), history };

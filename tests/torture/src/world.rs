@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use fastrand::Rng;
 use herald_processes::{HeraldOptions, Nats, NatsFaults, Proxy, Scratch, free_port};
 use tokio::process::Command;
 use tokio::sync::Mutex;
@@ -13,6 +14,7 @@ use crate::clock::{Clock, library};
 use crate::disk::Disk;
 use crate::fault::Fault;
 use crate::http::status;
+use crate::migrating::kill_amid;
 use crate::node::Node;
 use crate::options::{Options, Setting};
 use crate::servers::Servers;
@@ -66,6 +68,8 @@ pub(crate) struct World {
     herald: PathBuf,
     /// What cannot be done to it here, and why.
     pub(crate) left_out: Vec<String>,
+    /// The rule that was broken before the nodes could start. There are none then.
+    pub(crate) broken: Option<Broken>,
     _scratch: Scratch,
 }
 
@@ -104,7 +108,15 @@ impl World {
             left_out.push("clocks that jump: libfaketime is not installed".to_owned());
         }
         let mut nodes = Vec::new();
-        let count = if setting == Setting::Sqlite { 1 } else { usize::from(options.nodes) };
+        let url = servers
+            .as_ref()
+            .map_or_else(|| file.clone(), |servers| servers.now().url_through(servers.entrance()));
+        let broken = kill_amid(&options.herald, &url, &mut Rng::with_seed(seed)).await?;
+        let count = match setting {
+            _ if broken.is_some() => 0,
+            Setting::Sqlite => 1,
+            _ => usize::from(options.nodes),
+        };
         for number in 0..count {
             let start = NodeStart { options, number, seed, scratch: scratch.path(), logs };
             let node = start.start(&file, servers.as_ref(), nats.as_ref(), faketime.clone()).await?;
@@ -117,7 +129,7 @@ impl World {
             _ => None,
         };
         let herald = options.herald.clone();
-        Ok(Self { nodes, nats, servers, disk, turn, file, herald, left_out, _scratch: scratch })
+        Ok(Self { nodes, nats, servers, disk, turn, file, herald, left_out, broken, _scratch: scratch })
     }
 
     /// The URL of the database, without a proxy between.
@@ -202,7 +214,7 @@ impl NodeStart<'_> {
         }
         let clock = match faketime {
             Some(library) => {
-                let ahead = fastrand::Rng::with_seed(self.own_seed()).i64(-AHEAD..=AHEAD);
+                let ahead = Rng::with_seed(self.own_seed()).i64(-AHEAD..=AHEAD);
                 Some(Clock::new(library, self.scratch.join(format!("clock-{number}")), ahead)?)
             }
             None => None,
