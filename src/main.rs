@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let is_server = matches!(cli.command, None | Some(Command::Serve(_)));
     if is_server {
-        config::allocator::settle();
+        config::allocator::restart_with_settings();
     } else {
         log_causes();
     }

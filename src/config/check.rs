@@ -1,27 +1,28 @@
-//! Whether the limits fit together. A limit that only shows its fault at the first request that meets it is refused at
-//! start.
+//! Checks that the limits fit together, so that herald refuses at start what would otherwise fail at some later request.
 
 use super::Limits;
 
 /// Bytes of an answer beside the text of a message: its keys, its ids, and what JSON escapes.
-const AROUND_A_MESSAGE: usize = 4 * 1024;
+const MESSAGE_ENVELOPE_BYTES: usize = 4 * 1024;
 
-/// Bytes that an event may always come to. It may wait for many who read slowly, and more is to be had by a query.
-const EVENT: usize = 1024 * 1024;
+/// Bytes that every event may have. The number is small because an event may wait for many slow clients; a client can
+/// query what an event leaves out.
+const MIN_EVENT_BYTES: usize = 1024 * 1024;
 
-/// Places of an event in which the same message may be asked for: as the message, and as the newest of its conversation.
-const PLACES: usize = 4;
+/// How many copies of the largest message fit into one event. An event may contain a message as the message itself, and again
+/// as the newest of its conversation.
+const MESSAGE_COPIES_PER_EVENT: usize = 4;
 
 impl Limits {
-    /// Holds the limits against each other.
+    /// Checks that the limits fit together.
     ///
     /// # Errors
-    /// The first that cannot be, and what to do.
+    /// The first limit that does not fit, and what to do.
     pub fn check(&self) -> Result<(), String> {
         self.check_positive()?;
         if self.page_size > self.max_page_size {
             return Err(format!(
-                "--page-size {} is larger than --max-page-size {}: a page without a size could never be had",
+                "--page-size {} is larger than --max-page-size {}: a query without a page size would always be refused",
                 self.page_size, self.max_page_size
             ));
         }
@@ -34,24 +35,25 @@ impl Limits {
         let message = self.message_bytes();
         if message > self.max_answer_bytes {
             return Err(format!(
-                "--max-message-chars {} needs --max-answer-bytes of at least {message}: such a message could be sent and \
-                 never be read",
+                "--max-message-chars {} needs --max-answer-bytes of at least {message}: otherwise nobody could \
+                 read such a message",
                 self.max_message_chars
             ));
         }
         Ok(())
     }
 
-    /// Bytes that an event may come to: no more than any answer, and enough for a message of the largest size that is asked
-    /// for in several places.
+    /// The largest size of an event. It is at most that of an answer, and the largest message fits several times.
     pub(crate) fn max_event_bytes(&self) -> usize {
-        EVENT.max(self.message_bytes().saturating_mul(PLACES)).min(self.max_answer_bytes)
+        MIN_EVENT_BYTES
+            .max(self.message_bytes().saturating_mul(MESSAGE_COPIES_PER_EVENT))
+            .min(self.max_answer_bytes)
     }
 
-    /// Bytes that a message of the largest size comes to in an answer.
+    /// The size of the largest message in an answer.
     fn message_bytes(&self) -> usize {
-        // A character has at most four bytes, and JSON writes none in more than six.
-        self.max_message_chars.saturating_mul(6).saturating_add(AROUND_A_MESSAGE)
+        // JSON writes a character in at most six bytes.
+        self.max_message_chars.saturating_mul(6).saturating_add(MESSAGE_ENVELOPE_BYTES)
     }
 
     fn check_positive(&self) -> Result<(), String> {
@@ -95,7 +97,7 @@ mod tests {
         assert!(check(|limits| limits.max_page_size = 20).contains("--page-size 50"));
         assert!(check(|limits| limits.max_body_bytes = 1_000).contains("--max-document-bytes"));
         assert!(check(|limits| limits.max_answer_bytes = 1_000).contains("--max-answer-bytes"));
-        assert_eq!(defaults.max_event_bytes(), super::EVENT);
+        assert_eq!(defaults.max_event_bytes(), super::MIN_EVENT_BYTES);
         let long = super::Limits { max_message_chars: 500_000, ..defaults.clone() };
         assert!(long.max_event_bytes() > 500_000 * 6 && long.max_event_bytes() <= long.max_answer_bytes);
         assert!(check(|limits| limits.subscriber_queue = 0).contains("--subscriber-queue"));
