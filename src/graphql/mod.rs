@@ -29,7 +29,7 @@ use async_graphql::SchemaBuilder;
 pub(crate) use caller::Caller;
 pub(crate) use cookie::NAME as COOKIE;
 pub(crate) use engine::{Answers, Engine, Prepared};
-pub(crate) use members::members;
+pub(crate) use members::{Member, members};
 pub(crate) use params::Params;
 pub(crate) use response::{BAD_REQUEST, LIMIT_EXCEEDED, Response, Written, failure, refusal};
 pub(crate) use services::Services;

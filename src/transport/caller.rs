@@ -1,64 +1,81 @@
-//! Who is calling, by the headers of a request.
+//! Finds out who sends a request, from its headers.
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::{Extensions, HeaderMap, StatusCode, header};
-use axum::response::Response;
+use axum::http::{Extensions, HeaderMap, header};
+use tracing::Span;
 
 use super::Shared;
+use super::http::RequestError;
 use super::origins;
-use super::respond::{bad_request, refuse};
 use crate::accounts::Token;
 use crate::error::Error;
-use crate::graphql::{COOKIE, Caller};
+use crate::graphql::{COOKIE, Caller, Prepared};
 use crate::messaging::ConnectionId;
 
 /// The header in which an HTTP request names the connection that it belongs to.
 const CONNECTION_ID: &str = "x-connection-id";
 
-/// Finds out who sent a request.
+/// Finds the session, the connection and the address of whoever sends a request.
 ///
 /// # Errors
-/// The answer that refuses it: a bearer token that is none, a cookie sent along from a foreign site, a
-/// connection id that cannot be one.
-pub(super) async fn caller(
+/// The bearer token stands for no session, a foreign page sends the cookie, or the connection id is malformed.
+pub(super) async fn identify(
     shared: &Shared,
     headers: &HeaderMap,
     extensions: &Extensions,
-) -> Result<Caller, Box<Response>> {
-    let named = headers.get(CONNECTION_ID).map(|id| id.to_str().unwrap_or_default());
+) -> Result<Caller, RequestError> {
+    let connection = headers.get(CONNECTION_ID).map(|id| id.to_str().unwrap_or_default());
     let mut caller = Caller {
         session: None,
-        connection: named.map(|id| connection(id, "X-Connection-Id")).transpose()?,
+        connection: connection.map(|id| connection_id(id, "X-Connection-Id")).transpose()?,
         address: address(shared, headers, extensions),
-        is_secure: shared.trust_proxy && forwarded(headers, "x-forwarded-proto") == Some("https"),
+        is_secure: shared.trust_proxy && last_forwarded(headers, "x-forwarded-proto") == Some("https"),
     };
     let sessions = &shared.engine.services().accounts.sessions;
-    let authorization = headers.get(header::AUTHORIZATION).map(|value| value.to_str());
-    // What is not even text is no token.
-    let authorization = authorization.map(|text| text.map_or(Err(Error::Unauthenticated), token));
-    if let Some(token) = authorization.transpose().map_err(|error| Box::new(refused(&error)))?.flatten() {
-        let found = sessions.find(&token).await;
-        caller.session = Some(found.map_err(|error| Box::new(refused(&error)))?);
-    } else if let Some(token) = cookie(headers) {
+    if let Some(token) = bearer_token(headers)? {
+        caller.session = Some(sessions.find(&token).await?);
+    } else if let Some(token) = cookie_token(headers) {
         match sessions.find(&token).await {
             Ok(session) => {
-                from_here(shared, headers)?;
+                refuse_foreign_page(shared, headers)?;
                 caller.session = Some(session);
             }
-            // A browser keeps sending a cookie whose session has ended: it must still be able to sign in.
+            // A browser keeps sending a cookie whose session has ended, and must still be able to sign in.
             Err(Error::Unauthenticated) => {}
-            Err(error) => return Err(Box::new(refused(&error))),
+            Err(error) => return Err(error.into()),
         }
+    }
+    if let Some(session) = &caller.session {
+        Span::current().record("user", tracing::field::display(session.user.id));
     }
     Ok(caller)
 }
 
-/// The token in `Bearer …`. A bare token is taken too.
+/// The span of one operation, within the span of its request or its socket.
+pub(super) fn operation_span(prepared: &Prepared, caller: &Caller) -> Span {
+    tracing::debug_span!(
+        "operation",
+        kind = %prepared.kind,
+        connection = caller.connection.as_ref().map(tracing::field::display),
+    )
+}
+
+/// The token in the `Authorization` header. A value that is not even text stands for no session.
+fn bearer_token(headers: &HeaderMap) -> Result<Option<Token>, Error> {
+    match headers.get(header::AUTHORIZATION).map(|value| value.to_str()) {
+        None => Ok(None),
+        Some(Ok(text)) => parse_token(text),
+        Some(Err(_)) => Err(Error::Unauthenticated),
+    }
+}
+
+/// Reads the token in `Bearer …`, or a token without a scheme.
 ///
-/// Nothing is no credential rather than a wrong one: Apollo's documented link sends `""` when nobody is signed in. The
-/// scheme with nothing after it is a wrong one, since no documented link sends it and a client that does has a fault.
-pub(super) fn token(authorization: &str) -> Result<Option<Token>, Error> {
+/// An empty text is no credential: Apollo's documented link sends `""` when nobody is signed in. The scheme alone is a wrong
+/// credential, because no documented link sends it. This is written by hand because the `headers` crate accepts neither a
+/// token without a scheme nor an empty text, and because `connection_init` carries the same text without a header.
+pub(super) fn parse_token(authorization: &str) -> Result<Option<Token>, Error> {
     let text = authorization.trim();
     if text.is_empty() {
         return Ok(None);
@@ -68,54 +85,40 @@ pub(super) fn token(authorization: &str) -> Result<Option<Token>, Error> {
     credential.parse().map(Some)
 }
 
-fn refused(error: &Error) -> Response {
-    let status = match error {
-        Error::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Error::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
-    };
-    refuse(status, error.code(), error.message())
+/// Reads the connection id that stands in this place of a request.
+pub(super) fn connection_id(id: &str, place: &'static str) -> Result<ConnectionId, RequestError> {
+    ConnectionId::parse(id).map_err(|invalid| RequestError::InvalidConnectionId { place, reason: invalid.0 })
 }
 
-/// The connection that a request names, in the place called `what`.
-pub(super) fn connection(id: &str, what: &str) -> Result<ConnectionId, Box<Response>> {
-    ConnectionId::parse(id).map_err(|invalid| Box::new(bad_request(format!("{what} {}.", invalid.0))))
-}
-
-/// Whether a request that a cookie vouches for comes from a page of this very host, or of an origin that the
-/// operator allows. Browsers say where a request comes from; whoever says nothing is not a browser.
-fn from_here(shared: &Shared, headers: &HeaderMap) -> Result<(), Box<Response>> {
+/// Refuses a request with a cookie unless it comes from a page of this host, or of an origin that the operator allows.
+/// Browsers say where a request comes from. A client that does not say so is not a browser.
+fn refuse_foreign_page(shared: &Shared, headers: &HeaderMap) -> Result<(), RequestError> {
     let host = text(headers, header::HOST.as_str()).unwrap_or_default();
     let is_foreign = match text(headers, header::ORIGIN.as_str()) {
-        Some(origin) if shared.origins.allows(origin) => false,
-        Some(origin) => !origins::is_of_host(origin, host),
+        Some(origin) => !shared.origins.allows(origin) && !origins::is_of_host(origin, host),
         None => matches!(text(headers, "sec-fetch-site"), Some("cross-site" | "same-site")),
     };
-    if is_foreign {
-        let message = "A cookie is accepted only from pages of this host: send a bearer token instead, or start \
-             herald with --allow-origin.";
-        return Err(Box::new(refuse(StatusCode::FORBIDDEN, "FORBIDDEN", message)));
-    }
-    Ok(())
+    if is_foreign { Err(RequestError::CookieFromForeignPage) } else { Ok(()) }
 }
 
-/// The address that a request comes from.
+/// The address that a request comes from. Behind a trusted proxy, it is the last one in `X-Forwarded-For`, because the proxy
+/// itself adds that one.
 pub(super) fn address(shared: &Shared, headers: &HeaderMap, extensions: &Extensions) -> IpAddr {
     let peer = extensions.get::<SocketAddr>().map_or([0, 0, 0, 0].into(), SocketAddr::ip);
     if !shared.trust_proxy {
         return peer;
     }
-    // The last entry is the one that the trusted proxy added itself.
-    forwarded(headers, "x-forwarded-for").and_then(|address| address.parse().ok()).unwrap_or(peer)
+    last_forwarded(headers, "x-forwarded-for").and_then(|address| address.parse().ok()).unwrap_or(peer)
 }
 
-/// The last entry of a header that proxies add to: some to its text, some as another line.
-fn forwarded<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+/// The last entry of a header to which proxies add. Some extend the line, and some add a line.
+fn last_forwarded<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let last = headers.get_all(name).iter().next_back()?;
     last.to_str().ok()?.rsplit(',').next().map(str::trim)
 }
 
-fn cookie(headers: &HeaderMap) -> Option<Token> {
+/// The token in the cookie. A malformed token is treated as none.
+fn cookie_token(headers: &HeaderMap) -> Option<Token> {
     headers
         .get_all(header::COOKIE)
         .iter()

@@ -1,4 +1,4 @@
-//! The numbers for operators, on a port of their own: they are nobody else's business.
+//! Serves the numbers for operators, on a port of its own: clients must not see them.
 
 use std::io;
 
@@ -10,10 +10,10 @@ use tokio::net::TcpListener;
 
 use crate::metrics::METRICS;
 
-/// What the text is (<https://prometheus.io/docs/specs/om/open_metrics_spec/#overall-structure>).
+/// The media type of the text (<https://prometheus.io/docs/specs/om/open_metrics_spec/#overall-structure>).
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Answers `GET /metrics` with [`METRICS`] for as long as it is polled.
+/// Answers `GET /metrics` with [`METRICS`] for as long as the future is polled.
 pub async fn serve(listener: TcpListener) -> io::Result<()> {
     axum::serve(listener, Router::new().route("/metrics", get(text))).await
 }

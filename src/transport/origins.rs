@@ -1,4 +1,4 @@
-//! Which origins' web pages may use herald, other than those of its own host.
+//! The origins whose web pages may use herald, beside those of its own host.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,27 +7,28 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-/// Stands for every origin.
+/// The flag's value that stands for every origin.
 const ANY: &str = "*";
 
-/// How long a browser may remember what it was told.
-const REMEMBERED: Duration = Duration::from_hours(1);
+/// The time for which a browser may remember the answer to a preflight request.
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(1);
 
-/// The origins that the operator allows, without default ports.
+/// The origins that the operator allows. None has a default port.
 #[derive(Debug)]
 pub(crate) struct Origins(Arc<[String]>);
 
 impl Origins {
     pub(crate) fn new(allowed: &[String]) -> Self {
-        Self(allowed.iter().map(|origin| plain(origin).to_owned()).collect())
+        Self(allowed.iter().map(|origin| without_default_port(origin).to_owned()).collect())
     }
 
-    /// Whether pages of this origin may use the cookie. Those that only `*` stands for may not.
+    /// Tells whether pages of this origin may use the cookie. `*` allows no page to use it.
     pub(super) fn allows(&self, origin: &str) -> bool {
-        origin != ANY && self.0.iter().any(|allowed| allowed == plain(origin))
+        origin != ANY && self.0.iter().any(|allowed| allowed == without_default_port(origin))
     }
 
-    /// Tells browsers (<https://fetch.spec.whatwg.org/#http-cors-protocol>); `None` when there is nothing to tell.
+    /// The layer that tells browsers which origins herald allows (<https://fetch.spec.whatwg.org/#http-cors-protocol>). `None`
+    /// means that it allows none.
     pub(super) fn cors(&self) -> Option<CorsLayer> {
         if self.0.is_empty() {
             return None;
@@ -35,7 +36,7 @@ impl Origins {
         let cors = CorsLayer::new()
             .allow_methods([Method::GET, Method::POST])
             .allow_headers(AllowHeaders::mirror_request())
-            .max_age(REMEMBERED);
+            .max_age(PREFLIGHT_MAX_AGE);
         Some(if self.0.iter().any(|allowed| allowed == ANY) {
             cors.allow_origin(AllowOrigin::any())
         } else {
@@ -48,14 +49,14 @@ impl Origins {
     }
 }
 
-/// Whether pages of this origin come from the host that a request names. Proxies tend to name a host with its port.
+/// Tells whether an origin is the host that a request names. Some proxies name the host with its default port.
 pub(super) fn is_of_host(origin: &str, host: &str) -> bool {
     let Some((scheme, _)) = origin.split_once("://") else { return false };
-    plain(origin).eq_ignore_ascii_case(plain(&format!("{scheme}://{host}")))
+    without_default_port(origin).eq_ignore_ascii_case(without_default_port(&format!("{scheme}://{host}")))
 }
 
-/// The origin without the port that its scheme has by default, as browsers write it.
-fn plain(origin: &str) -> &str {
+/// The origin without the default port of its scheme, as browsers write it.
+fn without_default_port(origin: &str) -> &str {
     let port = match origin.split_once("://") {
         Some(("https", _)) => ":443",
         Some(("http", _)) => ":80",
@@ -69,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_default_port_counts_as_none() {
+    fn a_default_port_makes_no_difference_to_a_host() {
         for (origin, host) in [
             ("https://a.example", "a.example"),
             ("https://a.example", "a.example:443"),
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn an_allowed_origin_is_the_same_with_its_default_port() {
+    fn a_default_port_makes_no_difference_to_an_allowed_origin() {
         for (allowed, origin) in
             [("https://a.example:443", "https://a.example"), ("http://a.example", "http://a.example:80")]
         {

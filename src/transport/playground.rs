@@ -1,4 +1,4 @@
-//! The playground: a chat at `/` and GraphiQL at `/graphiql`, from the files that are embedded in the binary.
+//! Serves the playground, which is a chat at `/` and GraphiQL at `/graphiql`. Its files are embedded in the binary.
 
 use axum::Router;
 use axum::body::Body;
@@ -9,30 +9,30 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rust_embed::{Embed, EmbeddedFile};
 
-use super::nowhere;
+use super::http::RequestError;
 
-/// What Vite built; a debug build reads the folder when it is asked.
+/// The files that Vite builds. A debug build reads them from the folder at each request.
 #[derive(Embed)]
 #[folder = "playground/dist"]
 struct Files;
 
-/// What the chat may load: what is served here. Nothing that is written into the page is run or applied.
+/// The content security policy of the chat. The page may load what herald serves; browsers run no inline script and apply no
+/// inline style.
 const CHAT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The same for GraphiQL, which needs two things more. Monaco, its editor, writes its theme into `style` elements and
-/// draws each line with `style` attributes, which neither a hash nor a nonce would cover; and it draws the waves under
-/// what is wrong as `data:` images.
+/// The content security policy of GraphiQL, whose editor Monaco needs two things more. It writes `style` elements and `style`
+/// attributes, and neither a hash nor a nonce covers the latter. It draws the waves under mistakes as `data:` images.
 const GRAPHIQL_POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; \
     style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Said instead, where herald was built without it.
-const MISSING: &str = "<!doctype html><title>herald</title><p>This herald was built without its playground: \
+/// The page of a herald that was built without the playground.
+const NOT_BUILT_PAGE: &str = "<!doctype html><title>herald</title><p>This herald was built without its playground: \
     install Node.js 20 or later, which brings npm, and run <code>cargo run --release</code> again. \
     GraphQL is at <a href=/graphql>/graphql</a>.";
 
-/// The paths of the playground.
+/// The routes of the playground.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
         .route("/", get(|headers: HeaderMap| async move { page("index.html", CHAT_POLICY, &headers) }))
@@ -43,7 +43,7 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/assets/{*file}", get(asset))
 }
 
-/// A page. A browser asks each time whether it is still the same.
+/// Answers with a page. A browser asks each time whether its copy is current.
 fn page(name: &str, policy: &'static str, headers: &HeaderMap) -> Response {
     let mut response = match Files::get(name) {
         Some(file) => {
@@ -54,7 +54,7 @@ fn page(name: &str, policy: &'static str, headers: &HeaderMap) -> Response {
             response.headers_mut().insert(header::ETAG, tag);
             response
         }
-        None => Html(MISSING).into_response(),
+        None => Html(NOT_BUILT_PAGE).into_response(),
     };
     let answer = response.headers_mut();
     answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -63,19 +63,19 @@ fn page(name: &str, policy: &'static str, headers: &HeaderMap) -> Response {
     response
 }
 
-/// A part of a page. Its name changes with what is in it, so a browser never needs to ask again.
+/// Answers with an asset of a page. Its name contains a hash of its content, so a browser never asks again.
 async fn asset(uri: Uri, headers: HeaderMap) -> Response {
     let name = uri.path().trim_start_matches('/');
-    let Some(file) = Files::get(name) else { return nowhere().await };
+    let Some(file) = Files::get(name) else { return RequestError::NotFound.into_response() };
     let mut response = body(name, file, &headers);
     let forever = HeaderValue::from_static("public, max-age=31536000, immutable");
     response.headers_mut().insert(header::CACHE_CONTROL, forever);
     response
 }
 
-/// A file, compressed where the client can read it so.
+/// Answers with a file, compressed if the client accepts gzip.
 fn body(name: &str, file: EmbeddedFile, headers: &HeaderMap) -> Response {
-    // The schema's is not among those that are known.
+    // `mime_guess` does not know this extension.
     let media_type = if name.ends_with(".graphql") { "text/plain" } else { file.metadata.mimetype() };
     let media_type = media_type.parse().unwrap_or(HeaderValue::from_static("application/octet-stream"));
     let reads_gzip = headers

@@ -1,19 +1,19 @@
-//! How many sockets each user has open.
+//! Counts the WebSockets and the subscriptions over HTTP that each user has open on this node.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::messaging::UserId;
 
-/// Counts the open sockets of each user.
+/// The counts of all users. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub(crate) struct Sockets {
-    most: usize,
-    // A `std` mutex: held for one look, never across an await.
+    max_per_user: usize,
+    // This is a `std` mutex because nobody holds it across an await.
     open: Arc<Mutex<HashMap<UserId, usize>>>,
 }
 
-/// One open socket. It is counted until this is dropped.
+/// A place among a user's sockets. Dropping it frees the place.
 #[derive(Debug)]
 pub(super) struct Slot {
     user: UserId,
@@ -21,15 +21,15 @@ pub(super) struct Slot {
 }
 
 impl Sockets {
-    pub(super) fn new(most: usize) -> Self {
-        Self { most, open: Arc::default() }
+    pub(super) fn new(max_per_user: usize) -> Self {
+        Self { max_per_user, open: Arc::default() }
     }
 
-    /// Counts a socket in; `None` when the user has as many as they may.
+    /// Takes a place for a socket. `None` means that the user has no place left.
     pub(super) fn take(&self, user: UserId) -> Option<Slot> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(user).or_default();
-        if *count >= self.most {
+        if *count >= self.max_per_user {
             return None;
         }
         *count += 1;

@@ -1,4 +1,4 @@
-//! One operation on a socket, as the stream of what it puts out.
+//! One operation on a socket, as the stream of its outputs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,97 +6,117 @@ use std::time::Duration;
 use async_graphql::parser::types::OperationType;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::time::sleep;
+use tracing::Instrument;
 
 use crate::graphql::{Answers, Caller, Params, Prepared, Response, Written};
-use crate::transport::Shared;
+use crate::transport::{Shared, caller};
 
-/// The pause before a subscription tries again to begin, while the database does not answer.
-const PAUSE: Duration = Duration::from_millis(250);
+/// The pause before a subscription tries to begin again while the database does not answer.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
 
-/// What an operation puts out.
-pub(super) enum Output {
+/// What an operation produces.
+pub(super) enum OperationOutput {
     /// The answer to a query or a mutation.
     Answer(Written),
     /// An answer to a subscription, as JSON.
     Next(Arc<str>),
-    /// Why there will be no further answers, as JSON. The last output.
+    /// The errors that end the operation, as JSON. This is the last output.
     Errors(String),
-    /// There are no further answers. The last output.
+    /// No further answers follow. This is the last output.
     Complete,
 }
 
-impl Output {
-    /// Whether nothing follows.
+impl OperationOutput {
     pub(super) fn is_last(&self) -> bool {
-        !matches!(self, Self::Next(_) | Self::Answer(_))
+        match self {
+            Self::Answer(_) | Self::Next(_) => false,
+            Self::Errors(_) | Self::Complete => true,
+        }
     }
 }
 
 enum State {
-    Asked(Arc<Shared>, Arc<Caller>, Box<Params>),
+    Requested(Arc<Shared>, Arc<Caller>, Box<Params>),
     Following(Box<Answers>),
     Answered,
-    Over,
+    Ended,
 }
 
-/// Runs an operation. Nothing happens before the stream is polled, and nothing more once it is dropped.
-pub(super) fn run(shared: Arc<Shared>, caller: Arc<Caller>, params: Params) -> BoxStream<'static, Output> {
-    stream::unfold(State::Asked(shared, caller, Box::new(params)), step).boxed()
+/// Runs an operation. It does nothing before the stream is polled, and nothing after the stream is dropped.
+pub(super) fn run(
+    shared: Arc<Shared>,
+    caller: Arc<Caller>,
+    params: Params,
+) -> BoxStream<'static, OperationOutput> {
+    stream::unfold(State::Requested(shared, caller, Box::new(params)), step).boxed()
 }
 
-async fn step(state: State) -> Option<(Output, State)> {
+async fn step(state: State) -> Option<(OperationOutput, State)> {
     match state {
-        State::Asked(shared, caller, params) => {
-            // Boxed and over before it follows, so that a socket that just follows carries nothing of the beginning.
+        State::Requested(shared, caller, params) => {
+            // This future is boxed, so that a subscription does not keep its memory.
             let begun = Box::pin(begin(&shared, caller, *params)).await;
             Some(match begun {
-                Ok(answers) => follow(answers).await,
-                Err(done) => done,
+                Ok(answers) => next(answers).await,
+                Err(step) => step,
             })
         }
-        State::Following(answers) => Some(follow(answers).await),
-        State::Answered => Some((Output::Complete, State::Over)),
-        State::Over => None,
+        State::Following(answers) => Some(next(answers).await),
+        State::Answered => Some((OperationOutput::Complete, State::Ended)),
+        State::Ended => None,
     }
 }
 
-/// The answers to a subscription, or what anything else came to.
+/// Begins a subscription and returns its answers. It executes a query or a mutation, or refuses the operation, and returns
+/// that step as the error.
 async fn begin(
     shared: &Shared,
     caller: Arc<Caller>,
     params: Params,
-) -> Result<Box<Answers>, (Output, State)> {
+) -> Result<Box<Answers>, (OperationOutput, State)> {
     let prepared = shared.engine.prepare(params).map_err(|refusal| refused(&refusal))?;
-    match prepared.kind {
-        OperationType::Subscription => loop {
-            match shared.engine.subscribe(&prepared, Arc::clone(&caller), None).await {
-                Ok(answers) => return Ok(Box::new(answers)),
-                // To clients a refusal is the end of a subscription, and this is not: it begins when it can, as one that
-                // is under way goes on when it can.
-                Err(refusal) if refusal.is_unavailable() => sleep(PAUSE).await,
-                Err(refusal) => return Err(refused(&refusal)),
-            }
-        },
-        _ => Err(execute(shared, &prepared, caller).await),
+    let span = caller::operation_span(&prepared, &caller);
+    let beginning = async {
+        match prepared.kind {
+            OperationType::Subscription => subscribe(shared, &prepared, caller).await,
+            OperationType::Query | OperationType::Mutation => Err(execute(shared, &prepared, caller).await),
+        }
+    };
+    beginning.instrument(span).await
+}
+
+/// Subscribes as soon as the database answers. Clients take an error for the end of a subscription, and a database that is
+/// away for a moment is no reason to end it.
+async fn subscribe(
+    shared: &Shared,
+    prepared: &Prepared,
+    caller: Arc<Caller>,
+) -> Result<Box<Answers>, (OperationOutput, State)> {
+    loop {
+        match shared.engine.subscribe(prepared, Arc::clone(&caller), None).await {
+            Ok(answers) => return Ok(Box::new(answers)),
+            Err(refusal) if refusal.is_unavailable() => sleep(RETRY_PAUSE).await,
+            Err(refusal) => return Err(refused(&refusal)),
+        }
     }
 }
 
-async fn execute(shared: &Shared, prepared: &Prepared, caller: Arc<Caller>) -> (Output, State) {
+async fn execute(shared: &Shared, prepared: &Prepared, caller: Arc<Caller>) -> (OperationOutput, State) {
     let response = shared.engine.execute(prepared, caller).await;
     if response.is_refusal() {
         return refused(&response);
     }
-    (Output::Answer(response.write()), State::Answered)
+    (OperationOutput::Answer(response.write()), State::Answered)
 }
 
-async fn follow(mut answers: Box<Answers>) -> (Output, State) {
+async fn next(mut answers: Box<Answers>) -> (OperationOutput, State) {
     match answers.next().await {
-        Ok(Some(answer)) => (Output::Next(answer), State::Following(answers)),
-        Ok(None) => (Output::Complete, State::Over),
+        Ok(Some(answer)) => (OperationOutput::Next(answer), State::Following(answers)),
+        Ok(None) => (OperationOutput::Complete, State::Ended),
         Err(refusal) => refused(&refusal),
     }
 }
 
-fn refused(response: &Response) -> (Output, State) {
-    (Output::Errors(response.to_errors_json()), State::Over)
+fn refused(response: &Response) -> (OperationOutput, State) {
+    (OperationOutput::Errors(response.to_errors_json()), State::Ended)
 }

@@ -1,0 +1,45 @@
+//! The paths on which herald answers.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{Method, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+
+use super::http::{self, RequestError};
+use super::{Shared, health, playground, websocket};
+
+/// Every path, with its handler.
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    let mut graphql = any(graphql).layer(http::compression());
+    if let Some(cors) = shared.origins.cors() {
+        graphql = graphql.layer(cors);
+    }
+    let playground = if shared.playground { playground::routes() } else { Router::new() };
+    playground
+        .route("/graphql", graphql)
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .fallback(async || RequestError::NotFound)
+        .method_not_allowed_fallback(async || RequestError::MethodNotAllowed {
+            allowed: "GET",
+            advice: "Use GET.",
+        })
+        .with_state(shared)
+}
+
+async fn graphql(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let wants_socket = request
+        .headers()
+        .get(header::UPGRADE)
+        .is_some_and(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    match *request.method() {
+        Method::GET if wants_socket => websocket::upgrade(shared, request).await.into_response(),
+        Method::GET => http::get(shared, request).await,
+        Method::POST => http::post(shared, request).await,
+        _ => RequestError::MethodNotAllowed { allowed: "GET, POST", advice: "Use POST, or GET for queries." }
+            .into_response(),
+    }
+}
