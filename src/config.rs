@@ -15,6 +15,7 @@ mod database;
 mod limits;
 mod serve;
 
+pub use self::check::LimitsError;
 pub use self::database::{DatabaseArgs, MigrateArgs};
 pub use self::limits::Limits;
 pub use self::serve::{LogFormat, ServeArgs, Switch};

@@ -21,6 +21,7 @@ pub mod network;
 pub mod postgres;
 pub mod random;
 pub mod rates;
+mod start_error;
 pub mod transport;
 pub mod trouble;
 pub mod vitals;
@@ -37,10 +38,11 @@ use crate::config::{DAY, ServeArgs, Switch, seconds};
 use crate::feed::{Feed, InProcess, Nats, NatsOptions, Postgres};
 use crate::graphql::{Engine, Services};
 use crate::hub::{Hub, HubOptions};
-use crate::log::{Database, Observer, Rules, Writer};
+use crate::log::{Database, Observer, Rules, Unavailable, Writer};
 use crate::messaging::Epoch;
 use crate::metrics::METRICS;
 use crate::rates::Rates;
+pub use crate::start_error::StartError;
 use crate::transport::Shared;
 use crate::vitals::Vitals;
 
@@ -70,13 +72,14 @@ impl App {
     /// Opens the database, brings its schema up to date and starts the writer and the hub.
     ///
     /// # Errors
-    /// In words for the operator.
-    pub async fn open(args: &ServeArgs, parts: Parts) -> Result<Self, String> {
+    /// Why herald does not start, in words for the operator.
+    pub async fn open(args: &ServeArgs, parts: Parts) -> Result<Self, StartError> {
         let limits = args.limits.clone();
         limits.check()?;
         let trusted = args.trusted_documents.as_deref().map(trusted_documents).transpose()?;
-        let database = Database::open(&args.database.options(parts.observer)).await?;
-        let epoch = database.head().await.map_err(|_| "cannot read the log's head".to_owned())?.epoch;
+        let database = Database::open(&args.database.options(parts.observer)).await;
+        let database = database.map_err(|error| StartError::Database(error.into()))?;
+        let epoch = database.head().await.map_err(unavailable("the log's head"))?.epoch;
         let feed = match parts.feed {
             Some(feed) => feed,
             None => feed_for(args, epoch).await?,
@@ -85,7 +88,7 @@ impl App {
         let hub = HubOptions { queue: limits.subscriber_queue, poll: seconds(limits.poll_interval) };
         let hub = Hub::start(database.clone(), Arc::clone(&feed), Arc::clone(&vitals), hub)
             .await
-            .map_err(|_| "cannot read the log's head".to_owned())?;
+            .map_err(unavailable("the log's head"))?;
         let rules = Rules {
             small_conversation: limits.small_conversation,
             most_participants: limits.max_participants,
@@ -98,12 +101,12 @@ impl App {
         let every = seconds(limits.poll_interval) / 2;
         let sessions = Sessions::watched(database.clone(), lifetimes, every, Arc::clone(&vitals))
             .await
-            .map_err(|_| "cannot read the sessions".to_owned())?;
+            .map_err(unavailable("the sessions"))?;
         let accounts = Accounts::new(database.clone(), sessions, limits.max_hashing);
         let rates = (args.rate_limit == Switch::On).then(|| Arc::new(Rates::new(&limits)));
         let services = Services::new(database.clone(), writer, hub, accounts, rates, limits.clone());
         let engine = Engine::new(services, args.introspection == Switch::On, trusted)
-            .map_err(|reason| format!("--trusted-documents: {reason}"))?;
+            .map_err(StartError::TrustedDocument)?;
         let shared = Arc::new(Shared::new(engine, vitals, args));
         Ok(Self { shared, database, writer: writing })
     }
@@ -124,13 +127,11 @@ impl App {
 }
 
 /// The feed that was asked for, or the one that suits the database.
-async fn feed_for(args: &ServeArgs, epoch: Epoch) -> Result<Arc<dyn Feed>, String> {
+async fn feed_for(args: &ServeArgs, epoch: Epoch) -> Result<Arc<dyn Feed>, StartError> {
     let database = &args.database.database;
     let is_postgres = postgres::is_postgres(database);
     Ok(match &args.feed {
-        Some(_) if !is_postgres => {
-            return Err("--feed is for several nodes, and needs a postgres:// database".into());
-        }
+        Some(_) if !is_postgres => return Err(StartError::FeedNeedsPostgres),
         Some(servers) => {
             let options = NatsOptions {
                 servers: servers.clone(),
@@ -140,9 +141,11 @@ async fn feed_for(args: &ServeArgs, epoch: Epoch) -> Result<Arc<dyn Feed>, Strin
                 certificate: args.feed_certificate.clone().zip(args.feed_key.clone()),
                 epoch,
             };
-            Nats::start(&options).await?
+            Nats::start(&options).await.map_err(|error| StartError::Feed(error.into()))?
         }
-        None if is_postgres => Postgres::start(database).await?,
+        None if is_postgres => {
+            Postgres::start(database).await.map_err(|error| StartError::Feed(error.into()))?
+        }
         None => {
             METRICS.feed_connected.set(1);
             Arc::new(InProcess::default())
@@ -151,9 +154,14 @@ async fn feed_for(args: &ServeArgs, epoch: Epoch) -> Result<Arc<dyn Feed>, Strin
 }
 
 /// Reads the file of `--trusted-documents`: documents by their SHA-256.
-fn trusted_documents(path: &Path) -> Result<HashMap<String, String>, String> {
-    let wrong = |reason: String| format!("--trusted-documents {}: {reason}", path.display());
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+fn trusted_documents(path: &Path) -> Result<HashMap<String, String>, StartError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| StartError::ReadTrustedDocuments { path: path.to_owned(), source })?;
     serde_json::from_str(&text)
-        .map_err(|error| wrong(format!("is no JSON object of SHA-256 to document: {error}")))
+        .map_err(|source| StartError::ParseTrustedDocuments { path: path.to_owned(), source })
+}
+
+/// The error of a start at which the database does not answer.
+fn unavailable(what: &'static str) -> impl Fn(Unavailable) -> StartError {
+    move |_: Unavailable| StartError::Unavailable { what }
 }

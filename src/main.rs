@@ -72,7 +72,7 @@ fn serve(args: &ServeArgs) -> Result<(), String> {
     // Each socket is a file handle. Where the soft limit cannot be raised, it stays as it is.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     block_on(args.workers, async {
-        let app = App::open(args, Parts::default()).await?;
+        let app = App::open(args, Parts::default()).await.map_err(|error| error.to_string())?;
         let listener = TcpListener::bind(args.listen)
             .await
             .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;

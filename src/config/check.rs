@@ -1,6 +1,52 @@
 //! Checks that the limits fit together, so that herald refuses at start what would otherwise fail at some later request.
 
+use thiserror::Error;
+
 use super::Limits;
+
+/// A limit that does not fit the others, and what to do.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub enum LimitsError {
+    /// A limit of 0 would refuse everything.
+    #[error("{flag} must be at least 1")]
+    Zero {
+        /// The flag of the limit.
+        flag: &'static str,
+    },
+    /// The default page is too large.
+    #[error(
+        "--page-size {page_size} is larger than --max-page-size {max_page_size}: a query without a page size would \
+         always be refused"
+    )]
+    PageSize {
+        /// `--page-size`.
+        page_size: usize,
+        /// `--max-page-size`.
+        max_page_size: usize,
+    },
+    /// No request can carry the largest document.
+    #[error(
+        "--max-document-bytes {document_bytes} is larger than --max-body-bytes {body_bytes}: no request could carry \
+         such a document"
+    )]
+    DocumentBytes {
+        /// `--max-document-bytes`.
+        document_bytes: usize,
+        /// `--max-body-bytes`.
+        body_bytes: usize,
+    },
+    /// No answer can carry the largest message.
+    #[error(
+        "--max-message-chars {message_chars} needs --max-answer-bytes of at least {answer_bytes}: otherwise nobody \
+         could read such a message"
+    )]
+    MessageChars {
+        /// `--max-message-chars`.
+        message_chars: usize,
+        /// The smallest `--max-answer-bytes` that would do.
+        answer_bytes: usize,
+    },
+}
 
 /// Bytes of an answer beside the text of a message: its keys, its ids, and what JSON escapes.
 const MESSAGE_ENVELOPE_BYTES: usize = 4 * 1024;
@@ -18,27 +64,19 @@ impl Limits {
     ///
     /// # Errors
     /// The first limit that does not fit, and what to do.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), LimitsError> {
         self.check_positive()?;
         if self.page_size > self.max_page_size {
-            return Err(format!(
-                "--page-size {} is larger than --max-page-size {}: a query without a page size would always be refused",
-                self.page_size, self.max_page_size
-            ));
+            let (page_size, max_page_size) = (self.page_size, self.max_page_size);
+            return Err(LimitsError::PageSize { page_size, max_page_size });
         }
         if self.max_document_bytes > self.max_body_bytes {
-            return Err(format!(
-                "--max-document-bytes {} is larger than --max-body-bytes {}: no request could carry such a document",
-                self.max_document_bytes, self.max_body_bytes
-            ));
+            let (document_bytes, body_bytes) = (self.max_document_bytes, self.max_body_bytes);
+            return Err(LimitsError::DocumentBytes { document_bytes, body_bytes });
         }
-        let message = self.message_bytes();
-        if message > self.max_answer_bytes {
-            return Err(format!(
-                "--max-message-chars {} needs --max-answer-bytes of at least {message}: otherwise nobody could \
-                 read such a message",
-                self.max_message_chars
-            ));
+        let answer_bytes = self.message_bytes();
+        if answer_bytes > self.max_answer_bytes {
+            return Err(LimitsError::MessageChars { message_chars: self.max_message_chars, answer_bytes });
         }
         Ok(())
     }
@@ -56,7 +94,7 @@ impl Limits {
         self.max_message_chars.saturating_mul(6).saturating_add(MESSAGE_ENVELOPE_BYTES)
     }
 
-    fn check_positive(&self) -> Result<(), String> {
+    fn check_positive(&self) -> Result<(), LimitsError> {
         let counts = [
             ("--max-message-chars", self.max_message_chars),
             ("--page-size", self.page_size),
@@ -75,7 +113,7 @@ impl Limits {
             ("--max-hashing", self.max_hashing),
         ];
         match counts.into_iter().find(|(_, count)| *count == 0) {
-            Some((flag, _)) => Err(format!("{flag} must be at least 1")),
+            Some((flag, _)) => Err(LimitsError::Zero { flag }),
             None => Ok(()),
         }
     }
@@ -86,13 +124,13 @@ mod tests {
     use super::super::ServeArgs;
 
     #[test]
-    fn the_defaults_fit_together_and_what_does_not_is_named() {
+    fn the_defaults_fit_together_and_an_error_names_the_limit_that_does_not() {
         let defaults = ServeArgs::default().limits;
         assert_eq!(defaults.check(), Ok(()));
         let check = |change: fn(&mut super::Limits)| {
             let mut limits = defaults.clone();
             change(&mut limits);
-            limits.check().expect_err("the limits do not fit together")
+            limits.check().expect_err("the limits do not fit together").to_string()
         };
         assert!(check(|limits| limits.max_page_size = 20).contains("--page-size 50"));
         assert!(check(|limits| limits.max_body_bytes = 1_000).contains("--max-document-bytes"));

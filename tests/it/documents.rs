@@ -188,7 +188,7 @@ async fn documents_that_cannot_be_trusted_keep_herald_from_starting() {
         let mut args = herald::config::ServeArgs::default();
         args.database.database.clone_from(&database.url);
         args.trusted_documents = Some(file.0.clone());
-        let error = App::open(&args, Parts::default()).await.expect_err("herald does not start");
+        let error = App::open(&args, Parts::default()).await.expect_err("herald does not start").to_string();
         assert!(error.contains("--trusted-documents") && error.contains(expected), "{error}");
     }
 }

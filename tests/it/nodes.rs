@@ -295,7 +295,10 @@ async fn nodes_that_start_at_once_on_an_empty_database_agree_on_who_makes_it() {
     let nodes = (0..4).map(|_| {
         let mut args = herald::config::ServeArgs::default();
         args.database.database.clone_from(&database.url);
-        async move { herald::App::open(&args, herald::Parts::default()).await.map(drop) }
+        async move {
+            let opened = herald::App::open(&args, herald::Parts::default()).await;
+            opened.map(drop).map_err(|error| error.to_string())
+        }
     });
     assert_eq!(join_all(nodes).await, vec![Ok(()); 4]);
 }
