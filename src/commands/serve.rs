@@ -1,0 +1,90 @@
+//! `herald serve`.
+
+use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
+
+use herald::config::{self, LogFormat, ServeArgs};
+use herald::transport::serve_metrics;
+use herald::{App, Parts};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::{CommandError, block_on};
+
+/// Serves until a signal tells herald to stop.
+pub(super) fn serve(args: &ServeArgs) -> Result<(), CommandError> {
+    config::allocator::restart_with_settings();
+    set_up_log(args)?;
+    // Each socket is a file handle. If the soft limit cannot be raised, it stays.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    block_on(args.workers, async {
+        let app = App::open(args, Parts::default()).await?;
+        let (listener, address) = listen(args.listen, "").await?;
+        let metrics = match args.metrics_listen {
+            Some(address) => Some(listen(address, " for metrics").await?),
+            None => None,
+        };
+        log_addresses(args, address);
+        if let Some((listener, address)) = metrics {
+            tracing::info!("metrics    http://{address}/metrics");
+            tokio::spawn(async move {
+                let ended = serve_metrics(listener).await;
+                tracing::error!(?ended, "the metrics are not served any more");
+            });
+        }
+        app.run(listener, stop_signal()).await;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+/// Listens on an address, and returns the actual one: port 0 lets the system choose.
+async fn listen(
+    address: SocketAddr,
+    purpose: &'static str,
+) -> Result<(TcpListener, SocketAddr), CommandError> {
+    let failed = |source| CommandError::Listen { address, purpose, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let actual = listener.local_addr().map_err(failed)?;
+    Ok((listener, actual))
+}
+
+fn log_addresses(args: &ServeArgs, address: SocketAddr) {
+    let (scheme, place) = args.database.database.split_once("://").unwrap_or_default();
+    // An SQLite URL names a file. A Postgres URL may hold a password.
+    let place = if scheme == "sqlite" { place.split('?').next().unwrap_or_default() } else { "…" };
+    tracing::info!("GraphQL    http://{address}/graphql, and WebSocket on the same path");
+    if !args.no_playground {
+        tracing::info!("playground http://{address}/ and http://{address}/graphiql");
+    }
+    tracing::info!("database   {scheme}://{place}");
+    tracing::info!("health     http://{address}/healthz and /readyz");
+}
+
+/// Returns at the first SIGINT or SIGTERM.
+async fn stop_signal() {
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+        tracing::error!("cannot listen for signals");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping: finishing what is under way");
+}
+
+/// Sets up the log of a server, on standard error.
+fn set_up_log(args: &ServeArgs) -> Result<(), CommandError> {
+    // The client of NATS logs each failed attempt in several lines; herald logs what matters. A filter may turn it on again.
+    let filter = EnvFilter::try_new(format!("async_nats=off,{}", args.log))
+        .map_err(|source| CommandError::LogFilter { filter: args.log.clone(), source })?;
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match args.log_format {
+        LogFormat::Text => subscriber.with_target(false).with_ansi(io::stderr().is_terminal()).init(),
+        LogFormat::Json => subscriber.json().init(),
+    }
+    Ok(())
+}
