@@ -1,22 +1,33 @@
 //! The cookie that carries a session's token in browsers.
 
+use cookie::time::Duration;
+use cookie::{Cookie, SameSite};
+
 use crate::accounts::{Live, Token};
 use crate::clock;
 
-/// The cookie's name.
+/// The name of the cookie.
 pub(crate) const NAME: &str = "herald_session";
 
-/// Sets the cookie: out of reach of scripts, and never sent along from other sites.
-pub(super) fn set(token: &Token, session: &Live, secure: bool) -> String {
-    let seconds = session.expires_at.0.saturating_sub(clock::now().0) / 1_000_000;
-    format!("{NAME}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{}", only_tls(secure))
+/// The `Set-Cookie` header that signs a browser in until the session ends.
+pub(super) fn set(token: &Token, session: &Live, is_secure: bool) -> String {
+    let lifetime = session.expires_at.0.saturating_sub(clock::now().0);
+    header(token.to_string(), Duration::microseconds(lifetime), is_secure)
 }
 
-/// Takes the cookie back.
-pub(super) fn clear(secure: bool) -> String {
-    format!("{NAME}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict{}", only_tls(secure))
+/// The `Set-Cookie` header that makes a browser forget the cookie.
+pub(super) fn clear(is_secure: bool) -> String {
+    header(String::new(), Duration::ZERO, is_secure)
 }
 
-fn only_tls(secure: bool) -> &'static str {
-    if secure { "; Secure" } else { "" }
+/// Scripts cannot read the cookie, and browsers never send it along from other sites. With `is_secure`, they send it over TLS
+/// only.
+fn header(value: String, max_age: Duration, is_secure: bool) -> String {
+    let cookie = Cookie::build((NAME, value))
+        .path("/")
+        .max_age(max_age)
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .secure(is_secure);
+    cookie.build().to_string()
 }
