@@ -218,7 +218,7 @@ impl Fault {
                 }
             }
             Self::Pooler(trouble) => {
-                befall(pooler(world).map(|pooler| &pooler.database), trouble, hold).await
+                befall(pooler(world).map(|pooler| &pooler.database), trouble, hold).await;
             }
             Self::FailOver => {
                 if let Some(servers) = &world.servers {
