@@ -16,7 +16,7 @@ use self::process::Process;
 mod process;
 
 /// Upper bounds in seconds: from a commit to a fast disk to one that is about to be given up.
-const SECONDS: [f64; 12] = [0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+const BUCKETS_SECONDS: [f64; 12] = [0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
 /// The codes of errors that say something about herald or about attacks on it, before there is one.
 const ERROR_CODES: [&str; 8] = [
@@ -125,7 +125,7 @@ impl Metrics {
             epochs_begun: Counter::default(),
             wal_bytes: Gauge::default(),
             batches: Counter::default(),
-            batch_seconds: Histogram::new(SECONDS),
+            batch_seconds: Histogram::new(BUCKETS_SECONDS),
             commands: Labelled::default(),
             news: Labelled::default(),
             log_reads: Labelled::default(),

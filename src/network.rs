@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 /// Bits of an IPv6 address that its owner cannot choose: one customer has a /64 at least (RFC 6177).
-const PREFIX: u32 = 64;
+const IPV6_PREFIX_BITS: u32 = 64;
 
 /// An IPv4 address, or an IPv6 network. Whatever is counted by address is counted by this: an IPv6 host may take any of
 /// 2^64 addresses.
@@ -14,7 +14,9 @@ impl Network {
     /// The network of an address. An IPv4 address that a socket for both kinds shows as an IPv6 one is an IPv4 address.
     pub fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
-            IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << (128 - PREFIX))).into(),
+            IpAddr::V6(v6) => {
+                Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << (128 - IPV6_PREFIX_BITS))).into()
+            }
             v4 @ IpAddr::V4(_) => v4,
         })
     }

@@ -15,10 +15,10 @@ use crate::messaging::UserId;
 use crate::network::Network;
 
 /// The pause before a subscription that has used up its rate tries again.
-const BREATH: Duration = Duration::from_millis(50);
+const RENDER_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Checks after which keys that are long idle are forgotten.
-const SWEEP: usize = 4_096;
+const CHECKS_PER_SWEEP: usize = 4_096;
 
 /// Counts of one kind, and how many there may be at once.
 #[derive(Debug)]
@@ -147,13 +147,13 @@ impl Rates {
     /// subscription that waits loses nothing: it goes on from its own position.
     pub async fn render(&self, user: UserId, fields: u64) {
         while let Err(Error::RateLimited { .. }) = self.execute(Owner::User(user), fields) {
-            tokio::time::sleep(BREATH).await;
+            tokio::time::sleep(RENDER_RETRY_PAUSE).await;
         }
     }
 
     /// Counts `weight` at once. What weighs more than there may ever be at once counts as that much.
     fn check<K: Hash + Eq + Clone>(&self, rate: &Rate<K>, key: &K, weight: usize) -> Result<(), Error> {
-        if self.checks.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEEP) {
+        if self.checks.fetch_add(1, Ordering::Relaxed).is_multiple_of(CHECKS_PER_SWEEP) {
             self.forget_the_idle();
         }
         let Some(weight) = NonZeroU32::new(u32::try_from(weight).unwrap_or(u32::MAX)) else { return Ok(()) };

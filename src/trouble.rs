@@ -7,13 +7,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long nothing must fail for trouble to be over. Until then it is the same trouble, whatever succeeds meanwhile.
-const QUIET: Duration = Duration::from_secs(5);
+const QUIET_PERIOD: Duration = Duration::from_secs(5);
 
 /// The least time between two lines about the same trouble, where the cause is another one.
-const ANOTHER_CAUSE: Duration = Duration::from_secs(5);
+const CAUSE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The time between two lines about the same trouble with the same cause.
-const STILL: Duration = Duration::from_mins(1);
+const REMINDER_INTERVAL: Duration = Duration::from_mins(1);
 
 /// One kind of trouble.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Trouble {
         };
         known.failures += 1;
         known.failed = now;
-        let pause = if known.cause == cause { STILL } else { ANOTHER_CAUSE };
+        let pause = if known.cause == cause { REMINDER_INTERVAL } else { CAUSE_INTERVAL };
         if now - known.told >= pause {
             tracing::error!(error = cause, failures = known.failures, "{} (still)", self.begins);
             known.told = now;
@@ -67,7 +67,7 @@ impl Trouble {
             return;
         }
         let mut episode = self.episode.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(over) = episode.take_if(|known| known.failed.elapsed() >= QUIET) {
+        if let Some(over) = episode.take_if(|known| known.failed.elapsed() >= QUIET_PERIOD) {
             self.lasts.store(false, Ordering::Relaxed);
             let seconds = over.began.elapsed().as_secs();
             tracing::info!(failures = over.failures, seconds, "{}", self.is_over);

@@ -11,6 +11,7 @@ import { createClient } from 'graphql-ws';
 import { concatMap, defer, map, retry, tap, timer } from 'rxjs';
 
 import { graphql } from './generated/gql.ts'; // Or, without types: import { gql as graphql } from '@apollo/client'.
+import generated from './generated/possible-types.ts'; // Or, without types: const generated = { possibleTypes: {} }.
 
 export const CONVERSATION = graphql(`
   query Conversation($id: ID!, $last: Int = 50, $before: String) {
@@ -94,9 +95,7 @@ export function connect(to: { http: string; socket?: string; token: string; conn
     link: guard.split(({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION, live, http),
     defaultOptions: { watchQuery: { refetchWritePolicy: 'merge' } }, // Otherwise `refetch` overwrites newer values.
     cache: new InMemoryCache({
-      possibleTypes: {
-        Event: ['ConversationStarted', 'MessageSent', 'ParticipantLeft', 'ParticipantsJoined', 'StatusChanged'],
-      },
+      possibleTypes: generated.possibleTypes,
       typePolicies: {
         Conversation: { fields: { messages } },
         Message: {

@@ -14,6 +14,7 @@ import { computed, onScopeDispose, shallowRef } from 'vue';
 
 import { graphql } from './generated/gql.ts';
 import type { EventsSubscription, LineFragment, SendMutation } from './generated/graphql.ts';
+import generated from './generated/possible-types.ts';
 
 graphql(`fragment Line on Message { id body status sentAt sender { id displayName } conversation { id } }`);
 graphql(`fragment Newest on Conversation { id messages(last: 50) { nodes { ...Line } } }`);
@@ -95,9 +96,7 @@ export function createHeraldClient(url: string, token: string, options: Partial<
   const epoch = new Epoch();
   const cache = cacheExchange({
     keys: { Participant: () => null, Receipt: () => null }, // these types have no id
-    possibleTypes: {
-      Event: ['ConversationStarted', 'MessageSent', 'ParticipantLeft', 'ParticipantsJoined', 'StatusChanged'],
-    },
+    possibleTypes: generated.possibleTypes,
     resolvers: {
       Conversation: { messages: messagesOf(epoch) },
       Message: growing((rank): Resolver => (message, _args, _cache, { parentKey, fieldName }) =>

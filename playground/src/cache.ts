@@ -10,12 +10,12 @@ import type { Exchange } from '@urql/vue';
 import type {
   EventsSubscription, LeaveMutationVariables, LineFragment, MarkReadMutationVariables, SendMutation, StartMutation,
 } from '../generated/graphql';
+import generated from '../generated/possible-types';
 
 /** As many as the operation asks for in `StatusChanged.messages`. */
 const STATUSES_PER_EVENT = 200;
 
-const EVENTS = ['MessageSent', 'StatusChanged', 'ConversationStarted', 'ParticipantsJoined', 'ParticipantLeft',
-  'ConversationRenamed'];
+const EVENTS = generated.possibleTypes['Event']!;
 
 /** Types without an id: they live in what they belong to. */
 const EMBEDDED = [
@@ -121,7 +121,7 @@ function onEvent({ events: event }: EventsSubscription, cache: Cache): void {
 
 export function createCache(): Exchange {
   return cacheExchange({
-    possibleTypes: { Event: EVENTS },
+    possibleTypes: generated.possibleTypes,
     logger(severity, message) {
       // Graphcache tries the fragments of all events on each of them, and misses the fields of the others.
       if (severity !== 'debug' && !message.startsWith('Invalid undefined')) console[severity](message);

@@ -24,10 +24,10 @@ use crate::network::Network;
 use crate::random;
 
 /// Fewest characters of a password (NIST SP 800-63B, section 5.1.1.1).
-const SHORTEST_PASSWORD: usize = 8;
+const MIN_PASSWORD_CHARS: usize = 8;
 
 /// Most bytes of a password. Longer ones are refused before they are hashed.
-const LONGEST_PASSWORD: usize = 512;
+const MAX_PASSWORD_CHARS: usize = 512;
 
 /// The users of this herald.
 #[derive(Debug)]
@@ -58,16 +58,16 @@ impl Accounts {
     ) -> Result<Arc<UserRow>, Error> {
         let handle = Handle::parse(handle).map_err(Error::invalid("handle"))?;
         let display_name = DisplayName::parse(display_name).map_err(Error::invalid("displayName"))?;
-        if password.chars().count() < SHORTEST_PASSWORD {
+        if password.chars().count() < MIN_PASSWORD_CHARS {
             return Err(Error::bad_input(
                 "password",
-                format!("must be at least {SHORTEST_PASSWORD} characters long"),
+                format!("must be at least {MIN_PASSWORD_CHARS} characters long"),
             ));
         }
-        if password.len() > LONGEST_PASSWORD {
+        if password.len() > MAX_PASSWORD_CHARS {
             return Err(Error::bad_input(
                 "password",
-                format!("must be at most {LONGEST_PASSWORD} bytes long"),
+                format!("must be at most {MAX_PASSWORD_CHARS} bytes long"),
             ));
         }
         let registration = key.map(|key| registration(key, &display_name));
@@ -126,7 +126,7 @@ impl Accounts {
         handle: &str,
         password: &str,
     ) -> Result<Arc<UserRow>, Error> {
-        if password.len() > LONGEST_PASSWORD {
+        if password.len() > MAX_PASSWORD_CHARS {
             return Err(Error::InvalidCredentials);
         }
         let known = match Handle::parse(handle) {

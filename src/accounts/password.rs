@@ -11,10 +11,10 @@ use crate::error::Error;
 use crate::random;
 
 /// Memory in KiB, passes and lanes: the first choice of the OWASP Password Storage Cheat Sheet.
-const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
+const ARGON2_COST: (u32, u32, u32) = (19 * 1024, 2, 1);
 
 /// How many wait for each that is being hashed, before the next is told to come back.
-const WAITING: usize = 64;
+const HASH_QUEUE: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct Passwords {
@@ -30,7 +30,7 @@ impl Passwords {
         let at_a_time = at_a_time.max(1);
         Self {
             hashing: Arc::new(Semaphore::new(at_a_time)),
-            waiting: Semaphore::new(at_a_time * WAITING),
+            waiting: Semaphore::new(at_a_time * HASH_QUEUE),
             memory: Arc::default(),
             // Of the same cost as a real one, and drawn instead of computed.
             nobody: phc(&random::bytes::<16>(), &random::bytes::<{ Params::DEFAULT_OUTPUT_LEN }>()).into(),
@@ -91,7 +91,7 @@ impl Memory {
 }
 
 fn params() -> Params {
-    let (memory, passes, lanes) = COST;
+    let (memory, passes, lanes) = ARGON2_COST;
     Params::new(memory, passes, lanes, None).expect("the cost is within Argon2's bounds")
 }
 
@@ -188,7 +188,7 @@ mod tests {
             assert_eq!((a, b, c, nobody), (Ok(true), Ok(true), Ok(true), Ok(false)));
             let idle = passwords.memory.idle.lock().unwrap();
             assert!(idle.len() <= 2, "{} for two at a time", idle.len());
-            assert!(idle.iter().all(|blocks| blocks.capacity() == COST.0 as usize));
+            assert!(idle.iter().all(|blocks| blocks.capacity() == ARGON2_COST.0 as usize));
         }
     }
 }

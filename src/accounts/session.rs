@@ -23,16 +23,16 @@ use crate::random;
 use crate::vitals::{Part, Vitals};
 
 /// Sessions that are remembered without asking the database.
-const REMEMBERED: usize = 100_000;
+const MAX_REMEMBERED_SESSIONS: usize = 100_000;
 
 /// Ended sessions per statement.
-const PAGE: u64 = 1_000;
+const PAGE_ROWS: u64 = 1_000;
 
 /// How often it is looked whether the remembered sessions are still stored: an operator may have deleted one.
-const CHECK: Duration = Duration::from_secs(5);
+const RECHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How exactly the last use of a session is known to the database.
-const TOUCH: Duration = Duration::from_mins(10);
+const TOUCH_INTERVAL: Duration = Duration::from_mins(10);
 
 /// A bearer token: 256 random bits, known to its holder alone. The server keeps a hash.
 #[derive(Clone, PartialEq, Eq)]
@@ -129,9 +129,9 @@ impl Sessions {
         Self {
             database,
             lifetimes,
-            by_token: Cache::new(REMEMBERED),
+            by_token: Cache::new(MAX_REMEMBERED_SESSIONS),
             by_id: Mutex::default(),
-            ended: Cache::new(REMEMBERED),
+            ended: Cache::new(MAX_REMEMBERED_SESSIONS),
         }
     }
 
@@ -154,7 +154,7 @@ impl Sessions {
             loop {
                 looks.tick().await;
                 let Some(sessions) = watched.upgrade() else { return };
-                let is_due = checked.elapsed() >= CHECK;
+                let is_due = checked.elapsed() >= RECHECK_INTERVAL;
                 let look = async {
                     if is_due {
                         sessions.check().await?;
@@ -218,7 +218,7 @@ impl Sessions {
     pub async fn keep(&self, live: &Live) -> Result<(), Unavailable> {
         let now = clock::now();
         let last_used_at = Timestamp(live.last_used_at.load(Ordering::Relaxed));
-        if clock::after(last_used_at, TOUCH.min(self.lifetimes.idle / 2)) <= now {
+        if clock::after(last_used_at, TOUCH_INTERVAL.min(self.lifetimes.idle / 2)) <= now {
             live.last_used_at.store(now.0, Ordering::Relaxed);
             self.database.touch_session(live.id, now).await?;
         }
@@ -256,7 +256,7 @@ impl Sessions {
             return Ok(ended);
         }
         while seen.count < ended.count {
-            let sessions = self.database.sessions_ended(seen.count, PAGE).await?;
+            let sessions = self.database.sessions_ended(seen.count, PAGE_ROWS).await?;
             // Those that would have expired by now are no longer listed.
             let Some((last, _)) = sessions.last() else { return Ok(ended) };
             seen.count = *last;
@@ -291,7 +291,7 @@ impl Sessions {
             last_used_at: AtomicI64::new(row.last_used_at.0),
             ended: CancellationToken::new(),
         });
-        if by_id.len() >= 2 * REMEMBERED {
+        if by_id.len() >= 2 * MAX_REMEMBERED_SESSIONS {
             by_id.retain(|_, (live, _)| live.strong_count() > 0);
         }
         by_id.insert(row.id, (Arc::downgrade(&live), token_hash));

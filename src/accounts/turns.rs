@@ -9,13 +9,13 @@ use crate::error::Error;
 use crate::network::Network;
 
 /// How many of one address wait for each password that is being hashed, before the next is told to come back.
-const WAITING_PER_ADDRESS: usize = 64;
+const MAX_WAITING_PER_ADDRESS: usize = 64;
 
 /// How many wait in all, for each that is being hashed.
-const WAITING: usize = 1_024;
+const MAX_WAITING: usize = 1_024;
 
 /// Seconds after which whoever found no room to wait may try again.
-const RETRY_AFTER: u64 = 1;
+const RETRY_AFTER_SECONDS: u64 = 1;
 
 /// Those of one address who wait, the first to come first.
 type Line = VecDeque<oneshot::Sender<Turn>>;
@@ -43,8 +43,8 @@ impl Turns {
         let free = at_a_time.max(1);
         let queue = Queue {
             free,
-            most_of_address: free * WAITING_PER_ADDRESS,
-            most: free * WAITING,
+            most_of_address: free * MAX_WAITING_PER_ADDRESS,
+            most: free * MAX_WAITING,
             lines: VecDeque::new(),
         };
         Self(Arc::new(Mutex::new(queue)))
@@ -55,7 +55,7 @@ impl Turns {
     /// # Errors
     /// [`Error::RateLimited`] when too many wait, of this address or in all.
     pub(super) async fn take(&self, network: Network) -> Result<Turn, Error> {
-        let busy = Error::RateLimited { seconds: RETRY_AFTER };
+        let busy = Error::RateLimited { seconds: RETRY_AFTER_SECONDS };
         let turn = {
             let mut queue = self.queue();
             if queue.free > 0 {
@@ -187,9 +187,9 @@ mod tests {
     fn an_address_has_so_many_waiting_and_is_told_to_come_back() {
         let turns = Turns::new(1);
         let _busy = turns.take(network(1)).now_or_never().unwrap().unwrap();
-        let _waiting: Vec<_> = (0..WAITING_PER_ADDRESS).map(|_| wait(&turns, 1)).collect();
+        let _waiting: Vec<_> = (0..MAX_WAITING_PER_ADDRESS).map(|_| wait(&turns, 1)).collect();
         let refused = turns.take(network(1)).now_or_never().expect("an answer at once");
-        assert_eq!(refused.err(), Some(Error::RateLimited { seconds: RETRY_AFTER }));
+        assert_eq!(refused.err(), Some(Error::RateLimited { seconds: RETRY_AFTER_SECONDS }));
         assert!(turns.take(network(2)).now_or_never().is_none(), "another address waits");
     }
 
@@ -197,9 +197,9 @@ mod tests {
     fn whoever_comes_alone_takes_the_place_of_one_of_many() {
         let turns = Turns::new(1);
         let _busy = turns.take(network(0)).now_or_never().unwrap().unwrap();
-        let addresses = u8::try_from(WAITING / WAITING_PER_ADDRESS).unwrap();
+        let addresses = u8::try_from(MAX_WAITING / MAX_WAITING_PER_ADDRESS).unwrap();
         let mut many: Vec<_> = (0..addresses)
-            .flat_map(|last| (0..WAITING_PER_ADDRESS).map(move |_| last))
+            .flat_map(|last| (0..MAX_WAITING_PER_ADDRESS).map(move |_| last))
             .map(|last| wait(&turns, last))
             .collect();
         let mut alone = wait(&turns, addresses);

@@ -4,19 +4,19 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
-use super::{Feed, News};
+use super::{Feed, LogNotification};
 
-/// News that wait for one listener. Each is a batch, so this covers a listener that is late by seconds.
-const ROOM: usize = 1_024;
+/// Notifications that wait for one listener. Each is a batch, so this covers a listener that is late by seconds.
+const QUEUE_NOTIFICATIONS: usize = 1_024;
 
 /// Carries news within this process.
 #[derive(Debug, Default)]
 pub struct InProcess {
-    listeners: Mutex<Vec<mpsc::Sender<News>>>,
+    listeners: Mutex<Vec<mpsc::Sender<LogNotification>>>,
 }
 
 impl Feed for InProcess {
-    fn announce(&self, news: News) {
+    fn publish(&self, news: LogNotification) {
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|listener| match listener.try_send(news.clone()) {
             Ok(()) => true,
@@ -28,8 +28,8 @@ impl Feed for InProcess {
         });
     }
 
-    fn listen(&self) -> mpsc::Receiver<News> {
-        let (listener, news) = mpsc::channel(ROOM);
+    fn listen(&self) -> mpsc::Receiver<LogNotification> {
+        let (listener, news) = mpsc::channel(QUEUE_NOTIFICATIONS);
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
         news
     }

@@ -21,7 +21,7 @@ use crate::messaging::{Epoch, Event, Place};
 
 /// The log has grown.
 #[derive(Debug, Clone)]
-pub struct News {
+pub struct LogNotification {
     /// Up to here.
     pub head: Place,
     /// By these, in order, where the feed brings them along. Empty: they are in the log.
@@ -31,10 +31,10 @@ pub struct News {
 /// A way for news to travel.
 pub trait Feed: Send + Sync + std::fmt::Debug {
     /// Tells every listener. Never waits: news that finds no room is lost.
-    fn announce(&self, news: News);
+    fn publish(&self, news: LogNotification);
 
     /// Listens from now on. The channel is bounded.
-    fn listen(&self) -> mpsc::Receiver<News>;
+    fn listen(&self) -> mpsc::Receiver<LogNotification>;
 
     /// Has news of this epoch of the log carried from now on, where the feed tells logs apart by it.
     fn enter(&self, epoch: Epoch) {

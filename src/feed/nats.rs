@@ -17,23 +17,23 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 
 use self::link::{Link, Sign};
-use super::{Feed, InProcess, News, wire};
+use super::{Feed, InProcess, LogNotification, wire};
 use crate::messaging::Epoch;
 use crate::metrics::METRICS;
 
-/// News that wait for NATS. Each is a batch, so this covers seconds; what finds no room is not missed, since the others
+/// Notifications that wait for NATS. Each is a batch, so this covers seconds; what finds no room is not missed, since the others
 /// look into the log.
-const ROOM: usize = 1_024;
+const QUEUE_NOTIFICATIONS: usize = 1_024;
 
 /// The largest message that brings events along, in bytes. A server takes 1 MiB unless told otherwise
 /// (<https://docs.nats.io/running-a-nats-service/configuration#limits>); beyond this, reading the log is no slower.
-const LARGEST: usize = 256 * 1024;
+const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 
 /// How often the connection is tried. After two pings without an answer it is made anew.
-const PING: Duration = Duration::from_secs(5);
+const PING_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Signs of what becomes of the connection that wait to be looked at.
-const SIGNS: usize = 16;
+const SIGN_QUEUE: usize = 16;
 
 /// Where NATS is, and how to get in.
 #[derive(Clone)]
@@ -65,7 +65,7 @@ pub struct Nats {
     /// To the hub of this node.
     here: InProcess,
     /// To the other nodes.
-    elsewhere: mpsc::Sender<News>,
+    elsewhere: mpsc::Sender<LogNotification>,
     /// Whose news are heard.
     epoch: watch::Sender<Epoch>,
 }
@@ -80,7 +80,7 @@ impl Nats {
         let (client, signs) = connect(options).await?;
         let news =
             client.subscribe(subject(options.epoch)).await.map_err(|error| format!("--feed: {error}"))?;
-        let (elsewhere, queue) = mpsc::channel(ROOM);
+        let (elsewhere, queue) = mpsc::channel(QUEUE_NOTIFICATIONS);
         let (epoch, epochs) = watch::channel(options.epoch);
         let feed = Arc::new(Self { here: InProcess::default(), elsewhere, epoch });
         tokio::spawn(hear(client.clone(), news, epochs, signs, Arc::downgrade(&feed)));
@@ -90,14 +90,14 @@ impl Nats {
 }
 
 impl Feed for Nats {
-    fn announce(&self, news: News) {
+    fn publish(&self, news: LogNotification) {
         if self.elsewhere.try_send(news.clone()).is_err() {
             tracing::debug!("NATS is behind: the other nodes will look for themselves");
         }
-        self.here.announce(news);
+        self.here.publish(news);
     }
 
-    fn listen(&self) -> mpsc::Receiver<News> {
+    fn listen(&self) -> mpsc::Receiver<LogNotification> {
         self.here.listen()
     }
 
@@ -119,16 +119,16 @@ async fn connect(options: &NatsOptions) -> Result<(Client, mpsc::Receiver<Sign>)
         .map(|server| server.trim().parse::<ServerAddr>())
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| format!("--feed: {error} (expected nats://HOST:PORT, or several with commas)"))?;
-    let (signs, seen) = mpsc::channel(SIGNS);
+    let (signs, seen) = mpsc::channel(SIGN_QUEUE);
     let is_first = AtomicBool::new(true);
     let options = access::connect_options(options, &servers)?
         .name("herald")
         // What this node tells, it knows.
         .no_echo()
         .retry_on_initial_connect()
-        .ping_interval(PING)
-        .client_capacity(ROOM)
-        .subscription_capacity(ROOM)
+        .ping_interval(PING_INTERVAL)
+        .client_capacity(QUEUE_NOTIFICATIONS)
+        .subscription_capacity(QUEUE_NOTIFICATIONS)
         // A server that lets in and throws out again is no reason to hurry.
         .reconnect_delay_callback(move |tries| {
             if is_first.swap(false, Ordering::Relaxed) { Duration::ZERO } else { link::pause(tries) }
@@ -152,11 +152,11 @@ async fn connect(options: &NatsOptions) -> Result<(Client, mpsc::Receiver<Sign>)
 }
 
 /// Tells the other nodes, until the feed is gone.
-async fn tell(client: Client, mut queue: mpsc::Receiver<News>) {
+async fn tell(client: Client, mut queue: mpsc::Receiver<LogNotification>) {
     while let Some(news) = queue.recv().await {
         let subject = subject(news.head.epoch);
         let whole = wire::encode(&news, true);
-        let bytes = if whole.len() <= LARGEST { whole } else { wire::encode(&news, false) };
+        let bytes = if whole.len() <= MAX_MESSAGE_BYTES { whole } else { wire::encode(&news, false) };
         let Err(mut error) = client.publish(subject.clone(), bytes.into()).await else { continue };
         // This server takes less: how far the log has grown fits into any message.
         if error.kind() == PublishErrorKind::MaxPayloadExceeded {
@@ -223,7 +223,7 @@ fn pass_on(feed: &Nats, payload: &[u8]) {
     match wire::decode(payload) {
         Some(news) => {
             METRICS.count_news(!news.events.is_empty());
-            feed.here.announce(news);
+            feed.here.publish(news);
         }
         None if payload.is_empty() => {}
         None => tracing::debug!("news that this version of herald does not understand"),

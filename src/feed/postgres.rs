@@ -10,23 +10,23 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use super::{Feed, InProcess, News};
+use super::{Feed, InProcess, LogNotification};
 use crate::messaging::{Chain, Epoch, Place, Position};
 use crate::metrics::METRICS;
 use crate::{postgres, random};
 
 /// What the nodes call it among themselves. Postgres keeps the channels of its databases apart, and in one database the
 /// number of the log's own table keeps apart the logs that are in several schemas.
-const CHANNEL: &str = "SELECT 'herald_log_' || 'log_head'::regclass::oid::text";
+const CHANNEL_SQL: &str = "SELECT 'herald_log_' || 'log_head'::regclass::oid::text";
 
 /// The pause before Postgres is tried again.
-const PAUSE: Duration = Duration::from_secs(1);
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long Postgres has to answer. A network that has gone silent breaks no connection for a quarter of an hour.
-const PATIENCE: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long nothing is heard before Postgres is asked whether it is still there.
-const SILENCE: Duration = Duration::from_secs(5);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Carries news to every node that is connected to the same database.
 #[derive(Debug)]
@@ -57,12 +57,12 @@ impl Postgres {
 }
 
 impl Feed for Postgres {
-    fn announce(&self, news: News) {
+    fn publish(&self, news: LogNotification) {
         self.elsewhere.send_replace(Some(news.head));
-        self.here.announce(news);
+        self.here.publish(news);
     }
 
-    fn listen(&self) -> mpsc::Receiver<News> {
+    fn listen(&self) -> mpsc::Receiver<LogNotification> {
         self.here.listen()
     }
 }
@@ -96,7 +96,7 @@ async fn notify(
         Some(connection) => connection,
         None => {
             let mut made = options.connect().await?;
-            postgres::settle(&mut made, PATIENCE).await?;
+            postgres::settle(&mut made, CONNECT_TIMEOUT).await?;
             connection.insert(made)
         }
     };
@@ -105,7 +105,7 @@ async fn notify(
 }
 
 async fn within_patience<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    timeout(PATIENCE, answer).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    timeout(CONNECT_TIMEOUT, answer).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 /// Listens on the channel of the log, which is named beside.
@@ -113,16 +113,16 @@ async fn listen(options: &PgConnectOptions) -> Result<(PgListener, String), sqlx
     within_patience(async {
         let pool = PgPoolOptions::new()
             .max_connections(1)
-            .acquire_timeout(PATIENCE)
+            .acquire_timeout(CONNECT_TIMEOUT)
             .idle_timeout(None)
             .max_lifetime(None)
             .after_connect(|connection: &mut PgConnection, _| {
-                Box::pin(postgres::settle(connection, PATIENCE))
+                Box::pin(postgres::settle(connection, CONNECT_TIMEOUT))
             })
             .connect_with(options.clone())
             .await?;
         let mut listener = PgListener::connect_with(&pool).await?;
-        let channel: String = sqlx::raw_sql(CHANNEL).fetch_one(&mut listener).await?.try_get(0)?;
+        let channel: String = sqlx::raw_sql(CHANNEL_SQL).fetch_one(&mut listener).await?.try_get(0)?;
         listener.listen(&channel).await?;
         METRICS.feed_connected.set(1);
         Ok((listener, channel))
@@ -145,7 +145,7 @@ async fn hear(
             let error = postgres::describe(&error);
             tracing::warn!(error, "the other nodes are not heard; this one looks for itself until they are");
             listener = loop {
-                sleep(PAUSE).await;
+                sleep(RETRY_PAUSE).await;
                 if let Ok((listener, _)) = listen(&options).await {
                     break listener;
                 }
@@ -162,7 +162,7 @@ async fn hear(
 /// Passes on what is heard for as long as the connection lasts: why it ended.
 async fn pass_on(mut listener: PgListener, node: Uuid, feed: &Weak<Postgres>) -> sqlx::Error {
     loop {
-        let notification = match timeout(SILENCE, listener.recv()).await {
+        let notification = match timeout(KEEPALIVE_INTERVAL, listener.recv()).await {
             Ok(Ok(notification)) => notification,
             Ok(Err(error)) => return error,
             Err(_) => match within_patience(sqlx::query("SELECT 1").execute(&mut listener)).await {
@@ -174,7 +174,7 @@ async fn pass_on(mut listener: PgListener, node: Uuid, feed: &Weak<Postgres>) ->
             && from != node
         {
             METRICS.count_news(false);
-            feed.here.announce(News { head, events: Vec::new() });
+            feed.here.publish(LogNotification { head, events: Vec::new() });
         }
     }
 }

@@ -1,4 +1,4 @@
-//! News as bytes, for the feeds that bring events along. They travel between nodes of one herald and are never kept: a
+//! Notifications as bytes, for the feeds that bring events along. They travel between nodes of one herald and are never kept: a
 //! node that does not understand them, of another version perhaps, reads the log instead.
 
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::News;
+use super::LogNotification;
 use crate::messaging::{
     Body, Chain, Change, ConnectionId, ConversationId, Epoch, Event, Message, MessageId, Origin, Place,
     Position, Range, Record, SessionId, Timestamp, Unreadable, UserId,
@@ -16,7 +16,7 @@ use crate::messaging::{
 const VERSION: u32 = 3;
 
 #[derive(Serialize, Deserialize)]
-struct WireNews {
+struct WireNotification {
     version: u32,
     epoch: i64,
     head: i64,
@@ -41,20 +41,21 @@ struct WireEvent {
 }
 
 /// Writes news, with the events or only how far the log has grown.
-pub(super) fn encode(news: &News, with_events: bool) -> Vec<u8> {
+pub(super) fn encode(news: &LogNotification, with_events: bool) -> Vec<u8> {
     let events = if with_events { news.events.iter().map(|event| pack(event)).collect() } else { Vec::new() };
     let Place { epoch, position, chain } = news.head;
-    let wire = WireNews { version: VERSION, epoch: epoch.0, head: position.0, chain: chain.0, events };
+    let wire =
+        WireNotification { version: VERSION, epoch: epoch.0, head: position.0, chain: chain.0, events };
     serde_json::to_vec(&wire).unwrap_or_default()
 }
 
 /// Reads news; `None` when they are not understood.
-pub(super) fn decode(bytes: &[u8]) -> Option<News> {
-    let wire: WireNews = serde_json::from_slice(bytes).ok()?;
+pub(super) fn decode(bytes: &[u8]) -> Option<LogNotification> {
+    let wire: WireNotification = serde_json::from_slice(bytes).ok()?;
     let events =
         wire.events.into_iter().map(|event| unpack(event).map(Arc::new)).collect::<Result<_, _>>().ok()?;
     let head = Place { epoch: Epoch(wire.epoch), position: Position(wire.head), chain: Chain(wire.chain) };
-    (wire.version == VERSION).then_some(News { head, events })
+    (wire.version == VERSION).then_some(LogNotification { head, events })
 }
 
 fn pack(event: &Event) -> WireEvent {
@@ -116,7 +117,7 @@ mod tests {
         })
     }
 
-    fn news() -> News {
+    fn news() -> LogNotification {
         let users: Arc<[UserId]> = [2, 4].into_iter().map(Uuid::from_u128).map(UserId).collect();
         let message = Arc::new(Message {
             position: Position(14),
@@ -139,7 +140,7 @@ mod tests {
         ];
         let events = (11..).zip(changes).map(|(position, change)| event(position, change)).collect();
         let head = Place { epoch: Epoch(-9), position: Position(17), chain: Chain(-17) };
-        News { head, events }
+        LogNotification { head, events }
     }
 
     #[test]

@@ -10,19 +10,19 @@ use async_graphql::Context;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, OnceCell};
 
-use super::large::{Room, Rooms};
+use super::large::{LargeAnswerPermit, LargeAnswers};
 use crate::error::Error;
 use crate::rates::Owner;
 
 /// Bytes that an element of a list takes up beside its texts, at least.
-const ELEMENT: usize = 128;
+const ELEMENT_BYTES: usize = 128;
 
 /// How many times as much as an answer may be read from the database for it. A message is read with its body, whether or
 /// not the body is asked for.
-const READ: usize = 2;
+const READ_FACTOR: usize = 2;
 
 /// Bytes from which on an answer is large.
-const LARGE: usize = 256 * 1024;
+const LARGE_ANSWER_BYTES: usize = 256 * 1024;
 
 /// What an execution may still take up.
 #[derive(Debug)]
@@ -31,10 +31,10 @@ pub(super) struct Budget {
     answer: AtomicUsize,
     read: AtomicUsize,
     exceeded: Notify,
-    rooms: Arc<Rooms>,
+    large_answers: Arc<LargeAnswers>,
     /// Whose room a large answer takes; nobody's, where no answer can be large.
     owner: Option<Owner>,
-    room: OnceCell<Room>,
+    permit: OnceCell<LargeAnswerPermit>,
 }
 
 /// Why an execution has to end.
@@ -48,11 +48,11 @@ pub(super) enum Exceeded {
 
 impl Budget {
     /// A budget for answers of at most `most` bytes. One that grows large takes room.
-    pub(super) fn new(most: usize, rooms: Arc<Rooms>, owner: Option<Owner>) -> Arc<Self> {
+    pub(super) fn new(most: usize, large_answers: Arc<LargeAnswers>, owner: Option<Owner>) -> Arc<Self> {
         let budget = Self {
-            rooms,
+            large_answers,
             owner,
-            room: OnceCell::new(),
+            permit: OnceCell::new(),
             most,
             answer: AtomicUsize::new(0),
             read: AtomicUsize::new(0),
@@ -65,7 +65,7 @@ impl Budget {
     /// Begins again, for another answer of the same execution.
     pub(super) fn renew(&self) {
         self.answer.store(self.most, Ordering::Relaxed);
-        self.read.store(self.most.saturating_mul(READ), Ordering::Relaxed);
+        self.read.store(self.most.saturating_mul(READ_FACTOR), Ordering::Relaxed);
     }
 
     /// Is over when the budget was exceeded.
@@ -79,16 +79,16 @@ impl Budget {
     ///
     /// # Errors
     /// [`Error::Unavailable`] when there is none in time.
-    pub(super) async fn take_room(&self) -> Result<(), Error> {
+    pub(super) async fn take_permit(&self) -> Result<(), Error> {
         if let Some(owner) = self.owner {
-            self.room.get_or_try_init(|| self.rooms.room(owner)).await?;
+            self.permit.get_or_try_init(|| self.large_answers.permit(owner)).await?;
         }
         Ok(())
     }
 
     /// Whether the answer took room.
-    pub(super) fn has_room(&self) -> bool {
-        self.room.initialized()
+    pub(super) fn has_permit(&self) -> bool {
+        self.permit.initialized()
     }
 
     /// Reads messages with `read`, which says how many bytes they have, and pays for them. At most `most` are read. If they
@@ -99,14 +99,17 @@ impl Budget {
         read: impl Fn() -> BoxFuture<'a, Result<(T, usize), Error>>,
     ) -> Result<T, Error> {
         loop {
-            let permit = self.rooms.reading(most).await?;
+            let permit = self.large_answers.reading(most).await?;
             let (messages, bytes) = read().await?;
-            if self.read_so_far().saturating_add(bytes) <= LARGE || self.owner.is_none() || self.has_room() {
+            if self.read_so_far().saturating_add(bytes) <= LARGE_ANSWER_BYTES
+                || self.owner.is_none()
+                || self.has_permit()
+            {
                 self.take(&self.read, bytes).await;
                 return Ok(messages);
             }
             drop((messages, permit));
-            if self.take_room().await.is_err() {
+            if self.take_permit().await.is_err() {
                 self.give_up().await;
             }
         }
@@ -116,14 +119,14 @@ impl Budget {
     pub(super) async fn pay(&self, bytes: usize) {
         self.take(&self.answer, bytes).await;
         let spent = self.most.saturating_sub(self.answer.load(Ordering::Relaxed));
-        if spent > LARGE && !self.has_room() && self.take_room().await.is_err() {
+        if spent > LARGE_ANSWER_BYTES && !self.has_permit() && self.take_permit().await.is_err() {
             self.give_up().await;
         }
     }
 
     /// Pays for the elements of a list in the answer.
     pub(super) async fn pay_elements(&self, elements: usize) {
-        self.pay(elements.saturating_mul(ELEMENT)).await;
+        self.pay(elements.saturating_mul(ELEMENT_BYTES)).await;
     }
 
     async fn take(&self, from: &AtomicUsize, bytes: usize) {
@@ -135,7 +138,7 @@ impl Budget {
     }
 
     fn read_so_far(&self) -> usize {
-        self.most.saturating_mul(READ).saturating_sub(self.read.load(Ordering::Relaxed))
+        self.most.saturating_mul(READ_FACTOR).saturating_sub(self.read.load(Ordering::Relaxed))
     }
 
     /// Has whoever executes end the execution. An error instead would be one for each of the fields that follow.

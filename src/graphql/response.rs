@@ -19,7 +19,7 @@ pub(crate) const VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
 pub(crate) const LIMIT_EXCEEDED: &str = "LIMIT_EXCEEDED";
 
 /// Errors that a response tells. A document can have as many as it has tokens, and nobody reads them.
-const MOST_ERRORS: usize = 100;
+const MAX_ERRORS: usize = 100;
 
 /// What a request came to. Every error in it has a code.
 #[derive(Debug, Default)]
@@ -164,7 +164,7 @@ fn code(error: &ServerError) -> Option<&str> {
 
 /// The errors that are told. Those that async-graphql raised by itself have no code yet.
 fn told(mut errors: Vec<ServerError>, fallback: &str) -> Vec<ServerError> {
-    errors.truncate(MOST_ERRORS);
+    errors.truncate(MAX_ERRORS);
     for error in errors.iter_mut().filter(|error| code(error).is_none()) {
         set_code(error, fallback);
     }

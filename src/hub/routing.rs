@@ -6,33 +6,33 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-use super::{Occurrence, Seen};
-use crate::log::{Interest, Membership, Scope};
+use super::{RenderedEvent, VisibleEvent};
+use crate::log::{ConversationFilter, Membership, SubscriptionFilter};
 use crate::messaging::{ConversationId, Event, Interval, Origin, Position, UserId, view};
 use crate::metrics::METRICS;
 
 /// One subscription, seen from the hub.
 #[derive(Debug)]
 pub(super) struct Subscriber {
-    pub(super) interest: Interest,
+    pub(super) filter: SubscriptionFilter,
     pub(super) origin: Option<Origin>,
-    pub(super) live: mpsc::Sender<Seen>,
+    pub(super) live: mpsc::Sender<VisibleEvent>,
 }
 
 impl Subscriber {
     fn wants(&self, event: &Event) -> bool {
-        self.interest.kinds.hold(event)
-            && match self.interest.scope {
-                Scope::All => true,
-                Scope::Conversation(conversation) => conversation == event.conversation,
+        self.filter.kinds.hold(event)
+            && match self.filter.conversations {
+                ConversationFilter::All => true,
+                ConversationFilter::Conversation(conversation) => conversation == event.conversation,
             }
             && (self.origin.is_none() || self.origin != event.origin)
     }
 
     /// Hands an event over. `false` when the subscriber is to be let go: it is gone, or its queue is full and
     /// it goes back to the log from its own position.
-    fn offer(&self, seen: &Seen) -> bool {
-        if !self.wants(&seen.occurrence.event) {
+    fn offer(&self, seen: &VisibleEvent) -> bool {
+        if !self.wants(&seen.shared.event) {
             return true;
         }
         let offered = self.live.try_send(seen.clone());
@@ -46,14 +46,14 @@ impl Subscriber {
 /// The users with a subscriber on this node, and everything they take part in.
 #[derive(Debug, Default)]
 pub(super) struct Routing {
-    users: HashMap<UserId, Listening>,
-    rooms: HashMap<ConversationId, HashMap<UserId, Vec<Interval>>>,
+    users: HashMap<UserId, LocalUser>,
+    conversations: HashMap<ConversationId, HashMap<UserId, Vec<Interval>>>,
 }
 
 #[derive(Debug, Default)]
-struct Listening {
+struct LocalUser {
     subscribers: Vec<Subscriber>,
-    rooms: HashSet<ConversationId>,
+    conversations: HashSet<ConversationId>,
 }
 
 impl Routing {
@@ -76,20 +76,20 @@ impl Routing {
 
     /// Whether the user takes part in the conversation now.
     pub(super) fn takes_part(&self, user: UserId, conversation: ConversationId) -> bool {
-        self.rooms
+        self.conversations
             .get(&conversation)
-            .and_then(|room| room.get(&user))
+            .and_then(|participants| participants.get(&user))
             .is_some_and(|intervals| intervals.iter().any(|interval| interval.left.is_none()))
     }
 
     /// Adds a subscriber of a known user.
     pub(super) fn add(&mut self, subscriber: Subscriber) {
-        self.users.entry(subscriber.interest.viewer).or_default().subscribers.push(subscriber);
+        self.users.entry(subscriber.filter.viewer).or_default().subscribers.push(subscriber);
     }
 
     /// Hands an event to everyone who may see it and wants to.
-    pub(super) fn route(&mut self, occurrence: &Arc<Occurrence>) {
-        let event = &occurrence.event;
+    pub(super) fn route(&mut self, shared: &Arc<RenderedEvent>) {
+        let event = &shared.event;
         for user in event.change.joining() {
             if self.users.contains_key(user) {
                 self.enter(event.conversation, *user, Interval { joined: event.position, left: None });
@@ -100,13 +100,13 @@ impl Routing {
         for user in leaving {
             self.close(event, *user);
         }
-        if let Some(room) = self.rooms.get(&event.conversation) {
-            for (user, intervals) in room {
+        if let Some(participants) = self.conversations.get(&event.conversation) {
+            for (user, intervals) in participants {
                 if let Some(view) = view(event, *user, intervals)
-                    && let Some(listening) = self.users.get_mut(user)
+                    && let Some(local) = self.users.get_mut(user)
                 {
-                    let seen = Seen { occurrence: Arc::clone(occurrence), view };
-                    listening.subscribers.retain(|subscriber| subscriber.offer(&seen));
+                    let seen = VisibleEvent { shared: Arc::clone(shared), view };
+                    local.subscribers.retain(|subscriber| subscriber.offer(&seen));
                 }
             }
         }
@@ -116,14 +116,17 @@ impl Routing {
     }
 
     fn enter(&mut self, conversation: ConversationId, user: UserId, interval: Interval) {
-        self.rooms.entry(conversation).or_default().entry(user).or_default().push(interval);
-        if let Some(listening) = self.users.get_mut(&user) {
-            listening.rooms.insert(conversation);
+        self.conversations.entry(conversation).or_default().entry(user).or_default().push(interval);
+        if let Some(local) = self.users.get_mut(&user) {
+            local.conversations.insert(conversation);
         }
     }
 
     fn close(&mut self, event: &Event, user: UserId) {
-        let intervals = self.rooms.get_mut(&event.conversation).and_then(|room| room.get_mut(&user));
+        let intervals = self
+            .conversations
+            .get_mut(&event.conversation)
+            .and_then(|participants| participants.get_mut(&user));
         for interval in intervals.into_iter().flatten().filter(|interval| interval.left.is_none()) {
             interval.left = Some(event.position);
         }
@@ -131,25 +134,25 @@ impl Routing {
 
     fn let_go(&mut self, event: &Event, user: UserId) {
         // Whoever follows just this conversation is let go: it finds that there is nothing more to come.
-        if let Some(listening) = self.users.get_mut(&user) {
-            let gone = Scope::Conversation(event.conversation);
-            listening.subscribers.retain(|subscriber| subscriber.interest.scope != gone);
+        if let Some(local) = self.users.get_mut(&user) {
+            let gone = ConversationFilter::Conversation(event.conversation);
+            local.subscribers.retain(|subscriber| subscriber.filter.conversations != gone);
         }
     }
 
     /// Forgets subscribers that are gone, and users without any.
     pub(super) fn sweep(&mut self) {
         let mut idle = Vec::new();
-        for (user, listening) in &mut self.users {
-            listening.subscribers.retain(|subscriber| !subscriber.live.is_closed());
-            if listening.subscribers.is_empty() {
+        for (user, local) in &mut self.users {
+            local.subscribers.retain(|subscriber| !subscriber.live.is_closed());
+            if local.subscribers.is_empty() {
                 idle.push(*user);
             }
         }
         for user in idle {
-            let rooms = self.users.remove(&user).map(|listening| listening.rooms).unwrap_or_default();
-            for room in rooms {
-                if let Entry::Occupied(mut entry) = self.rooms.entry(room) {
+            let conversations = self.users.remove(&user).map(|local| local.conversations).unwrap_or_default();
+            for participants in conversations {
+                if let Entry::Occupied(mut entry) = self.conversations.entry(participants) {
                     entry.get_mut().remove(&user);
                     if entry.get().is_empty() {
                         entry.remove();

@@ -10,21 +10,21 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
 use super::routing::{Routing, Subscriber};
-use super::{Occurrence, Seen};
-use crate::feed::{Feed, News};
-use crate::log::{Database, Interest, Look, Scope, Unavailable};
+use super::{RenderedEvent, VisibleEvent};
+use crate::feed::{Feed, LogNotification};
+use crate::log::{ConversationFilter, Database, Look, SubscriptionFilter, Unavailable};
 use crate::messaging::{Event, Origin, Place, Position, UserId};
 use crate::metrics::{METRICS, Reason};
 use crate::vitals::{Part, Vitals};
 
 /// Events per statement when the log is read to catch up.
-const PAGE: u64 = 500;
+const PAGE_EVENTS: u64 = 500;
 
 /// Joins that are let in together, with one statement for all of them.
-const JOINS: usize = 512;
+const JOIN_QUEUE: usize = 512;
 
 /// How often the table is swept for subscribers that are gone. They cost memory until then, nothing else.
-const SWEEP: Duration = Duration::from_secs(10);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What an operator may set of the hub.
 #[derive(Debug, Clone, Copy)]
@@ -48,16 +48,16 @@ pub(super) enum JoinError {
 
 /// A place in the hub: every event after `at` arrives in `live`, until that closes.
 #[derive(Debug)]
-pub(super) struct Joined {
+pub(super) struct JoinPoint {
     pub(super) at: Place,
-    pub(super) live: mpsc::Receiver<Seen>,
+    pub(super) live: mpsc::Receiver<VisibleEvent>,
 }
 
 struct Join {
-    interest: Interest,
+    filter: SubscriptionFilter,
     origin: Option<Origin>,
     at_least: Place,
-    answer: oneshot::Sender<Result<Joined, JoinError>>,
+    answer: oneshot::Sender<Result<JoinPoint, JoinError>>,
 }
 
 /// The way to the hub's task. Cheap to clone.
@@ -79,7 +79,7 @@ impl Hub {
         let applied = database.head().await?;
         METRICS.log_position.set(applied.position.0);
         METRICS.enter_epoch(applied.epoch.0);
-        let (joins, requests) = mpsc::channel(JOINS);
+        let (joins, requests) = mpsc::channel(JOIN_QUEUE);
         let task = Task { database, feed, vitals, options, applied, routing: Routing::default() };
         tokio::spawn(task.run(news, requests));
         Ok(Self { joins })
@@ -88,12 +88,12 @@ impl Hub {
     /// Asks for a place at `at_least` this one.
     pub(super) async fn join(
         &self,
-        interest: Interest,
+        filter: SubscriptionFilter,
         origin: Option<Origin>,
         at_least: Place,
-    ) -> Result<Joined, JoinError> {
+    ) -> Result<JoinPoint, JoinError> {
         let (answer, answered) = oneshot::channel();
-        let join = Join { interest, origin, at_least, answer };
+        let join = Join { filter, origin, at_least, answer };
         self.joins.send(join).await.map_err(|_| JoinError::Unavailable)?;
         answered.await.unwrap_or(Err(JoinError::Unavailable))
     }
@@ -110,7 +110,7 @@ struct Task {
 }
 
 impl Task {
-    async fn run(mut self, mut news: mpsc::Receiver<News>, mut joins: mpsc::Receiver<Join>) {
+    async fn run(mut self, mut news: mpsc::Receiver<LogNotification>, mut joins: mpsc::Receiver<Join>) {
         let vitals = Arc::clone(&self.vitals);
         while vitals.guard(Part::Hub, self.serve(&mut news, &mut joins)).await.is_none() {
             // It may have been amid handing an event out. Everybody is let go, and comes back from their own position.
@@ -119,8 +119,8 @@ impl Task {
     }
 
     /// Returns with the last way to the hub.
-    async fn serve(&mut self, news: &mut mpsc::Receiver<News>, joins: &mut mpsc::Receiver<Join>) {
-        let mut sweep = interval(SWEEP);
+    async fn serve(&mut self, news: &mut mpsc::Receiver<LogNotification>, joins: &mut mpsc::Receiver<Join>) {
+        let mut sweep = interval(SWEEP_INTERVAL);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // Whatever the feed says: it may be late, and all it brings long past.
         let mut look = interval_at(Instant::now() + self.options.poll, self.options.poll);
@@ -133,7 +133,7 @@ impl Task {
                     Some(heard) => self.hear(heard).await,
                     None => feed_is_open = false,
                 },
-                asking = joins.recv_many(&mut waiting, JOINS) => {
+                asking = joins.recv_many(&mut waiting, JOIN_QUEUE) => {
                     if asking == 0 {
                         return;
                     }
@@ -151,7 +151,7 @@ impl Task {
     }
 
     /// Applies what came with the news as far as it continues what is known, and reads the rest.
-    async fn hear(&mut self, news: News) {
+    async fn hear(&mut self, news: LogNotification) {
         for event in news.events {
             if self.applied.is_continued_by(&event) {
                 self.apply(event);
@@ -218,7 +218,7 @@ impl Task {
     async fn catch_up(&mut self, through: Position, reason: Reason) -> Result<bool, Unavailable> {
         while self.applied.position < through {
             METRICS.count_log_read(reason);
-            let events = self.database.events(self.applied.position, through, PAGE).await?;
+            let events = self.database.events(self.applied.position, through, PAGE_EVENTS).await?;
             if events.is_empty() {
                 return Ok(false);
             }
@@ -236,7 +236,7 @@ impl Task {
         self.applied = self.applied.at(&event);
         METRICS.log_position.set(event.position.0);
         METRICS.events_routed.inc();
-        self.routing.route(&Arc::new(Occurrence::new(event, self.applied.epoch)));
+        self.routing.route(&Arc::new(RenderedEvent::new(event, self.applied.epoch)));
     }
 
     /// Lets subscribers in, all at one position.
@@ -247,22 +247,22 @@ impl Task {
             }
             return;
         }
-        for Join { interest, origin, at_least, answer } in joins {
+        for Join { filter, origin, at_least, answer } in joins {
             if at_least.epoch != self.applied.epoch {
                 let _ = answer.send(Err(JoinError::Expired));
                 continue;
             }
-            let outside = match interest.scope {
-                Scope::All => false,
-                Scope::Conversation(id) => !self.routing.takes_part(interest.viewer, id),
+            let outside = match filter.conversations {
+                ConversationFilter::All => false,
+                ConversationFilter::Conversation(id) => !self.routing.takes_part(filter.viewer, id),
             };
             if outside {
                 let _ = answer.send(Err(JoinError::NotTakingPart(self.applied.position)));
                 continue;
             }
             let (sender, live) = mpsc::channel(self.options.queue);
-            if answer.send(Ok(Joined { at: self.applied, live })).is_ok() {
-                self.routing.add(Subscriber { interest, origin, live: sender });
+            if answer.send(Ok(JoinPoint { at: self.applied, live })).is_ok() {
+                self.routing.add(Subscriber { filter, origin, live: sender });
             }
         }
     }
@@ -274,7 +274,7 @@ impl Task {
         if joins.iter().any(is_behind) {
             self.look(Reason::Gap).await?;
         }
-        let new: BTreeSet<UserId> = joins.iter().map(|join| join.interest.viewer).collect();
+        let new: BTreeSet<UserId> = joins.iter().map(|join| join.filter.viewer).collect();
         let new: Vec<UserId> = new.into_iter().filter(|user| !self.routing.knows(*user)).collect();
         if !new.is_empty() {
             let memberships = self.database.memberships(&new).await?;

@@ -4,14 +4,14 @@ use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, QueryResult};
 
 use super::Unavailable;
 use super::connection::may_be_one_keys_fault;
-use super::sql::{Sql, UNION, write_union};
+use super::sql::{SUBSELECTS_PER_STATEMENT, Sql, write_union};
 
 /// What each key came to, in the order of the keys.
 pub type Each<T> = Vec<Result<T, Unavailable>>;
 
 /// Keys of a list in one statement. A key has at most two values, so this stays far below the 32,766 variables that
 /// SQLite allows (<https://www.sqlite.org/limits.html>) and the 65,535 that Postgres does.
-pub(super) const LIST: usize = 1_000;
+pub(super) const KEYS_PER_STATEMENT: usize = 1_000;
 
 /// Asks for all keys, `at_a_time` of them in a statement. `write` writes the statement for some keys, `sort` gives each
 /// of them its share of the rows. A statement that fails, and may do so because of one key, is tried anew for each of
@@ -53,7 +53,7 @@ pub(super) async fn ask_union<K, R: FromQueryResult>(
     write: impl Fn(&mut Sql, &K),
 ) -> Each<Vec<R>> {
     let write = |sql: &mut Sql, keys: &[K]| write_union(sql, keys, &write);
-    ask(db, keys, UNION, write, |keys, rows| lists(keys.len(), rows)).await
+    ask(db, keys, SUBSELECTS_PER_STATEMENT, write, |keys, rows| lists(keys.len(), rows)).await
 }
 
 async fn statement<K, R: FromQueryResult>(

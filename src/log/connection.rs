@@ -20,12 +20,12 @@ use crate::postgres;
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Bytes to which SQLite cuts the file of its WAL when it begins it anew. While somebody reads as of one moment it grows beyond.
-const LARGEST_WAL: &str = "67108864";
+const MAX_WAL_BYTES: &str = "67108864";
 
 /// A connection, a pool of them or a transaction that does not wait for ever. A network that has gone silent breaks
 /// no connection for a quarter of an hour, and a caller is not to wait that long to hear that there is no answer.
 #[derive(Debug, Clone)]
-pub(super) struct Patient<C> {
+pub(super) struct TimeLimited<C> {
     inner: C,
     /// `None` for SQLite, which is in this process and has a patience of its own.
     patience: Option<Duration>,
@@ -33,7 +33,7 @@ pub(super) struct Patient<C> {
     diagnosis: Option<Diagnosis>,
 }
 
-impl<C> Patient<C> {
+impl<C> TimeLimited<C> {
     async fn wait<T>(&self, answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
         let answered = match self.patience {
             Some(patience) => tokio::time::timeout(patience, answer).await.unwrap_or_else(|_| Err(silent())),
@@ -53,7 +53,7 @@ pub(super) fn silent() -> DbErr {
 }
 
 #[async_trait::async_trait]
-impl<C: ConnectionTrait> ConnectionTrait for Patient<C> {
+impl<C: ConnectionTrait> ConnectionTrait for TimeLimited<C> {
     fn get_database_backend(&self) -> DbBackend {
         self.inner.get_database_backend()
     }
@@ -110,7 +110,7 @@ impl Address {
     }
 }
 
-impl Patient<DatabaseConnection> {
+impl TimeLimited<DatabaseConnection> {
     /// Connects: at once, so that what is wrong is known, with all the connections that there will be.
     ///
     /// # Errors
@@ -138,7 +138,7 @@ impl Patient<DatabaseConnection> {
                             .journal_mode(SqliteJournalMode::Wal)
                             .synchronous(SqliteSynchronous::Full)
                             .busy_timeout(patience)
-                            .pragma("journal_size_limit", LARGEST_WAL)
+                            .pragma("journal_size_limit", MAX_WAL_BYTES)
                             .statement_cache_capacity(256)
                     });
                 Ok(Self { inner: open_sqlite(connect).await?, patience: None, diagnosis: None })
@@ -187,9 +187,9 @@ impl Patient<DatabaseConnection> {
     pub(super) async fn begin(
         &self,
         options: TransactionOptions,
-    ) -> Result<Patient<DatabaseTransaction>, DbErr> {
+    ) -> Result<TimeLimited<DatabaseTransaction>, DbErr> {
         let inner = self.wait(self.inner.begin_with_options(options)).await?;
-        Ok(Patient { inner, patience: self.patience, diagnosis: None })
+        Ok(TimeLimited { inner, patience: self.patience, diagnosis: None })
     }
 
     /// Waits for what is under way and closes every connection.
@@ -203,7 +203,7 @@ impl Patient<DatabaseConnection> {
     }
 }
 
-impl Patient<DatabaseTransaction> {
+impl TimeLimited<DatabaseTransaction> {
     /// For what may take any time.
     pub(super) fn unhurried(&self) -> &DatabaseTransaction {
         &self.inner
@@ -212,13 +212,13 @@ impl Patient<DatabaseTransaction> {
     /// Commits. After an error it is unknown whether it did.
     pub(super) async fn commit(self) -> Result<(), DbErr> {
         let Self { inner, patience, .. } = self;
-        Patient { inner: (), patience, diagnosis: None }.wait(inner.commit()).await
+        TimeLimited { inner: (), patience, diagnosis: None }.wait(inner.commit()).await
     }
 
     /// Undoes everything.
     pub(super) async fn rollback(self) -> Result<(), DbErr> {
         let Self { inner, patience, .. } = self;
-        Patient { inner: (), patience, diagnosis: None }.wait(inner.rollback()).await
+        TimeLimited { inner: (), patience, diagnosis: None }.wait(inner.rollback()).await
     }
 }
 
@@ -227,14 +227,14 @@ async fn one_of_sqlite(
     url: &str,
     patience: Duration,
     particular: impl Fn(SqliteConnectOptions) -> SqliteConnectOptions + Send + Sync + 'static,
-) -> Result<Patient<DatabaseConnection>, String> {
+) -> Result<TimeLimited<DatabaseConnection>, String> {
     let mut connect = ConnectOptions::new(url);
     connect
         .max_connections(1)
         .acquire_timeout(patience)
         .sqlx_logging(false)
         .map_sqlx_sqlite_opts(move |sqlite| particular(sqlite.busy_timeout(patience)));
-    Ok(Patient { inner: open_sqlite(connect).await?, patience: None, diagnosis: None })
+    Ok(TimeLimited { inner: open_sqlite(connect).await?, patience: None, diagnosis: None })
 }
 
 async fn open_sqlite(options: ConnectOptions) -> Result<DatabaseConnection, String> {

@@ -10,13 +10,13 @@ use sea_orm::sqlx::{self, Connection};
 use super::file::SqliteFile;
 
 /// Steps of SQLite's machine between two looks at the time: some tens of microseconds.
-const STEPS: i32 = 10_000;
+const VM_STEPS_PER_CHECK: i32 = 10_000;
 
 /// SQLite's code of a statement that was ended because its time was over (`SQLITE_INTERRUPT`).
 const INTERRUPTED: &str = "9";
 
 /// How much longer a start may take because the file is looked at.
-const AT_START: Duration = Duration::from_secs(5);
+const START_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What an examination that found no damage came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub(super) async fn examine(
     if let Some(time) = time {
         let until = Instant::now() + time;
         let mut handle = connection.lock_handle().await.map_err(|error| error.to_string())?;
-        handle.set_progress_handler(STEPS, move || Instant::now() < until);
+        handle.set_progress_handler(VM_STEPS_PER_CHECK, move || Instant::now() < until);
     }
     let found = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut *connection).await;
     if time.is_some() {
@@ -93,12 +93,12 @@ pub(super) async fn refuse(file: &SqliteFile, patience: Duration) -> Result<(), 
             path.display()
         )
     };
-    match examine(&mut connection, Some(AT_START)).await.map_err(damaged)? {
+    match examine(&mut connection, Some(START_TIMEOUT)).await.map_err(damaged)? {
         Examined::Wholly => {}
         Examined::InPart => tracing::warn!(
             "{} is too large for all of it to be looked at within {} s: `herald check` does, also while this herald serves",
             path.display(),
-            AT_START.as_secs()
+            START_TIMEOUT.as_secs()
         ),
     }
     if has_log(&mut connection).await.map_err(damaged)? {

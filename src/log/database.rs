@@ -7,7 +7,7 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use tokio::time::{Instant, sleep};
 
-use super::connection::{Address, Patient};
+use super::connection::{Address, TimeLimited};
 use super::file::{FileLock, SqliteFile};
 use super::{damage, restore, schema};
 use crate::metrics::METRICS;
@@ -18,7 +18,7 @@ use crate::postgres;
 const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 
 /// Pause between two tries to have the lock of an SQLite file.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Is told of every SQL statement that is run. For tests that count them.
 #[derive(Clone)]
@@ -55,9 +55,9 @@ impl std::fmt::Debug for DatabaseOptions {
 #[derive(Debug, Clone)]
 pub struct Database {
     /// One connection, which appends and changes.
-    pub(super) writer: Patient<DatabaseConnection>,
+    pub(super) writer: TimeLimited<DatabaseConnection>,
     /// A pool, which only reads.
-    pub(super) reader: Patient<DatabaseConnection>,
+    pub(super) reader: TimeLimited<DatabaseConnection>,
     /// The SQL that says where the log lives.
     pub(super) home: &'static str,
     /// Where the WAL of an SQLite file is.
@@ -104,13 +104,13 @@ impl Database {
         {
             damage::refuse(file, *patience).await?;
         }
-        let connection = Patient::for_migration(&address, *patience).await?;
+        let connection = TimeLimited::for_migration(&address, *patience).await?;
         check_sqlite(&connection).await?;
         let migrated = schema::bring_up_to_date(&connection, &address, *patience).await;
         connection.close().await.map_err(|e| e.to_string())?;
         migrated?;
-        let mut writer = Patient::connect(&address, 1, *patience).await?;
-        let mut reader = Patient::connect(&address, (*readers).max(1), *patience).await?;
+        let mut writer = TimeLimited::connect(&address, 1, *patience).await?;
+        let mut reader = TimeLimited::connect(&address, (*readers).max(1), *patience).await?;
         if let Some(observer) = observer {
             writer.observe(observer);
             reader.observe(observer);
@@ -149,13 +149,13 @@ pub(super) async fn lock(
         if Instant::now() >= until {
             return Err(file.is_taken());
         }
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
 /// Whether the schema is known to be current.
 async fn is_current(address: &Address, patience: Duration) -> bool {
-    let Ok(connection) = Patient::for_migration(address, patience).await else { return false };
+    let Ok(connection) = TimeLimited::for_migration(address, patience).await else { return false };
     let is_current = schema::is_current(&connection).await;
     // It has only read.
     let _ = connection.close().await;

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::postgres;
 
 /// How long a cause that was told stays told.
-const PAUSE: Duration = Duration::from_secs(10);
+const REPEAT_PAUSE: Duration = Duration::from_secs(10);
 
 /// Looks for the cause when asked to, once at a time, and tells the operator.
 #[derive(Clone)]
@@ -48,7 +48,7 @@ impl Diagnosis {
                 ),
                 Err(reason) => tracing::error!("Postgres cannot be reached: {reason}"),
             }
-            sleep(PAUSE).await;
+            sleep(REPEAT_PAUSE).await;
             case.is_open.store(false, Ordering::Release);
         });
     }

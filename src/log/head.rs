@@ -6,7 +6,7 @@ use sea_orm::{
     SqliteTransactionMode, Statement, TransactionOptions,
 };
 
-use super::connection::{Patient, code, silent};
+use super::connection::{TimeLimited, code, silent};
 use super::entities::log_head;
 use super::sql::Sql;
 use super::{Database, Unavailable};
@@ -17,16 +17,16 @@ use crate::metrics::METRICS;
 /// Where a log on Postgres lives: which cluster, on which timeline, in which database and table. A standby that was
 /// promoted has another timeline; what was dumped and restored is in another table. The expression for the timeline is
 /// that of the newest write, which knows of a promotion at once.
-const HOME: &str = "(SELECT concat(system_identifier, '/', substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), '/', \
+const HOME_SQL: &str = "(SELECT concat(system_identifier, '/', substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), '/', \
      d.oid, '/', 'log_head'::regclass::oid) FROM pg_control_system(), pg_database d WHERE d.datname = current_database())";
 
 /// The same without what some managed services do not tell.
-const SMALL_HOME: &str = "(SELECT concat(d.oid, '/', 'log_head'::regclass::oid) FROM pg_database d \
+const UNPRIVILEGED_HOME_SQL: &str = "(SELECT concat(d.oid, '/', 'log_head'::regclass::oid) FROM pg_database d \
      WHERE d.datname = current_database())";
 
 /// The head, locked: nobody else appends until the transaction ends.
 pub(super) struct Locked {
-    pub(super) transaction: Patient<DatabaseTransaction>,
+    pub(super) transaction: TimeLimited<DatabaseTransaction>,
     pub(super) head: Place,
     /// The earliest time that the next event can have: now, by the clock of Postgres where it is the database, or right
     /// after the newest event, whichever is later.
@@ -161,15 +161,15 @@ impl Database {
 
     /// How Postgres is asked where the log lives: as exactly as this one tells.
     async fn home_on_postgres(&self) -> Result<&'static str, DbErr> {
-        let ask = Statement::from_string(DbBackend::Postgres, format!("SELECT {HOME} AS home"));
+        let ask = Statement::from_string(DbBackend::Postgres, format!("SELECT {HOME_SQL} AS home"));
         match self.writer.query_one_raw(ask).await {
-            Ok(_) => Ok(HOME),
+            Ok(_) => Ok(HOME_SQL),
             Err(error) if is_not_offered(&error) => {
                 tracing::warn!(
                     %error,
                     "this Postgres does not tell its timeline: a failover is noticed by the log alone"
                 );
-                Ok(SMALL_HOME)
+                Ok(UNPRIVILEGED_HOME_SQL)
             }
             Err(error) => Err(error),
         }

@@ -7,13 +7,14 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoValueTuple, Query, SelectSt
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter};
 use uuid::Uuid;
 
-use super::batch::LIST;
+use super::batch::KEYS_PER_STATEMENT;
 use super::convert;
 use super::entities::{conversation, message, participant, start};
 use super::sql::{Sql, union};
 use super::stays::{end_of_stay, messages_of_stay, stays};
 use crate::messaging::{
-    Command, ConversationId, Facts, IdempotencyKey, Mark, MessageId, People, Position, Sending, UserId, needs,
+    Command, ConversationId, CoveredSender, Facts, IdempotencyKey, Mark, MessageId, People, Position, UserId,
+    needs,
 };
 
 /// Adds to `facts` all that `commands` need. What is found first tells what else is needed.
@@ -30,7 +31,7 @@ pub(super) async fn load(
     let wanted = list(needs(commands, facts).participations);
     participations(db, &wanted, facts).await?;
     conversations(db, &wanted, facts).await?;
-    sendings(db, &list(needs(commands, facts).sendings), facts).await
+    covered_senders(db, &list(needs(commands, facts).covered_senders), facts).await
 }
 
 fn list<T>(wanted: BTreeSet<T>) -> Vec<T> {
@@ -44,7 +45,7 @@ async fn messages(
     wanted: &[(UserId, MessageId)],
     facts: &mut Facts,
 ) -> Result<(), DbErr> {
-    for wanted in wanted.chunks(LIST) {
+    for wanted in wanted.chunks(KEYS_PER_STATEMENT) {
         let mut sql = Sql::default();
         sql.push("SELECT m.* FROM ").bind_pairs(wanted.iter().map(|(user, message)| (user.0, message.0)));
         sql.push(" CROSS JOIN messages m WHERE m.id = wanted.column2 AND ");
@@ -66,7 +67,7 @@ async fn message_keys(
     wanted: &[(UserId, IdempotencyKey)],
     facts: &mut Facts,
 ) -> Result<(), DbErr> {
-    for wanted in wanted.chunks(LIST) {
+    for wanted in wanted.chunks(KEYS_PER_STATEMENT) {
         let known = one_of(message::Column::SenderId, message::Column::IdempotencyKey, by_user(wanted));
         // The index holds only messages with a key. It serves only a statement that asks for these.
         let rows = message::Entity::find()
@@ -89,7 +90,7 @@ async fn start_keys(
     wanted: &[(UserId, IdempotencyKey)],
     facts: &mut Facts,
 ) -> Result<(), DbErr> {
-    for wanted in wanted.chunks(LIST) {
+    for wanted in wanted.chunks(KEYS_PER_STATEMENT) {
         let known = one_of(start::Column::ActorId, start::Column::IdempotencyKey, by_user(wanted));
         for row in start::Entity::find().filter(known).all(db).await? {
             facts.know_start(convert::start(row)?);
@@ -100,7 +101,7 @@ async fn start_keys(
 
 /// The one conversation of just these people.
 async fn people(db: &impl ConnectionTrait, wanted: &[People], facts: &mut Facts) -> Result<(), DbErr> {
-    for wanted in wanted.chunks(LIST) {
+    for wanted in wanted.chunks(KEYS_PER_STATEMENT) {
         // The index holds only conversations with `people`. It serves only a statement that asks for these.
         let rows = conversation::Entity::find()
             .filter(conversation::Column::People.is_not_null())
@@ -119,7 +120,7 @@ async fn participations(
     wanted: &[(ConversationId, UserId)],
     facts: &mut Facts,
 ) -> Result<(), DbErr> {
-    for wanted in wanted.chunks(LIST) {
+    for wanted in wanted.chunks(KEYS_PER_STATEMENT) {
         let pairs = wanted.iter().map(|(conversation, user)| (conversation.0, user.0));
         let theirs = one_of(participant::Column::ConversationId, participant::Column::UserId, pairs);
         for row in &participant::Entity::find().filter(theirs).all(db).await? {
@@ -136,7 +137,7 @@ async fn conversations(
     facts: &mut Facts,
 ) -> Result<(), DbErr> {
     let ids: BTreeSet<Uuid> = wanted.iter().map(|(conversation, _)| conversation.0).collect();
-    for ids in list(ids).chunks(LIST) {
+    for ids in list(ids).chunks(KEYS_PER_STATEMENT) {
         let named = conversation::Column::Id.is_in(ids.iter().copied());
         for row in conversation::Entity::find().filter(named).all(db).await? {
             facts.know_conversation(convert::conversation(row)?);
@@ -146,7 +147,7 @@ async fn conversations(
 }
 
 /// Who sent what a mark is about to cover.
-async fn sendings(
+async fn covered_senders(
     db: &impl ConnectionTrait,
     wanted: &[(UserId, Mark, MessageId)],
     facts: &mut Facts,
@@ -156,7 +157,7 @@ async fn sendings(
         .iter()
         .filter_map(|&(marker, mark, message)| Some((marker, mark, Arc::clone(facts.message(message)?))))
         .collect();
-    let found: Vec<Vec<SendingRow>> = union(db, &wanted, |sql, (marker, mark, message)| {
+    let found: Vec<Vec<CoveredSenderRow>> = union(db, &wanted, |sql, (marker, mark, message)| {
         let (from, end) = (facts.through(message.conversation, *marker, *mark), message.position.next());
         sql.push("m.sender_id AS sender, MAX(m.position) AS newest FROM participants s");
         sql.push(" CROSS JOIN messages m WHERE ");
@@ -168,8 +169,11 @@ async fn sendings(
     })
     .await?;
     for ((marker, mark, message), rows) in wanted.into_iter().zip(found) {
-        let sending = |row: SendingRow| Sending { sender: UserId(row.sender), newest: Position(row.newest) };
-        facts.know_sendings(marker, mark, message.id, rows.into_iter().map(sending).collect());
+        let sending = |row: CoveredSenderRow| CoveredSender {
+            sender: UserId(row.sender),
+            newest: Position(row.newest),
+        };
+        facts.know_covered_senders(marker, mark, message.id, rows.into_iter().map(sending).collect());
     }
     Ok(())
 }
@@ -179,7 +183,7 @@ fn by_user(keys: &[(UserId, IdempotencyKey)]) -> impl Iterator<Item = (Uuid, Str
 }
 
 #[derive(FromQueryResult)]
-struct SendingRow {
+struct CoveredSenderRow {
     sender: Uuid,
     newest: i64,
 }

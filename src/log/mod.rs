@@ -35,7 +35,10 @@ pub use check::{Census, check};
 pub use database::{Database, DatabaseOptions, Observer};
 pub use head::Look;
 pub use people::{EndedSessions, NewSession, SessionRow, UserRow};
-pub use reader::{Direction, Interest, MarkTime, Membership, Page, ParticipantKey, Receipt, Received, Scope};
+pub use reader::{
+    ConversationFilter, Direction, MarkTime, Membership, Page, ParticipantKey, Receipt, Received,
+    SubscriptionFilter,
+};
 pub use readiness::Unready;
 pub use restore::{Restored, restore};
 pub use writer::{Committed, Rules, SubmitError, Writer};

@@ -9,7 +9,7 @@ use sea_orm::{
 
 use uuid::Uuid;
 
-use super::batch::{Each, LIST, ask};
+use super::batch::{Each, KEYS_PER_STATEMENT, ask};
 use super::entities::{log_head, session, session_end, user};
 use super::head::Locked;
 use super::sql::Sql;
@@ -90,7 +90,7 @@ impl Database {
     ) -> Result<Vec<UserRow>, Unavailable> {
         let handles: Vec<&str> = handles.into_iter().map(Handle::as_str).collect();
         let mut found = Vec::with_capacity(handles.len());
-        for handles in handles.chunks(LIST) {
+        for handles in handles.chunks(KEYS_PER_STATEMENT) {
             let named = user::Column::Handle.is_in(handles.iter().copied());
             let rows = user::Entity::find().filter(named).all(&self.reader).await?;
             found.extend(rows.into_iter().map(user_row));
@@ -103,7 +103,7 @@ impl Database {
         let write = |sql: &mut Sql, keys: &[UserId]| {
             sql.push("SELECT u.* FROM users u WHERE u.id IN ").bind_list(keys.iter().map(|id| id.0));
         };
-        ask(&self.reader, keys, LIST, write, |keys, rows: Vec<user::Model>| {
+        ask(&self.reader, keys, KEYS_PER_STATEMENT, write, |keys, rows: Vec<user::Model>| {
             let mut found: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
             keys.iter().map(|key| found.remove(&key.0).map(user_row)).collect()
         })
@@ -193,7 +193,7 @@ impl Database {
     /// Those of these sessions that are stored.
     pub async fn sessions_stored(&self, ids: &[SessionId]) -> Result<HashSet<SessionId>, Unavailable> {
         let mut stored = HashSet::with_capacity(ids.len());
-        for ids in ids.chunks(LIST) {
+        for ids in ids.chunks(KEYS_PER_STATEMENT) {
             let named = session::Column::Id.is_in(ids.iter().map(|id| id.0));
             let rows: Vec<Uuid> = session::Entity::find()
                 .select_only()

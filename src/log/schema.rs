@@ -10,14 +10,14 @@ use sea_orm::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::connection::{Address, Patient};
+use super::connection::{Address, TimeLimited};
 use crate::postgres;
 
 /// How many times `--database-timeout` a node waits for another that changes the schema.
-const TURNS: u32 = 12;
+const MAX_LOCK_TRIES: u32 = 12;
 
 /// Pause between two tries to have the lock.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What the nodes on one Postgres lock while they change the schema, beside a number for the schema's name: "hera" in
 /// ASCII.
@@ -34,7 +34,7 @@ pub(super) async fn is_current(connection: &impl ConnectionTrait) -> Result<bool
 /// # Errors
 /// In words for the operator.
 pub(super) async fn bring_up_to_date(
-    connection: &Patient<DatabaseConnection>,
+    connection: &TimeLimited<DatabaseConnection>,
     address: &Address,
     patience: Duration,
 ) -> Result<(), String> {
@@ -52,7 +52,7 @@ pub(super) async fn bring_up_to_date(
         let millis = patience.as_millis();
         let patient = format!("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {millis}");
         transaction.execute_unprepared(&patient).await.map_err(|error| cannot_migrate(&error))?;
-        wait_for_turn(&transaction, patience * TURNS).await?;
+        wait_for_turn(&transaction, patience * MAX_LOCK_TRIES).await?;
     }
     // However long it takes, as long as Postgres is there.
     let lost = async {
@@ -80,7 +80,10 @@ fn cannot_migrate(error: &DbErr) -> String {
 
 /// Waits for the lock of this schema, which goes with the transaction: not even a pooler between herald and Postgres can
 /// keep it.
-async fn wait_for_turn(transaction: &Patient<DatabaseTransaction>, patience: Duration) -> Result<(), String> {
+async fn wait_for_turn(
+    transaction: &TimeLimited<DatabaseTransaction>,
+    patience: Duration,
+) -> Result<(), String> {
     let until = Instant::now() + patience;
     let mut told = false;
     loop {
@@ -115,12 +118,12 @@ async fn wait_for_turn(transaction: &Patient<DatabaseTransaction>, patience: Dur
             );
             told = true;
         }
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
 /// Who holds the lock.
-async fn holder(transaction: &Patient<DatabaseTransaction>) -> Result<String, String> {
+async fn holder(transaction: &TimeLimited<DatabaseTransaction>) -> Result<String, String> {
     let ask_for = format!(
         "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = \
          (SELECT oid FROM pg_database WHERE datname = current_database()) AND objsubid = 2 \
@@ -135,7 +138,7 @@ async fn holder(transaction: &Patient<DatabaseTransaction>) -> Result<String, St
 }
 
 async fn ask<T: sea_orm::TryGetable>(
-    transaction: &Patient<DatabaseTransaction>,
+    transaction: &TimeLimited<DatabaseTransaction>,
     question: &str,
     column: &str,
 ) -> Result<Option<T>, String> {

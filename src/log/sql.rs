@@ -8,7 +8,7 @@ use super::batch::{Numbered, lists};
 
 /// How many subselects go into one statement: SQLite allows 500 (`SQLITE_MAX_COMPOUND_SELECT`). At up to 16 values
 /// each they stay below the 32,766 variables of SQLite and the 65,535 of Postgres.
-pub(super) const UNION: usize = 200;
+pub(super) const SUBSELECTS_PER_STATEMENT: usize = 200;
 
 /// SQL under construction. Values are bound, never written: `$1` is understood by both databases.
 #[derive(Default)]
@@ -84,7 +84,7 @@ pub(super) async fn union<K, R: FromQueryResult>(
     write: impl Fn(&mut Sql, &K),
 ) -> Result<Vec<Vec<R>>, DbErr> {
     let mut found = Vec::with_capacity(keys.len());
-    for keys in keys.chunks(UNION) {
+    for keys in keys.chunks(SUBSELECTS_PER_STATEMENT) {
         let mut sql = Sql::default();
         write_union(&mut sql, keys, &write);
         let rows: Vec<Numbered<R>> = sql.rows(db).await?;

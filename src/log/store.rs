@@ -10,7 +10,7 @@ use crate::messaging::{Event, Facts, IdempotencyKey};
 
 /// Rows per statement: with at most 10 columns a row this stays far below the 32,766 parameters that SQLite
 /// allows (<https://www.sqlite.org/limits.html>) and the 65,535 that Postgres does.
-const ROWS: usize = 1_000;
+const ROWS_PER_STATEMENT: usize = 1_000;
 
 /// Appends `events`, each with the idempotency key it was sent under, and writes back what they changed.
 pub(super) async fn store(
@@ -92,7 +92,7 @@ where
     A: ActiveModelTrait,
 {
     let rows: Vec<A> = rows.collect();
-    for rows in rows.chunks(ROWS) {
+    for rows in rows.chunks(ROWS_PER_STATEMENT) {
         let insert = shape(Insert::<A>::many(rows.iter().cloned()));
         db.execute(&sea_orm::QueryTrait::into_query(insert)).await?;
     }

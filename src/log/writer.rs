@@ -13,7 +13,7 @@ use super::head::Locked;
 use super::load::load;
 use super::store::store;
 use super::{Database, Unavailable};
-use crate::feed::{Feed, News};
+use crate::feed::{Feed, LogNotification};
 use crate::messaging::{
     Command, ConversationId, Decision, Event, Facts, IdempotencyKey, Message, Place, Position, Refusal,
     Timestamp, decide,
@@ -213,7 +213,7 @@ impl Task {
         transaction.commit().await.map_err(Failure::AtCommit)?;
         // Under a new key, what is there may have been found.
         if !events.is_empty() {
-            self.feed.announce(News {
+            self.feed.publish(LogNotification {
                 head: facts.head,
                 events: events.into_iter().map(|(event, _)| event).collect(),
             });

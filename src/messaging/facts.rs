@@ -44,7 +44,7 @@ pub struct KeyedStart {
 
 /// Someone who sent into a range of positions, and the newest place in it where they did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sending {
+pub struct CoveredSender {
     /// Who.
     pub sender: UserId,
     /// Their newest message in the range.
@@ -67,7 +67,7 @@ pub struct Facts {
     participations: HashMap<(ConversationId, UserId), Vec<Participation>>,
     messages: HashMap<MessageId, Arc<Message>>,
     keys: HashMap<(UserId, IdempotencyKey), Arc<Message>>,
-    sendings: HashMap<(UserId, Mark, MessageId), Vec<Sending>>,
+    covered_senders: HashMap<(UserId, Mark, MessageId), Vec<CoveredSender>>,
     starts: HashMap<(UserId, IdempotencyKey), KeyedStart>,
     of_just: HashMap<People, ConversationId>,
     new_starts: Vec<KeyedStart>,
@@ -88,7 +88,7 @@ impl Facts {
             participations: HashMap::new(),
             messages: HashMap::new(),
             keys: HashMap::new(),
-            sendings: HashMap::new(),
+            covered_senders: HashMap::new(),
             starts: HashMap::new(),
             of_just: HashMap::new(),
             new_starts: Vec::new(),
@@ -127,8 +127,14 @@ impl Facts {
     }
 
     /// Learns who sent what the marker has yet to mark up to and with `message`.
-    pub fn know_sendings(&mut self, marker: UserId, mark: Mark, message: MessageId, sendings: Vec<Sending>) {
-        self.sendings.insert((marker, mark, message), sendings);
+    pub fn know_covered_senders(
+        &mut self,
+        marker: UserId,
+        mark: Mark,
+        message: MessageId,
+        covered_senders: Vec<CoveredSender>,
+    ) {
+        self.covered_senders.insert((marker, mark, message), covered_senders);
     }
 
     /// The conversation, if it exists.
@@ -186,8 +192,9 @@ impl Facts {
         message: &Message,
     ) -> impl Iterator<Item = UserId> {
         let from = self.through(message.conversation, marker, mark);
-        let sendings = self.sendings.get(&(marker, mark, message.id)).map_or(&[][..], Vec::as_slice);
-        sendings.iter().filter(move |sending| sending.newest > from).map(|sending| sending.sender)
+        let covered_senders =
+            self.covered_senders.get(&(marker, mark, message.id)).map_or(&[][..], Vec::as_slice);
+        covered_senders.iter().filter(move |sending| sending.newest > from).map(|sending| sending.sender)
     }
 
     /// Carries a decision over to the commands that are decided after it.

@@ -26,7 +26,7 @@ pub use event::{
     Audience, Change, Event, Joined, Kinds, Left, Mark, Marked, Message, Origin, Range, Record, Renamed,
     Sent, Started, Unreadable,
 };
-pub use facts::{Conversation, Facts, KeyedStart, Sending};
+pub use facts::{Conversation, CoveredSender, Facts, KeyedStart};
 pub use id::{ConversationId, MessageId, SessionId, UserId};
 pub use participation::{Covered, Interval, Participation, View, view};
 pub use position::{Chain, Epoch, Place, Position, Timestamp};

@@ -10,7 +10,7 @@ use super::{describe, settle};
 
 /// How often it is looked whether a connection is one. Poolers of transactions give themselves away at the first time,
 /// unless others use them at the same moment.
-const ROUNDS: usize = 5;
+const PROBES: usize = 5;
 
 const SHARED: &str = "there is a pooler in between that pools by transaction or by statement. herald needs connections of its \
     own: LISTEN, settings and prepared statements belong to one. Use session pooling (pool_mode = session in PgBouncer), or \
@@ -59,7 +59,7 @@ impl Inspector<'_> {
     async fn inspect(&self) -> Result<(), Error> {
         let mut connection = self.within(self.options.connect()).await?;
         let mut other = self.within(self.options.connect()).await?;
-        for _ in 0..ROUNDS {
+        for _ in 0..PROBES {
             self.are_apart(&mut connection, &mut other).await?;
         }
         self.within(other.close()).await?;

@@ -1,10 +1,13 @@
 import type { CodegenConfig } from '@graphql-codegen/cli';
 
-/** Types for the operations of each folder, from the schema that herald publishes. */
+/** Types for the operations of each folder, and which types an interface has, from the schema that herald publishes. */
 const config: CodegenConfig = {
   schema: '../../schema.graphql',
   generates: Object.fromEntries(
-    ['.', './apollo', './urql', '../../examples/apollo', '../../examples/urql'].map((folder) => [
+    ['.', './apollo', './urql', '../../examples/apollo', '../../examples/urql'].flatMap((folder) => [[
+      `${folder}/generated/possible-types.ts`,
+      { plugins: ['fragment-matcher'] },
+    ], [
       `${folder}/generated/`,
       {
         preset: 'client',
@@ -19,7 +22,7 @@ const config: CodegenConfig = {
           emitLegacyCommonJSImports: false,
         },
       },
-    ]),
+    ]]),
   ),
 };
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use herald::messaging::{
     Action, Add, Audience, Body, Chain, Change, Command, Conversation, ConversationId, Counts, Covered,
-    Decision, Epoch, Event, Facts, IdempotencyKey, Leave, Mark, MarkThrough, MessageId, Participation, Place,
-    Position, Range, Refusal, Rename, Send, Sending, Sent, Start, Status, Timestamp, Title, UserId, decide,
-    needs, view,
+    CoveredSender, Decision, Epoch, Event, Facts, IdempotencyKey, Leave, Mark, MarkThrough, MessageId,
+    Participation, Place, Position, Range, Refusal, Rename, Send, Sent, Start, Status, Timestamp, Title,
+    UserId, decide, needs, view,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -317,7 +317,7 @@ impl Rules {
     }
 
     /// What the log's loader finds out for a mark in a large conversation.
-    fn sendings(&self, marker: UserId, mark: Mark, message: MessageId) -> Option<Vec<Sending>> {
+    fn covered_senders(&self, marker: UserId, mark: Mark, message: MessageId) -> Option<Vec<CoveredSender>> {
         let (_, room, _, through) = self.messages.iter().find(|(id, ..)| *id == message).copied()?;
         let from = self.facts.through(room, marker, mark);
         let parts = self.facts.participations(room, marker);
@@ -328,13 +328,13 @@ impl Rules {
                 newest.insert(*sender, *at);
             }
         }
-        Some(newest.into_iter().map(|(sender, newest)| Sending { sender, newest }).collect())
+        Some(newest.into_iter().map(|(sender, newest)| CoveredSender { sender, newest }).collect())
     }
 
-    fn know_sendings(&mut self, command: &Command) {
+    fn know_covered_senders(&mut self, command: &Command) {
         let Action::Mark(MarkThrough { message, mark }) = command.action else { return };
-        if let Some(sendings) = self.sendings(command.actor, mark, message) {
-            self.facts.know_sendings(command.actor, mark, message, sendings);
+        if let Some(covered_senders) = self.covered_senders(command.actor, mark, message) {
+            self.facts.know_covered_senders(command.actor, mark, message, covered_senders);
         }
     }
 
@@ -377,9 +377,9 @@ impl Rules {
                 found.know_conversation(conversation.clone());
             }
         }
-        for (marker, mark, message) in needs(commands, &found).sendings {
-            if let Some(sendings) = self.sendings(marker, mark, message) {
-                found.know_sendings(marker, mark, message, sendings);
+        for (marker, mark, message) in needs(commands, &found).covered_senders {
+            if let Some(covered_senders) = self.covered_senders(marker, mark, message) {
+                found.know_covered_senders(marker, mark, message, covered_senders);
             }
         }
         found
@@ -466,7 +466,7 @@ impl StateMachineTest for Rules {
 
     fn apply(mut rules: Self, model: &Model, step: Step) -> Self {
         let command = rules.command(&step);
-        rules.know_sendings(&command);
+        rules.know_covered_senders(&command);
         let head = rules.facts.head;
         let decided = decide(&rules.facts, &command);
         let outcome = match &decided {
@@ -543,7 +543,7 @@ proptest! {
             let commands: Vec<Command> = steps.iter().map(|step| rules.command(step)).collect();
             let mut needed = rules.needed(&commands);
             for command in &commands {
-                rules.know_sendings(command);
+                rules.know_covered_senders(command);
                 let decided = decide(&rules.facts, command);
                 prop_assert_eq!(&decide(&needed, command), &decided, "{:?}", command);
                 if let Ok(decision) = decided {

@@ -6,9 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use herald::feed::{Feed, News};
-use herald::hub::{Follow, Hub, HubOptions, OpenError, Seen};
-use herald::log::{Database, DatabaseOptions, Interest, Received, Rules, Scope, UserRow, Writer, check};
+use herald::feed::{Feed, LogNotification};
+use herald::hub::{EventStream, Hub, HubOptions, OpenError, VisibleEvent};
+use herald::log::{
+    ConversationFilter, Database, DatabaseOptions, Received, Rules, SubscriptionFilter, UserRow, Writer,
+    check,
+};
 use herald::messaging::{
     Action, Add, Body, Chain, Command, ConnectionId, ConversationId, DisplayName, Handle, Kinds, Leave, Mark,
     MarkThrough, MessageId, Origin, Place, Position, Rename, Send, SessionId, Start, Timestamp, Title,
@@ -284,18 +287,18 @@ impl ReferenceStateMachine for Model {
 /// wrong order, and without the events.
 #[derive(Debug, Default)]
 struct Unreliable {
-    state: Mutex<(u64, Vec<mpsc::Sender<News>>, Option<News>)>,
+    state: Mutex<(u64, Vec<mpsc::Sender<LogNotification>>, Option<LogNotification>)>,
 }
 
 impl Feed for Unreliable {
-    fn announce(&self, news: News) {
+    fn publish(&self, news: LogNotification) {
         let (turn, listeners, held) = &mut *self.state.lock().unwrap();
         // A fixed, irregular sequence: the steps around it are what proptest varies.
         *turn = turn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let carried = match *turn >> 61 {
             0 => vec![],
             1 => vec![news.clone(), news],
-            2 => vec![News { events: Vec::new(), ..news }],
+            2 => vec![LogNotification { events: Vec::new(), ..news }],
             3 => held.replace(news).into_iter().collect(),
             4 => std::iter::once(news).chain(held.take()).collect(),
             _ => vec![news],
@@ -305,7 +308,7 @@ impl Feed for Unreliable {
         }
     }
 
-    fn listen(&self) -> mpsc::Receiver<News> {
+    fn listen(&self) -> mpsc::Receiver<LogNotification> {
         let (listener, news) = mpsc::channel(1_000);
         self.state.lock().unwrap().1.push(listener);
         news
@@ -332,7 +335,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn start(runtime: &Runtime, database: Database, mut follow: Follow, granted: usize) -> Self {
+    fn start(runtime: &Runtime, database: Database, mut follow: EventStream, granted: usize) -> Self {
         let permits = Arc::new(Semaphore::new(granted));
         let allowed = Arc::clone(&permits);
         let (sender, events) = mpsc::unbounded_channel();
@@ -353,8 +356,8 @@ impl Reading {
     }
 }
 
-async fn told(database: &Database, seen: &Seen) -> Told {
-    let event = &seen.occurrence.event;
+async fn told(database: &Database, seen: &VisibleEvent) -> Told {
+    let event = &seen.shared.event;
     let messages = match event.change.covers() {
         Some(range) => {
             let received = Received::by(event, range, seen.view);
@@ -492,16 +495,22 @@ impl Herald {
         self.messages.extend(sent.into_iter().map(|message| message.id));
     }
 
-    fn open(&self, subscriber: &Subscriber, after: Option<usize>) -> Result<Follow, OpenError> {
-        let scope = subscriber.room.map_or(Scope::All, |room| Scope::Conversation(self.rooms[room]));
-        let interest = Interest { viewer: user(subscriber.user), scope, kinds: subscriber.kinds };
+    fn open(&self, subscriber: &Subscriber, after: Option<usize>) -> Result<EventStream, OpenError> {
+        let scope = subscriber
+            .room
+            .map_or(ConversationFilter::All, |room| ConversationFilter::Conversation(self.rooms[room]));
+        let filter = SubscriptionFilter {
+            viewer: user(subscriber.user),
+            conversations: scope,
+            kinds: subscriber.kinds,
+        };
         let origin = origin(subscriber.user, subscriber.connection);
         self.runtime.block_on(async {
             let after = match after {
                 Some(after) => Some(self.place(after).await),
                 None => None,
             };
-            Follow::open(self.hub.clone(), self.database.clone(), interest, Some(origin), after)
+            EventStream::open(self.hub.clone(), self.database.clone(), filter, Some(origin), after)
                 .await
                 .map(|(follow, _)| follow)
         })

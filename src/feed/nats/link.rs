@@ -10,13 +10,13 @@ use crate::random;
 use crate::trouble::Trouble;
 
 /// How long nothing must be refused to be allowed.
-const HOLDS: Duration = Duration::from_secs(5);
+const STABLE_AFTER: Duration = Duration::from_secs(5);
 
 /// The pause after the first failure, which doubles with each.
-const PAUSE: Duration = Duration::from_secs(1);
+const MIN_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// The longest pause.
-const LONGEST: Duration = Duration::from_secs(30);
+const MAX_RETRY_PAUSE: Duration = Duration::from_secs(30);
 
 static TROUBLE: Trouble = Trouble::new(
     "NATS does not carry the news: those of other nodes come late",
@@ -80,7 +80,7 @@ pub(super) fn note_end() {
 /// The pause before the next try, when so many have failed: not the same for every node.
 pub(super) fn pause(failed: usize) -> Duration {
     let doublings = u32::try_from(failed.saturating_sub(1)).unwrap_or(u32::MAX).min(5);
-    let most = (PAUSE * 2_u32.pow(doublings)).min(LONGEST);
+    let most = (MIN_RETRY_PAUSE * 2_u32.pow(doublings)).min(MAX_RETRY_PAUSE);
     let [share] = random::bytes();
     most / 2 + most / 2 * u32::from(share) / 255
 }
@@ -98,7 +98,7 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new() -> Self {
-        let next = Instant::now() + HOLDS;
+        let next = Instant::now() + STABLE_AFTER;
         Self { was_connected: false, is_refused: false, is_asked: false, refusals: 0, next }
     }
 
@@ -121,7 +121,7 @@ impl Link {
                 }
                 self.was_connected = true;
                 self.is_asked = true;
-                self.next = Instant::now() + HOLDS;
+                self.next = Instant::now() + STABLE_AFTER;
                 true
             }
             Sign::Lost => false,
@@ -139,7 +139,7 @@ impl Link {
 
     /// Looks how things are. `true` when the server is to be asked now.
     pub(super) fn wake(&mut self, is_connected: bool) -> bool {
-        self.next = Instant::now() + HOLDS;
+        self.next = Instant::now() + STABLE_AFTER;
         if !is_connected {
             self.is_asked = false;
             return false;
@@ -182,9 +182,9 @@ mod tests {
         }
         tokio::time::advance(link.next() - Instant::now()).await;
         assert!(!link.wake(false) && link.is_refused(), "without a connection nobody is asked");
-        tokio::time::advance(HOLDS).await;
+        tokio::time::advance(STABLE_AFTER).await;
         assert!(link.wake(true) && link.is_refused());
-        tokio::time::advance(HOLDS).await;
+        tokio::time::advance(STABLE_AFTER).await;
         assert!(!link.wake(true) && !link.is_refused());
     }
 }

@@ -21,7 +21,7 @@ use crate::graphql::response::{LIMIT_EXCEEDED, Response, refusal};
 
 /// Fields that an operation may select once its fragments are spread, counted once for each type that their parent can
 /// have. The documents of large apps have some hundreds; more would be cheap to write and dear to keep.
-const FIELDS: usize = 10_000;
+const MAX_FIELDS: usize = 10_000;
 
 /// The plan of an operation where exactly these of the document's conditions are true.
 ///
@@ -101,9 +101,10 @@ impl<'a> Collector<'a> {
         let mut items = Vec::with_capacity(groups.len());
         for (key, group) in groups {
             self.fields += 1;
-            if self.fields > FIELDS {
-                let message =
-                    format!("The operation selects more than {FIELDS} fields once its fragments are spread.");
+            if self.fields > MAX_FIELDS {
+                let message = format!(
+                    "The operation selects more than {MAX_FIELDS} fields once its fragments are spread."
+                );
                 return Err(Box::new(refusal(LIMIT_EXCEEDED, message)));
             }
             let (field, item) = self.field(object, key, &group, depth)?;

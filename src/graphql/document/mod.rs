@@ -41,7 +41,7 @@ pub(super) use plan::{Field, Inner, Plan, TYPENAME};
 pub(super) use schema::Schema;
 
 /// Documents and plans that are remembered: at most so many of each, of so many bytes of memory.
-const REMEMBERED: (usize, u64) = (1_000, 16 * 1024 * 1024);
+const CACHE_CAPACITY: (usize, u64) = (1_000, 16 * 1024 * 1024);
 
 /// A valid document.
 #[derive(Debug)]
@@ -116,7 +116,7 @@ impl Weighter<PlanKey, Arc<Plan>> for Size {
 
 impl Documents {
     pub(super) fn new(limits: Limits, schema: Arc<Schema>) -> Self {
-        let (most, bytes) = REMEMBERED;
+        let (most, bytes) = CACHE_CAPACITY;
         let recent = Cache::with_weighter(most, bytes, Size);
         let plans = Cache::with_weighter(most, bytes, Size);
         Self { limits, schema, recent, plans, trusted: None }

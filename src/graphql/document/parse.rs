@@ -11,7 +11,7 @@ use apollo_compiler::validation::{DiagnosticList, Valid, WithErrors};
 use apollo_compiler::{ExecutableDocument, Node};
 use async_graphql::{Pos, ServerError};
 
-use super::survey::{REACH, Survey};
+use super::survey::{MAX_REACHED_FIELDS, Survey};
 use super::{Document, Hash, Schema, lists, positions, tokens};
 use crate::config::Limits;
 use crate::graphql::response::{
@@ -20,11 +20,11 @@ use crate::graphql::response::{
 
 /// How deep a document may nest: selection sets, lists, objects and types alike. Deeper than any limit on depth, and
 /// shallow enough for a parser that recurses.
-const NESTING: usize = 64;
+const MAX_NESTING: usize = 64;
 
 /// Bytes of memory that a parsed document takes for each byte of its text, and in any case. Measured with documents of
 /// 10 B to 28 KB, made of short names.
-const MEMORY: (usize, usize) = (40, 2_048);
+const DOCUMENT_MEMORY_FACTOR: (usize, usize) = (40, 2_048);
 
 /// Reads a document and holds it to the schema.
 ///
@@ -46,8 +46,9 @@ pub(super) fn read(
     }
     within("aliases in all", survey.aliases, limits.max_aliases)?;
     within("directives in all", survey.directives, limits.max_directives)?;
-    if survey.reach(&parsed) > REACH {
-        let message = format!("The operations of the document reach more than {REACH} selections in all.");
+    if survey.reach(&parsed) > MAX_REACHED_FIELDS {
+        let message =
+            format!("The operations of the document reach more than {MAX_REACHED_FIELDS} selections in all.");
         return Err(Box::new(refusal(LIMIT_EXCEEDED, message)));
     }
     if let Some(name) = survey.repeated {
@@ -55,7 +56,7 @@ pub(super) fn read(
         return Err(Box::new(refusal(VALIDATION_FAILED, message)));
     }
     let parsed = validate(schema, &parsed, &survey)?;
-    let (each, base) = MEMORY;
+    let (each, base) = DOCUMENT_MEMORY_FACTOR;
     let mut conditions: Vec<_> = survey.conditions.into_iter().collect();
     conditions.sort();
     Ok(Document { hash, parsed, conditions, size: base + each * text.len() })
@@ -63,7 +64,7 @@ pub(super) fn read(
 
 fn parse(text: &str, most: usize) -> Result<Parsed, Box<Response>> {
     let parse = |text: &str| {
-        let mut parser = Parser::new().recursion_limit(NESTING).token_limit(most);
+        let mut parser = Parser::new().recursion_limit(MAX_NESTING).token_limit(most);
         parser.parse_ast(text, "document")
     };
     let failed = match parse(text) {

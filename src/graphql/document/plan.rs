@@ -14,10 +14,10 @@ use sha2::{Digest, Sha256};
 pub(in crate::graphql) const TYPENAME: &str = "\0typename";
 
 /// The arguments of a subscription that decide which events come, and not how an event looks.
-const STEERING: [&str; 3] = ["after", "conversationId", "includeOwn"];
+const SELECTING_ARGUMENTS: [&str; 3] = ["after", "conversationId", "includeOwn"];
 
 /// Bytes of memory that a field of a plan takes, with its part of the syntax tree. Measured.
-const FIELD_SIZE: usize = 800;
+const FIELD_BYTES: usize = 800;
 
 /// A field of a response.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ pub(in crate::graphql) struct Plan {
 impl Plan {
     /// About how many bytes of memory it takes.
     pub(super) fn size(&self) -> usize {
-        FIELD_SIZE * (self.fields + 1)
+        FIELD_BYTES * (self.fields + 1)
     }
 
     /// The document that the executor is given. It leaves no choice: every field stands once, in order.
@@ -122,7 +122,7 @@ impl Plan {
     /// which conversation it follows are left out.
     pub(in crate::graphql) fn fingerprint(&self, variables: &Variables) -> [u8; 16] {
         let mut print = Print { hash: Sha256::new(), variables };
-        print.set(&self.operation.node.selection_set.node, &STEERING);
+        print.set(&self.operation.node.selection_set.node, &SELECTING_ARGUMENTS);
         let digest = print.hash.finalize();
         std::array::from_fn(|i| digest[i])
     }

@@ -10,7 +10,7 @@ use apollo_compiler::{Name, Node};
 
 /// Selections that validation may have to look at in all, where each operation looks at each fragment that it reaches
 /// once. Validation takes some 3 µs each.
-pub(super) const REACH: usize = 20_000;
+pub(super) const MAX_REACHED_FIELDS: usize = 20_000;
 
 /// What a document consists of. Each fragment is looked at once.
 #[derive(Default)]
@@ -165,13 +165,13 @@ impl Survey {
         }
     }
 
-    /// How many selections the operations reach in all. Stops counting beyond [`REACH`].
+    /// How many selections the operations reach in all. Stops counting beyond [`MAX_REACHED_FIELDS`].
     pub(super) fn reach(&mut self, document: &Document) -> usize {
         let mut reach = 0;
         for definition in &document.definitions {
             if let Definition::OperationDefinition(operation) = definition {
-                reach += self.reach_of(operation, REACH - reach);
-                if reach > REACH {
+                reach += self.reach_of(operation, MAX_REACHED_FIELDS - reach);
+                if reach > MAX_REACHED_FIELDS {
                     break;
                 }
             }

@@ -12,7 +12,7 @@ use super::Schema;
 use super::values::Values;
 
 /// The largest whole number of which a double holds every smaller one, so that it means the same to every client.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
 
 /// Coerces the values; what the operation does not declare is dropped.
 ///
@@ -98,7 +98,7 @@ fn scalar_of(value: Json, name: &str) -> Option<Value> {
 /// The whole number that a number with a fraction or an exponent is, such as `1.0`.
 fn whole(number: &Number) -> Option<i64> {
     let value = number.as_f64().filter(|_| number.is_f64())?;
-    let is_whole = value.fract() == 0.0 && value.abs() <= EXACT;
+    let is_whole = value.fract() == 0.0 && value.abs() <= MAX_EXACT_INTEGER;
     // Exact, since it was found to be whole and small enough.
     #[expect(clippy::cast_possible_truncation)]
     is_whole.then_some(value as i64)

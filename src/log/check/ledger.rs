@@ -25,10 +25,10 @@ pub(super) struct Ledger {
     pub(super) at: Timestamp,
     /// The events of before there were chains come first; none is among the later ones.
     has_chains: bool,
-    rooms: HashMap<ConversationId, Room>,
+    conversations: HashMap<ConversationId, ConversationState>,
 }
 
-struct Room {
+struct ConversationState {
     created_at: Timestamp,
     latest: Position,
     present: u32,
@@ -80,7 +80,7 @@ impl Ledger {
             chain: Chain::START,
             at: Timestamp(i64::MIN),
             has_chains: false,
-            rooms: HashMap::new(),
+            conversations: HashMap::new(),
         }
     }
 
@@ -108,9 +108,9 @@ impl Ledger {
             Change::Renamed(renamed) => self.rename(event, renamed),
         }?;
         if event.change.is_activity()
-            && let Some(room) = self.rooms.get_mut(&event.conversation)
+            && let Some(conversation) = self.conversations.get_mut(&event.conversation)
         {
-            room.latest = event.position;
+            conversation.latest = event.position;
         }
         Ok(())
     }
@@ -136,7 +136,7 @@ impl Ledger {
         if !users.contains(&event.actor) {
             return Err("who started the conversation is not in it".into());
         }
-        let room = Room {
+        let conversation = ConversationState {
             created_at: event.at,
             latest: event.position,
             present: 0,
@@ -145,7 +145,7 @@ impl Ledger {
             last_given: Vec::new(),
             is_stored: false,
         };
-        if self.rooms.insert(event.conversation, room).is_some() {
+        if self.conversations.insert(event.conversation, conversation).is_some() {
             return Err("its conversation was started before".into());
         }
         self.bring_in(event, users)
@@ -153,7 +153,7 @@ impl Ledger {
 
     fn join(&mut self, event: &Event, users: &[UserId]) -> Result<(), String> {
         self.taking_part(event)?;
-        self.room(event)?.has_changed = true;
+        self.conversation(event)?.has_changed = true;
         self.bring_in(event, users)
     }
 
@@ -161,9 +161,9 @@ impl Ledger {
         if users.is_empty() {
             return Err("it brings in nobody".into());
         }
-        let room = self.room(event)?;
+        let conversation = self.conversation(event)?;
         for user in users {
-            let person = room.people.entry(*user).or_insert_with(|| Person {
+            let person = conversation.people.entry(*user).or_insert_with(|| Person {
                 delivered: event.position,
                 read: event.position,
                 stays: Vec::new(),
@@ -173,7 +173,7 @@ impl Ledger {
             }
             let interval = Interval { joined: event.position, left: None };
             person.stays.push(Stay { interval, joined_at: event.at, is_stored: false });
-            room.present += 1;
+            conversation.present += 1;
         }
         Ok(())
     }
@@ -183,9 +183,9 @@ impl Ledger {
         if let Some(stay) = person.stays.last_mut() {
             stay.interval.left = Some(event.position);
         }
-        let room = self.room(event)?;
-        room.present -= 1;
-        room.has_changed = true;
+        let conversation = self.conversation(event)?;
+        conversation.present -= 1;
+        conversation.has_changed = true;
         Ok(())
     }
 
@@ -221,33 +221,35 @@ impl Ledger {
 
     fn rename(&mut self, event: &Event, renamed: &Renamed) -> Result<(), String> {
         self.taking_part(event)?;
-        let room = self.room(event)?;
+        let conversation = self.conversation(event)?;
         if renamed.title == renamed.former {
             return Err("it changes no title".into());
         }
-        if room.last_given.last().is_some_and(|title| *title != renamed.former) {
+        if conversation.last_given.last().is_some_and(|title| *title != renamed.former) {
             return Err("its former title is not the one before it".into());
         }
-        room.last_given = vec![renamed.title.clone()];
+        conversation.last_given = vec![renamed.title.clone()];
         Ok(())
     }
 
     /// Whoever is told of a mark takes or took part.
     fn tell(&mut self, event: &Event, audience: &Audience) -> Result<(), String> {
         let Audience::Only(users) = audience else { return Ok(()) };
-        let room = self.room(event)?;
-        match users.iter().find(|user| !room.people.contains_key(user)) {
+        let conversation = self.conversation(event)?;
+        match users.iter().find(|user| !conversation.people.contains_key(user)) {
             Some(stranger) => Err(format!("it tells {}, who never took part", stranger.0)),
             None => Ok(()),
         }
     }
 
-    fn room(&mut self, event: &Event) -> Result<&mut Room, String> {
-        self.rooms.get_mut(&event.conversation).ok_or_else(|| "its conversation was never started".into())
+    fn conversation(&mut self, event: &Event) -> Result<&mut ConversationState, String> {
+        self.conversations
+            .get_mut(&event.conversation)
+            .ok_or_else(|| "its conversation was never started".into())
     }
 
     fn taking_part(&mut self, event: &Event) -> Result<&mut Person, String> {
-        let person = self.room(event)?.people.get_mut(&event.actor);
+        let person = self.conversation(event)?.people.get_mut(&event.actor);
         person
             .filter(|person| person.is_present())
             .ok_or_else(|| format!("{}, who caused it, takes no part in its conversation", event.actor.0))
@@ -258,17 +260,19 @@ impl Ledger {
     /// # Errors
     /// How the two differ.
     pub(super) fn compare_conversation(&mut self, row: &Conversation) -> Result<(), String> {
-        let room = self.rooms.get_mut(&row.id).ok_or("no event started it")?;
-        room.is_stored = true;
-        same("created_at", &row.created_at.0, &room.created_at.0)?;
-        same("latest_position", &row.latest.0, &room.latest.0)?;
-        same("participant_count", &row.participants, &room.present)?;
-        if room.last_given.last().is_some_and(|title| *title != row.title) {
+        let conversation = self.conversations.get_mut(&row.id).ok_or("no event started it")?;
+        conversation.is_stored = true;
+        same("created_at", &row.created_at.0, &conversation.created_at.0)?;
+        same("latest_position", &row.latest.0, &conversation.latest.0)?;
+        same("participant_count", &row.participants, &conversation.present)?;
+        if conversation.last_given.last().is_some_and(|title| *title != row.title) {
             return Err("title is not the one that it was last given".into());
         }
         match row.people {
-            Some(_) if room.has_changed => Err("people is set, although somebody joined or left".into()),
-            Some(people) if people != People::of(room.people.keys().copied()) => {
+            Some(_) if conversation.has_changed => {
+                Err("people is set, although somebody joined or left".into())
+            }
+            Some(people) if people != People::of(conversation.people.keys().copied()) => {
                 Err("people does not stand for those in it".into())
             }
             _ => Ok(()),
@@ -277,7 +281,9 @@ impl Ledger {
 
     /// Whether this user takes or took part.
     pub(super) fn took_part(&self, user: UserId, conversation: ConversationId) -> bool {
-        self.rooms.get(&conversation).is_some_and(|room| room.people.contains_key(&user))
+        self.conversations
+            .get(&conversation)
+            .is_some_and(|conversation| conversation.people.contains_key(&user))
     }
 
     /// Compares a stored participation with what the events say of it.
@@ -285,8 +291,9 @@ impl Ledger {
     /// # Errors
     /// How the two differ.
     pub(super) fn compare_participation(&mut self, row: &Participation) -> Result<(), String> {
-        let room = self.rooms.get_mut(&row.conversation).ok_or("no event started its conversation")?;
-        let person = room.people.get_mut(&row.user).ok_or("no event brought this user in")?;
+        let conversation =
+            self.conversations.get_mut(&row.conversation).ok_or("no event started its conversation")?;
+        let person = conversation.people.get_mut(&row.user).ok_or("no event brought this user in")?;
         let newest = person.stays.last().map(|stay| stay.interval.joined);
         let found = person.stays.binary_search_by_key(&row.interval.joined, |stay| stay.interval.joined);
         let stay = &mut person.stays[found.map_err(|_| "no event brought this user in there")?];
@@ -316,18 +323,18 @@ impl Ledger {
     /// # Errors
     /// The first of it.
     pub(super) fn all_was_stored(&self) -> Result<(), String> {
-        let rooms: BTreeSet<_> = self
-            .rooms
+        let conversations: BTreeSet<_> = self
+            .conversations
             .iter()
-            .filter(|(_, room)| !room.is_stored)
-            .map(|(id, room)| (room.created_at, id))
+            .filter(|(_, conversation)| !conversation.is_stored)
+            .map(|(id, conversation)| (conversation.created_at, id))
             .collect();
-        if let Some((_, id)) = rooms.first() {
+        if let Some((_, id)) = conversations.first() {
             return Err(format!("conversation {} was started, and is not stored", id.0));
         }
         let mut missing = BTreeSet::new();
-        for (id, room) in &self.rooms {
-            for (user, person) in &room.people {
+        for (id, conversation) in &self.conversations {
+            for (user, person) in &conversation.people {
                 let stays = person.stays.iter().filter(|stay| !stay.is_stored);
                 missing.extend(stays.map(|stay| (stay.interval.joined, id, user)));
             }

@@ -15,7 +15,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use self::ledger::{Ledger, Named};
-use super::connection::{Address, Patient};
+use super::connection::{Address, TimeLimited};
 use super::convert;
 use super::entities::{conversation, event, log_head, message, participant, start};
 use super::file::SqliteFile;
@@ -24,7 +24,7 @@ use super::{DatabaseOptions, schema};
 use crate::messaging::{ConversationId, Message, Sent, UserId};
 
 /// Rows that are read at once. Of a message all but its text is read.
-const PAGE: i64 = 250;
+const PAGE_ROWS: i64 = 250;
 
 /// How much was found sound.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub async fn check(options: &DatabaseOptions) -> Result<Census, String> {
     if let Address::Sqlite(url) = &address {
         SqliteFile::find(url)?;
     }
-    let connection = Patient::for_checking(&address, options.patience).await?;
+    let connection = TimeLimited::for_checking(&address, options.patience).await?;
     // On a newer schema it would find fault with what it does not know, on an older one with what is yet to be made.
     if !schema::is_current(&connection).await? {
         return Err("the schema is not that of this herald: run `herald migrate`, or a newer herald".into());
@@ -152,7 +152,7 @@ impl Check<'_> {
             sql.push("SELECT e.*, m.conversation_id AS named_conversation, m.sender_id AS named_sender");
             sql.push(" FROM events e LEFT JOIN messages m ON m.position = e.through_position");
             sql.push(" WHERE e.position > ").bind(ledger.position.0);
-            sql.push(" ORDER BY e.position LIMIT ").bind(PAGE);
+            sql.push(" ORDER BY e.position LIMIT ").bind(PAGE_ROWS);
             let rows: Vec<EventRow> = sql.rows(self.db).await.map_err(unreadable)?;
             let is_last = rows.is_empty();
             let through = rows.last().map_or(i64::MAX, |row| row.event.position);
@@ -180,7 +180,7 @@ impl Check<'_> {
         );
         sql.push(" FROM messages WHERE position > ").bind(after).push(" AND position <= ").bind(through);
         // Without gaps there are not more.
-        sql.push(" ORDER BY position LIMIT ").bind(PAGE);
+        sql.push(" ORDER BY position LIMIT ").bind(PAGE_ROWS);
         let rows: Vec<message::Model> = sql.rows(self.db).await.map_err(unreadable)?;
         Ok(rows.into_iter().map(|row| (row.position, Arc::new(convert::message(row)))).collect())
     }
@@ -212,7 +212,7 @@ impl Check<'_> {
             if let Some(id) = last {
                 sql.push(" WHERE id > ").bind(id);
             }
-            sql.push(" ORDER BY id LIMIT ").bind(PAGE);
+            sql.push(" ORDER BY id LIMIT ").bind(PAGE_ROWS);
             let rows: Vec<conversation::Model> = sql.rows(self.db).await.map_err(unreadable)?;
             let Some(row) = rows.last() else { return Ok(()) };
             last = Some(row.id);
@@ -237,7 +237,7 @@ impl Check<'_> {
                 sql.push(" WHERE (p.conversation_id, p.user_id, p.joined_position) > (");
                 sql.bind(conversation).push(", ").bind(user).push(", ").bind(joined).push(")");
             }
-            sql.push(" ORDER BY p.conversation_id, p.user_id, p.joined_position LIMIT ").bind(PAGE);
+            sql.push(" ORDER BY p.conversation_id, p.user_id, p.joined_position LIMIT ").bind(PAGE_ROWS);
             let rows: Vec<ParticipantRow> = sql.rows(self.db).await.map_err(unreadable)?;
             let Some(ParticipantRow { participant: row, .. }) = rows.last() else { return Ok(()) };
             last = Some((row.conversation_id, row.user_id, row.joined_position));
@@ -265,7 +265,7 @@ impl Check<'_> {
             if let Some((actor, key)) = last {
                 sql.push(" WHERE (actor_id, idempotency_key) > (").bind(actor).push(", ").bind(key).push(")");
             }
-            sql.push(" ORDER BY actor_id, idempotency_key LIMIT ").bind(PAGE);
+            sql.push(" ORDER BY actor_id, idempotency_key LIMIT ").bind(PAGE_ROWS);
             let rows: Vec<start::Model> = sql.rows(self.db).await.map_err(unreadable)?;
             let Some(row) = rows.last() else { return Ok(()) };
             last = Some((row.actor_id, row.idempotency_key.clone()));

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::receipts::mark_as_of;
 use super::{Direction, Page};
-use crate::log::batch::{Each, LIST, ask, ask_union};
+use crate::log::batch::{Each, KEYS_PER_STATEMENT, ask, ask_union};
 use crate::log::convert;
 use crate::log::entities::{conversation, event, participant};
 use crate::log::sql::Sql;
@@ -61,10 +61,11 @@ impl Database {
         let write = |sql: &mut Sql, keys: &[ConversationId]| {
             sql.push("SELECT c.* FROM conversations c WHERE c.id IN ").bind_list(keys.iter().map(|id| id.0));
         };
-        let found = ask(&self.reader, keys, LIST, write, |keys, rows: Vec<conversation::Model>| {
-            let mut found: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
-            keys.iter().map(|key| found.remove(&key.0)).collect()
-        });
+        let found =
+            ask(&self.reader, keys, KEYS_PER_STATEMENT, write, |keys, rows: Vec<conversation::Model>| {
+                let mut found: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
+                keys.iter().map(|key| found.remove(&key.0)).collect()
+            });
         let conversation = |row: Option<_>| Ok(row.map(convert::conversation).transpose()?);
         found.await.into_iter().map(|row| row.and_then(conversation)).collect()
     }
@@ -98,7 +99,7 @@ impl Database {
                  AND p.conversation_id = wanted.column2 AND p.left_position IS NULL",
             );
         };
-        ask(&self.reader, keys, LIST, write, |keys, rows: Vec<Pair>| {
+        ask(&self.reader, keys, KEYS_PER_STATEMENT, write, |keys, rows: Vec<Pair>| {
             let found: HashSet<_> = rows.iter().map(Pair::key).collect();
             keys.iter().map(|key| found.contains(key)).collect()
         })
@@ -166,7 +167,7 @@ impl Database {
                  GROUP BY s.user_id, s.conversation_id",
             );
         };
-        ask(&self.reader, keys, LIST, write, |keys, rows: Vec<Unread>| {
+        ask(&self.reader, keys, KEYS_PER_STATEMENT, write, |keys, rows: Vec<Unread>| {
             let count = |row: &Unread| (row.pair.key(), u64::try_from(row.unread).unwrap_or(0));
             let found: HashMap<_, _> = rows.iter().map(count).collect();
             keys.iter().map(|key| found.get(key).copied().unwrap_or(0)).collect()

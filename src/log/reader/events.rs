@@ -18,7 +18,7 @@ use crate::messaging::{
 
 /// Which conversations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Scope {
+pub enum ConversationFilter {
     /// All that the viewer takes part in.
     All,
     /// This one.
@@ -27,11 +27,11 @@ pub enum Scope {
 
 /// What a subscriber wants to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Interest {
+pub struct SubscriptionFilter {
     /// Who it is.
     pub viewer: UserId,
     /// Of which conversations.
-    pub scope: Scope,
+    pub conversations: ConversationFilter,
     /// Of which kinds of events.
     pub kinds: Kinds,
 }
@@ -69,22 +69,22 @@ impl Database {
     /// position tells how far this reached.
     pub async fn replay(
         &self,
-        interest: Interest,
+        filter: SubscriptionFilter,
         after: Position,
         through: Position,
         limit: usize,
     ) -> Result<(Vec<(Arc<Event>, View)>, Position), Unavailable> {
         let mut sql = Sql::default();
-        events_in_stays(&mut sql, self.reader.get_database_backend(), interest, after, through, limit);
+        events_in_stays(&mut sql, self.reader.get_database_backend(), filter, after, through, limit);
         let rows: Vec<event::Model> = sql.rows(&self.reader).await?;
         let reached = match rows.last() {
             Some(last) if rows.len() == limit => Position(last.position),
             _ => through,
         };
         let events = self.events_of(rows).await?;
-        let intervals = self.intervals_in(interest.viewer, &events).await?;
+        let intervals = self.intervals_in(filter.viewer, &events).await?;
         let seen = events.into_iter().filter_map(|event| {
-            let view = view(&event, interest.viewer, intervals.get(&event.conversation)?)?;
+            let view = view(&event, filter.viewer, intervals.get(&event.conversation)?)?;
             Some((event, view))
         });
         let seen = self.covering(seen.collect()).await?;
@@ -194,7 +194,7 @@ fn in_doubt(event: &Event, view: View) -> Option<Received> {
 fn events_in_stays(
     sql: &mut Sql,
     backend: DbBackend,
-    interest: Interest,
+    filter: SubscriptionFilter,
     after: Position,
     through: Position,
     limit: usize,
@@ -211,7 +211,7 @@ fn events_in_stays(
     sql.bind(after.0).push(" THEN s.joined_position ELSE ").bind(after.next().0);
     sql.push(" END AND e.position <= CASE WHEN s.left_position < ").bind(through.0);
     sql.push(" THEN s.left_position ELSE ").bind(through.0).push(" END");
-    if let Some(numbers) = interest.kinds.numbers() {
+    if let Some(numbers) = filter.kinds.numbers() {
         sql.push(" AND e.kind IN ").bind_list(numbers.iter().copied());
     }
     if is_lateral {
@@ -219,10 +219,10 @@ fn events_in_stays(
     } else {
         sql.push(" AND ");
     }
-    sql.push("s.user_id = ").bind(interest.viewer.0);
+    sql.push("s.user_id = ").bind(filter.viewer.0);
     sql.push(" AND s.joined_position <= ").bind(through.0);
     sql.push(" AND (s.left_position IS NULL OR s.left_position > ").bind(after.0).push(")");
-    if let Scope::Conversation(conversation) = interest.scope {
+    if let ConversationFilter::Conversation(conversation) = filter.conversations {
         sql.push(" AND s.conversation_id = ").bind(conversation.0);
     }
     sql.push(" ORDER BY e.position LIMIT ").bind(limit);

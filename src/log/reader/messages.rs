@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 use uuid::Uuid;
 
 use super::{Direction, Page};
-use crate::log::batch::{Each, LIST, ask, ask_union};
+use crate::log::batch::{Each, KEYS_PER_STATEMENT, ask, ask_union};
 use crate::log::entities::message;
 use crate::log::sql::Sql;
 use crate::log::stays::{END, InStays, end_of_stay, messages_in_stays};
@@ -71,7 +71,7 @@ impl Database {
                  AND o.left_position IS NULL)",
             );
         };
-        ask(&self.reader, keys, LIST, write, |keys, rows: Vec<Viewed>| {
+        ask(&self.reader, keys, KEYS_PER_STATEMENT, write, |keys, rows: Vec<Viewed>| {
             let found: HashMap<_, _> = rows
                 .into_iter()
                 .map(|row| ((UserId(row.viewer), MessageId(row.message.id)), arc(row.message)))
@@ -87,7 +87,7 @@ impl Database {
             sql.push("SELECT m.* FROM messages m WHERE m.position IN ");
             sql.bind_list(keys.iter().map(|position| position.0));
         };
-        ask(&self.reader, keys, LIST, write, |keys, rows: Vec<message::Model>| {
+        ask(&self.reader, keys, KEYS_PER_STATEMENT, write, |keys, rows: Vec<message::Model>| {
             let found: HashMap<_, _> = rows.into_iter().map(|row| (row.position, arc(row))).collect();
             keys.iter().map(|key| found.get(&key.0).cloned()).collect()
         })
@@ -105,7 +105,7 @@ impl Database {
             sql.bind_list(keys.iter().map(|(_, position)| position.0)).push(" AND s.user_id IN ");
             sql.bind_list(keys.iter().map(|(viewer, _)| viewer.0));
         };
-        ask(&self.reader, keys, LIST, write, |keys, rows: Vec<Viewed>| {
+        ask(&self.reader, keys, KEYS_PER_STATEMENT, write, |keys, rows: Vec<Viewed>| {
             let found: HashMap<_, _> = rows
                 .into_iter()
                 .map(|row| ((UserId(row.viewer), Position(row.message.position)), arc(row.message)))

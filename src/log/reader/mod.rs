@@ -6,7 +6,7 @@ mod messages;
 mod receipts;
 
 pub use conversations::ParticipantKey;
-pub use events::{Interest, Membership, Scope};
+pub use events::{ConversationFilter, Membership, SubscriptionFilter};
 pub use messages::Received;
 pub use receipts::{MarkTime, Receipt};
 

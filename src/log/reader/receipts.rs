@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::conversations::people_page;
 use super::{Page, ParticipantKey};
 use crate::log::Database;
-use crate::log::batch::{Each, LIST, ask, ask_union};
+use crate::log::batch::{Each, KEYS_PER_STATEMENT, ask, ask_union};
 use crate::log::sql::Sql;
 use crate::log::stays::END;
 use crate::messaging::{Counts, Mark, Message, Position, Timestamp, UserId};
@@ -49,7 +49,7 @@ impl Database {
             sql.push(RECIPIENTS).push(" IN ").bind_list(keys.iter().map(|position| position.0));
             sql.push(" GROUP BY m.position");
         };
-        ask(&self.reader, keys, LIST, write, |keys, rows: Vec<CountsRow>| {
+        ask(&self.reader, keys, KEYS_PER_STATEMENT, write, |keys, rows: Vec<CountsRow>| {
             let found: HashMap<_, _> = rows.iter().map(|row| (row.position, row.counts())).collect();
             keys.iter().map(|key| found.get(&key.0).copied().unwrap_or_default()).collect()
         })

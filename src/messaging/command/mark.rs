@@ -22,7 +22,7 @@ impl Decide for MarkThrough {
         // Whether the conversation is large or may become so within this batch.
         let most = conversation.participants as usize + growth(batch, conversation.id);
         if most > known.small_conversation as usize {
-            needs.sendings.insert((actor, self.mark, self.message));
+            needs.covered_senders.insert((actor, self.mark, self.message));
         }
     }
 

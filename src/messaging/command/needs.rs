@@ -20,7 +20,7 @@ pub struct Needs {
     /// Every part that a user takes or took in a conversation, and that conversation.
     pub participations: BTreeSet<(ConversationId, UserId)>,
     /// Who sent what a user's mark is about to cover, up to and with a message.
-    pub sendings: BTreeSet<(UserId, Mark, MessageId)>,
+    pub covered_senders: BTreeSet<(UserId, Mark, MessageId)>,
 }
 
 /// The facts that `commands` turn on, as far as they can be named with what is `known`.

@@ -6,17 +6,17 @@ use async_graphql::Object;
 
 use super::Told;
 use crate::error::Error;
-use crate::graphql::types::{Conversation, Cursor, DateTime, Message};
-use crate::hub::Seen;
+use crate::graphql::schema::types::{Conversation, Cursor, DateTime, Message};
+use crate::hub::VisibleEvent;
 use crate::messaging::Sent;
 
 /// A message was sent.
 #[derive(Debug, Clone)]
-pub(crate) struct MessageSent(pub(super) Told<Sent>);
+pub(crate) struct MessageSent(pub(crate) Told<Sent>);
 
 impl MessageSent {
     /// The event of a subscription to this kind.
-    pub(crate) fn only(seen: Seen) -> Result<Self, Error> {
+    pub(crate) fn only(seen: VisibleEvent) -> Result<Self, Error> {
         Told::only(seen, Sent::of).map(Self)
     }
 }

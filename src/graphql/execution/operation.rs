@@ -10,23 +10,24 @@ use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 
-use super::budget::Budget;
-use super::caller::{Caller, Viewing};
-use super::document::Introspected;
+use super::Prepared;
 use super::held::{Held, Hold};
-use super::response::{Response, failure};
-use super::subscription::{Tap, Wish};
-use super::{Prepared, Schema};
 use crate::config::Limits;
 use crate::error::Error;
-use crate::hub::{Fingerprint, Seen};
+use crate::graphql::budget::Budget;
+use crate::graphql::caller::{Caller, Viewing};
+use crate::graphql::document::Introspected;
+use crate::graphql::response::{Response, failure};
+use crate::graphql::schema::Schema;
+use crate::graphql::schema::subscription::{EventSource, SubscriptionRequest};
+use crate::hub::{Fingerprint, VisibleEvent};
 use crate::log::Unavailable;
 use crate::metrics::METRICS;
 use crate::rates::Rates;
 
 /// One long-lived execution: an event in, a response out. Cheaper by half than executing anew for each event.
-pub(super) struct Execution {
-    pour: mpsc::Sender<Seen>,
+pub(crate) struct Execution {
+    sender: mpsc::Sender<VisibleEvent>,
     responses: BoxStream<'static, async_graphql::Response>,
     budget: Arc<Budget>,
 }
@@ -40,10 +41,14 @@ enum Rendered {
 
 impl Execution {
     /// Begins to execute, which checks the arguments.
-    fn begin(schema: &Schema, prepared: &Prepared, viewing: Viewing) -> Result<(Self, Wish), Box<Response>> {
-        let (pour, tap) = Tap::new();
-        let budget = Budget::new(prepared.most, Arc::clone(&prepared.rooms), None);
-        let request = prepared.request().data(viewing).data(Arc::clone(&tap)).data(Arc::clone(&budget));
+    fn begin(
+        schema: &Schema,
+        prepared: &Prepared,
+        viewing: Viewing,
+    ) -> Result<(Self, SubscriptionRequest), Box<Response>> {
+        let (sender, source) = EventSource::new();
+        let budget = Budget::new(prepared.most, Arc::clone(&prepared.large_answers), None);
+        let request = prepared.request().data(viewing).data(Arc::clone(&source)).data(Arc::clone(&budget));
         let mut responses = schema.execute_stream(request);
         // The resolver runs at the first poll. No event has been poured yet: a response is a refusal.
         let first = std::panic::catch_unwind(AssertUnwindSafe(|| responses.next().now_or_never()));
@@ -52,18 +57,18 @@ impl Execution {
             Ok(Some(Some(refusal))) => return Err(Box::new(Response::refused(refusal.errors))),
             Ok(Some(None)) | Err(_) => return Err(Box::new(failure(&Error::Internal))),
         }
-        match tap.wish() {
-            Some(wish) => Ok((Self { pour, responses, budget }, wish)),
+        match source.requested() {
+            Some(requested) => Ok((Self { sender, responses, budget }, requested)),
             None => Err(Box::new(failure(&Error::Internal))),
         }
     }
 
     /// The answer to one event.
-    async fn render(&mut self, prepared: &Prepared, seen: &Seen) -> Rendered {
+    async fn render(&mut self, prepared: &Prepared, seen: &VisibleEvent) -> Rendered {
         METRICS.renders.inc();
         self.budget.renew();
         let broken = || Rendered::Broken(failure(&Error::Internal));
-        if self.pour.send(seen.clone()).await.is_err() {
+        if self.sender.send(seen.clone()).await.is_err() {
             return broken();
         }
         let rendering = AssertUnwindSafe(self.responses.next()).catch_unwind();
@@ -81,7 +86,7 @@ impl Execution {
 }
 
 /// An operation that at least one subscription on this node uses.
-pub(super) struct Operation {
+pub(crate) struct Operation {
     schema: Schema,
     fingerprint: Fingerprint,
     prepared: Prepared,
@@ -96,7 +101,7 @@ pub(super) struct Operation {
 
 impl Operation {
     /// Renders an event for everyone with the same view of it; `None` when that cannot be.
-    async fn render_shared(&self, seen: &Seen) -> Result<Option<Arc<str>>, Unavailable> {
+    async fn render_shared(&self, seen: &VisibleEvent) -> Result<Option<Arc<str>>, Unavailable> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
         let viewing = || Viewing::Everyone(Arc::clone(&self.asked));
         let (response, execution) = self.render(idle, viewing, seen).await;
@@ -113,7 +118,7 @@ impl Operation {
         &self,
         execution: Option<Execution>,
         viewing: impl Fn() -> Viewing,
-        seen: &Seen,
+        seen: &VisibleEvent,
     ) -> (Response, Option<Execution>) {
         let mut execution = match execution {
             Some(execution) => execution,
@@ -130,7 +135,7 @@ impl Operation {
 }
 
 /// A subscriber's use of an operation.
-pub(super) struct Rendering {
+pub(crate) struct Rendering {
     operation: Arc<Operation>,
     caller: Arc<Caller>,
     rates: Option<Arc<Rates>>,
@@ -144,16 +149,16 @@ impl Rendering {
     ///
     /// # Errors
     /// [`Unavailable`] when the database could not be read; try again.
-    pub(super) async fn render(&mut self, seen: &Seen) -> Result<Arc<str>, Unavailable> {
+    pub(crate) async fn render(&mut self, seen: &VisibleEvent) -> Result<Arc<str>, Unavailable> {
         // Mostly somebody has rendered it before.
-        if let Some(Some(rendered)) = seen.occurrence.rendered(self.operation.fingerprint, seen.view) {
+        if let Some(Some(rendered)) = seen.shared.rendered(self.operation.fingerprint, seen.view) {
             return Ok(rendered);
         }
         // Boxed, so that a subscription that just waits does not carry the room for rendering.
         Box::pin(self.render_first(seen)).await
     }
 
-    async fn render_first(&mut self, seen: &Seen) -> Result<Arc<str>, Unavailable> {
+    async fn render_first(&mut self, seen: &VisibleEvent) -> Result<Arc<str>, Unavailable> {
         // Before the others wait for this one to have rendered it.
         if let (Some(rates), Ok(session)) = (&self.rates, self.caller.viewer()) {
             rates.render(session.user.id, self.operation.prepared.cost.0).await;
@@ -161,7 +166,7 @@ impl Rendering {
         let operation = &self.operation;
         if !operation.is_private.load(Ordering::Relaxed) {
             let render = operation.render_shared(seen);
-            let rendered = seen.occurrence.render_once(operation.fingerprint, seen.view, render).await?;
+            let rendered = seen.shared.render_once(operation.fingerprint, seen.view, render).await?;
             if let Some(rendered) = rendered {
                 return Ok(rendered);
             }
@@ -169,7 +174,7 @@ impl Rendering {
         self.render_private(seen).await
     }
 
-    async fn render_private(&mut self, seen: &Seen) -> Result<Arc<str>, Unavailable> {
+    async fn render_private(&mut self, seen: &VisibleEvent) -> Result<Arc<str>, Unavailable> {
         let viewing = || Viewing::One(Arc::clone(&self.caller));
         let (response, execution) = self.operation.render(self.private.take(), viewing, seen).await;
         self.private = execution;
@@ -178,7 +183,7 @@ impl Rendering {
 }
 
 /// The operations in use on this node.
-pub(super) struct Operations {
+pub(crate) struct Operations {
     // A `std` mutex: held for one look, never across an await.
     by_fingerprint: Mutex<HashMap<Fingerprint, Weak<Operation>>>,
     held: Arc<Held>,
@@ -186,7 +191,7 @@ pub(super) struct Operations {
 }
 
 impl Operations {
-    pub(super) fn new(limits: &Limits, rates: Option<Arc<Rates>>) -> Self {
+    pub(crate) fn new(limits: &Limits, rates: Option<Arc<Rates>>) -> Self {
         Self { by_fingerprint: Mutex::default(), held: Held::new(limits), rates }
     }
 
@@ -194,18 +199,18 @@ impl Operations {
     ///
     /// # Errors
     /// The response that says what is wrong with the operation, or that the caller holds too much already.
-    pub(super) fn open(
+    pub(crate) fn open(
         &self,
         schema: &Schema,
         prepared: &Prepared,
         caller: Arc<Caller>,
-    ) -> Result<(Rendering, Wish), Box<Response>> {
+    ) -> Result<(Rendering, SubscriptionRequest), Box<Response>> {
         let viewer = caller.viewer().map_err(|error| Box::new(failure(&error)))?.user.id;
         let fingerprint = prepared.plan.fingerprint(&prepared.variables);
         let hold = Held::hold(&self.held, viewer, fingerprint, prepared)?;
         let asked = Arc::<AtomicBool>::default();
         let viewing = Viewing::Everyone(Arc::clone(&asked));
-        let (execution, wish) = Execution::begin(schema, prepared, viewing)?;
+        let (execution, requested) = Execution::begin(schema, prepared, viewing)?;
         let mut known = self.by_fingerprint.lock().unwrap_or_else(PoisonError::into_inner);
         let operation = known.get(&fingerprint).and_then(Weak::upgrade).unwrap_or_else(|| {
             if known.len() == known.capacity() {
@@ -224,6 +229,9 @@ impl Operations {
             known.insert(fingerprint, Arc::downgrade(&operation));
             operation
         });
-        Ok((Rendering { operation, caller, rates: self.rates.clone(), private: None, _hold: hold }, wish))
+        Ok((
+            Rendering { operation, caller, rates: self.rates.clone(), private: None, _hold: hold },
+            requested,
+        ))
     }
 }

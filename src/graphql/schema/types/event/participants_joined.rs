@@ -3,13 +3,13 @@
 use async_graphql::Object;
 
 use super::Told;
-use crate::graphql::types::{Conversation, Cursor, DateTime, User};
+use crate::graphql::schema::types::{Conversation, Cursor, DateTime, User};
 use crate::messaging::Joined;
 
 /// People joined a conversation. A client that finds its own user among them takes a snapshot of the conversation:
 /// somebody who comes back is not told one by one of what happened to their messages while they were away.
 #[derive(Debug, Clone)]
-pub(crate) struct ParticipantsJoined(pub(super) Told<Joined>);
+pub(crate) struct ParticipantsJoined(pub(crate) Told<Joined>);
 
 /// People joined a conversation. A client that finds its own user among them takes a snapshot of the conversation:
 /// somebody who comes back is not told one by one of what happened to their messages while they were away.

@@ -8,9 +8,9 @@ use async_graphql::{Context, ID, Object, Result};
 use super::{Conversation, DateTime, DeliveryStatus, Receipt, User};
 use crate::error::Error;
 use crate::graphql::budget::budget;
-use crate::graphql::loaders::{CountsAt, ReceiptsPage, load};
-use crate::graphql::page::{Opaque, PageArgs, connection};
-use crate::graphql::services::services;
+use crate::graphql::schema::loaders::{CountsAt, ReceiptsPage, load};
+use crate::graphql::schema::page::{Opaque, PageArgs, connection};
+use crate::graphql::schema::services::services;
 use crate::log::ParticipantKey;
 use crate::messaging::{self, Counts, Position};
 

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Prepared;
-use super::response::{LIMIT_EXCEEDED, Response, refusal};
 use crate::config::Limits;
+use crate::graphql::response::{LIMIT_EXCEEDED, Response, refusal};
 use crate::hub::Fingerprint;
 use crate::messaging::UserId;
 
 /// What all users hold.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(crate) struct Held {
     by_user: Mutex<HashMap<UserId, Different>>,
     most_fields: usize,
     most_cost: u64,
@@ -36,7 +36,7 @@ struct HeldOperation {
 
 /// What one subscription holds. It lets go when it is dropped.
 #[derive(Debug)]
-pub(super) struct Hold {
+pub(crate) struct Hold {
     held: Arc<Held>,
     user: UserId,
     fingerprint: Fingerprint,
@@ -44,7 +44,7 @@ pub(super) struct Hold {
 
 impl Held {
     /// Nobody holds anything yet.
-    pub(super) fn new(limits: &Limits) -> Arc<Self> {
+    pub(crate) fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
             by_user: Mutex::default(),
             most_fields: limits.max_subscribed_fields,
@@ -56,7 +56,7 @@ impl Held {
     ///
     /// # Errors
     /// The response that says that the user holds too much.
-    pub(super) fn hold(
+    pub(crate) fn hold(
         this: &Arc<Self>,
         user: UserId,
         fingerprint: Fingerprint,

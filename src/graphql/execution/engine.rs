@@ -9,58 +9,62 @@ use async_graphql::parser::types::OperationType;
 use async_graphql::{Request, ValidationMode, Variables};
 use futures_util::FutureExt;
 
-use super::Schema;
 use super::answer::{self, TooLarge};
-use super::budget::{Budget, Exceeded};
-use super::caller::{Caller, Viewing};
-use super::document::{self, Cost, Document, Documents, Hash, Introspected, Plan};
-use super::large::Rooms;
 use super::operation::{Operations, Rendering};
-use super::params::Params;
-use super::query::Snapshot;
-use super::response::{BAD_REQUEST, LIMIT_EXCEEDED, Response, error, failure, refusal};
-use super::services::Services;
-use super::subscription::Wish;
-use super::types::Cursor;
 use crate::config::Limits;
 use crate::error::Error;
-use crate::hub::{Expired, Follow, Seen};
-use crate::log::{Interest, Scope};
+use crate::graphql::budget::{Budget, Exceeded};
+use crate::graphql::caller::{Caller, Viewing};
+use crate::graphql::document::{self, Cost, Document, Documents, Hash, Introspected, Plan};
+use crate::graphql::large::LargeAnswers;
+use crate::graphql::params::Params;
+use crate::graphql::response::{BAD_REQUEST, LIMIT_EXCEEDED, Response, error, failure, refusal};
+use crate::graphql::schema::query::Snapshot;
+use crate::graphql::schema::services::Services;
+use crate::graphql::schema::subscription::SubscriptionRequest;
+use crate::graphql::schema::types::Cursor;
+use crate::graphql::schema::{self, Schema};
+use crate::hub::{EventStream, Expired, VisibleEvent};
+use crate::log::{ConversationFilter, SubscriptionFilter};
 use crate::messaging::Place;
 use crate::metrics::{Counted, METRICS};
 
 /// The pause before an event is rendered again, when the database could not be read.
-const PAUSE: Duration = Duration::from_millis(250);
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
 
 /// The cost from which on an operation takes the room of a large answer before it is executed.
-const DEAR: Cost = Cost(20_000);
+const LARGE_ANSWER_COST: Cost = Cost(20_000);
 
 /// A request that can be executed: its document is valid, its variables fit, and both are within the limits.
 #[derive(Clone)]
 pub(crate) struct Prepared {
     document: Arc<Document>,
     operation_name: Option<String>,
-    pub(super) plan: Arc<Plan>,
-    pub(super) variables: Variables,
+    pub(in crate::graphql) plan: Arc<Plan>,
+    pub(crate) variables: Variables,
     /// How many fields the answer may have.
-    pub(super) cost: Cost,
+    pub(in crate::graphql) cost: Cost,
     /// Bytes that the answer may have.
-    pub(super) most: usize,
-    pub(super) rooms: Arc<Rooms>,
+    pub(crate) most: usize,
+    pub(in crate::graphql) large_answers: Arc<LargeAnswers>,
     /// Query, mutation or subscription.
     pub(crate) kind: OperationType,
 }
 
 impl Prepared {
     /// What is handed to the executor.
-    pub(super) fn request(&self) -> Request {
+    pub(crate) fn request(&self) -> Request {
         let mut request = Request::new(String::new()).variables(self.plan.variables(&self.variables));
         request.set_parsed_query(self.plan.executable());
         request
     }
 
     /// The response that an execution came to. `introspected` has what was asked about the schema.
-    pub(super) fn response(&self, executed: async_graphql::Response, introspected: Introspected) -> Response {
+    pub(in crate::graphql) fn response(
+        &self,
+        executed: async_graphql::Response,
+        introspected: Introspected,
+    ) -> Response {
         let async_graphql::Response { data, mut errors, http_headers, .. } = executed;
         if !errors.is_empty() && errors.iter().all(|error| error.path.is_empty()) {
             // An error of execution has a path.
@@ -75,7 +79,7 @@ impl Prepared {
     }
 
     /// The response in the place of one that would be too large.
-    pub(super) fn too_large(&self) -> Response {
+    pub(crate) fn too_large(&self) -> Response {
         let most = self.most;
         let message = format!(
             "The answer is larger than {most} bytes: ask for smaller pages with `first`, or for fewer fields."
@@ -92,7 +96,7 @@ pub(crate) struct Engine {
     definitions: Arc<document::Schema>,
     services: Arc<Services>,
     operations: Operations,
-    rooms: Arc<Rooms>,
+    large_answers: Arc<LargeAnswers>,
     introspection: bool,
 }
 
@@ -109,12 +113,12 @@ impl Engine {
     ) -> Result<Self, String> {
         let services = Arc::new(services);
         let limits = &services.limits;
-        let schema = super::builder()
+        let schema = schema::builder()
             .validation_mode(ValidationMode::Fast)
             .limit_recursive_depth(recursion(limits))
             .data(Arc::clone(&services))
             .finish();
-        let definitions = Arc::new(document::Schema::new(&super::sdl()));
+        let definitions = Arc::new(document::Schema::new(&schema::sdl()));
         let mut documents = Documents::new(limits.clone(), Arc::clone(&definitions));
         if let Some(trusted) = trusted {
             trust(&mut documents, &trusted)?;
@@ -126,7 +130,7 @@ impl Engine {
             definitions,
             services,
             operations,
-            rooms: Arc::default(),
+            large_answers: Arc::default(),
             introspection,
         })
     }
@@ -167,25 +171,25 @@ impl Engine {
             OperationType::Subscription => limits.max_event_bytes(),
             OperationType::Query | OperationType::Mutation => limits.max_answer_bytes,
         };
-        let rooms = Arc::clone(&self.rooms);
-        Ok(Prepared { document, operation_name, plan, variables, cost, most, rooms, kind })
+        let large_answers = Arc::clone(&self.large_answers);
+        Ok(Prepared { document, operation_name, plan, variables, cost, most, large_answers, kind })
     }
 
     /// Executes a query or a mutation.
     pub(crate) async fn execute(&self, prepared: &Prepared, caller: Arc<Caller>) -> Response {
-        let budget = Budget::new(prepared.most, Arc::clone(&self.rooms), Some(caller.owner()));
+        let budget = Budget::new(prepared.most, Arc::clone(&self.large_answers), Some(caller.owner()));
         if let Some(rates) = &self.services.rates
             && let Err(error) = rates.execute(caller.owner(), prepared.cost.0)
         {
             return failure(&error);
         }
-        if prepared.cost > DEAR
-            && let Err(error) = budget.take_room().await
+        if prepared.cost > LARGE_ANSWER_COST
+            && let Err(error) = budget.take_permit().await
         {
             return failure(&error);
         }
         let mut response = self.execute_within(prepared, caller, &budget).await;
-        if budget.has_room() {
+        if budget.has_permit() {
             response.keep(budget);
         }
         response
@@ -245,25 +249,32 @@ impl Engine {
         caller: Arc<Caller>,
         resume: Option<Cursor>,
     ) -> Result<Answers, Box<Response>> {
-        let (rendering, mut wish) = self.operations.open(&self.schema, prepared, Arc::clone(&caller))?;
-        wish.after = resume.or(wish.after);
-        let (follow, at) = self.follow(wish, &caller).await.map_err(|error| Box::new(failure(&error)))?;
+        let (rendering, mut requested) = self.operations.open(&self.schema, prepared, Arc::clone(&caller))?;
+        requested.after = resume.or(requested.after);
+        let (follow, at) =
+            self.follow(requested, &caller).await.map_err(|error| Box::new(failure(&error)))?;
         Ok(Answers { _counted: Counted::new(&METRICS.subscriptions), follow, rendering, seen: None, at })
     }
 
     /// A subscription, and the place after which it gives everything.
-    async fn follow(&self, wish: Wish, caller: &Caller) -> Result<(Follow, Place), Error> {
+    async fn follow(
+        &self,
+        requested: SubscriptionRequest,
+        caller: &Caller,
+    ) -> Result<(EventStream, Place), Error> {
         let viewer = caller.viewer()?.user.id;
         let database = self.services.database.clone();
-        let scope = match wish.conversation {
-            Some(id) => Scope::Conversation(id.parse().map_err(|_| Error::NotFound("conversation"))?),
-            None => Scope::All,
+        let conversations = match requested.conversation {
+            Some(id) => {
+                ConversationFilter::Conversation(id.parse().map_err(|_| Error::NotFound("conversation"))?)
+            }
+            None => ConversationFilter::All,
         };
-        let after = wish.after.map(|cursor| cursor.place()).transpose()?;
-        let interest = Interest { viewer, scope, kinds: wish.kinds };
+        let after = requested.after.map(|cursor| cursor.place()).transpose()?;
+        let filter = SubscriptionFilter { viewer, conversations, kinds: requested.kinds };
         let hub = self.services.hub.clone();
-        let origin = caller.origin().filter(|_| !wish.includes_own);
-        Ok(Follow::open(hub, database, interest, origin, after).await?)
+        let origin = caller.origin().filter(|_| !requested.includes_own);
+        Ok(EventStream::open(hub, database, filter, origin, after).await?)
     }
 }
 
@@ -288,10 +299,10 @@ fn trust(documents: &mut Documents, texts: &HashMap<String, String>) -> Result<(
 /// The answers to a subscription.
 pub(crate) struct Answers {
     _counted: Counted,
-    follow: Follow,
+    follow: EventStream,
     rendering: Rendering,
     /// The event that is being rendered, so that it is not lost if whoever waits stops waiting.
-    seen: Option<Seen>,
+    seen: Option<VisibleEvent>,
     /// The place of the latest answer.
     at: Place,
 }
@@ -320,12 +331,12 @@ impl Answers {
             };
             match self.rendering.render(seen).await {
                 Ok(answer) => {
-                    self.at = seen.occurrence.place();
+                    self.at = seen.shared.place();
                     self.seen = None;
                     METRICS.deliveries.inc();
                     return Ok(Some(answer));
                 }
-                Err(_) => tokio::time::sleep(PAUSE).await,
+                Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
             }
         }
     }

@@ -3,12 +3,12 @@
 use async_graphql::Object;
 
 use super::Told;
-use crate::graphql::types::{Conversation, Cursor, DateTime, User};
+use crate::graphql::schema::types::{Conversation, Cursor, DateTime, User};
 use crate::messaging::Renamed;
 
 /// Somebody gave a conversation another title.
 #[derive(Debug, Clone)]
-pub(crate) struct ConversationRenamed(pub(super) Told<Renamed>);
+pub(crate) struct ConversationRenamed(pub(crate) Told<Renamed>);
 
 /// Somebody gave a conversation another title.
 #[Object]

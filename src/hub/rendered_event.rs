@@ -17,7 +17,7 @@ type Render = Arc<OnceCell<Rendered>>;
 
 /// An event, with the answers that were rendered from it so far.
 #[derive(Debug)]
-pub struct Occurrence {
+pub struct RenderedEvent {
     /// What happened.
     pub event: Arc<Event>,
     /// The life of the log in which it is told.
@@ -27,7 +27,7 @@ pub struct Occurrence {
     renders: Mutex<Vec<(Fingerprint, View, Render)>>,
 }
 
-impl Occurrence {
+impl RenderedEvent {
     /// An event that nobody has rendered yet.
     pub fn new(event: Arc<Event>, epoch: Epoch) -> Self {
         Self { event, epoch, renders: Mutex::default() }
@@ -71,9 +71,9 @@ impl Occurrence {
 
 /// An event as one subscriber sees it.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct VisibleEvent {
     /// The event.
-    pub occurrence: Arc<Occurrence>,
+    pub shared: Arc<RenderedEvent>,
     /// How much of it.
     pub view: View,
 }

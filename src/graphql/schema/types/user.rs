@@ -7,8 +7,8 @@ use async_graphql::{Context, ID, Object, Result};
 use super::DateTime;
 use crate::error::Error;
 use crate::graphql::budget::budget;
-use crate::graphql::loaders::load;
-use crate::graphql::services::services;
+use crate::graphql::schema::loaders::load;
+use crate::graphql::schema::services::services;
 use crate::log::UserRow;
 use crate::messaging::UserId;
 

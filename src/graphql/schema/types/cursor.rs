@@ -9,10 +9,10 @@ use crate::error::Error;
 use crate::messaging::{Chain, Epoch, Place, Position};
 
 /// Bytes of the check that tells a mangled cursor from one of another epoch.
-const CHECK: usize = 4;
+const CHECK_BYTES: usize = 4;
 
 /// Bytes of a cursor: epoch, position, chain, check.
-const LENGTH: usize = 3 * 8 + CHECK;
+const CURSOR_BYTES: usize = 3 * 8 + CHECK_BYTES;
 
 /// A place in the log as clients hold it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl ScalarType for Cursor {
 impl Cursor {
     /// The cursor of a place.
     pub(crate) fn new(Place { epoch, position, chain }: Place) -> Self {
-        let mut bytes = Vec::with_capacity(LENGTH);
+        let mut bytes = Vec::with_capacity(CURSOR_BYTES);
         for number in [epoch.0, position.0, chain.0] {
             bytes.extend(number.to_be_bytes());
         }
@@ -59,15 +59,16 @@ impl Cursor {
     pub(crate) fn place(&self) -> Result<Place, Error> {
         let bytes = URL_SAFE_NO_PAD.decode(&self.0).map_err(|_| Error::CursorInvalid)?;
         let (numbers, given) =
-            bytes.split_at_checked(bytes.len().wrapping_sub(CHECK)).ok_or(Error::CursorInvalid)?;
+            bytes.split_at_checked(bytes.len().wrapping_sub(CHECK_BYTES)).ok_or(Error::CursorInvalid)?;
         let number = |at: usize| {
             let number = numbers.get(8 * at..8 * (at + 1))?.try_into().ok()?;
             Some(i64::from_be_bytes(number))
         };
         let (epoch, position) = number(0).zip(number(1)).ok_or(Error::CursorInvalid)?;
         // The cursors of before there were chains have none, as the events of then.
-        let chain = if bytes.len() == LENGTH { number(2).map_or(Chain::START, Chain) } else { Chain::START };
-        let is_whole = [LENGTH, LENGTH - 8].contains(&bytes.len()) && given == check(numbers);
+        let chain =
+            if bytes.len() == CURSOR_BYTES { number(2).map_or(Chain::START, Chain) } else { Chain::START };
+        let is_whole = [CURSOR_BYTES, CURSOR_BYTES - 8].contains(&bytes.len()) && given == check(numbers);
         if !is_whole || position < Position::START.0 {
             return Err(Error::CursorInvalid);
         }
@@ -75,7 +76,7 @@ impl Cursor {
     }
 }
 
-fn check(bytes: &[u8]) -> [u8; CHECK] {
+fn check(bytes: &[u8]) -> [u8; CHECK_BYTES] {
     let digest = Sha256::new().chain_update(b"herald cursor").chain_update(bytes).finalize();
     std::array::from_fn(|i| digest[i])
 }

@@ -5,8 +5,8 @@ use async_graphql::{Context, ID, Interface};
 use super::{Conversation, Message, User};
 use crate::error::Error;
 use crate::graphql::caller::viewer;
-use crate::graphql::loaders::{MessageFor, TakesPart, load};
-use crate::graphql::services::services;
+use crate::graphql::schema::loaders::{MessageFor, TakesPart, load};
+use crate::graphql::schema::services::services;
 use crate::messaging::{ConversationId, MessageId, UserId};
 
 /// Anything with a global id.

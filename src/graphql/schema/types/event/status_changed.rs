@@ -7,21 +7,21 @@ use async_graphql::{Context, Object, Result};
 use super::Told;
 use crate::error::Error;
 use crate::graphql::budget::budget;
-use crate::graphql::loaders::{MessageAt, load};
-use crate::graphql::page::size;
-use crate::graphql::services::services;
-use crate::graphql::types::{Conversation, Cursor, DateTime, DeliveryStatus, Message, User};
-use crate::hub::Seen;
+use crate::graphql::schema::loaders::{MessageAt, load};
+use crate::graphql::schema::page::size;
+use crate::graphql::schema::services::services;
+use crate::graphql::schema::types::{Conversation, Cursor, DateTime, DeliveryStatus, Message, User};
+use crate::hub::VisibleEvent;
 use crate::log::Received;
 use crate::messaging::{self, Covered, Marked};
 
 /// Somebody received or read messages.
 #[derive(Debug, Clone)]
-pub(crate) struct StatusChanged(pub(super) Told<Marked>);
+pub(crate) struct StatusChanged(pub(crate) Told<Marked>);
 
 impl StatusChanged {
     /// The event of a subscription to this kind.
-    pub(crate) fn only(seen: Seen) -> Result<Self, Error> {
+    pub(crate) fn only(seen: VisibleEvent) -> Result<Self, Error> {
         Told::only(seen, Marked::of).map(Self)
     }
 

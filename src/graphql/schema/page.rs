@@ -6,14 +6,14 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
-use super::budget::budget;
 use crate::config::Limits;
 use crate::error::Error;
+use crate::graphql::budget::budget;
 use crate::log::{Direction, Page, ParticipantKey};
 use crate::messaging::{Position, UserId};
 
 /// The place of an element in its list.
-pub(super) trait Key: Sized + Clone + Send + Sync {
+pub(crate) trait Key: Sized + Clone + Send + Sync {
     fn to_text(&self) -> String;
     fn from_text(text: &str) -> Option<Self>;
 }
@@ -41,11 +41,11 @@ impl Key for ParticipantKey {
 
 /// A key as a client sees it: opaque.
 #[derive(Clone)]
-pub(super) struct Opaque<K>(K);
+pub(crate) struct Opaque<K>(K);
 
 impl<K: Key> Opaque<K> {
     /// The place of the element with this key, as an edge has it.
-    pub(super) fn of(key: K) -> String {
+    pub(crate) fn of(key: K) -> String {
         Self(key).encode_cursor()
     }
 }
@@ -68,7 +68,7 @@ impl<K: Key> CursorType for Opaque<K> {
 }
 
 /// How many elements a list has at most: as many as its argument says or, where it says nothing, a page's worth.
-pub(super) fn size(argument: &'static str, size: Option<i32>, limits: &Limits) -> Result<usize, Error> {
+pub(crate) fn size(argument: &'static str, size: Option<i32>, limits: &Limits) -> Result<usize, Error> {
     let Some(size) = size else { return Ok(limits.page_size) };
     let most = limits.max_page_size;
     let size = usize::try_from(size).ok().filter(|size| *size <= most);
@@ -76,16 +76,16 @@ pub(super) fn size(argument: &'static str, size: Option<i32>, limits: &Limits) -
 }
 
 /// The arguments of a connection field.
-pub(super) struct PageArgs {
-    pub(super) after: Option<String>,
-    pub(super) before: Option<String>,
-    pub(super) first: Option<i32>,
-    pub(super) last: Option<i32>,
+pub(crate) struct PageArgs {
+    pub(crate) after: Option<String>,
+    pub(crate) before: Option<String>,
+    pub(crate) first: Option<i32>,
+    pub(crate) last: Option<i32>,
 }
 
 impl PageArgs {
     /// What to ask the log for: one more than the client wants, which tells whether there is more.
-    pub(super) fn page<K: Key>(self, limits: &Limits) -> Result<Page<K>, Error> {
+    pub(crate) fn page<K: Key>(self, limits: &Limits) -> Result<Page<K>, Error> {
         let (limit, direction) = match (self.first, self.last) {
             (Some(_), Some(_)) => {
                 return Err(Error::bad_input("first", "cannot be combined with `last`: choose one"));
@@ -105,7 +105,7 @@ impl PageArgs {
 }
 
 /// Makes a connection of what the log returned for `page`, in the order of the list.
-pub(super) async fn connection<K: Key, N: OutputType>(
+pub(crate) async fn connection<K: Key, N: OutputType>(
     ctx: &Context<'_>,
     page: &Page<K>,
     rows: impl IntoIterator<Item = (K, N)>,

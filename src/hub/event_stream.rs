@@ -6,21 +6,21 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::task::{JoinError, Joined};
-use super::{Hub, Occurrence, Seen};
-use crate::log::{Database, Interest, Scope, Unavailable};
+use super::task::{JoinError, JoinPoint};
+use super::{Hub, RenderedEvent, VisibleEvent};
+use crate::log::{ConversationFilter, Database, SubscriptionFilter, Unavailable};
 use crate::messaging::{Covered, Origin, Place, Position};
 use crate::metrics::{METRICS, Reason};
 
 /// Events per statement of a replay.
-const PAGE: usize = 250;
+const PAGE_EVENTS: usize = 250;
 
-/// Positions that the first statement of a replay looks at. Doubled whenever a stretch had little for this
+/// Positions that the first statement of a replay looks at. Doubled whenever a window had little for this
 /// viewer, so that a long absence from a busy log takes few statements, and halved back by full pages.
-const STRETCH: i64 = 16_384;
+const REPLAY_WINDOW_POSITIONS: i64 = 16_384;
 
 /// Pauses between tries while the log cannot be read: the first, and the longest.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// Why a subscription does not begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,29 +45,29 @@ pub struct Expired;
 
 /// A subscription under way.
 #[derive(Debug)]
-pub struct Follow {
+pub struct EventStream {
     hub: Hub,
     database: Database,
-    interest: Interest,
+    filter: SubscriptionFilter,
     origin: Option<Origin>,
     /// Everything up to here has been handed out, or is in `replayed`.
     position: Position,
     /// The latest place, up to `position`, that is known whole: what the log must still have for this to go on.
     place: Place,
-    stretch: i64,
-    replayed: VecDeque<Seen>,
+    window: i64,
+    replayed: VecDeque<VisibleEvent>,
     /// Came live, and is not handed out yet: the log may have to tell whether it shows this viewer anything.
-    doubtful: Option<Seen>,
-    joined: Option<Joined>,
+    unchecked: Option<VisibleEvent>,
+    join_point: Option<JoinPoint>,
 }
 
-impl Follow {
+impl EventStream {
     /// Begins to follow after the given place, or from now on, and returns the place with it. What cannot be honoured is
     /// refused here, at once.
     pub async fn open(
         hub: Hub,
         database: Database,
-        interest: Interest,
+        filter: SubscriptionFilter,
         origin: Option<Origin>,
         after: Option<Place>,
     ) -> Result<(Self, Place), OpenError> {
@@ -81,17 +81,17 @@ impl Follow {
         let mut follow = Self {
             hub,
             database,
-            interest,
+            filter,
             origin,
             position: begun.position,
             place: begun,
-            stretch: STRETCH,
+            window: REPLAY_WINDOW_POSITIONS,
             replayed: VecDeque::new(),
-            doubtful: None,
-            joined: None,
+            unchecked: None,
+            join_point: None,
         };
-        if let Scope::Conversation(conversation) = interest.scope {
-            let parts = follow.database.participations(interest.viewer, [conversation]).await?;
+        if let ConversationFilter::Conversation(conversation) = filter.conversations {
+            let parts = follow.database.participations(filter.viewer, [conversation]).await?;
             if parts.iter().all(|part| part.interval.left.is_some()) {
                 // Whoever left while away still sees what happened up to then.
                 let left = parts.iter().filter_map(|part| part.interval.left).max();
@@ -114,61 +114,61 @@ impl Follow {
 
     /// The next event, in order, without a gap or a repeat. `None` when there will never be another: the
     /// viewer has left the one conversation that was followed. May be dropped and called again at any time.
-    pub async fn next(&mut self) -> Result<Option<Seen>, Expired> {
-        let mut pause = PAUSE.0;
+    pub async fn next(&mut self) -> Result<Option<VisibleEvent>, Expired> {
+        let mut pause = RETRY_PAUSE.0;
         loop {
             if let Some(seen) = self.replayed.pop_front() {
                 return Ok(Some(seen));
             }
-            if let Some(Joined { at, live }) = &mut self.joined
+            if let Some(JoinPoint { at, live }) = &mut self.join_point
                 && at.position <= self.position
             {
-                if self.doubtful.is_none() {
-                    self.doubtful = live.recv().await;
+                if self.unchecked.is_none() {
+                    self.unchecked = live.recv().await;
                 }
-                if self.doubtful.is_some() {
-                    match self.settle().await {
-                        Ok(None) => pause = PAUSE.0,
+                if self.unchecked.is_some() {
+                    match self.check_visible().await {
+                        Ok(None) => pause = RETRY_PAUSE.0,
                         Ok(seen) => return Ok(seen),
                         Err(Unavailable) => {
                             tokio::time::sleep(pause).await;
-                            pause = (pause * 2).min(PAUSE.1);
+                            pause = (pause * 2).min(RETRY_PAUSE.1);
                         }
                     }
                     continue;
                 }
                 // The queue overflowed, or there is nothing more to come: the log tells.
-                self.joined = None;
+                self.join_point = None;
             }
             // Boxed, so that a subscription that just waits does not carry the room for reading the log.
             match Box::pin(self.advance()).await {
-                Ok(()) => pause = PAUSE.0,
+                Ok(()) => pause = RETRY_PAUSE.0,
                 Err(JoinError::NotTakingPart(_)) => return Ok(None),
                 Err(JoinError::Expired) => return Err(Expired),
                 Err(JoinError::Unavailable) => {
                     tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(PAUSE.1);
+                    pause = (pause * 2).min(RETRY_PAUSE.1);
                 }
             }
         }
     }
 
     /// What came live, unless it shows this viewer nothing. Mostly that is known without the log.
-    async fn settle(&mut self) -> Result<Option<Seen>, Unavailable> {
-        let Some(seen) = &self.doubtful else { return Ok(None) };
-        let event = &seen.occurrence.event;
+    async fn check_visible(&mut self) -> Result<Option<VisibleEvent>, Unavailable> {
+        let Some(seen) = &self.unchecked else { return Ok(None) };
+        let event = &seen.shared.event;
         // Boxed, so that a subscription that just waits does not carry the room for reading the log.
         let shows = match seen.view.covered {
             Covered::After(_) => true,
             Covered::StaysOf(_) => Box::pin(self.database.shows(event, seen.view)).await?,
         };
         self.go_on_from(self.place.at(event));
-        Ok(self.doubtful.take().filter(|_| shows))
+        Ok(self.unchecked.take().filter(|_| shows))
     }
 
-    /// One step forward: a stretch of the log, or a place in the hub once the log is exhausted.
+    /// One step forward: a window of the log, or a place in the hub once the log is exhausted.
     async fn advance(&mut self) -> Result<(), JoinError> {
-        let through = match &self.joined {
+        let through = match &self.join_point {
             Some(joined) => joined.at,
             None => {
                 let head = self.database.head_after(self.place).await.map_err(|_| JoinError::Unavailable)?;
@@ -183,8 +183,8 @@ impl Follow {
             return Ok(());
         }
         let at_least = Place { position: self.position, ..self.place };
-        match self.hub.join(self.interest, self.origin.clone(), at_least).await {
-            Ok(joined) => self.joined = Some(joined),
+        match self.hub.join(self.filter, self.origin.clone(), at_least).await {
+            Ok(joined) => self.join_point = Some(joined),
             // Left since the head was read: what happened up to then is in the log, and not handed out yet.
             Err(JoinError::NotTakingPart(at)) if self.position < at => {
                 self.replay(at).await.map_err(|_| JoinError::Unavailable)?;
@@ -199,11 +199,15 @@ impl Follow {
     }
 
     async fn replay(&mut self, through: Position) -> Result<(), Unavailable> {
-        let through = through.min(Position(self.position.0.saturating_add(self.stretch)));
+        let through = through.min(Position(self.position.0.saturating_add(self.window)));
         METRICS.count_log_read(Reason::Replay);
-        let (events, reached) = self.database.replay(self.interest, self.position, through, PAGE).await?;
-        self.stretch =
-            if reached < through { (self.stretch / 2).max(STRETCH) } else { self.stretch.saturating_mul(2) };
+        let (events, reached) =
+            self.database.replay(self.filter, self.position, through, PAGE_EVENTS).await?;
+        self.window = if reached < through {
+            (self.window / 2).max(REPLAY_WINDOW_POSITIONS)
+        } else {
+            self.window.saturating_mul(2)
+        };
         let own = |origin: &Option<Origin>| self.origin.is_some() && *origin == self.origin;
         let Place { epoch, .. } = self.place;
         if let Some((last, _)) = events.last() {
@@ -212,7 +216,7 @@ impl Follow {
         let seen = events
             .into_iter()
             .filter(|(event, _)| !own(&event.origin))
-            .map(|(event, view)| Seen { occurrence: Arc::new(Occurrence::new(event, epoch)), view });
+            .map(|(event, view)| VisibleEvent { shared: Arc::new(RenderedEvent::new(event, epoch)), view });
         self.replayed.extend(seen);
         self.position = reached;
         Ok(())

@@ -14,7 +14,7 @@ use crate::log::{Committed, Database, Writer};
 use crate::messaging::{Action, Command};
 use crate::rates::Rates;
 
-use super::caller::caller;
+use crate::graphql::caller::caller;
 
 /// Everything behind the schema.
 pub(crate) struct Services {
@@ -24,13 +24,13 @@ pub(crate) struct Services {
     pub(crate) accounts: Accounts,
     pub(crate) rates: Option<Arc<Rates>>,
     pub(crate) limits: Limits,
-    pub(super) rows: DataLoader<Rows>,
+    pub(crate) rows: DataLoader<Rows>,
     /// Users never change, so they are remembered.
-    pub(super) users: DataLoader<Users, LruCache>,
+    pub(crate) users: DataLoader<Users, LruCache>,
 }
 
 /// Users that are remembered.
-const USERS: usize = 20_000;
+const MAX_REMEMBERED_USERS: usize = 20_000;
 
 impl Services {
     pub(crate) fn new(
@@ -43,13 +43,17 @@ impl Services {
     ) -> Self {
         let delay = std::time::Duration::ZERO;
         let rows = DataLoader::new(Rows(database.clone()), tokio::spawn).delay(delay);
-        let users =
-            DataLoader::with_cache(Users(database.clone()), tokio::spawn, LruCache::new(USERS)).delay(delay);
+        let users = DataLoader::with_cache(
+            Users(database.clone()),
+            tokio::spawn,
+            LruCache::new(MAX_REMEMBERED_USERS),
+        )
+        .delay(delay);
         Self { database, writer, hub, accounts, rates, limits, rows, users }
     }
 
     /// Has the signed-in caller's action carried out.
-    pub(super) async fn submit(&self, ctx: &Context<'_>, action: Action) -> Result<Committed, Error> {
+    pub(crate) async fn submit(&self, ctx: &Context<'_>, action: Action) -> Result<Committed, Error> {
         let caller = caller(ctx)?;
         let command = Command { actor: caller.viewer()?.user.id, origin: caller.origin(), action };
         Ok(self.writer.submit(command).await?)
@@ -57,6 +61,6 @@ impl Services {
 }
 
 /// The services that this schema was built with.
-pub(super) fn services<'a>(ctx: &Context<'a>) -> Result<&'a Arc<Services>, Error> {
+pub(crate) fn services<'a>(ctx: &Context<'a>) -> Result<&'a Arc<Services>, Error> {
     ctx.data_opt::<Arc<Services>>().ok_or(Error::Internal)
 }

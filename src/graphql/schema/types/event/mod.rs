@@ -14,7 +14,7 @@ use async_graphql::Interface;
 
 use super::{Conversation, Cursor, DateTime, User};
 use crate::error::Error;
-use crate::hub::Seen;
+use crate::hub::VisibleEvent;
 use crate::messaging::{self, Change, View};
 
 use conversation_renamed::ConversationRenamed;
@@ -40,10 +40,10 @@ pub(crate) enum Event {
     ConversationRenamed(ConversationRenamed),
 }
 
-impl From<Seen> for Event {
-    fn from(seen: Seen) -> Self {
+impl From<VisibleEvent> for Event {
+    fn from(seen: VisibleEvent) -> Self {
         let event = || seen.clone();
-        match seen.occurrence.event.change.clone() {
+        match seen.shared.event.change.clone() {
             Change::Started(change) => {
                 Self::ConversationStarted(ConversationStarted(Told::of(event(), change)))
             }
@@ -61,12 +61,12 @@ impl From<Seen> for Event {
 /// An event of one kind, as one viewer sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Told<K> {
-    seen: Seen,
+    seen: VisibleEvent,
     change: K,
 }
 
 impl<K> Told<K> {
-    fn of(seen: Seen, change: K) -> Self {
+    fn of(seen: VisibleEvent, change: K) -> Self {
         Self { seen, change }
     }
 
@@ -74,13 +74,13 @@ impl<K> Told<K> {
     ///
     /// # Errors
     /// [`Error::Internal`] for an event of another kind.
-    fn only(seen: Seen, kind: impl FnOnce(Change) -> Option<K>) -> Result<Self, Error> {
-        let change = kind(seen.occurrence.event.change.clone()).ok_or(Error::Internal)?;
+    fn only(seen: VisibleEvent, kind: impl FnOnce(Change) -> Option<K>) -> Result<Self, Error> {
+        let change = kind(seen.shared.event.change.clone()).ok_or(Error::Internal)?;
         Ok(Self { seen, change })
     }
 
     fn event(&self) -> &messaging::Event {
-        &self.seen.occurrence.event
+        &self.seen.shared.event
     }
 
     fn view(&self) -> View {
@@ -88,7 +88,7 @@ impl<K> Told<K> {
     }
 
     fn cursor(&self) -> Cursor {
-        Cursor::new(self.seen.occurrence.place())
+        Cursor::new(self.seen.shared.place())
     }
 
     fn at(&self) -> DateTime {

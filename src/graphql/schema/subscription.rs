@@ -1,5 +1,5 @@
-//! What can be followed. A subscription's resolver does not follow anything itself: it says what it wants in
-//! its [`Tap`], and renders the events that whoever follows pours into it.
+//! What can be followed. A subscription's resolver does not follow the log itself. It says in its [`EventSource`] what
+//! it wants, and renders the events that the engine sends there.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,42 +10,42 @@ use tokio_stream::{Stream, StreamExt};
 
 use super::types::{Cursor, Event, MessageSent, StatusChanged};
 use crate::error::Error;
-use crate::hub::Seen;
+use crate::hub::VisibleEvent;
 use crate::messaging::Kinds;
 
 /// What a subscription wants to follow, in the client's words.
 #[derive(Debug, Clone)]
-pub(super) struct Wish {
-    pub(super) kinds: Kinds,
-    pub(super) conversation: Option<ID>,
-    pub(super) after: Option<Cursor>,
-    pub(super) includes_own: bool,
+pub(crate) struct SubscriptionRequest {
+    pub(crate) kinds: Kinds,
+    pub(crate) conversation: Option<ID>,
+    pub(crate) after: Option<Cursor>,
+    pub(crate) includes_own: bool,
 }
 
 /// Connects a running execution with whoever follows on its behalf.
 #[derive(Debug)]
-pub(super) struct Tap {
-    wish: Mutex<Option<Wish>>,
-    events: Mutex<Option<mpsc::Receiver<Seen>>>,
+pub(crate) struct EventSource {
+    requested: Mutex<Option<SubscriptionRequest>>,
+    events: Mutex<Option<mpsc::Receiver<VisibleEvent>>>,
 }
 
-impl Tap {
-    /// A tap, and the end into which events are poured one by one.
-    pub(super) fn new() -> (mpsc::Sender<Seen>, Arc<Self>) {
-        let (pour, events) = mpsc::channel(1);
-        (pour, Arc::new(Self { wish: Mutex::default(), events: Mutex::new(Some(events)) }))
+impl EventSource {
+    /// A source, and the end into which the engine sends events one by one.
+    pub(crate) fn new() -> (mpsc::Sender<VisibleEvent>, Arc<Self>) {
+        let (sender, events) = mpsc::channel(1);
+        (sender, Arc::new(Self { requested: Mutex::default(), events: Mutex::new(Some(events)) }))
     }
 
     /// What the resolver wants, once it has run.
-    pub(super) fn wish(&self) -> Option<Wish> {
-        self.wish.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn requested(&self) -> Option<SubscriptionRequest> {
+        self.requested.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn open(&self, wish: Wish) -> Result<mpsc::Receiver<Seen>, Error> {
+    fn open(&self, requested: SubscriptionRequest) -> Result<mpsc::Receiver<VisibleEvent>, Error> {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
         let events = events
             .ok_or_else(|| Error::bad_input("subscription", "must select exactly one field of its own"))?;
-        *self.wish.lock().unwrap_or_else(PoisonError::into_inner) = Some(wish);
+        *self.requested.lock().unwrap_or_else(PoisonError::into_inner) = Some(requested);
         Ok(events)
     }
 }
@@ -56,9 +56,10 @@ fn open(
     after: Option<Cursor>,
     conversation: Option<ID>,
     include_own: Option<bool>,
-) -> Result<ReceiverStream<Seen>, Error> {
-    let tap = ctx.data_opt::<Arc<Tap>>().ok_or(Error::Internal)?;
-    tap.open(Wish { kinds, conversation, after, includes_own: include_own.unwrap_or(false) })
+) -> Result<ReceiverStream<VisibleEvent>, Error> {
+    let source = ctx.data_opt::<Arc<EventSource>>().ok_or(Error::Internal)?;
+    source
+        .open(SubscriptionRequest { kinds, conversation, after, includes_own: include_own.unwrap_or(false) })
         .map(ReceiverStream::new)
 }
 

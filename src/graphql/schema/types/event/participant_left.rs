@@ -3,12 +3,12 @@
 use async_graphql::Object;
 
 use super::Told;
-use crate::graphql::types::{Conversation, Cursor, DateTime, User};
+use crate::graphql::schema::types::{Conversation, Cursor, DateTime, User};
 use crate::messaging::Left;
 
 /// Somebody left a conversation. The last event of the conversation that this user sees.
 #[derive(Debug, Clone)]
-pub(crate) struct ParticipantLeft(pub(super) Told<Left>);
+pub(crate) struct ParticipantLeft(pub(crate) Told<Left>);
 
 /// Somebody left a conversation. The last event of the conversation that this user sees.
 #[Object]

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 
-use super::caller::{caller, viewer};
-use super::cookie;
 use super::services::services;
 use super::types::{Conversation, Cursor, DateTime, Message, User};
 use crate::error::Error;
+use crate::graphql::caller::{caller, viewer};
+use crate::graphql::cookie;
 use crate::log::{Committed, UserRow};
 use crate::messaging::{
     Action, Add, Body, ConversationId, Handle, IdempotencyKey, Leave, Mark, MarkThrough, MessageId, Rename,

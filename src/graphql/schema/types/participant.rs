@@ -5,8 +5,8 @@ use async_graphql::{Context, Object, Result};
 use super::{DateTime, Message, User};
 use crate::error::Error;
 use crate::graphql::caller::viewer;
-use crate::graphql::loaders::{SeenAt, load};
-use crate::graphql::services::services;
+use crate::graphql::schema::loaders::{SeenAt, load};
+use crate::graphql::schema::services::services;
 use crate::log::Received;
 use crate::messaging::{Mark, Participation, Position};
 

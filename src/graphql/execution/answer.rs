@@ -11,11 +11,11 @@ use async_graphql::indexmap::IndexMap;
 use async_graphql::{Name, PathSegment, ServerError, Value};
 use serde::Serialize;
 
-use super::document::{Field, Inner, Plan, TYPENAME};
+use crate::graphql::document::{Field, Inner, Plan, TYPENAME};
 
 /// The answer is larger than it may be.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooLarge;
+pub(crate) struct TooLarge;
 
 /// Writes the data of a response, of at most `most` bytes.
 ///
@@ -23,7 +23,7 @@ pub(super) struct TooLarge;
 ///
 /// # Errors
 /// [`TooLarge`], as soon as it is.
-pub(super) fn write(
+pub(crate) fn write(
     plan: &Plan,
     data: &Value,
     errors: &[ServerError],

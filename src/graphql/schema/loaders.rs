@@ -12,16 +12,16 @@ use crate::messaging::{
 };
 
 /// Loads users.
-pub(super) struct Users(pub(super) Database);
+pub(crate) struct Users(pub(crate) Database);
 
 /// Loads everything that may change.
-pub(super) struct Rows(pub(super) Database);
+pub(crate) struct Rows(pub(crate) Database);
 
 /// A batch as a whole never fails: each key has an answer of its own, or a failure of its own.
 type Found<K, V> = Result<HashMap<K, Result<V, Unavailable>>, Unavailable>;
 
 /// What one key came to. `None` when there is no such thing.
-pub(super) async fn load<K, V, L, C>(loader: &DataLoader<L, C>, key: K) -> Result<Option<V>, Unavailable>
+pub(crate) async fn load<K, V, L, C>(loader: &DataLoader<L, C>, key: K) -> Result<Option<V>, Unavailable>
 where
     K: Send + Sync + Hash + Eq + Clone + 'static,
     V: Send + Sync + Clone + 'static,
@@ -58,7 +58,7 @@ impl Loader<ConversationId> for Rows {
 
 /// How a conversation's title changed next after a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct RenamedAfter(pub(super) ConversationId, pub(super) Position);
+pub(crate) struct RenamedAfter(pub(crate) ConversationId, pub(crate) Position);
 
 impl Loader<RenamedAfter> for Rows {
     type Value = Result<Renamed, Unavailable>;
@@ -72,7 +72,7 @@ impl Loader<RenamedAfter> for Rows {
 
 /// A message that a viewer may see, in a conversation that they take part in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct MessageFor(pub(super) UserId, pub(super) MessageId);
+pub(crate) struct MessageFor(pub(crate) UserId, pub(crate) MessageId);
 
 impl Loader<MessageFor> for Rows {
     type Value = Result<Arc<Message>, Unavailable>;
@@ -86,7 +86,7 @@ impl Loader<MessageFor> for Rows {
 
 /// The message at a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct MessageAt(pub(super) Position);
+pub(crate) struct MessageAt(pub(crate) Position);
 
 impl Loader<MessageAt> for Rows {
     type Value = Result<Arc<Message>, Unavailable>;
@@ -100,7 +100,7 @@ impl Loader<MessageAt> for Rows {
 
 /// The message at a position, if a viewer took part when it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct SeenAt(pub(super) UserId, pub(super) Position);
+pub(crate) struct SeenAt(pub(crate) UserId, pub(crate) Position);
 
 impl Loader<SeenAt> for Rows {
     type Value = Result<Arc<Message>, Unavailable>;
@@ -124,7 +124,7 @@ impl Loader<Received> for Rows {
 
 /// Whether a user takes part in a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct TakesPart(pub(super) UserId, pub(super) ConversationId);
+pub(crate) struct TakesPart(pub(crate) UserId, pub(crate) ConversationId);
 
 impl Loader<TakesPart> for Rows {
     type Value = Result<bool, Unavailable>;
@@ -138,7 +138,7 @@ impl Loader<TakesPart> for Rows {
 
 /// How many messages a viewer has not read in a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct UnreadOf(pub(super) UserId, pub(super) ConversationId);
+pub(crate) struct UnreadOf(pub(crate) UserId, pub(crate) ConversationId);
 
 impl Loader<UnreadOf> for Rows {
     type Value = Result<u64, Unavailable>;
@@ -152,7 +152,7 @@ impl Loader<UnreadOf> for Rows {
 
 /// How far the message at a position has come, or had come at another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct CountsAt(pub(super) Position, pub(super) Option<Position>);
+pub(crate) struct CountsAt(pub(crate) Position, pub(crate) Option<Position>);
 
 impl Loader<CountsAt> for Rows {
     type Value = Result<Counts, Unavailable>;
@@ -170,10 +170,10 @@ impl Loader<CountsAt> for Rows {
 
 /// A page of a conversation's messages, as far as a viewer may see them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct MessagesPage {
-    pub(super) conversation: ConversationId,
-    pub(super) viewer: UserId,
-    pub(super) page: Page<Position>,
+pub(crate) struct MessagesPage {
+    pub(crate) conversation: ConversationId,
+    pub(crate) viewer: UserId,
+    pub(crate) page: Page<Position>,
 }
 
 impl Loader<MessagesPage> for Rows {
@@ -189,11 +189,11 @@ impl Loader<MessagesPage> for Rows {
 
 /// A page of a conversation's participants.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct ParticipantsPage(
-    pub(super) ConversationId,
+pub(crate) struct ParticipantsPage(
+    pub(crate) ConversationId,
     /// As of here; as of now, if there is none.
-    pub(super) Option<Position>,
-    pub(super) Page<ParticipantKey>,
+    pub(crate) Option<Position>,
+    pub(crate) Page<ParticipantKey>,
 );
 
 impl Loader<ParticipantsPage> for Rows {
@@ -208,11 +208,11 @@ impl Loader<ParticipantsPage> for Rows {
 
 /// A page of a message's receipts.
 #[derive(Debug, Clone)]
-pub(super) struct ReceiptsPage(
-    pub(super) Arc<Message>,
+pub(crate) struct ReceiptsPage(
+    pub(crate) Arc<Message>,
     /// As of here; as of now, if there is none.
-    pub(super) Option<Position>,
-    pub(super) Page<ParticipantKey>,
+    pub(crate) Option<Position>,
+    pub(crate) Page<ParticipantKey>,
 );
 
 impl PartialEq for ReceiptsPage {

@@ -10,9 +10,9 @@ use super::{DateTime, Message, Participant};
 use crate::error::Error;
 use crate::graphql::budget::budget;
 use crate::graphql::caller::viewer;
-use crate::graphql::loaders::{MessagesPage, ParticipantsPage, RenamedAfter, UnreadOf, load};
-use crate::graphql::page::{Opaque, PageArgs, connection};
-use crate::graphql::services::services;
+use crate::graphql::schema::loaders::{MessagesPage, ParticipantsPage, RenamedAfter, UnreadOf, load};
+use crate::graphql::schema::page::{Opaque, PageArgs, connection};
+use crate::graphql::schema::services::services;
 use crate::log::{Direction, Page, ParticipantKey};
 use crate::messaging::{self, ConversationId, Position};
 

@@ -3,17 +3,17 @@
 use async_graphql::connection::Connection;
 use async_graphql::{Context, ID, Object, Result};
 
-use super::caller::{caller, viewer};
 use super::page::{Opaque, PageArgs, connection};
 use super::services::services;
 use super::types::{Conversation, Cursor, Message, Node, User, node};
 use crate::error::Error;
+use crate::graphql::caller::{caller, viewer};
 use crate::messaging::Place;
 use crate::messaging::{Handle, Position};
 
 /// The head of the log, read before anything else of the response was.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Snapshot(pub(super) Place);
+pub(crate) struct Snapshot(pub(crate) Place);
 
 /// What can be asked.
 #[derive(Debug)]

@@ -1,0 +1,12 @@
+//! Executing plans: requests once, the operations of subscriptions for each event.
+//!
+//! Here lives the engine, which holds every operation to its limits, and the operations that subscriptions share, each
+//! of which renders an event once for all who see the same of it. What never lives here: resolvers, the reading of
+//! documents, and the bytes of a transport.
+
+mod answer;
+mod engine;
+mod held;
+mod operation;
+
+pub(crate) use engine::{Answers, Engine, Prepared};

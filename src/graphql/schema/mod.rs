@@ -1,0 +1,34 @@
+//! The GraphQL schema and its resolvers.
+//!
+//! Here live queries, mutations, subscriptions and types, and what resolvers work with: the services, the loaders that
+//! gather what is asked for one by one, and Relay's pages. What never lives here: rules of messaging (a resolver makes a
+//! command, it does not decide), SQL, and how a document is read or executed.
+
+pub(crate) mod loaders;
+mod mutation;
+mod page;
+pub(crate) mod query;
+pub(crate) mod services;
+pub(crate) mod subscription;
+pub(crate) mod types;
+
+use async_graphql::SchemaBuilder;
+
+use self::mutation::Mutation;
+use self::query::Query;
+use self::subscription::Subscription;
+
+/// The schema that async-graphql executes.
+pub(crate) type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
+
+/// A schema to which data can be added.
+pub(crate) fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query, Mutation, Subscription)
+}
+
+/// The schema definition, as `herald schema` prints it.
+pub fn sdl() -> String {
+    let schema = builder().finish();
+    let options = async_graphql::SDLExportOptions::new().sorted_fields().include_specified_by();
+    schema.sdl_with_options(options)
+}

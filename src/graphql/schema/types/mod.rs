@@ -1,0 +1,23 @@
+//! The types of the schema, one file each. They are made of `messaging`'s types, never of rows.
+
+mod conversation;
+mod cursor;
+mod date_time;
+mod event;
+mod message;
+mod node;
+mod participant;
+mod receipt;
+mod status;
+mod user;
+
+pub(crate) use conversation::Conversation;
+pub(crate) use cursor::Cursor;
+pub(crate) use date_time::DateTime;
+pub(crate) use event::{Event, MessageSent, StatusChanged};
+pub(crate) use message::Message;
+pub(crate) use node::{Node, node};
+pub(crate) use participant::Participant;
+pub(crate) use receipt::Receipt;
+pub(crate) use status::DeliveryStatus;
+pub(crate) use user::User;
