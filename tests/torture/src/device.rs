@@ -132,6 +132,10 @@ impl Device {
             Err(heard) => return self.judge(heard),
         };
         let after = self.after(&offered);
+        if after != offered {
+            let what = format!("asked to go on after {after}, it goes on after {offered}");
+            return self.judge(Heard::Strange(what));
+        }
         self.around.history.device(self.index, |device| device.subscribed += 1);
         self.around.history.note(self.index, format!("node {node}: follows after {after}, by {}", self.way));
         let patience = self.patience();

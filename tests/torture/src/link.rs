@@ -85,9 +85,13 @@ impl Link {
         };
         let (query, variables) = subscription(scope, after);
         let asked = Asked { token, connection, query, variables: &variables, last_event_id };
-        let (stream, offered) = Stream::open(port, framing, asked).await?;
-        let after = last.map(str::to_owned).or(offered);
-        let after = after.ok_or_else(|| Heard::Strange("no cursor from which it follows".into()))?;
+        let (mut stream, offered) = Stream::open(port, framing, asked).await?;
+        let after = match (way, last, offered) {
+            (Way::Multipart, Some(last), _) => last.to_owned(),
+            (_, _, Some(offered)) => offered,
+            // Without a cursor it begins with why it is refused.
+            (_, _, None) => return Err(stream.hear().await),
+        };
         Ok((Self::Stream(Box::new(stream)), after))
     }
 

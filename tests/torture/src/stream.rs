@@ -279,3 +279,38 @@ fn answer(mut payload: Value) -> Heard {
 fn json_of(text: &str) -> Result<Value, Heard> {
     serde_json::from_str(text).map_err(|error| Heard::Strange(format!("no JSON ({error}): {text:?}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(block: &str) -> Heard {
+        Event::read(block).and_then(Event::heard).unwrap_or_else(|heard| heard)
+    }
+
+    #[test]
+    fn a_server_sent_event_is_an_answer_whose_id_is_its_cursor() {
+        let data = r#"data: {"data":{"event":{"cursor":"c"}}}"#;
+        assert!(matches!(event(&format!("event: next\nid: c\n{data}")), Heard::Next(_)));
+        assert!(matches!(event(&format!("event: next\nid: d\n{data}")), Heard::Strange(_)));
+        assert!(matches!(event(&format!("event: next\n{data}")), Heard::Strange(_)));
+        assert!(matches!(event("event: next\ndata: {\"errors\":[]}"), Heard::Refused(_)));
+        assert!(matches!(event("event: complete\nid: complete\ndata:"), Heard::Complete));
+        assert!(matches!(event(":"), Heard::Alive));
+        assert!(matches!(event("evnt: next"), Heard::Strange(_)));
+        assert_eq!(Event::read("retry: 700\nid: c").unwrap().id.as_deref(), Some("c"));
+    }
+
+    #[test]
+    fn a_part_is_an_answer_or_a_sign_of_life() {
+        let read = |body: &str| {
+            let text = format!("\r\nContent-Type: application/json\r\n\r\n{body}");
+            part(&text).unwrap_or_else(|heard| heard)
+        };
+        assert!(matches!(read(r#"{"payload":{"data":{"event":{}}}}"#), Heard::Next(_)));
+        assert!(matches!(read(r#"{"payload":{"errors":[]}}"#), Heard::Refused(_)));
+        assert!(matches!(read("{}"), Heard::Alive));
+        assert!(matches!(read(r#"{"data":{}}"#), Heard::Strange(_)));
+        assert!(matches!(part("{}"), Err(Heard::Strange(_))));
+    }
+}
