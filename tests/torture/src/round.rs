@@ -25,8 +25,8 @@ use crate::record;
 use crate::summary::Summary;
 use crate::world::{SMALL_CONVERSATION, World};
 
-/// How long everything may take to come back once nothing is broken any more.
-const CONVERGENCE: Duration = Duration::from_secs(20);
+/// How long everything may take to come back once nothing is broken any more. Seconds, but the machine may be busy.
+const CONVERGENCE: Duration = Duration::from_secs(40);
 
 /// Pause between two looks whether everyone has caught up.
 const LOOK: Duration = Duration::from_millis(500);
