@@ -29,6 +29,7 @@ mod phase;
 mod receipts;
 mod record;
 mod returning;
+mod rolling;
 mod round;
 mod servers;
 mod socket;
@@ -85,7 +86,7 @@ async fn run(options: &Options) -> Result<bool, String> {
             let Verdict { broken, summary, past } = Box::pin(play(options, setting, seed, &folder))
                 .await
                 .map_err(|why| format!("{why}\nThe logs of the nodes are in {}.", folder.display()))?;
-            say(&summary.to_string());
+            say(&summary);
             if broken.is_none() && options.out.is_none() {
                 std::fs::remove_dir_all(&folder).map_err(|error| error.to_string())?;
                 continue;

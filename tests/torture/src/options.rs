@@ -12,6 +12,9 @@ pub(crate) struct Options {
     /// The herald to torture.
     #[arg(long, value_name = "FILE", default_value = "target/debug/herald")]
     pub(crate) herald: PathBuf,
+    /// A herald of an older version, for the setting `rolling`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) older: Option<PathBuf>,
     /// What it runs on.
     #[arg(long, value_enum, default_value_t = Setting::All)]
     pub(crate) setting: Setting,
@@ -57,7 +60,9 @@ pub(crate) enum Setting {
     /// As with NATS, with a backup put back while the nodes run. By name only, until its own checks have run for hours:
     /// `tests/it/rewound.rs` holds the same promises in every run.
     Restored,
-    /// Each of these but the one before, one after the other.
+    /// Several on one Postgres, which are replaced one by one: by this version for an older one. By name only.
+    Rolling,
+    /// Each of these but the two before, one after the other.
     All,
 }
 
@@ -83,6 +88,7 @@ impl fmt::Display for Setting {
             Self::Standby => "standby",
             Self::Synchronous => "synchronous",
             Self::Restored => "restored",
+            Self::Rolling => "rolling",
             Self::All => "all",
         })
     }

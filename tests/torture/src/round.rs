@@ -1,7 +1,6 @@
 //! One round: people act while everything breaks; then all is mended, everyone catches up, and the rules are
 //! checked.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,6 +21,7 @@ use crate::person::Person;
 use crate::phase::{Phase, Phases};
 use crate::receipts::read_everywhere;
 use crate::record;
+use crate::rolling::roll;
 use crate::summary::Summary;
 use crate::world::{SMALL_CONVERSATION, World};
 
@@ -37,7 +37,8 @@ const FRESH: usize = 3;
 /// How a round ended.
 pub(crate) struct Verdict {
     pub(crate) broken: Option<Broken>,
-    pub(crate) summary: Summary,
+    /// In words.
+    pub(crate) summary: String,
     pub(crate) past: Past,
 }
 
@@ -48,12 +49,16 @@ pub(crate) async fn play(
     seed: u64,
     folder: &Path,
 ) -> Result<Verdict, String> {
+    if setting == Setting::Rolling {
+        let (broken, summary) = Box::pin(roll(options, seed, folder)).await?;
+        return Ok(Verdict { broken, summary, past: Past::default() });
+    }
     let mut world = Box::pin(World::start(options, setting, seed, folder)).await?;
     for left_out in &world.left_out {
         crate::say(&format!("  left out: {left_out}"));
     }
     if let Some(broken) = world.broken.take() {
-        let summary = Summary::of(&Evidence::default(), BTreeMap::new(), None);
+        let summary = "  the nodes did not start".to_owned();
         return Ok(Verdict { broken: Some(broken), summary, past: Past::default() });
     }
     let history = Arc::new(History::begin());
@@ -116,7 +121,7 @@ impl Round {
         if broken.is_none() {
             broken = self.world.check().await?;
         }
-        let summary = Summary::of(&evidence, faults, converged);
+        let summary = Summary::of(&evidence, faults, converged).to_string();
         Ok(Verdict { broken, summary, past: evidence.past })
     }
 

@@ -53,6 +53,12 @@ const AHEAD: i64 = 5_000;
 /// How long one look at a node's readiness may take.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// The flags of every node.
+pub(crate) fn flags() -> Vec<String> {
+    let small = ["--small-conversation".to_owned(), SMALL_CONVERSATION.to_string()];
+    FLAGS.map(str::to_owned).into_iter().chain(small).collect()
+}
+
 /// What runs. Everything in it ends when it is dropped: first the nodes, then what they need.
 #[derive(Debug)]
 pub(crate) struct World {
@@ -219,14 +225,12 @@ impl NodeStart<'_> {
             }
             None => None,
         };
-        let mut flags: Vec<String> = FLAGS.map(str::to_owned).to_vec();
-        flags.extend(["--small-conversation".to_owned(), SMALL_CONVERSATION.to_string()]);
         let options = HeraldOptions {
             binary: self.options.herald.clone(),
             port: free_port()?,
             database: url,
             feed: feed.as_ref().map(|(proxy, _)| format!("nats://127.0.0.1:{}", proxy.port())),
-            flags,
+            flags: flags(),
             env: clock.as_ref().map(Clock::env).unwrap_or_default(),
             log: self.logs.join(format!("node-{number}.log")),
         };
