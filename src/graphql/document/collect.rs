@@ -6,15 +6,15 @@ use std::collections::HashSet;
 use apollo_compiler::ast::{self, Argument, Directive, FieldDefinition, Type, Value};
 use apollo_compiler::collections::IndexMap;
 use apollo_compiler::executable::{self, Operation, SelectionSet};
-use apollo_compiler::parser::SourceMap;
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::{Name, Node};
 use async_graphql::parser::types as lowered;
-use async_graphql::{Name as Key, Pos, Positioned};
+use async_graphql::{Name as Key, Positioned};
 
+use super::lowered::{anywhere, on, place, typename};
 use super::parse::within;
-use super::plan::{Field, Inner, Items, Plan, Rows, Size, TYPENAME};
-use super::values::{Values, lowered_type};
+use super::plan::{Field, Inner, Items, Plan, Rows, Size};
+use super::values::Values;
 use super::{Document, Schema, introspection};
 use crate::config::Limits;
 use crate::graphql::response::{LIMIT_EXCEEDED, Response, refusal};
@@ -62,7 +62,7 @@ pub(super) fn plan(
         asks_cursor: is_query && selects("cursor"),
         fields: collector.fields,
         root: fields,
-        operation: collector.operation(operation, set),
+        operation: super::lowered::operation(operation, &collector.values.defaulted, set),
         defaulted: collector.values.defaulted,
     })
 }
@@ -258,38 +258,6 @@ impl<'a> Collector<'a> {
         };
         Positioned::new(lowered::Selection::Field(Positioned::new(lowered, pos)), pos)
     }
-
-    fn operation(
-        &self,
-        operation: &Operation,
-        selection_set: Positioned<lowered::SelectionSet>,
-    ) -> Positioned<lowered::OperationDefinition> {
-        let declared =
-            operation.variables.iter().map(|variable| (variable.name.as_str(), lowered_type(&variable.ty)));
-        let defaulted = self.values.defaulted.iter().map(|variable| {
-            // Of any type: what it stands for was held to its own.
-            let any = lowered_type(&Type::Named(apollo_compiler::name!("String")));
-            (variable.name.as_str(), any)
-        });
-        let definitions = declared.chain(defaulted).map(|(name, ty)| {
-            anywhere(lowered::VariableDefinition {
-                name: anywhere(Key::new(name)),
-                var_type: anywhere(ty),
-                directives: Vec::new(),
-                default_value: None,
-            })
-        });
-        anywhere(lowered::OperationDefinition {
-            ty: match operation.operation_type {
-                ast::OperationType::Query => lowered::OperationType::Query,
-                ast::OperationType::Mutation => lowered::OperationType::Mutation,
-                ast::OperationType::Subscription => lowered::OperationType::Subscription,
-            },
-            variable_definitions: definitions.collect(),
-            directives: Vec::new(),
-            selection_set,
-        })
-    }
 }
 
 fn size_of(value: &Value) -> Option<Size> {
@@ -300,35 +268,4 @@ fn size_of(value: &Value) -> Option<Size> {
         }
         _ => None,
     }
-}
-
-/// Where a field stands in the text.
-fn place<T>(node: &Node<T>, sources: &SourceMap) -> Pos {
-    let place = node.line_column_range(sources).map(|range| range.start);
-    place.map_or(Pos::default(), |place| Pos { line: place.line, column: place.column })
-}
-
-/// What stands nowhere in the text.
-fn anywhere<T>(node: T) -> Positioned<T> {
-    Positioned::new(node, Pos::default())
-}
-
-/// Has the executor say which type an object has.
-fn typename() -> Positioned<lowered::Selection> {
-    anywhere(lowered::Selection::Field(anywhere(lowered::Field {
-        alias: Some(anywhere(Key::new(TYPENAME))),
-        name: anywhere(Key::new("__typename")),
-        arguments: Vec::new(),
-        directives: Vec::new(),
-        selection_set: anywhere(lowered::SelectionSet::default()),
-    })))
-}
-
-/// Selects a set of objects of one type only.
-fn on(object: &Name, selection_set: Positioned<lowered::SelectionSet>) -> Positioned<lowered::Selection> {
-    anywhere(lowered::Selection::InlineFragment(anywhere(lowered::InlineFragment {
-        type_condition: Some(anywhere(lowered::TypeCondition { on: anywhere(Key::new(object)) })),
-        directives: Vec::new(),
-        selection_set,
-    })))
 }

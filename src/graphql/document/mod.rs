@@ -24,6 +24,7 @@ mod cost;
 mod hash;
 mod introspection;
 mod lists;
+mod lowered;
 mod one_of;
 mod parse;
 mod plan;

@@ -3,90 +3,32 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
+use async_graphql::ValidationMode;
 use async_graphql::parser::types::OperationType;
-use async_graphql::{Request, ValidationMode, Variables};
 use futures_util::FutureExt;
 
-use super::answer::{self, TooLarge};
-use super::operation::{Operations, Rendering};
+use super::operation::Operations;
+use super::{Answers, Prepared};
 use crate::config::Limits;
 use crate::error::Error;
 use crate::graphql::budget::{Budget, Exceeded};
 use crate::graphql::caller::{Caller, Viewing};
-use crate::graphql::document::{self, Cost, Document, Documents, Hash, Introspected, Plan};
+use crate::graphql::document::{self, Cost, Documents, Hash, Introspected};
 use crate::graphql::large::LargeAnswers;
 use crate::graphql::params::Params;
-use crate::graphql::response::{BAD_REQUEST, LIMIT_EXCEEDED, Response, error, failure, refusal};
+use crate::graphql::response::{BAD_REQUEST, LIMIT_EXCEEDED, Response, failure, refusal};
 use crate::graphql::schema::query::Snapshot;
 use crate::graphql::schema::services::Services;
 use crate::graphql::schema::subscription::SubscriptionRequest;
 use crate::graphql::schema::types::Cursor;
 use crate::graphql::schema::{self, Schema};
-use crate::hub::{EventStream, Expired, VisibleEvent};
+use crate::hub::EventStream;
 use crate::log::{ConversationFilter, SubscriptionFilter};
 use crate::messaging::Place;
-use crate::metrics::{Counted, METRICS};
-
-/// The pause before an event is rendered again, when the database could not be read.
-const RETRY_PAUSE: Duration = Duration::from_millis(250);
 
 /// The cost from which on an operation takes the room of a large answer before it is executed.
 const LARGE_ANSWER_COST: Cost = Cost(20_000);
-
-/// A request that can be executed: its document is valid, its variables fit, and both are within the limits.
-#[derive(Clone)]
-pub(crate) struct Prepared {
-    document: Arc<Document>,
-    operation_name: Option<String>,
-    pub(in crate::graphql) plan: Arc<Plan>,
-    pub(crate) variables: Variables,
-    /// How many fields the answer may have.
-    pub(in crate::graphql) cost: Cost,
-    /// Bytes that the answer may have.
-    pub(crate) most: usize,
-    pub(in crate::graphql) large_answers: Arc<LargeAnswers>,
-    /// Query, mutation or subscription.
-    pub(crate) kind: OperationType,
-}
-
-impl Prepared {
-    /// What is handed to the executor.
-    pub(crate) fn request(&self) -> Request {
-        let mut request = Request::new(String::new()).variables(self.plan.variables(&self.variables));
-        request.set_parsed_query(self.plan.executable());
-        request
-    }
-
-    /// The response that an execution came to. `introspected` has what was asked about the schema.
-    pub(in crate::graphql) fn response(
-        &self,
-        executed: async_graphql::Response,
-        introspected: Introspected,
-    ) -> Response {
-        let async_graphql::Response { data, mut errors, http_headers, .. } = executed;
-        if !errors.is_empty() && errors.iter().all(|error| error.path.is_empty()) {
-            // An error of execution has a path.
-            return Response::refused(errors);
-        }
-        errors.extend(introspected.errors);
-        let written = answer::write(&self.plan, &data, &errors, &introspected.data, self.most);
-        let response = written.map(|data| Response::executed(data, errors));
-        let mut response = response.unwrap_or_else(|TooLarge| self.too_large());
-        response.http_headers = http_headers;
-        response
-    }
-
-    /// The response in the place of one that would be too large.
-    pub(crate) fn too_large(&self) -> Response {
-        let most = self.most;
-        let message = format!(
-            "The answer is larger than {most} bytes: ask for smaller pages with `first`, or for fewer fields."
-        );
-        Response::executed("null".into(), vec![error(LIMIT_EXCEEDED, message)])
-    }
-}
 
 /// The schema with all that it needs to execute.
 pub(crate) struct Engine {
@@ -251,9 +193,9 @@ impl Engine {
     ) -> Result<Answers, Box<Response>> {
         let (rendering, mut requested) = self.operations.open(&self.schema, prepared, Arc::clone(&caller))?;
         requested.after = resume.or(requested.after);
-        let (follow, at) =
+        let (events, at) =
             self.follow(requested, &caller).await.map_err(|error| Box::new(failure(&error)))?;
-        Ok(Answers { _counted: Counted::new(&METRICS.subscriptions), follow, rendering, seen: None, at })
+        Ok(Answers::new(events, at, rendering))
     }
 
     /// A subscription, and the place after which it gives everything.
@@ -294,50 +236,4 @@ fn trust(documents: &mut Documents, texts: &HashMap<String, String>) -> Result<(
         let reasons: Vec<_> = refusal.messages().collect();
         format!("{hash}: {}", reasons.join(" "))
     })
-}
-
-/// The answers to a subscription.
-pub(crate) struct Answers {
-    _counted: Counted,
-    follow: EventStream,
-    rendering: Rendering,
-    /// The event that is being rendered, so that it is not lost if whoever waits stops waiting.
-    seen: Option<VisibleEvent>,
-    /// The place of the latest answer.
-    at: Place,
-}
-
-impl Answers {
-    /// Where to go on after the latest answer; before the first, where the subscription began.
-    pub(crate) fn cursor(&self) -> Cursor {
-        Cursor::new(self.at)
-    }
-
-    /// The next answer, as JSON. `None` when there will never be another. May be dropped and called again.
-    ///
-    /// # Errors
-    /// The response that says why the subscription breaks off. The last answer.
-    pub(crate) async fn next(&mut self) -> Result<Option<Arc<str>>, Box<Response>> {
-        loop {
-            let seen = match &self.seen {
-                Some(seen) => seen,
-                None => {
-                    let followed = self.follow.next().await;
-                    match followed.map_err(|Expired| Box::new(failure(&Error::CursorExpired)))? {
-                        Some(seen) => self.seen.insert(seen),
-                        None => return Ok(None),
-                    }
-                }
-            };
-            match self.rendering.render(seen).await {
-                Ok(answer) => {
-                    self.at = seen.shared.place();
-                    self.seen = None;
-                    METRICS.deliveries.inc();
-                    return Ok(Some(answer));
-                }
-                Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
-            }
-        }
-    }
 }

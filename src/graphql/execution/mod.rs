@@ -5,8 +5,12 @@
 //! documents, and the bytes of a transport.
 
 mod answer;
+mod answers;
 mod engine;
 mod held;
 mod operation;
+mod prepared;
 
-pub(crate) use engine::{Answers, Engine, Prepared};
+pub(crate) use answers::Answers;
+pub(crate) use engine::Engine;
+pub(crate) use prepared::Prepared;

@@ -4,9 +4,11 @@
 //! gather what is asked for one by one, and Relay's pages. What never lives here: rules of messaging (a resolver makes a
 //! command, it does not decide), SQL, and how a document is read or executed.
 
+mod input;
 pub(crate) mod loaders;
 mod mutation;
 mod page;
+mod payload;
 pub(crate) mod query;
 pub(crate) mod services;
 pub(crate) mod subscription;

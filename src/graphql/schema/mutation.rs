@@ -3,8 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
+use async_graphql::{Context, ID, Object, Result};
 
+use super::input::{
+    LeaveConversationInput, LoginInput, MarkInput, ParticipantsInput, RegisterInput, RenameConversationInput,
+    SendMessageInput, StartConversationInput,
+};
+use super::payload::{
+    ConversationPayload, LeaveConversationPayload, LogoutPayload, MarkPayload, SendMessagePayload,
+    SessionPayload,
+};
 use super::services::services;
 use super::types::{Conversation, Cursor, DateTime, Message, User};
 use crate::error::Error;
@@ -17,143 +25,6 @@ use crate::messaging::{
 };
 use crate::random;
 use crate::rates::Rates;
-
-/// Who is to be created.
-#[derive(InputObject)]
-struct RegisterInput {
-    /// 3 to 32 of a-z, 0-9, `_` and `-`.
-    handle: String,
-    /// The name shown to others: 1 to 100 characters.
-    display_name: String,
-    /// At least 8 characters.
-    password: String,
-    /// Chosen by the client, unique to this registration. A retry with the same key, handle, name and password signs in
-    /// the user whom the first try created; with anything else it is refused with `HANDLE_TAKEN`.
-    idempotency_key: Option<String>,
-}
-
-/// Who signs in.
-#[derive(InputObject)]
-struct LoginInput {
-    /// The handle they registered with.
-    handle: String,
-    /// Their password.
-    password: String,
-}
-
-/// What is to be started.
-#[derive(InputObject)]
-struct StartConversationInput {
-    /// What to call it, if anything. A conversation that `distinct` finds keeps its own title.
-    title: Option<String>,
-    /// The others in it.
-    participant_handles: Vec<String>,
-    /// Chosen by the client, unique to this start. A retry with the same key and input returns the conversation of the
-    /// first try, whoever has joined or left since; with another input it is refused with `IDEMPOTENCY_KEY_REUSED`. A
-    /// message may have the same key.
-    idempotency_key: Option<String>,
-    /// Finds the one conversation of just these people, and starts it if there is none: everybody who asks for it gets
-    /// the same. It is one that was started with `distinct`. When somebody joins or leaves, it becomes a conversation
-    /// like any other, and is not found any more.
-    #[graphql(default_with = "Some(false)")]
-    distinct: Option<bool>,
-}
-
-/// Who is to be added, and where.
-#[derive(InputObject)]
-struct ParticipantsInput {
-    /// Where.
-    conversation_id: ID,
-    /// Whom. Those who take part already stay as they are.
-    handles: Vec<String>,
-}
-
-/// What is to be left.
-#[derive(InputObject)]
-struct LeaveConversationInput {
-    /// Which conversation.
-    conversation_id: ID,
-}
-
-/// What is to be renamed.
-#[derive(InputObject)]
-struct RenameConversationInput {
-    /// Which conversation.
-    conversation_id: ID,
-    /// Its title from here on. Without one, or with null, it has none.
-    title: Option<String>,
-}
-
-/// What is to be sent.
-#[derive(InputObject)]
-struct SendMessageInput {
-    /// Where to.
-    conversation_id: ID,
-    /// What to say. Stored unchanged.
-    body: String,
-    /// Chosen by the client, unique to this send. A retry with the same key and body returns the message
-    /// that the first try stored; with another body it is refused with `IDEMPOTENCY_KEY_REUSED`.
-    idempotency_key: Option<String>,
-}
-
-/// What is to be marked.
-#[derive(InputObject)]
-struct MarkInput {
-    /// The newest message that the mark covers.
-    message_id: ID,
-}
-
-/// A session that has begun.
-#[derive(SimpleObject)]
-struct SessionPayload {
-    /// A bearer token. It is shown once; the server keeps only its hash.
-    token: String,
-    /// When the session ends, used or not.
-    expires_at: DateTime,
-    /// Who is signed in.
-    user: User,
-}
-
-/// A session that has ended.
-#[derive(SimpleObject)]
-struct LogoutPayload {
-    /// Whether it was this request that ended it.
-    ended: bool,
-}
-
-/// A conversation that was changed.
-#[derive(SimpleObject)]
-struct ConversationPayload {
-    /// The conversation.
-    conversation: Conversation,
-    /// A place in the log that includes the change.
-    cursor: Cursor,
-}
-
-/// A conversation that was left.
-#[derive(SimpleObject)]
-struct LeaveConversationPayload {
-    /// A place in the log that includes the change.
-    cursor: Cursor,
-}
-
-/// A message that was sent.
-#[derive(SimpleObject)]
-struct SendMessagePayload {
-    /// The message.
-    message: Message,
-    /// A place in the log that includes it.
-    cursor: Cursor,
-}
-
-/// A message that was marked.
-#[derive(SimpleObject)]
-struct MarkPayload {
-    /// The message.
-    message: Message,
-    /// A place in the log that includes the mark.
-    cursor: Cursor,
-}
 
 /// What can be changed.
 #[derive(Debug)]

@@ -1,0 +1,88 @@
+//! What mutations are given. A field is checked by the mutation that takes it, and refused by its name.
+
+use async_graphql::{ID, InputObject};
+
+/// Who is to be created.
+#[derive(InputObject)]
+pub(super) struct RegisterInput {
+    /// 3 to 32 of a-z, 0-9, `_` and `-`.
+    pub(super) handle: String,
+    /// The name shown to others: 1 to 100 characters.
+    pub(super) display_name: String,
+    /// At least 8 characters.
+    pub(super) password: String,
+    /// Chosen by the client, unique to this registration. A retry with the same key, handle, name and password signs in
+    /// the user whom the first try created; with anything else it is refused with `HANDLE_TAKEN`.
+    pub(super) idempotency_key: Option<String>,
+}
+
+/// Who signs in.
+#[derive(InputObject)]
+pub(super) struct LoginInput {
+    /// The handle they registered with.
+    pub(super) handle: String,
+    /// Their password.
+    pub(super) password: String,
+}
+
+/// What is to be started.
+#[derive(InputObject)]
+pub(super) struct StartConversationInput {
+    /// What to call it, if anything. A conversation that `distinct` finds keeps its own title.
+    pub(super) title: Option<String>,
+    /// The others in it.
+    pub(super) participant_handles: Vec<String>,
+    /// Chosen by the client, unique to this start. A retry with the same key and input returns the conversation of the
+    /// first try, whoever has joined or left since; with another input it is refused with `IDEMPOTENCY_KEY_REUSED`. A
+    /// message may have the same key.
+    pub(super) idempotency_key: Option<String>,
+    /// Finds the one conversation of just these people, and starts it if there is none: everybody who asks for it gets
+    /// the same. It is one that was started with `distinct`. When somebody joins or leaves, it becomes a conversation
+    /// like any other, and is not found any more.
+    #[graphql(default_with = "Some(false)")]
+    pub(super) distinct: Option<bool>,
+}
+
+/// Who is to be added, and where.
+#[derive(InputObject)]
+pub(super) struct ParticipantsInput {
+    /// Where.
+    pub(super) conversation_id: ID,
+    /// Whom. Those who take part already stay as they are.
+    pub(super) handles: Vec<String>,
+}
+
+/// What is to be left.
+#[derive(InputObject)]
+pub(super) struct LeaveConversationInput {
+    /// Which conversation.
+    pub(super) conversation_id: ID,
+}
+
+/// What is to be renamed.
+#[derive(InputObject)]
+pub(super) struct RenameConversationInput {
+    /// Which conversation.
+    pub(super) conversation_id: ID,
+    /// Its title from here on. Without one, or with null, it has none.
+    pub(super) title: Option<String>,
+}
+
+/// What is to be sent.
+#[derive(InputObject)]
+pub(super) struct SendMessageInput {
+    /// Where to.
+    pub(super) conversation_id: ID,
+    /// What to say. Stored unchanged.
+    pub(super) body: String,
+    /// Chosen by the client, unique to this send. A retry with the same key and body returns the message
+    /// that the first try stored; with another body it is refused with `IDEMPOTENCY_KEY_REUSED`.
+    pub(super) idempotency_key: Option<String>,
+}
+
+/// What is to be marked.
+#[derive(InputObject)]
+pub(super) struct MarkInput {
+    /// The newest message that the mark covers.
+    pub(super) message_id: ID,
+}
