@@ -57,8 +57,8 @@ pub enum Command {
         #[command(flatten)]
         database: DatabaseArgs,
     },
-    /// Put a backup in the place of an SQLite database that no herald has open. herald keeps the old database beside it,
-    /// and refuses every cursor that clients hold.
+    /// Put a backup in the place of an SQLite database that no herald has open. herald keeps the old database beside
+    /// it, and refuses every cursor that clients hold.
     Restore {
         /// The file that `herald backup` made.
         file: PathBuf,
@@ -66,8 +66,8 @@ pub enum Command {
         #[command(flatten)]
         database: DatabaseArgs,
     },
-    /// Prove that the database holds what herald promises. The command reads all of it and names the first row that breaks
-    /// a promise. It changes nothing, and a herald may serve meanwhile.
+    /// Prove that the database holds what herald promises. The command reads all of it and names the first row that
+    /// breaks a promise. It changes nothing, and a herald may serve meanwhile.
     Check {
         /// Which database to use.
         #[command(flatten)]

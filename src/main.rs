@@ -16,7 +16,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let sources = iter::successors(Some(&error as &dyn Error), |&error| error.source());
-            let message: Vec<String> = sources.map(ToString::to_string).collect();
+            let mut message: Vec<String> = sources.map(ToString::to_string).collect();
+            // Some errors repeat their source as their own text.
+            message.dedup();
             eprintln!("herald: {}", message.join(": "));
             ExitCode::FAILURE
         }

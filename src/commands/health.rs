@@ -8,8 +8,8 @@ use tokio::net::TcpStream;
 
 use super::{CommandError, print};
 
-/// The time that the server has to answer. It is longer than herald itself takes, and shorter than those who run health checks
-/// wait.
+/// The time that the server has to answer. It is longer than herald itself takes, and shorter than those who run
+/// health checks wait.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Asks the herald on this address whether it is ready.

@@ -37,8 +37,8 @@ fn run_once(work: impl Future<Output = Result<(), CommandError>>) -> Result<(), 
     block_on(None, work)
 }
 
-/// Sets up the log of a command that is not a server. The command prints what a client would be told of a failure, and the log
-/// adds the cause.
+/// Sets up the log of a command that is not a server. The command prints what a client would be told of a failure,
+/// and the log adds the cause.
 fn set_up_log() {
     tracing_subscriber::fmt()
         .with_max_level(tracing::Level::WARN)

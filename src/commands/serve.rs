@@ -78,7 +78,8 @@ async fn stop_signal() {
 
 /// Sets up the log of a server, on standard error.
 fn set_up_log(args: &ServeArgs) -> Result<(), CommandError> {
-    // The client of NATS logs each failed attempt in several lines; herald logs what matters. A filter may turn it on again.
+    // The client of NATS logs each failed attempt in several lines; herald logs what matters. A filter may turn it on
+    // again.
     let filter = EnvFilter::try_new(format!("async_nats=off,{}", args.log))
         .map_err(|source| CommandError::LogFilter { filter: args.log.clone(), source })?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);

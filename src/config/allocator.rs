@@ -3,14 +3,14 @@
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Settings of glibc's allocator (`man mallopt`). By default, glibc keeps eight arenas for each processor and takes large
-/// blocks from them, so that the memory of large answers stays with the process. With these settings, glibc returns it to
-/// the system. Other C libraries ignore them.
+/// Settings of glibc's allocator (`man mallopt`). By default, glibc keeps eight arenas for each processor and takes
+/// large blocks from them, so that the memory of large answers stays with the process. With these settings, glibc
+/// returns it to the system. Other C libraries ignore them.
 const SETTINGS: [(&str, &str); 2] = [("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_THRESHOLD_", "1048576")];
 
-/// Starts this program again in the same process with these settings, unless the operator has set any of them. A program
-/// cannot set them for itself, because glibc reads them before the program begins. If the start fails, this function
-/// returns and herald goes on without them.
+/// Starts this program again in the same process with these settings, unless the operator has set any of them. A
+/// program cannot set them for itself, because glibc reads them before the program begins. If the start fails, this
+/// function returns and herald goes on without them.
 pub fn restart_with_settings() {
     if SETTINGS.iter().any(|(name, _)| std::env::var_os(name).is_some()) {
         return;

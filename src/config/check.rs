@@ -1,4 +1,5 @@
-//! Checks that the limits fit together, so that herald refuses at start what would otherwise fail at some later request.
+//! Checks that the limits fit together, so that herald refuses at start what would otherwise fail at some later
+//! request.
 
 use thiserror::Error;
 
@@ -55,8 +56,8 @@ const MESSAGE_ENVELOPE_BYTES: usize = 4 * 1024;
 /// query what an event leaves out.
 const MIN_EVENT_BYTES: usize = 1024 * 1024;
 
-/// How many copies of the largest message fit into one event. An event may contain a message as the message itself, and again
-/// as the newest of its conversation.
+/// How many copies of the largest message fit into one event. An event may contain a message as the message itself,
+/// and again as the newest of its conversation.
 const MESSAGE_COPIES_PER_EVENT: usize = 4;
 
 impl Limits {

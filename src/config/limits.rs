@@ -12,8 +12,8 @@ pub struct Limits {
     /// Participants of a conversation.
     #[arg(long, env = "HERALD_MAX_PARTICIPANTS", value_name = "N", default_value_t = 1_000)]
     pub max_participants: u32,
-    /// Participants of the largest conversation in which everyone is told of every mark. In a larger one, herald tells only
-    /// the senders of the messages that the mark covers, and the user who marked.
+    /// Participants of the largest conversation in which everyone is told of every mark. In a larger one, herald
+    /// tells only the senders of the messages that the mark covers, and the user who marked.
     #[arg(long, env = "HERALD_SMALL_CONVERSATION", value_name = "N", default_value_t = 32)]
     pub small_conversation: u32,
     /// Elements of a page when the query names no `first` or `last`.
@@ -59,8 +59,8 @@ pub struct Limits {
     /// TCP connections at a time. Further ones are answered with 503.
     #[arg(long, env = "HERALD_MAX_CONNECTIONS", value_name = "N", default_value_t = 20_000)]
     pub max_connections: usize,
-    /// TCP connections of one address at a time. An IPv6 network (/64) counts as one address. The default is three quarters of
-    /// all. With --trust-proxy, requests under way and WebSockets count instead, by X-Forwarded-For.
+    /// TCP connections of one address at a time. An IPv6 network (/64) counts as one address. The default is three
+    /// quarters of all. With --trust-proxy, requests under way and WebSockets count instead, by X-Forwarded-For.
     #[arg(long, env = "HERALD_MAX_CONNECTIONS_PER_ADDRESS", value_name = "N")]
     pub max_connections_per_address: Option<usize>,
     /// WebSockets of one address on which nobody is signed in. Nobody is signed in before connection_init.
@@ -85,8 +85,8 @@ pub struct Limits {
     #[arg(long, env = "HERALD_WRITE_QUEUE", value_name = "N", default_value_t = 4_096)]
     pub write_queue: usize,
     /// Fields that one user's queries, mutations and subscriptions may come to per second, counted as for
-    /// `--max-complexity`, with ten seconds' worth at once. Where nobody is signed in, the address counts instead. herald
-    /// refuses queries beyond this rate, and lets subscriptions wait.
+    /// `--max-complexity`, with ten seconds' worth at once. Where nobody is signed in, the address counts instead.
+    /// herald refuses queries beyond this rate, and lets subscriptions wait.
     #[arg(long, env = "HERALD_FIELDS_PER_SECOND", value_name = "N", default_value_t = 200_000)]
     pub fields_per_second: u32,
     /// Seconds in which a request's head must arrive, and then its body. A WebSocket message has the same time from its
@@ -96,19 +96,19 @@ pub struct Limits {
     /// Seconds in which the client of a WebSocket must send connection_init.
     #[arg(long, env = "HERALD_INIT_TIMEOUT", value_name = "SECONDS", default_value_t = 10)]
     pub init_timeout: u64,
-    /// Seconds after which herald closes a WebSocket on which nobody is signed in and no operation runs. It looks once in
-    /// this time, so closing takes at most twice as long.
+    /// Seconds after which herald closes a WebSocket on which nobody is signed in and no operation runs. It looks
+    /// once in this time, so closing takes at most twice as long.
     #[arg(long, env = "HERALD_ANONYMOUS_TIMEOUT", value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub anonymous_timeout: u64,
-    /// Seconds between the pings of a WebSocket, and between the heartbeats of a subscription over HTTP. A WebSocket client
-    /// that is silent for two pings is gone.
+    /// Seconds between the pings of a WebSocket, and between the heartbeats of a subscription over HTTP. A WebSocket
+    /// client that is silent for two pings is gone.
     #[arg(long, env = "HERALD_PING_INTERVAL", value_name = "SECONDS", default_value_t = 25)]
     pub ping_interval: u64,
     /// Seconds that a client may take to accept what is sent to it.
     #[arg(long, env = "HERALD_WRITE_TIMEOUT", value_name = "SECONDS", default_value_t = 20)]
     pub write_timeout: u64,
-    /// Seconds between two looks into the log, whatever the feed says. herald looks twice as often for sessions that other
-    /// nodes have ended.
+    /// Seconds between two looks into the log, whatever the feed says. herald looks twice as often for sessions that
+    /// other nodes have ended.
     #[arg(long, env = "HERALD_POLL_INTERVAL", value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub poll_interval: u64,
     /// Seconds that requests under way are given at shutdown.
@@ -130,8 +130,8 @@ pub struct Limits {
     /// Times per minute that one user may invite the same person.
     #[arg(long, env = "HERALD_INVITATIONS_PER_PERSON", value_name = "N", default_value_t = 10)]
     pub invitations_per_person: u32,
-    /// Registrations and sign-ins per minute from one address, with two minutes' worth at once. An IPv6 network (/64) counts
-    /// as one address.
+    /// Registrations and sign-ins per minute from one address, with two minutes' worth at once. An IPv6 network (/64)
+    /// counts as one address.
     #[arg(long, env = "HERALD_SIGN_INS_PER_MINUTE", value_name = "N", default_value_t = 60)]
     pub sign_ins_per_minute: u32,
     /// Sign-ins per minute to one handle from one address.

@@ -37,8 +37,9 @@ pub struct ServeArgs {
     /// Which database to use.
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// NATS, through which the nodes tell each other what happened: nats://HOST:PORT or tls://HOST:PORT. Several are separated
-    /// by commas. User and password, or a token, stand in the URL. By default, nodes on Postgres use Postgres for this.
+    /// NATS, through which the nodes tell each other what happened: nats://HOST:PORT or tls://HOST:PORT. Several are
+    /// separated by commas. User and password, or a token, stand in the URL. By default, nodes on Postgres use
+    /// Postgres for this.
     #[arg(long, env = "HERALD_FEED", value_name = "URL", hide_env_values = true)]
     pub feed: Option<String>,
     /// A file with credentials for NATS (JWT and seed). herald reads it again at each connection.
@@ -72,8 +73,8 @@ pub struct ServeArgs {
     /// Allow introspection queries.
     #[arg(long, env = "HERALD_INTROSPECTION", value_enum, default_value_t = Switch::On)]
     pub introspection: Switch,
-    /// Let web pages of this origin use herald, such as `https://app.example.com`. Repeat the flag, or separate origins by
-    /// commas. `*` stands for every origin, but without cookies.
+    /// Let web pages of this origin use herald, such as `https://app.example.com`. Repeat the flag, or separate
+    /// origins by commas. `*` stands for every origin, but without cookies.
     #[arg(
         long,
         env = "HERALD_ALLOW_ORIGIN",

@@ -20,8 +20,8 @@ pub(super) fn clear(is_secure: bool) -> String {
     header(String::new(), Duration::ZERO, is_secure)
 }
 
-/// Scripts cannot read the cookie, and browsers never send it along from other sites. With `is_secure`, they send it over TLS
-/// only.
+/// Scripts cannot read the cookie, and browsers never send it along from other sites. With `is_secure`, they send it
+/// over TLS only.
 fn header(value: String, max_age: Duration, is_secure: bool) -> String {
     let cookie = Cookie::build((NAME, value))
         .path("/")

@@ -73,9 +73,10 @@ fn bearer_token(headers: &HeaderMap) -> Result<Option<Token>, Error> {
 
 /// Reads the token in `Bearer …`, or a token without a scheme.
 ///
-/// An empty text is no credential: Apollo's documented link sends `""` when nobody is signed in. The scheme alone is a wrong
-/// credential, because no documented link sends it. This is written by hand because the `headers` crate accepts neither a
-/// token without a scheme nor an empty text, and because `connection_init` carries the same text without a header.
+/// An empty text is no credential: Apollo's documented link sends `""` when nobody is signed in. The scheme alone is
+/// a wrong credential, because no documented link sends it. This is written by hand because the `headers` crate
+/// accepts neither a token without a scheme nor an empty text, and because `connection_init` carries the same text
+/// without a header.
 pub(super) fn parse_token(authorization: &str) -> Result<Option<Token>, Error> {
     let text = authorization.trim();
     if text.is_empty() {
@@ -102,8 +103,8 @@ fn refuse_foreign_page(shared: &Shared, headers: &HeaderMap) -> Result<(), Reque
     if is_foreign { Err(RequestError::CookieFromForeignPage) } else { Ok(()) }
 }
 
-/// The address that a request comes from. Behind a trusted proxy, it is the last one in `X-Forwarded-For`, because the proxy
-/// itself adds that one.
+/// The address that a request comes from. Behind a trusted proxy, it is the last one in `X-Forwarded-For`, because
+/// the proxy itself adds that one.
 pub(super) fn address(shared: &Shared, headers: &HeaderMap, extensions: &Extensions) -> IpAddr {
     let peer = extensions.get::<SocketAddr>().map_or([0, 0, 0, 0].into(), SocketAddr::ip);
     if !shared.trust_proxy {

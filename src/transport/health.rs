@@ -15,7 +15,8 @@ use crate::log::Unready;
 use crate::metrics::METRICS;
 use crate::vitals::Part;
 
-/// The time that the database has to answer a check. It is shorter than for other statements, because a proxy must know soon.
+/// The time that the database has to answer a check. It is shorter than for other statements, because a proxy must
+/// know soon.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Tells whether a request is a health check. herald answers health checks whatever else it refuses.
@@ -36,8 +37,8 @@ pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-/// Why herald cannot serve now. `None` means that the database answers and has the current schema, that the writer and every
-/// other part work, and that herald is not stopping.
+/// Why herald cannot serve now. `None` means that the database answers and has the current schema, that the writer
+/// and every other part work, and that herald is not stopping.
 async fn reason(shared: &Shared) -> Option<String> {
     if shared.stopping.is_cancelled() {
         return Some("herald is stopping.".into());

@@ -27,8 +27,8 @@ impl Origins {
         origin != ANY && self.0.iter().any(|allowed| allowed == without_default_port(origin))
     }
 
-    /// The layer that tells browsers which origins herald allows (<https://fetch.spec.whatwg.org/#http-cors-protocol>). `None`
-    /// means that it allows none.
+    /// The layer that tells browsers which origins herald allows
+    /// (<https://fetch.spec.whatwg.org/#http-cors-protocol>). `None` means that it allows none.
     pub(super) fn cors(&self) -> Option<CorsLayer> {
         if self.0.is_empty() {
             return None;

@@ -16,13 +16,14 @@ use super::http::RequestError;
 #[folder = "playground/dist"]
 struct Files;
 
-/// The content security policy of the chat. The page may load what herald serves; browsers run no inline script and apply no
-/// inline style.
+/// The content security policy of the chat. The page may load what herald serves; browsers run no inline script and
+/// apply no inline style.
 const CHAT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The content security policy of GraphiQL, whose editor Monaco needs two things more. It writes `style` elements and `style`
-/// attributes, and neither a hash nor a nonce covers the latter. It draws the waves under mistakes as `data:` images.
+/// The content security policy of GraphiQL, whose editor Monaco needs two things more. It writes `style` elements and
+/// `style` attributes, and neither a hash nor a nonce covers the latter. It draws the waves under mistakes as `data:`
+/// images.
 const GRAPHIQL_POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; \
     style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

@@ -67,8 +67,8 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, RequestError> {
     }
 }
 
-/// Decompresses at most `max_bytes`, because a few compressed bytes can stand for very many. It reads one gzip member only,
-/// as every client writes it: thousands of empty members would cost time for nothing.
+/// Decompresses at most `max_bytes`, because a few compressed bytes can stand for very many. It reads one gzip member
+/// only, as every client writes it: thousands of empty members would cost time for nothing.
 fn decompress(bytes: &[u8], max_bytes: usize) -> Result<Vec<u8>, RequestError> {
     let mut decompressed = Vec::new();
     let mut gzip = GzDecoder::new(bytes);

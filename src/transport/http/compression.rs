@@ -18,9 +18,9 @@ pub(in crate::transport) fn layer() -> CompressionLayer<And<SizeAbove, IsCompres
     CompressionLayer::new().quality(LEVEL).compress_when(SizeAbove::new(MIN_COMPRESSED_BYTES).and(predicate))
 }
 
-/// A response that stays open is not compressed, because a compressor holds answers back. Neither is one that carries a token,
-/// which comes with its cookie: an attacker can guess a token from the sizes of compressed responses that repeat the request
-/// (BREACH, <https://www.breachattack.com>).
+/// A response that stays open is not compressed, because a compressor holds answers back. Neither is one that carries
+/// a token, which comes with its cookie: an attacker can guess a token from the sizes of compressed responses that
+/// repeat the request (BREACH, <https://www.breachattack.com>).
 fn is_compressible(headers: &HeaderMap) -> bool {
     let media_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     media_type.starts_with(b"application/") && !headers.contains_key(header::SET_COOKIE)

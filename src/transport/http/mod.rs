@@ -1,5 +1,5 @@
-//! GraphQL over HTTP (<https://graphql.github.io/graphql-over-http/draft/>): a request has one response. The response to a
-//! subscription stays open; [`super::stream`] writes it.
+//! GraphQL over HTTP (<https://graphql.github.io/graphql-over-http/draft/>): a request has one response. The response
+//! to a subscription stays open; [`super::stream`] writes it.
 
 mod accept;
 mod body;

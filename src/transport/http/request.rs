@@ -52,8 +52,8 @@ pub(super) fn url_params(uri: &Uri) -> Result<Params, RequestError> {
     params.map_err(|reason| RequestError::InvalidUrl { reason })
 }
 
-/// The last event that an `EventSource` received before it connected again. The header wins over the URL, because the page
-/// may have written the URL long before.
+/// The last event that an `EventSource` received before it connected again. The header wins over the URL, because the
+/// page may have written the URL long before.
 pub(super) fn last_event_id(parts: &Parts) -> Option<String> {
     let header = parts.headers.get(LAST_EVENT_ID).filter(|id| !id.is_empty());
     if let Some(id) = header {

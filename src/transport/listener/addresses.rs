@@ -83,7 +83,8 @@ pub(in crate::transport) struct Place {
 }
 
 impl Account {
-    /// Takes a place for a connection, or for a request behind a proxy. `None` means that the address has no place left.
+    /// Takes a place for a connection, or for a request behind a proxy. `None` means that the address has no place
+    /// left.
     pub(in crate::transport) fn take_connection(self: &Arc<Self>) -> Option<Place> {
         self.take(Kind::Connection, self.addresses.bounds.connections)
     }

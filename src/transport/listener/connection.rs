@@ -1,5 +1,5 @@
-//! Serves one connection: gives a client a bounded time to send a request and to accept the response, and gives each request
-//! an id.
+//! Serves one connection: gives a client a bounded time to send a request and to accept the response, and gives each
+//! request an id.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -133,8 +133,9 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
     given.or_else(|| drawn().ok()).unwrap_or(HeaderValue::from_static("-"))
 }
 
-/// Lets the system end a connection whose client acknowledges nothing for so long (RFC 5482). Otherwise the system repeats the
-/// heartbeats of a response that stays open for a quarter of an hour. On other systems than Linux, that remains so.
+/// Lets the system end a connection whose client acknowledges nothing for so long (RFC 5482). Otherwise the system
+/// repeats the heartbeats of a response that stays open for a quarter of an hour. On other systems than Linux, that
+/// remains so.
 fn set_user_timeout(stream: &TcpStream, timeout: Duration) {
     #[cfg(target_os = "linux")]
     let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(timeout));

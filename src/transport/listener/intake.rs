@@ -1,6 +1,7 @@
 //! Counts the bytes of a connection that belong to a message or request that has arrived only in part.
 //!
-//! They count on the account of an address. The part of a WebSocket message also has a time in which the rest must follow.
+//! They count on the account of an address. The part of a WebSocket message also has a time in which the rest must
+//! follow.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,7 +11,8 @@ use tokio::time::Instant;
 
 use super::addresses::Account;
 
-/// Bytes around the payload of a client's control frame: two for the head and four for the mask (RFC 6455, section 5.2).
+/// Bytes around the payload of a client's control frame: two for the head and four for the mask (RFC 6455, section
+/// 5.2).
 const CONTROL_FRAME_OVERHEAD_BYTES: usize = 6;
 
 /// What the bytes of a connection belong to. Whoever parses them tells.
@@ -52,8 +54,8 @@ impl Intake {
         Self(Mutex::new(State { account, phase: Phase::Head, bytes: 0, due: None }))
     }
 
-    /// Says that a request's head is complete. The rest of the request counts on `account`: behind a proxy, only the head
-    /// tells which address that is.
+    /// Says that a request's head is complete. The rest of the request counts on `account`: behind a proxy, only the
+    /// head tells which address that is.
     pub(super) fn begin_request(&self, account: Arc<Account>) {
         let mut state = self.state();
         state.keep(0);
@@ -80,8 +82,8 @@ impl Intake {
         self.state().keep(0);
     }
 
-    /// Says that a WebSocket control frame is complete. Unlike [`Self::settle`], it leaves the count of a message between
-    /// whose fragments the control frame arrived.
+    /// Says that a WebSocket control frame is complete. Unlike [`Self::settle`], it leaves the count of a message
+    /// between whose fragments the control frame arrived.
     pub(in crate::transport) fn settle_control_frame(&self, payload_bytes: usize) {
         let mut state = self.state();
         let rest = state.bytes.saturating_sub(payload_bytes + CONTROL_FRAME_OVERHEAD_BYTES);

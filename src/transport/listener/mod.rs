@@ -79,7 +79,8 @@ impl Acceptor {
     fn serve(&mut self, stream: TcpStream, address: SocketAddr) {
         let network = Network::of(address.ip());
         let account = self.shared.addresses.account(network);
-        // A proxy's connections belong to many clients, so behind a proxy herald counts requests, whose heads name the client.
+        // A proxy's connections belong to many clients, so behind a proxy herald counts requests, whose heads name
+        // the client.
         let place = if self.shared.trust_proxy { Some(None) } else { account.take_connection().map(Some) };
         let permit = Arc::clone(&self.permits).try_acquire_owned();
         let (Some(place), Ok(permit)) = (place, permit) else {

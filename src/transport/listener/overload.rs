@@ -1,5 +1,5 @@
-//! Connections for which there is no place. herald reads the head of a few of them, so that it answers health checks even
-//! when it refuses everything else.
+//! Connections for which there is no place. herald reads the head of a few of them, so that it answers health checks
+//! even when it refuses everything else.
 
 use std::collections::VecDeque;
 use std::fmt::Write;

@@ -9,8 +9,8 @@ use crate::graphql::Cursor;
 /// The text between the parts of a multipart response.
 const BOUNDARY: &str = "\r\n--graphql";
 
-/// The id of the event that says that no further answers follow. The `EventSource` of a browser connects again all the same,
-/// and sends this id as `Last-Event-ID`.
+/// The id of the event that says that no further answers follow. The `EventSource` of a browser connects again all
+/// the same, and sends this id as `Last-Event-ID`.
 pub(in crate::transport) const COMPLETE: &str = "complete";
 
 /// The way to write answers that follow each other.
@@ -34,15 +34,16 @@ impl Framing {
         }
     }
 
-    /// The text before the first answer. It tells an `EventSource` to wait `retry_millis` before it connects again, and to
-    /// continue after `cursor`.
+    /// The text before the first answer. It tells an `EventSource` to wait `retry_millis` before it connects again,
+    /// and to continue after `cursor`.
     pub(super) fn opening(self, retry_millis: u64, cursor: Option<&Cursor>) -> String {
         match (self, cursor) {
             (Self::EventStream, Some(cursor)) => {
                 format!("retry: {retry_millis}\nid: {}\n\n", cursor.as_str())
             }
             (Self::EventStream, None) => format!("retry: {retry_millis}\n\n"),
-            // The first part comes at once, so that proxies pass the response on and the client knows that it is subscribed.
+            // The first part comes at once, so that proxies pass the response on and the client knows that it is
+            // subscribed.
             (Self::Multipart, _) => BOUNDARY.to_owned() + &self.heartbeat(),
         }
     }

@@ -20,8 +20,8 @@ use super::Shared;
 use crate::graphql::{self, Caller, Cursor, LIMIT_EXCEEDED, Prepared, failure};
 use crate::random;
 
-/// The milliseconds for which an `EventSource` waits before it connects again. herald draws them, so that the clients that
-/// lose a server together do not come back together.
+/// The milliseconds for which an `EventSource` waits before it connects again. herald draws them, so that the clients
+/// that lose a server together do not come back together.
 const RETRY_MILLIS: Range<u64> = 500..1_500;
 
 /// Begins a subscription, and answers with a response that stays open.
@@ -58,8 +58,8 @@ pub(super) fn complete_response(mut result: graphql::Response) -> Response {
     response
 }
 
-/// Writes, as server-sent events, why a subscription does not begin. If the reason is temporary, the response breaks off,
-/// and clients connect again.
+/// Writes, as server-sent events, why a subscription does not begin. If the reason is temporary, the response breaks
+/// off, and clients connect again.
 pub(super) fn refusal(refusal: graphql::Response) -> Response {
     if !refusal.is_unavailable() {
         return complete_response(refusal);

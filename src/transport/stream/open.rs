@@ -102,7 +102,8 @@ impl OpenResponse {
                 Err(refusal) => return refused(framing, &refusal),
             },
             _ = self.heartbeat.tick() => {
-                // A subscription keeps its session alive. If the database cannot store this now, a later heartbeat tries again.
+                // A subscription keeps its session alive. If the database cannot store this now, a later heartbeat
+                // tries again.
                 let _ = self.shared.engine.services().accounts.sessions.keep(&self.session).await;
                 framing.heartbeat()
             }

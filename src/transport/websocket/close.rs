@@ -14,8 +14,8 @@ const MAX_REASON_BYTES: usize = 123;
 /// Why herald closes a socket. The text is the reason in the close frame; what else a variant carries is only logged.
 #[derive(Debug, Error)]
 pub(super) enum CloseReason {
-    /// Nobody is signed in, and no operation runs. graphql-ws takes this code for the regular end and comes back when an
-    /// operation waits; after another code, a client that connects eagerly would come back for ever.
+    /// Nobody is signed in, and no operation runs. graphql-ws takes this code for the regular end and comes back when
+    /// an operation waits; after another code, a client that connects eagerly would come back for ever.
     #[error("Nobody is signed in and nothing was asked")]
     Unused,
     /// herald stops. The client resumes on another node, or later.

@@ -72,8 +72,8 @@ impl Connection {
         }
     }
 
-    /// Handles events until one of them ends the socket. It writes frames to the connection only when no event is ready, so
-    /// that frames leave together.
+    /// Handles events until one of them ends the socket. It writes frames to the connection only when no event is
+    /// ready, so that frames leave together.
     async fn run(&mut self) -> SocketEnd {
         loop {
             let event = match self.events.next_now() {

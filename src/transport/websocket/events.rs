@@ -18,7 +18,8 @@ pub(super) enum SocketEvent {
     Output(OperationId, OperationOutput),
     /// The time for `connection_init` is over.
     InitDue,
-    /// It is time to close the socket if nobody is signed in, no operation runs, and none has begun since `started` had.
+    /// It is time to close the socket if nobody is signed in, no operation runs, and none has begun since `started`
+    /// had.
     UnusedDue {
         started: u64,
     },

@@ -49,8 +49,8 @@ enum ClientMessageType {
 /// The members of a `connection_init` payload that herald reads.
 #[derive(Debug, Default)]
 pub(super) struct InitPayload {
-    /// The values of `authorization` and `Authorization`, as far as they are there. For a value that is not a string, it is the
-    /// reason, as the end of a sentence.
+    /// The values of `authorization` and `Authorization`, as far as they are there. For a value that is not a string,
+    /// it is the reason, as the end of a sentence.
     pub(super) authorizations: Vec<Result<String, String>>,
     pub(super) connection_id: Option<String>,
 }
@@ -58,8 +58,8 @@ pub(super) struct InitPayload {
 impl ClientMessage {
     /// Reads a message.
     ///
-    /// The members are read one by one (`graphql/members.rs`), so that a `subscribe` with a bad payload ends its operation and
-    /// not the socket.
+    /// The members are read one by one (`graphql/members.rs`), so that a `subscribe` with a bad payload ends its
+    /// operation and not the socket.
     ///
     /// # Errors
     /// What is wrong with the message, as the end of a sentence. It closes the socket.
@@ -140,8 +140,8 @@ pub(super) struct AckPayload<'a> {
 }
 
 impl ServerMessage<'_> {
-    /// Writes the message. `payload` and `errors` are JSON already and shared by many sockets, so this joins texts: serde would
-    /// parse the payload again for each socket.
+    /// Writes the message. `payload` and `errors` are JSON already and shared by many sockets, so this joins texts:
+    /// serde would parse the payload again for each socket.
     pub(super) fn to_json(&self) -> String {
         match self {
             Self::ConnectionAck(payload) => {

@@ -1,7 +1,8 @@
-//! GraphQL over WebSocket, in the subprotocol `graphql-transport-ws`. Each socket is one task with one queue and one buffer.
+//! GraphQL over WebSocket, in the subprotocol `graphql-transport-ws`. Each socket is one task with one queue and one
+//! buffer.
 //!
-//! [`connection`] handles the events of a socket, [`state`] is what it has agreed with the client, [`operation`] runs one
-//! operation, and [`message`] and [`close`] are the protocol as types.
+//! [`connection`] handles the events of a socket, [`state`] is what it has agreed with the client, [`operation`] runs
+//! one operation, and [`message`] and [`close`] are the protocol as types.
 
 mod close;
 mod connection;
@@ -31,7 +32,8 @@ use crate::network::Network;
 /// The name of the subprotocol.
 const SUBPROTOCOL: &str = "graphql-transport-ws";
 
-/// The buffer that each socket has for reading. It is small, because there are many sockets and clients send short messages.
+/// The buffer that each socket has for reading. It is small, because there are many sockets and clients send short
+/// messages.
 const READ_BUFFER_BYTES: usize = 1024;
 
 /// The frames that a socket gathers before it writes them.

@@ -67,8 +67,8 @@ async fn step(state: State) -> Option<(OperationOutput, State)> {
     }
 }
 
-/// Begins a subscription and returns its answers. It executes a query or a mutation, or refuses the operation, and returns
-/// that step as the error.
+/// Begins a subscription and returns its answers. It executes a query or a mutation, or refuses the operation, and
+/// returns that step as the error.
 async fn begin(
     shared: &Shared,
     caller: Arc<Caller>,
@@ -85,8 +85,8 @@ async fn begin(
     beginning.instrument(span).await
 }
 
-/// Subscribes as soon as the database answers. Clients take an error for the end of a subscription, and a database that is
-/// away for a moment is no reason to end it.
+/// Subscribes as soon as the database answers. Clients take an error for the end of a subscription, and a database
+/// that is away for a moment is no reason to end it.
 async fn subscribe(
     shared: &Shared,
     prepared: &Prepared,

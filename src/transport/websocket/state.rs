@@ -54,8 +54,8 @@ pub(super) enum Seat {
 }
 
 impl AwaitingInit {
-    /// Answers `connection_init`: finds the session and the connection id, and takes a place for the socket. The cursor is
-    /// the end of the log at that moment.
+    /// Answers `connection_init`: finds the session and the connection id, and takes a place for the socket. The
+    /// cursor is the end of the log at that moment.
     pub(super) async fn accept(
         &self,
         shared: &Shared,
