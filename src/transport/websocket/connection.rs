@@ -267,7 +267,7 @@ impl Connection {
         }
     }
 
-    /// Looks, after the time for it, whether an operation has begun since `started` had.
+    /// Adds the next check whether the socket is unused to the events.
     fn watch_use(&mut self, started: u64) {
         let delay = seconds(self.shared.limits.anonymous_timeout);
         self.events.add_after(delay, SocketEvent::UnusedDue { started });

@@ -18,8 +18,8 @@ pub(super) enum SocketEvent {
     Output(OperationId, OperationOutput),
     /// The time for `connection_init` is over.
     InitDue,
-    /// It is time to close the socket if nobody is signed in, no operation runs, and none has begun since `started`
-    /// had.
+    /// It is time to check whether a socket on which nobody is signed in is unused: it is if no operation runs, and the
+    /// number of operations that have ever begun is still `started`.
     UnusedDue {
         started: u64,
     },
