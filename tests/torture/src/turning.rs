@@ -92,8 +92,9 @@ async fn keep(database: &DatabaseConnection) -> Result<(), DbErr> {
 }
 
 async fn put_back(transaction: DatabaseTransaction) -> Result<(), DbErr> {
-    // Whoever signs in does not wait for the lock of the log.
-    transaction.execute_unprepared("LOCK TABLE users, sessions IN ACCESS EXCLUSIVE MODE").await?;
+    // Whoever signs in does not wait for the lock of the log. Readers are let through: they come to these tables in an order
+    // of their own, and each would wait for the other.
+    transaction.execute_unprepared("LOCK TABLE users, sessions IN EXCLUSIVE MODE").await?;
     for table in TABLES.iter().rev() {
         transaction.execute_unprepared(&format!("DELETE FROM {table}")).await?;
     }
