@@ -170,15 +170,17 @@ impl Round {
         let evidence = self.evidence().await?;
         let ledger = Ledger::of(&evidence.log, SMALL_CONVERSATION);
         let (cursor, after) = match &evidence.past.turn {
-            None => (self.cast.beginning.as_str(), 0),
-            Some(_) => {
-                checker::earliest(&evidence, &ledger).ok_or("nobody was told of the log that goes on")?
-            }
+            None => (self.cast.beginning.clone(), 0),
+            Some(_) => match checker::earliest(&evidence, &ledger) {
+                Some((cursor, after)) => (cursor.to_owned(), after),
+                // Nothing has happened since everyone began anew.
+                None => (self.cast.people[0].cursor(self.around.ports[0]).await?, evidence.log.head),
+            },
         };
         let people = self.cast.people.iter().take(FRESH);
         let due: Vec<(&Person, usize)> =
             people.map(|person| (person.as_ref(), checker::visible(&ledger, &person.id, after))).collect();
-        Ok(follow_everywhere(&self.around, &due, cursor, after).await)
+        Ok(follow_everywhere(&self.around, &due, &cursor, after).await)
     }
 
     /// All that is known by now.
