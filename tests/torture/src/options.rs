@@ -57,12 +57,11 @@ pub(crate) enum Setting {
     Standby,
     /// The same with a synchronous standby, with which nothing is lost.
     Synchronous,
-    /// As with NATS, with a backup put back while the nodes run. By name only, until its own checks have run for hours:
-    /// `tests/it/rewound.rs` holds the same promises in every run.
+    /// As with NATS, with a backup put back while the nodes run.
     Restored,
     /// Several on one Postgres, which are replaced one by one: by this version for an older one. By name only.
     Rolling,
-    /// Each of these but the two before, one after the other.
+    /// Each of these but the one before, one after the other.
     All,
 }
 
@@ -70,9 +69,15 @@ impl Setting {
     /// The settings that this stands for.
     pub(crate) fn each(self) -> Vec<Self> {
         match self {
-            Self::All => {
-                vec![Self::Sqlite, Self::Postgres, Self::Nats, Self::Pooled, Self::Standby, Self::Synchronous]
-            }
+            Self::All => vec![
+                Self::Sqlite,
+                Self::Postgres,
+                Self::Nats,
+                Self::Pooled,
+                Self::Standby,
+                Self::Synchronous,
+                Self::Restored,
+            ],
             one => vec![one],
         }
     }
