@@ -11,6 +11,7 @@ mod nats_faults;
 mod pgbouncer;
 mod port;
 mod postgres;
+mod program;
 mod proxy;
 mod scratch;
 mod user;

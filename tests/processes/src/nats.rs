@@ -8,9 +8,7 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 
 use crate::port::{accepts, free_port};
-
-/// Where Debian installs it, which not everybody's PATH has.
-const INSTALLED: &str = "/usr/sbin/nats-server";
+use crate::program::program;
 
 /// How long it may take to start.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -39,7 +37,8 @@ impl Nats {
 
     async fn open(scratch: &Path, monitoring: Option<u16>) -> Result<Self, String> {
         let log = scratch.join("nats.log");
-        let mut nats = Self { program: program()?, log, port: free_port()?, monitoring, child: None };
+        let mut nats =
+            Self { program: program("nats-server")?, log, port: free_port()?, monitoring, child: None };
         nats.start_again().await?;
         Ok(nats)
     }
@@ -91,13 +90,4 @@ impl Nats {
         }
         Err(format!("nats-server does not listen; its log is {}", self.log.display()))
     }
-}
-
-fn program() -> Result<PathBuf, String> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let named = std::env::split_paths(&path).map(|folder| folder.join("nats-server"));
-    named
-        .chain([PathBuf::from(INSTALLED)])
-        .find(|program| program.is_file())
-        .ok_or_else(|| "no nats-server is installed: install the package nats-server".to_owned())
 }

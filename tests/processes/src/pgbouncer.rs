@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 
 use crate::port::{accepts, free_port};
+use crate::program::program;
 use crate::user::{USER, is_root};
 
 /// How long it may take until it accepts connections.
@@ -61,19 +62,18 @@ impl PgBouncer {
     /// Starts it on the same port, and waits until that accepts connections.
     pub async fn start_again(&mut self) -> Result<(), String> {
         self.kill().await;
+        let program = program("pgbouncer")?;
         let mut command = if is_root() {
             // It refuses to run as root.
             let mut command = Command::new("setpriv");
-            command.args(["--reuid", USER, "--regid", USER, "--init-groups", "pgbouncer"]);
+            command.args(["--reuid", USER, "--regid", USER, "--init-groups"]).arg(program);
             command
         } else {
-            Command::new("pgbouncer")
+            Command::new(program)
         };
         command.arg("--quiet").arg(&self.settings).current_dir("/").kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command
-            .spawn()
-            .map_err(|error| format!("cannot start pgbouncer ({error}): install the package pgbouncer"))?;
+        let child = command.spawn().map_err(|error| format!("cannot start pgbouncer: {error}"))?;
         self.child = Some(child);
         if !accepts(self.port, START).await {
             return Err("pgbouncer does not listen".into());
