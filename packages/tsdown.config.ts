@@ -1,0 +1,20 @@
+import { defineConfig } from 'tsdown';
+
+const names = ['resumable-graphql', 'resumable-graphql-ws', 'resumable-graphql-sse', 'resumable-graphql-apollo', 'resumable-graphql-urql'];
+
+export default names.map((name) =>
+  defineConfig({
+    name,
+    cwd: name,
+    entry: 'src/index.ts',
+    format: 'esm',
+    platform: 'neutral',
+    target: 'es2022',
+    dts: true,
+    fixedExtension: false,
+    minify: true,
+    sourcemap: true,
+    logLevel: 'warn',
+    tsconfig: '../tsconfig.build.json',
+  }),
+);
