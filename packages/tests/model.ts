@@ -180,7 +180,9 @@ export class Server {
 export const SNAPSHOT = /* GraphQL */ `
   query Snapshot {
     cursor
-    conversation { __typename id messages(last: 500) { __typename nodes { __typename id body sentAt status readCount } } }
+    conversation { __typename id messages(last: 500) {
+      __typename nodes { __typename id body sentAt status readCount } pageInfo { __typename startCursor }
+    } }
   }
 `;
 export const EVENTS = /* GraphQL */ `
@@ -194,13 +196,15 @@ export const EVENTS = /* GraphQL */ `
     }
   }
 `;
+/** What is shown, for libraries that have it from a cache. */
+export const SHOWN = SNAPSHOT.replace('query Snapshot', 'query Shown').replace('cursor\n', '');
 export const SEND = /* GraphQL */ `
   mutation Send($body: String!, $key: String!) {
     sendMessage(body: $body, key: $key) { __typename message { __typename id body sentAt status readCount } }
   }
 `;
 export const MARK = /* GraphQL */ `
-  mutation Mark($id: ID!, $status: DeliveryStatus!) {
+  mutation Mark($id: ID!, $status: String!) {
     mark(id: $id, status: $status) { __typename message { __typename id status readCount } }
   }
 `;

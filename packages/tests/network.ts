@@ -152,5 +152,5 @@ export class Network {
 const conversation = (server: Server) => ({
   __typename: 'Conversation',
   id: 'c1',
-  messages: { __typename: 'MessageConnection', nodes: server.messages },
+  messages: { __typename: 'MessageConnection', nodes: server.messages, pageInfo: { __typename: 'PageInfo', startCursor: null } },
 });

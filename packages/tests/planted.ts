@@ -83,13 +83,13 @@ export const PLANTED: Record<string, Mistake> = {
   },
   'older-status-believed': {
     file: 'epoch.ts',
-    says: 'rank(known) > rank(value) ? known : value',
+    says: 'known !== undefined && rank(known as T) > rank(value) ? (known as T) : value',
     instead: 'value',
     sees: /goes back|shows/,
   },
   'answers-of-the-epoch-before-believed': {
     file: 'epoch.ts',
-    says: "ending.abort(new Error('The epoch that this was asked of has ended'));",
+    says: "ending.abort(new Lost('The epoch that this was asked of has ended'));",
     instead: 'void ending;',
     sees: /shows/,
   },

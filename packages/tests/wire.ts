@@ -40,7 +40,7 @@ export function webSocket(network: Network, origin: string): new (url: string, p
         if (type !== 'subscribe') return;
         const carrying = operation(line);
         this.#operations.set(id, carrying);
-        network.answer(payload, carrying, {
+        network.answer({ ...payload, variables: payload.variables ?? {} }, carrying, {
           next: (result) => this.#hear({ type: 'next', id, payload: result }),
           end: (errors) => this.#hear(errors ? { type: 'error', id, payload: errors } : { type: 'complete', id }),
         }, origin);
@@ -60,9 +60,11 @@ export function webSocket(network: Network, origin: string): new (url: string, p
 
     #end(code: number): void {
       if (this.readyState === Socket.CLOSED) return;
-      this.readyState = Socket.CLOSED;
+      // In browsers a socket that failed is closed by the time that it says so, and with ws it is about to be.
+      this.readyState = network.world.oneIn(2) ? Socket.CLOSED : Socket.CLOSING;
       this.#line?.close();
-      if (code === 1006) this.onerror?.({ message: 'connection lost' });
+      if (code === 1006) this.onerror?.({ message: 'connection lost', target: this });
+      this.readyState = Socket.CLOSED;
       this.onclose?.({ code, reason: '', wasClean: code !== 1006 });
     }
   };
@@ -111,7 +113,7 @@ export function fetching(network: Network, origin: string): typeof fetch {
     if (signal?.aborted) return abort();
     signal?.addEventListener('abort', abort);
     const isStream = headers['accept']!.includes('text/event-stream');
-    const request = JSON.parse(body!) as Request;
+    const request: Request = { variables: {}, ...JSON.parse(body!) };
     line.carry(() => {
       // As herald does: what is no subscription is answered in JSON where that is accepted.
       if (!isStream || !/^\s*subscription/.test(request.query)) {

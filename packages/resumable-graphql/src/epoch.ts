@@ -1,5 +1,7 @@
 /** What an app knows, for as long as the server's log goes on. */
 
+import { Lost } from './judge.ts';
+
 /** How far a value has come. */
 export type Rank<T = any> = (value: T) => number;
 
@@ -10,10 +12,14 @@ export type Rank<T = any> = (value: T) => number;
  */
 export class Epoch {
   #number = 0;
+  #members = 0;
+  #hasBegun = false;
   #ending = new AbortController();
   #begin = () => {};
   #begun!: Promise<void>;
-  readonly #furthest = new Map<string, unknown>();
+  #furthest = new Map<string, unknown>();
+  /** Shown until there is a snapshot. */
+  #before = new Map<string, unknown>();
 
   constructor() {
     this.#await();
@@ -37,15 +43,19 @@ export class Epoch {
     return this.#begun;
   }
 
-  /** What a value has come to by now: it, or what was noted before, if that was further. */
-  furthest<T>(key: string, value: T, rank: Rank<T>): T {
-    const known = (this.#furthest.get(key) ?? value) as T;
-    return rank(known) > rank(value) ? known : value;
+  /** Whether there is a snapshot. */
+  get hasBegun(): boolean {
+    return this.#hasBegun;
   }
 
-  /** Notes how far a value has come, and returns what `furthest` does. */
+  /** What a value has come to by now, to show it: it, or what was noted before, if that was further. */
+  furthest<T>(key: string, value: T, rank: Rank<T>): T {
+    return further(this.#furthest.get(key) ?? this.#before.get(key), value, rank);
+  }
+
+  /** Notes how far a value has come in this epoch, and returns that. */
   reach<T>(key: string, value: T, rank: Rank<T>): T {
-    const furthest = this.furthest(key, value, rank);
+    const furthest = further(this.#furthest.get(key), value, rank);
     this.#furthest.set(key, furthest);
     return furthest;
   }
@@ -58,20 +68,65 @@ export class Epoch {
   /** To be called as soon as the server says that a cursor is of no use any more. Forget then all that was known. */
   end(): void {
     const ending = this.#ending;
-    this.#number++;
-    this.#furthest.clear();
     this.#ending = new AbortController();
+    this.#renew();
+    ending.abort(new Lost('The epoch that this was asked of has ended'));
+  }
+
+  /**
+   * One more subscription shares this epoch, as those to one cache do. Where it begins with a snapshot and no other is
+   * there, nobody has noticed an end meanwhile: so nothing of before is compared with what comes.
+   */
+  join(isContinued: boolean): Member {
+    if (!isContinued && !this.#members) this.#renew();
+    if (isContinued) this.begin();
+    this.#members++;
+    let number = this.#number;
+    return {
+      taken: () => {
+        number = this.#number;
+        this.begin();
+      },
+      // Otherwise another one was told first.
+      expired: () => number === this.#number && this.end(),
+      left: () => {
+        this.#members--;
+        if (!this.#members) this.begin();
+      },
+    };
+  }
+
+  #renew(): void {
+    this.#number++;
+    this.#before = this.#furthest;
+    this.#furthest = new Map();
     this.#await();
-    ending.abort(new Error('The epoch that this was asked of has ended'));
   }
 
   #await(): void {
     const before = this.#begin;
+    this.#hasBegun = false;
     this.#begun = new Promise((resolve) => {
       this.#begin = () => {
+        this.#hasBegun = true;
+        this.#before.clear();
         before();
         resolve();
       };
     });
   }
+}
+
+function further<T>(known: unknown, value: T, rank: Rank<T>): T {
+  return known !== undefined && rank(known as T) > rank(value) ? (known as T) : value;
+}
+
+/** A subscription that shares an epoch. */
+export interface Member {
+  /** To be called when it has a snapshot. */
+  taken(): void;
+  /** To be called when the server says that its cursor is of no use any more. */
+  expired(): void;
+  /** To be called when it ends. */
+  left(): void;
 }

@@ -3,7 +3,7 @@
  * same for GraphQL documents. What a server has to do is in herald's docs/spec/resumable-subscriptions.md.
  */
 
-export { Epoch, type Rank } from './epoch.ts';
+export { Epoch, type Member, type Rank } from './epoch.ts';
 export { eventOf, type Execute, follow, type FollowOptions, type Request, type Result, variablesAfter } from './follow.ts';
 export { codesOf, judge, Lost, Refused, Silent, type Verdict } from './judge.ts';
 export { pushed, type Sink } from './pushed.ts';
