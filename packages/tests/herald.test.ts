@@ -1,0 +1,236 @@
+/** Each binding against the real server, over a network that is cut: `HERALD_BIN` names the binary. */
+
+import { ApolloClient, gql as apolloGql, HttpLink, InMemoryCache } from '@apollo/client';
+import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
+import { Client as UrqlClient, fetchExchange, subscriptionExchange } from '@urql/core';
+import { cacheExchange } from '@urql/exchange-graphcache';
+import { EventSource } from 'eventsource';
+import { createClient, type Sink } from 'graphql-ws';
+import { Epoch, type FollowOptions, judge } from 'resumable-graphql';
+import { growing, inOrder, resumableLink } from 'resumable-graphql-apollo';
+import { follow as followBySse, followByEventSource } from 'resumable-graphql-sse';
+import { resumable } from 'resumable-graphql-urql';
+import { follow } from 'resumable-graphql-ws';
+import { pipe, subscribe } from 'wonka';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import WebSocket from 'ws';
+
+import { Herald } from '../../tests/clients/herald.ts';
+import { Proxy } from '../../tests/clients/proxy.ts';
+import { converse, markRead, type Person, register, send } from './people.ts';
+
+vi.stubGlobal('WebSocket', WebSocket);
+
+const STATUSES = ['SENT', 'DELIVERED', 'READ'];
+const MESSAGE = 'id body sentAt status conversation { id }';
+const SNAPSHOT = `query Snapshot($id: ID!) {
+  cursor
+  conversation(id: $id) { id messages(last: 50) { nodes { ${MESSAGE} } pageInfo { startCursor } } }
+}`;
+const SHOWN = SNAPSHOT.replace('Snapshot', 'Shown').replace('cursor\n', '');
+const EVENTS = `subscription Events($id: ID!, $after: Cursor) {
+  events(conversationId: $id, after: $after) {
+    __typename cursor
+    ... on MessageSent { message { ${MESSAGE} } }
+    ... on StatusChanged { messages(first: 200) { id status } }
+  }
+}`;
+
+/** A binding that follows a conversation, and what it shows. */
+interface Follower {
+  /** The bodies of messages that came as events, in this order. */
+  told: string[];
+  shown(): { body: string; status: string }[];
+}
+
+type Follow = (network: Proxy, viewer: Person, id: string, failed: (cause: unknown) => void) => Follower;
+
+/** Without a library's cache. */
+const plainly = (start: (network: Proxy, viewer: Person, options: FollowOptions<any>) => AsyncIterable<any>): Follow =>
+  (network, viewer, id, failed) => {
+    const over = new AbortController();
+    onTestFinished(() => over.abort());
+    const epoch = new Epoch();
+    const known = new Map<string, any>();
+    const told: string[] = [];
+    const take = (news: any[]) => news.forEach((came) => {
+      const status = epoch.reach(came.id, came.status, (status) => STATUSES.indexOf(status));
+      known.set(came.id, { ...known.get(came.id), ...came, status });
+    });
+    const events = start(network, viewer, {
+      events: EVENTS,
+      snapshot: SNAPSHOT,
+      variables: { id },
+      signal: over.signal,
+      onSnapshot({ conversation }) {
+        take(conversation?.messages.nodes ?? []);
+        epoch.begin();
+      },
+      onReset() {
+        epoch.end();
+        known.clear();
+      },
+    });
+    void (async () => {
+      for await (const event of events) {
+        if (event.message) told.push(event.message.body);
+        take(event.messages ?? [event.message]);
+      }
+    })().catch(failed);
+    return { told, shown: () => [...known.values()].sort((a, b) => (a.sentAt < b.sentAt ? -1 : 1)) };
+  };
+
+const authorization = ({ token }: Person) => `Bearer ${token}`;
+
+function socketOf(network: Proxy, viewer: Person) {
+  const client = createClient({
+    url: network.socket, webSocketImpl: WebSocket, retryAttempts: 0, connectionParams: { authorization: authorization(viewer) },
+  });
+  onTestFinished(() => Promise.resolve(client.dispose()).catch(() => {}));
+  return client;
+}
+
+const bindings: Record<string, Follow> = {
+  'graphql-ws': plainly((network, viewer, options) => follow(socketOf(network, viewer), options)),
+
+  'server-sent events': plainly((network, viewer, options) =>
+    followBySse({ url: network.http, headers: { authorization: authorization(viewer) } }, options)),
+
+  EventSource: plainly((network, viewer, options) => {
+    const headers = { authorization: authorization(viewer) };
+    // A browser sends a cookie instead.
+    const withSession: typeof fetch = (url, init) => fetch(url, { ...init, headers: { ...(init?.headers as object), ...headers } });
+    return followByEventSource({ url: network.http, headers, open: (url) => new EventSource(url, { fetch: withSession as never }) }, options);
+  }),
+
+  'Apollo Client': (network, viewer, id, failed) => {
+    const [events, shown] = [apolloGql(EVENTS), apolloGql(SHOWN)];
+    const resumable = resumableLink({ snapshot: apolloGql(SNAPSHOT) });
+    const http = new HttpLink({ uri: network.http, headers: { authorization: authorization(viewer) } });
+    const live = new GraphQLWsLink(socketOf(network, viewer));
+    const client = new ApolloClient({
+      link: resumable.split(({ operationType }) => operationType === 'subscription', live, http),
+      cache: new InMemoryCache({
+        typePolicies: {
+          Conversation: { fields: { messages: inOrder('sentAt') } },
+          Message: { fields: { status: growing(STATUSES) } },
+        },
+      }),
+    });
+    const told: string[] = [];
+    const subscription = client.subscribe<any>({ query: events, variables: { id } }).subscribe(({ data, error }) => {
+      if (error) return failed(error);
+      const { message } = data.events;
+      if (!message) return;
+      told.push(message.body);
+      client.cache.writeFragment({
+        fragment: apolloGql`fragment Place on Conversation { messages { nodes { id } } }`,
+        id: `Conversation:${id}`,
+        data: { __typename: 'Conversation', messages: { __typename: 'MessageConnection', nodes: [message] } },
+      });
+    });
+    onTestFinished(() => subscription.unsubscribe());
+    return { told, shown: () => client.readQuery<any>({ query: shown, variables: { id } })?.conversation.messages.nodes ?? [] };
+  },
+
+  urql: (network, viewer, id, failed) => {
+    const socket = socketOf(network, viewer);
+    const live = resumable({ snapshot: SNAPSHOT });
+    const { resolvers, updates } = live.graphcache({
+      growing: { Message: { status: STATUSES } },
+      inOrder: { Conversation: { messages: 'sentAt' } },
+    });
+    const client = new UrqlClient({
+      url: network.http,
+      preferGetMethod: false,
+      fetchOptions: { headers: { authorization: authorization(viewer) } },
+      exchanges: [
+        cacheExchange({
+          resolvers,
+          updates: {
+            ...updates,
+            Subscription: {
+              events({ events }: any, _args, cache) {
+                if (events.message) live.place(cache, `Conversation:${id}`, 'messages', `Message:${events.message.id}`);
+              },
+            },
+          },
+        }),
+        live.exchange,
+        fetchExchange,
+        subscriptionExchange({
+          forwardSubscription: ({ query = '', ...request }) => ({
+            subscribe: (sink) => ({ unsubscribe: socket.subscribe({ query, ...request }, sink as Sink) }),
+          }),
+        }),
+      ],
+    });
+    const told: string[] = [];
+    const { unsubscribe } = pipe(client.subscription<any>(EVENTS, { id }), subscribe(({ data, error }) => {
+      if (error) failed(error);
+      else if (data.events.message) told.push(data.events.message.body);
+    }));
+    onTestFinished(unsubscribe);
+    return { told, shown: () => client.readQuery<any>(SHOWN, { id })?.data?.conversation.messages.nodes ?? [] };
+  },
+};
+
+let herald: Herald;
+beforeAll(async () => {
+  herald = await Herald.create();
+});
+afterAll(() => herald?.remove());
+
+describe.for(Object.entries(bindings))('%s', ([, follow]) => {
+  test('goes on through cuts, a killed server, and a backup that is put back', async () => {
+    const network = await Proxy.to(herald.port);
+    onTestFinished(() => network.close());
+    const [alice, bob] = [await register(herald.http, 'alice'), await register(herald.http, 'bob')];
+    const id = await converse(alice, bob);
+    const first = await send(alice, id, 'before');
+    let failure: unknown;
+    const follower = follow(network, bob, id, (cause) => (failure = cause));
+    const shows = async (...wanted: string[]) => {
+      const isSo = () => failure || JSON.stringify(follower.shown().map(({ body, status }) => `${body} ${status}`)) === JSON.stringify(wanted);
+      // Where it does not, it is the difference that is of interest.
+      await vi.waitUntil(isSo, { timeout: 20_000, interval: 5 }).catch(() => {});
+      expect(failure).toBeUndefined();
+      expect(follower.shown().map(({ body, status }) => `${body} ${status}`)).toEqual(wanted);
+    };
+    await shows('before SENT');
+
+    await send(alice, id, 'one');
+    await shows('before SENT', 'one SENT');
+    network.cut();
+    await markRead(bob, first);
+    await send(alice, id, 'two');
+    network.heal();
+    await shows('before READ', 'one SENT', 'two SENT');
+
+    await herald.kill();
+    await herald.start();
+    await send(alice, id, 'three');
+    await shows('before READ', 'one SENT', 'two SENT', 'three SENT');
+    expect(follower.told).toEqual(['one', 'two', 'three']);
+
+    const restore = await herald.backUp();
+    await markRead(bob, await send(alice, id, 'undone'));
+    await shows('before READ', 'one READ', 'two READ', 'three READ', 'undone READ');
+    await restore();
+    await shows('before READ', 'one SENT', 'two SENT', 'three SENT');
+    await send(alice, id, 'again');
+    await shows('before READ', 'one SENT', 'two SENT', 'three SENT', 'again SENT');
+    expect(follower.told).toEqual(['one', 'two', 'three', 'undone', 'again']);
+  });
+
+  test('is told when it is refused', async () => {
+    const network = await Proxy.to(herald.port);
+    onTestFinished(() => network.close());
+    const stranger = await register(herald.http, 'stranger');
+    const [alice, bob] = [await register(herald.http, 'alice'), await register(herald.http, 'bob')];
+    const id = await converse(alice, bob);
+    const failure = await new Promise((resolve) => follow(network, stranger, id, resolve));
+    expect(judge(failure)).toBe('end');
+    expect(JSON.stringify(failure)).toContain('NOT_FOUND');
+  });
+});
