@@ -18,6 +18,8 @@ export default defineConfig({
     testTimeout: 300_000,
     hookTimeout: 60_000,
     retry: 0,
+    // Vitest keeps one core free by itself.
+    maxWorkers: 2,
   },
 });
 

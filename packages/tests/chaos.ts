@@ -51,7 +51,7 @@ const SILENCE = 1.5 * CHECKPOINTS;
 const FRAME = 16;
 
 /** How many things happen in a run. */
-const ACTIONS = 60;
+const ACTIONS = 40;
 
 const weighted = <T extends string>(weights: Record<T, number>): T[] =>
   Object.entries<number>(weights).flatMap(([name, weight]) => Array<T>(weight).fill(name as T));

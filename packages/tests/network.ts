@@ -66,6 +66,8 @@ export class Network {
   isDown = false;
   /** While it lies, events are dropped, repeated and swapped. */
   isHonest = false;
+  /** How long each answer takes, in milliseconds; otherwise that is chance. */
+  slowness: number | undefined;
   /** How many subscriptions were begun. */
   subscriptions = 0;
   /** How many events did not arrive as they were sent. */
@@ -113,7 +115,7 @@ export class Network {
       : /mark/.test(query) ? { data: { mark: { __typename: 'P', message: server.mark(id, status, origin) } } }
       : { data: { cursor: server.cursor, conversation: conversation(server) } };
     // Answers are late by much at times, and events overtake them.
-    line.carry(() => reply.next(result), world.between(1, world.oneIn(4) ? 20_000 : 100));
+    line.carry(() => reply.next(result), this.slowness ?? world.between(1, world.oneIn(4) ? 20_000 : 100));
     line.carry(() => reply.end());
   }
 
