@@ -18,6 +18,8 @@ export default defineConfig({
     testTimeout: 300_000,
     hookTimeout: 60_000,
     retry: 0,
+    // Libraries warn of what a model leaves out. What failed is shown with all that was said.
+    silent: 'passed-only',
     // Vitest keeps one core free by itself.
     maxWorkers: 2,
   },

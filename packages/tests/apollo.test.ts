@@ -7,7 +7,7 @@ import { tap } from 'rxjs';
 import { expect, test, vi } from 'vitest';
 
 import { type Client, type Join, runs } from './chaos.ts';
-import { type Event, EVENTS, MARK, type Message, SEND, SHOWN, SNAPSHOT, STATUSES } from './model.ts';
+import { type Event, EVENTS, EVENTS_ALONE, MARK, type Message, SEND, SHOWN, SNAPSHOT, STATUSES } from './model.ts';
 import { outbox } from './outbox.ts';
 import { fetching, webSocket } from './wire.ts';
 
@@ -16,7 +16,7 @@ vi.stubGlobal('WebSocket', { CLOSED: 3 });
 
 const PLACE = gql`fragment Place on Conversation { messages { nodes { id } } }`;
 const shownDocument = gql(SHOWN);
-const [events, snapshot] = [gql(EVENTS), gql(SNAPSHOT)];
+const [events, eventsAlone, snapshot] = [gql(EVENTS), gql(EVENTS_ALONE), gql(SNAPSHOT)];
 
 /** Puts a message into the list. */
 function show({ cache }: ApolloClient, { id }: Message): void {
@@ -48,7 +48,7 @@ const join: Join = (start): Client => {
     }),
   });
   const over = new AbortController();
-  const subscription = client.subscribe<{ events: Event }>({ query: events }).subscribe(({ data, error }) => {
+  const subscription = client.subscribe<{ events: Event }>({ query: network.server.saysPrevious ? events : eventsAlone }).subscribe(({ data, error }) => {
     if (!data) return failed(error);
     if (data.events.__typename === 'MessageSent') show(client, data.events.message);
     history.told.push(data.events.cursor);

@@ -3,7 +3,7 @@
 import { Epoch, type Execute, type FollowOptions, judge } from 'resumable-graphql';
 
 import type { Client, Join, Start } from './chaos.ts';
-import { type Event, EVENTS, MARK, type Message, rank, SEND, SNAPSHOT } from './model.ts';
+import { type Event, EVENTS, EVENTS_ALONE, MARK, type Message, rank, SEND, SNAPSHOT } from './model.ts';
 
 type News = Pick<Message, 'id' | 'status' | 'readCount'> & Partial<Message>;
 type Snapshot = { cursor: string; conversation: { messages: { nodes: Message[] } } };
@@ -24,7 +24,7 @@ interface State {
 }
 
 export const app = (means: (start: Start) => Means, EpochOf = Epoch): Join => (start): Client => {
-  const { world, disk, changed, failed, silence } = start;
+  const { network, world, disk, changed, failed, silence } = start;
   const { follow, ask, stop } = means(start);
   const over = new AbortController();
   const epoch = new EpochOf();
@@ -66,7 +66,7 @@ export const app = (means: (start: Start) => Means, EpochOf = Epoch): Join => (s
   }
 
   const options: FollowOptions<Event, Snapshot> = {
-    events: EVENTS,
+    events: network.server.saysPrevious ? EVENTS : EVENTS_ALONE,
     snapshot: SNAPSHOT,
     signal: over.signal,
     silence,

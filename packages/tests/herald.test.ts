@@ -22,6 +22,7 @@ import { converse, markRead, type Person, register, send } from './people.ts';
 vi.stubGlobal('WebSocket', WebSocket);
 
 const STATUSES = ['SENT', 'DELIVERED', 'READ'];
+const POSSIBLE_TYPES = { Event: ['ConversationStarted', 'MessageSent', 'ParticipantLeft', 'ParticipantsJoined', 'StatusChanged'] };
 const MESSAGE = 'id body sentAt status conversation { id }';
 const SNAPSHOT = `query Snapshot($id: ID!) {
   cursor
@@ -111,9 +112,11 @@ const bindings: Record<string, Follow> = {
     const client = new ApolloClient({
       link: resumable.split(({ operationType }) => operationType === 'subscription', live, http),
       cache: new InMemoryCache({
+        possibleTypes: POSSIBLE_TYPES,
         typePolicies: {
           Conversation: { fields: { messages: inOrder('sentAt') } },
           Message: { fields: { status: growing(STATUSES) } },
+          Subscription: { fields: { events: { keyArgs: false, merge: false } } },
         },
       }),
     });
@@ -146,6 +149,7 @@ const bindings: Record<string, Follow> = {
       fetchOptions: { headers: { authorization: authorization(viewer) } },
       exchanges: [
         cacheExchange({
+          possibleTypes: POSSIBLE_TYPES,
           resolvers,
           updates: {
             ...updates,

@@ -196,6 +196,8 @@ export const EVENTS = /* GraphQL */ `
     }
   }
 `;
+/** For a server that does not say what was told before. */
+export const EVENTS_ALONE = EVENTS.replace('      previous\n', '');
 /** What is shown, for libraries that have it from a cache. */
 export const SHOWN = SNAPSHOT.replace('query Snapshot', 'query Shown').replace('cursor\n', '');
 export const SEND = /* GraphQL */ `

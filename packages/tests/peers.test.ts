@@ -14,7 +14,7 @@ import { follow } from 'resumable-graphql-ws';
 import { pipe, subscribe } from 'wonka';
 import { expect, test, vi } from 'vitest';
 
-import { EVENTS, type Event, Server, SNAPSHOT } from './model.ts';
+import { EVENTS_ALONE as EVENTS, type Event, Server, SNAPSHOT } from './model.ts';
 import { Network } from './network.ts';
 import { fetching, webSocket } from './wire.ts';
 import { World } from './world.ts';
@@ -139,7 +139,7 @@ test('so does Graphcache', async () => {
     const socket = createClient({ url: 'ws://model', webSocketImpl: webSocket(network, 'you'), retryAttempts: 0 });
     const client = new UrqlClient({
       url: 'http://model/graphql', preferGetMethod: false, fetch: fetching(network, 'me'),
-      exchanges: [cacheExchange({ keys: { MessageConnection: () => null, PageInfo: () => null } }), fetchExchange, subscriptionExchange({
+      exchanges: [cacheExchange({ possibleTypes: { Event: ['MessageSent', 'StatusChanged', 'Checkpoint'] }, keys: { P: () => null, MessageConnection: () => null, PageInfo: () => null } }), fetchExchange, subscriptionExchange({
         forwardSubscription: ({ query = '', ...request }) => ({
           subscribe: (sink) => ({ unsubscribe: socket.subscribe({ query, ...request }, sink as Sink) }),
         }),

@@ -7,11 +7,11 @@ import { pipe, subscribe, tap } from 'wonka';
 import { expect, test } from 'vitest';
 
 import { type Client, type Join, runs } from './chaos.ts';
-import { type Event, EVENTS, MARK, type Message, SEND, SHOWN, SNAPSHOT, STATUSES } from './model.ts';
+import { type Event, EVENTS, EVENTS_ALONE, MARK, type Message, SEND, SHOWN, SNAPSHOT, STATUSES } from './model.ts';
 import { outbox } from './outbox.ts';
 import { fetching, webSocket } from './wire.ts';
 
-const [shown, events, snapshot, send, mark] = [gql(SHOWN), gql(EVENTS), gql(SNAPSHOT), gql(SEND), gql(MARK)];
+const [shown, events, eventsAlone, snapshot, send, mark] = [gql(SHOWN), gql(EVENTS), gql(EVENTS_ALONE), gql(SNAPSHOT), gql(SEND), gql(MARK)];
 
 const join: Join = (start): Client => {
   const { network, world, origin, changed, failed, silence } = start;
@@ -30,6 +30,7 @@ const join: Join = (start): Client => {
     preferGetMethod: false,
     exchanges: [
       cacheExchange({
+        possibleTypes: { Event: ['MessageSent', 'StatusChanged', 'Checkpoint'] },
         keys: { P: () => null, PageInfo: () => null, MessageConnection: () => null },
         resolvers,
         updates: {
@@ -58,7 +59,7 @@ const join: Join = (start): Client => {
     ],
   });
   const over = new AbortController();
-  const { unsubscribe } = pipe(client.subscription<{ events: Event }>(events, {}), subscribe(({ data, error }) => {
+  const { unsubscribe } = pipe(client.subscription<{ events: Event }>(network.server.saysPrevious ? events : eventsAlone, {}), subscribe(({ data, error }) => {
     if (error) return failed(error);
     history.told.push(data!.events.cursor);
     changed();
