@@ -185,7 +185,7 @@ export async function runs(join: Join, count?: number): Promise<{ lied: number; 
     try {
       const { network, crashes, restores } = await run(seed, join);
       sum.lied += network.lied;
-      sum.subscriptions += network.subscriptions;
+      sum.subscriptions += network.asked.length;
       sum.crashes += crashes;
       sum.restores += restores;
     } catch (cause) {

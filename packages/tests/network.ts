@@ -64,12 +64,16 @@ export class Network {
   readonly #lines = new Set<Line>();
   /** While it is down, nothing connects. */
   isDown = false;
+  /** For scenes in which connections break, and come about again at once. */
+  isNeverDown = false;
   /** While it lies, events are dropped, repeated and swapped. */
   isHonest = false;
   /** How long each answer takes, in milliseconds; otherwise that is chance. */
   slowness: number | undefined;
-  /** How many subscriptions were begun. */
-  subscriptions = 0;
+  /** With what sockets are closed when they are cut; otherwise that is chance. */
+  closeCode: number | undefined;
+  /** After what subscriptions were begun. */
+  readonly asked: unknown[] = [];
   /** How many events did not arrive as they were sent. */
   lied = 0;
 
@@ -101,7 +105,7 @@ export class Network {
   answer({ query, variables }: Request, line: Line, reply: Reply, origin?: string): void {
     const { server } = this;
     if (/^\s*subscription/.test(query)) {
-      this.subscriptions++;
+      this.asked.push(variables['after']);
       const pass = this.#liar(line, (event) => line.carry(() => reply.next({ data: { events: event } })));
       const refuse = (code: string) => line.carry(() => reply.end([{ message: code, extensions: { code } }]));
       line.leaving.add(server.follow(variables['after'] as string | undefined, origin, { next: pass, refuse }));

@@ -38,7 +38,7 @@ async function scene(watch: Watch): Promise<{ told: string[]; ended: boolean }> 
   await world.pass(1_000);
   server.send('one');
   await world.pass(1_000);
-  network.isDown = true;
+  network.isDown = !network.isNeverDown;
   network.cut();
   server.send('two');
   await world.pass(100);
@@ -68,6 +68,17 @@ test('graphql-ws by itself, without a cursor: what is said meanwhile is lost', a
     client(network, world).subscribe<any>({ query: EVENTS }, { next: ({ data }) => tell(data!.events), error: end, complete: end });
   });
   expect(told).toEqual(['one', 'three']);
+});
+
+test('graphql-ws does so without a retry as well, when the socket is closed with 1000', async () => {
+  const { told } = await scene(({ network, after }, tell, end) => {
+    network.closeCode = 1000;
+    const once = createClient({ url: 'ws://model', webSocketImpl: webSocket(network, 'me'), retryAttempts: 0 });
+    // It tries again at once, so the network is not down for long.
+    network.isNeverDown = true;
+    once.subscribe<any>({ query: EVENTS, variables: { after } }, { next: ({ data }) => tell(data!.events), error: end, complete: end });
+  });
+  expect(told).toEqual(['one', 'one', 'two', 'three']);
 });
 
 test('graphql-sse by itself begins again at its first cursor', async () => {

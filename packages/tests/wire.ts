@@ -21,7 +21,7 @@ export function webSocket(network: Network, origin: string): new (url: string, p
 
     constructor() {
       // A proxy that stops says a normal goodbye.
-      const broken = () => this.#end(network.world.oneIn(4) ? 1000 : 1006);
+      const broken = () => this.#end(network.closeCode ?? (network.world.oneIn(4) ? 1000 : 1006));
       this.#line = network.connect(broken);
       if (!this.#line) network.world.later(5, broken);
       this.#line?.carry(() => {
@@ -98,7 +98,9 @@ export function fetching(network: Network, origin: string): typeof fetch {
       reject(cause);
       // The stream may have ended by itself.
       try {
-        controller?.error(cause);
+        // A proxy may end it as if it was over.
+        if (network.world.oneIn(2)) controller?.close();
+        else controller?.error(cause);
       } catch {}
     };
     const line = network.connect(lost);

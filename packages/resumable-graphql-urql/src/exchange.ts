@@ -2,7 +2,7 @@ import {
   type Client, createRequest, type DocumentInput, type Exchange, makeErrorResult, makeOperation, type Operation, type OperationResult,
 } from '@urql/core';
 import {
-  type CursorStore, Epoch, eventOf, judge, Lost, memory, pushed, resumable as resume, type Snapshot, type Tuning,
+  type CursorStore, Epoch, eventOf, judge, Lost, memory, pushed, resumable as resume, type Snapshot, type Tuning, variablesAfter,
 } from 'resumable-graphql';
 import { filter, make, makeSubject, merge, mergeMap, onPush, pipe, share, type Source, subscribe, takeUntil } from 'wonka';
 
@@ -124,7 +124,7 @@ const exchange = (epoch: Epoch, options: ResumableOptions): Exchange => ({ clien
             store: { get: () => first, set: (cursor) => kept.set(cursor) },
             place: eventOf,
             judge: (cause: any) => tuning.judge?.(cause) ?? (cause?.networkError ? judge(cause.networkError) : undefined),
-            subscribe: (after, signal) => once({ ...variables, after }, signal),
+            subscribe: (after, signal) => once(after, signal),
             async snapshot(signal) {
               const taken = typeof snapshot === 'function' ? await snapshot(client, variables, signal) : await read(client, snapshot, variables, signal);
               member.taken();
@@ -149,17 +149,22 @@ const exchange = (epoch: Epoch, options: ResumableOptions): Exchange => ({ clien
     });
 
     /** One try, under a key of its own. */
-    function once(of: Record<string, unknown>, signal: AbortSignal): AsyncGenerator<OperationResult, void> {
+    function once(after: string, signal: AbortSignal): AsyncGenerator<OperationResult, void> {
       return pushed<OperationResult>(signal, (sink) => {
         // urql's own keys are whole numbers.
         const key = ++numbers + 0.5;
-        const standIn = makeOperation('subscription', { ...operation, key, variables: of as never }, operation.context);
+        // What is below may repeat it by itself, and then reads them again.
+        const moving = variablesAfter({ ...variables, after });
+        const standIn = makeOperation('subscription', { ...operation, key, variables: moving.variables as never }, operation.context);
         const { unsubscribe } = subscribe((result: OperationResult) => {
           if (result.error) sink.error(result.error);
           // With the end, urql tells the last event again. It does not tell whose end it is.
           else if (!result.hasNext) sink.error(new Lost('the subscription was ended'));
           else if (!Object.values(result.data ?? {})[0]) sink.error(new Lost('a result without an event'));
-          else sink.next(result);
+          else {
+            moving.see(result);
+            sink.next(result);
+          }
         })(filter((result: OperationResult) => result.operation.key === key)(results));
         const ended = subscribe(() => sink.error(new Lost('the subscription was ended')))(
           filter((one: Operation) => one.kind === 'teardown' && one.key === key)(incoming));
