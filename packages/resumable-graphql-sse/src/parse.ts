@@ -10,6 +10,7 @@ export async function* parse(body: ReadableStream<Uint8Array>): AsyncGenerator<S
   const reader = body.getReader();
   const decoder = new TextDecoder();
   let rest = '';
+  let wasReturn = false;
   let type = '';
   let data: string[] = [];
   try {
@@ -17,7 +18,12 @@ export async function* parse(body: ReadableStream<Uint8Array>): AsyncGenerator<S
       const { done, value } = await reader.read();
       // What is not ended by an empty line is not complete, and left out.
       if (done) return;
-      const lines = (rest + decoder.decode(value, { stream: true })).split(/\r\n|\n|\r(?=[^])/);
+      let text = decoder.decode(value, { stream: true });
+      if (!text) continue;
+      // The two halves of one end of a line can come apart.
+      if (wasReturn && text.startsWith('\n')) text = text.slice(1);
+      wasReturn = text.endsWith('\r');
+      const lines = (rest + text).split(/\r\n|\n|\r/);
       rest = lines.pop()!;
       for (const line of lines) {
         if (line === '') {
@@ -25,9 +31,9 @@ export async function* parse(body: ReadableStream<Uint8Array>): AsyncGenerator<S
           [type, data] = ['', []];
           continue;
         }
-        const [, field, text] = /^([^:]*)(?:: ?(.*))?$/s.exec(line)!;
-        if (field === 'event') type = text ?? '';
-        if (field === 'data') data.push(text ?? '');
+        const [, field, content] = /^([^:]*)(?:: ?(.*))?$/s.exec(line)!;
+        if (field === 'event') type = content ?? '';
+        if (field === 'data') data.push(content ?? '');
       }
     }
   } finally {

@@ -80,7 +80,7 @@ export async function* resumable<E>(options: Options<E>): AsyncGenerator<E, void
   const place = options.place ?? ((event) => event as Place);
   const stopped = signal ?? new AbortController().signal;
   const recent = new Set<string>();
-  let after = await store.get();
+  let after = (await store.get()) ?? undefined;
   for (let failures = 1; !stopped.aborted; failures++) {
     const attempt = new AbortController();
     const abort = () => attempt.abort(stopped.reason);
