@@ -19,6 +19,8 @@ for (const name of packages) {
   if (dependencies) throw new Error(`${name} has dependencies that are no peers`);
   const run = (tool, ...args) =>
     execFileSync(join(root, 'node_modules/.bin', tool), args, { cwd: folder, stdio: ['ignore', 'inherit', 'inherit'] });
+  // As whoever installs it does; what it imports of the others is built as well.
+  if (!Object.keys(await import(name)).length) throw new Error(`${name} exports nothing`);
   run('publint', '--strict');
   run('attw', '--pack', '.', '--profile', 'esm-only', '--format', 'ascii', '--quiet');
 }

@@ -98,7 +98,9 @@ const exchange = (epoch: Epoch, options: ResumableOptions): Exchange => ({ clien
       asked.clear();
       for (const operation of waiting) {
         sent.next(teardown(operation));
-        if (operation.kind === 'query') hold(operation);
+        // One snapshot may be what another subscription waits for, and begins with.
+        if (operation.context[SNAPSHOT]) ask(operation);
+        else if (operation.kind === 'query') hold(operation);
         else voided.next(makeErrorResult(operation, signal.reason as Error));
       }
     });
@@ -124,7 +126,7 @@ const exchange = (epoch: Epoch, options: ResumableOptions): Exchange => ({ clien
             store: { get: () => first, set: (cursor) => kept.set(cursor) },
             place: eventOf,
             judge: (cause: any) => tuning.judge?.(cause) ?? (cause?.networkError ? judge(cause.networkError) : undefined),
-            subscribe: (after, signal) => once(after, signal),
+            subscribe: once,
             async snapshot(signal) {
               const taken = typeof snapshot === 'function' ? await snapshot(client, variables, signal) : await read(client, snapshot, variables, signal);
               member.taken();
