@@ -1,6 +1,6 @@
 /** Each binding against the real server, over a network that is cut: `HERALD_BIN` names the binary. */
 
-import { ApolloClient, gql as apolloGql, HttpLink, InMemoryCache } from '@apollo/client';
+import { ApolloClient, type ApolloLink, gql as apolloGql, HttpLink, InMemoryCache } from '@apollo/client';
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
 import { Client as UrqlClient, fetchExchange, subscriptionExchange } from '@urql/core';
 import { cacheExchange } from '@urql/exchange-graphcache';
@@ -104,11 +104,18 @@ const bindings: Record<string, Follow> = {
     return followByEventSource({ url: network.http, headers, open: (url) => new EventSource(url, { fetch: withSession as never }) }, options);
   }),
 
-  'Apollo Client': (network, viewer, id, failed) => {
+  'Apollo Client': byApollo((network, viewer) => new GraphQLWsLink(socketOf(network, viewer))),
+  'Apollo Client by multipart responses': byApollo((_network, _viewer, http) => http),
+  urql: byUrql(true),
+  'urql by server-sent events': byUrql(false),
+};
+
+function byApollo(liveBy: (network: Proxy, viewer: Person, http: HttpLink) => ApolloLink): Follow {
+  return (network, viewer, id, failed) => {
     const [events, shown] = [apolloGql(EVENTS), apolloGql(SHOWN)];
     const resumable = resumableLink({ snapshot: apolloGql(SNAPSHOT) });
     const http = new HttpLink({ uri: network.http, headers: { authorization: authorization(viewer) } });
-    const live = new GraphQLWsLink(socketOf(network, viewer));
+    const live = liveBy(network, viewer, http);
     const client = new ApolloClient({
       link: resumable.split(({ operationType }) => operationType === 'subscription', live, http),
       cache: new InMemoryCache({
@@ -134,10 +141,11 @@ const bindings: Record<string, Follow> = {
     });
     onTestFinished(() => subscription.unsubscribe());
     return { told, shown: () => client.readQuery<any>({ query: shown, variables: { id } })?.conversation.messages.nodes ?? [] };
-  },
+  };
+}
 
-  urql: (network, viewer, id, failed) => {
-    const socket = socketOf(network, viewer);
+function byUrql(isSocket: boolean): Follow {
+  return (network, viewer, id, failed) => {
     const live = resumable({ snapshot: SNAPSHOT });
     const { resolvers, updates } = live.graphcache({
       growing: { Message: { status: STATUSES } },
@@ -146,6 +154,7 @@ const bindings: Record<string, Follow> = {
     const client = new UrqlClient({
       url: network.http,
       preferGetMethod: false,
+      fetchSubscriptions: !isSocket,
       fetchOptions: { headers: { authorization: authorization(viewer) } },
       exchanges: [
         cacheExchange({
@@ -162,11 +171,7 @@ const bindings: Record<string, Follow> = {
         }),
         live.exchange,
         fetchExchange,
-        subscriptionExchange({
-          forwardSubscription: ({ query = '', ...request }) => ({
-            subscribe: (sink) => ({ unsubscribe: socket.subscribe({ query, ...request }, sink as Sink) }),
-          }),
-        }),
+        ...(isSocket ? [overSocket(network, viewer)] : []),
       ],
     });
     const told: string[] = [];
@@ -176,8 +181,17 @@ const bindings: Record<string, Follow> = {
     }));
     onTestFinished(unsubscribe);
     return { told, shown: () => client.readQuery<any>(SHOWN, { id })?.data?.conversation.messages.nodes ?? [] };
-  },
-};
+  };
+}
+
+function overSocket(network: Proxy, viewer: Person) {
+  const socket = socketOf(network, viewer);
+  return subscriptionExchange({
+    forwardSubscription: ({ query = '', ...request }) => ({
+      subscribe: (sink) => ({ unsubscribe: socket.subscribe({ query, ...request }, sink as Sink) }),
+    }),
+  });
+}
 
 let herald: Herald;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
 import { type ApolloClient, ApolloLink, type DocumentNode, Observable } from '@apollo/client';
-import { graphQLResultHasProtocolErrors, PROTOCOL_ERRORS_SYMBOL, ServerError } from '@apollo/client/errors';
+import { CombinedGraphQLErrors, graphQLResultHasProtocolErrors, PROTOCOL_ERRORS_SYMBOL, ServerError } from '@apollo/client/errors';
 import { type CursorStore, judge, memory, pushed, resumable, type Snapshot, type Tuning, eventOf, variablesAfter, type Verdict } from 'resumable-graphql';
 
 import { epochOf } from './epochs.ts';
@@ -108,6 +108,8 @@ function resumed(operation: Operation, forward: ApolloLink.ForwardFunction, opti
             });
             for await (const result of sent) {
               if (graphQLResultHasProtocolErrors(result)) throw result.extensions[PROTOCOL_ERRORS_SYMBOL];
+              // As Apollo's users know it; with what there is instead of an event, `eventOf` fails as well.
+              if (result.errors && !Object.values(result.data ?? {})[0]) throw new CombinedGraphQLErrors(result);
               eventOf(result);
               yield result;
             }
