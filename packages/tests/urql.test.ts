@@ -11,6 +11,8 @@ import { type Event, EVENTS, EVENTS_ALONE, MARK, type Message, SEND, SHOWN, SNAP
 import { outbox } from './outbox.ts';
 import { fetching, webSocket } from './wire.ts';
 
+// To urql one document is one query: what is shown would wait for an answer that never comes to another one who asks.
+const read = gql(SHOWN.replace('Shown', 'Read'));
 const [shown, events, eventsAlone, snapshot, send, mark] = [gql(SHOWN), gql(EVENTS), gql(EVENTS_ALONE), gql(SNAPSHOT), gql(SEND), gql(MARK)];
 
 const join: Join = (start): Client => {
@@ -71,7 +73,7 @@ const join: Join = (start): Client => {
     return data;
   });
   return {
-    shown: () => client.readQuery<any>(shown, {})?.data?.conversation.messages.nodes ?? [],
+    shown: () => client.readQuery<any>(read, {})?.data?.conversation.messages.nodes ?? [],
     // What was shown before stays on display until there is a snapshot.
     epoch: () => history.number,
     history: () => history,
