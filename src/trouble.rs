@@ -41,12 +41,21 @@ impl Trouble {
         Self { begins, is_over, lasts: AtomicBool::new(false), episode: Mutex::new(None) }
     }
 
-    /// Something failed.
+    /// Notes a failure with its cause.
     pub fn note(&self, cause: &dyn Display) {
+        self.note_in(None, cause);
+    }
+
+    /// Notes a failure with its cause, and the operation that failed: a verb and its object.
+    pub fn note_during(&self, operation: &'static str, cause: &dyn Display) {
+        self.note_in(Some(operation), cause);
+    }
+
+    fn note_in(&self, operation: Option<&'static str>, cause: &dyn Display) {
         let (now, cause) = (Instant::now(), cause.to_string());
         let mut episode = self.episode.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = episode.as_mut() else {
-            tracing::error!(error = cause, "{}", self.begins);
+            tracing::error!(operation, error = cause, "{}", self.begins);
             *episode = Some(Episode { began: now, failed: now, told: now, cause, failures: 1 });
             self.lasts.store(true, Ordering::Relaxed);
             return;
@@ -55,7 +64,7 @@ impl Trouble {
         known.failed = now;
         let pause = if known.cause == cause { REMINDER_INTERVAL } else { CAUSE_INTERVAL };
         if now - known.told >= pause {
-            tracing::error!(error = cause, failures = known.failures, "{} (still)", self.begins);
+            tracing::error!(operation, error = cause, failures = known.failures, "{} (still)", self.begins);
             known.told = now;
             known.cause = cause;
         }

@@ -171,12 +171,12 @@ impl EventStream {
         let through = match &self.join_point {
             Some(joined) => joined.at,
             None => {
-                let head = self.database.head_after(self.place).await.map_err(|_| JoinError::Unavailable)?;
+                let head = self.database.head_after(self.place).await?;
                 head.ok_or(JoinError::Expired)?
             }
         };
         if self.position < through.position {
-            self.replay(through.position).await.map_err(|_| JoinError::Unavailable)?;
+            self.replay(through.position).await?;
             if self.position == through.position {
                 self.go_on_from(through);
             }
@@ -187,7 +187,7 @@ impl EventStream {
             Ok(joined) => self.join_point = Some(joined),
             // Left since the head was read: what happened up to then is in the log, and not handed out yet.
             Err(JoinError::NotTakingPart(at)) if self.position < at => {
-                self.replay(at).await.map_err(|_| JoinError::Unavailable)?;
+                self.replay(at).await?;
             }
             Err(error) => return Err(error),
         }

@@ -1,5 +1,5 @@
-//! The hub's task. It does one thing at a time, each wholly: it applies news, fills gaps from the log, lets
-//! subscribers in. So its table is always that of exactly one position, and needs no lock.
+//! The hub's task. It applies notifications, fills gaps from the log and admits subscribers. It finishes one of these
+//! before it begins another. So its routing table always belongs to exactly one position, and needs no lock.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
+use tracing::Instrument;
 
 use super::routing::{Routing, Subscriber};
 use super::{RenderedEvent, VisibleEvent};
 use crate::feed::{Feed, LogNotification};
-use crate::log::{ConversationFilter, Database, Look, SubscriptionFilter, Unavailable};
+use crate::log::{ConversationFilter, Database, PolledHead, SubscriptionFilter, Unavailable};
 use crate::messaging::{Event, Origin, Place, Position, UserId};
 use crate::metrics::{METRICS, Reason};
 use crate::vitals::{Part, Vitals};
@@ -20,33 +21,39 @@ use crate::vitals::{Part, Vitals};
 /// Events per statement when the log is read to catch up.
 const PAGE_EVENTS: u64 = 500;
 
-/// Joins that are let in together, with one statement for all of them.
+/// Joins that the hub admits together, with one statement for all of them.
 const JOIN_QUEUE: usize = 512;
 
-/// How often the table is swept for subscribers that are gone. They cost memory until then, nothing else.
+/// The time between two sweeps of the routing table. A subscriber that is gone costs memory until the next sweep.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What an operator may set of the hub.
+/// The settings of the hub.
 #[derive(Debug, Clone, Copy)]
 pub struct HubOptions {
-    /// Events that wait for one subscriber; one that falls further behind goes back to the log.
+    /// The most events that wait for one subscriber. A subscriber that falls further behind goes back to the log.
     pub queue: usize,
-    /// The time between looks into the log.
+    /// The time between two polls of the log's head.
     pub poll: Duration,
 }
 
-/// Why a subscriber was not let in.
+/// Why the hub does not admit a subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum JoinError {
     /// The viewer takes no part in the conversation, as of this position.
     NotTakingPart(Position),
-    /// The log is in another epoch by now.
+    /// The log has another epoch now.
     Expired,
-    /// The log could not be read, or herald is shutting down.
+    /// The log cannot be read, or herald is shutting down.
     Unavailable,
 }
 
-/// A place in the hub: every event after `at` arrives in `live`, until that closes.
+impl From<Unavailable> for JoinError {
+    fn from(_: Unavailable) -> Self {
+        Self::Unavailable
+    }
+}
+
+/// Where a subscriber joined the hub. Every event after `at` arrives in `live` until `live` closes.
 #[derive(Debug)]
 pub(super) struct JoinPoint {
     pub(super) at: Place,
@@ -60,21 +67,21 @@ struct Join {
     answer: oneshot::Sender<Result<JoinPoint, JoinError>>,
 }
 
-/// The way to the hub's task. Cheap to clone.
+/// A handle to the hub's task. A clone costs one atomic increment.
 #[derive(Debug, Clone)]
 pub struct Hub {
     joins: mpsc::Sender<Join>,
 }
 
 impl Hub {
-    /// Starts the hub at the head of the log. It ends with the last clone of itself.
+    /// Starts the hub at the head of the log. The hub ends when the last clone of the handle is dropped.
     pub async fn start(
         database: Database,
         feed: Arc<dyn Feed>,
         vitals: Arc<Vitals>,
         options: HubOptions,
     ) -> Result<Self, Unavailable> {
-        // Listening first: what is announced between here and the reading of the head is not missed.
+        // The hub listens before it reads the head, so it misses no notification in between.
         let news = feed.listen();
         let applied = database.head().await?;
         METRICS.log_position.set(applied.position.0);
@@ -85,7 +92,7 @@ impl Hub {
         Ok(Self { joins })
     }
 
-    /// Asks for a place at `at_least` this one.
+    /// Joins at `at_least` or later.
     pub(super) async fn join(
         &self,
         filter: SubscriptionFilter,
@@ -94,6 +101,7 @@ impl Hub {
     ) -> Result<JoinPoint, JoinError> {
         let (answer, answered) = oneshot::channel();
         let join = Join { filter, origin, at_least, answer };
+        // The channel closes when herald shuts down. Its error holds the join and no cause.
         self.joins.send(join).await.map_err(|_| JoinError::Unavailable)?;
         answered.await.unwrap_or(Err(JoinError::Unavailable))
     }
@@ -104,7 +112,7 @@ struct Task {
     feed: Arc<dyn Feed>,
     vitals: Arc<Vitals>,
     options: HubOptions,
-    /// Every event up to here has been routed.
+    /// The place up to which every event has been routed.
     applied: Place,
     routing: Routing,
 }
@@ -113,18 +121,19 @@ impl Task {
     async fn run(mut self, mut news: mpsc::Receiver<LogNotification>, mut joins: mpsc::Receiver<Join>) {
         let vitals = Arc::clone(&self.vitals);
         while vitals.guard(Part::Hub, self.serve(&mut news, &mut joins)).await.is_none() {
-            // It may have been amid handing an event out. Everybody is let go, and comes back from their own position.
+            // The task panicked, perhaps amid the delivery of an event. Every subscriber is dropped and comes back from its
+            // own position.
             self.routing = Routing::default();
         }
     }
 
-    /// Returns with the last way to the hub.
+    /// Returns when the last handle to the hub is dropped.
     async fn serve(&mut self, news: &mut mpsc::Receiver<LogNotification>, joins: &mut mpsc::Receiver<Join>) {
         let mut sweep = interval(SWEEP_INTERVAL);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // Whatever the feed says: it may be late, and all it brings long past.
-        let mut look = interval_at(Instant::now() + self.options.poll, self.options.poll);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The hub polls however much the feed brings: all of that may be old.
+        let mut poll = interval_at(Instant::now() + self.options.poll, self.options.poll);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut feed_is_open = true;
         let mut waiting = Vec::new();
         loop {
@@ -139,8 +148,8 @@ impl Task {
                     }
                     self.admit(std::mem::take(&mut waiting)).await;
                 }
-                _ = look.tick() => {
-                    match self.look(Reason::Silence).await {
+                _ = poll.tick() => {
+                    match self.refresh(Reason::Silence).await {
                         Ok(()) => self.vitals.works(Part::Hub),
                         Err(Unavailable) => self.vitals.fails(Part::Hub, "The log cannot be read."),
                     }
@@ -150,7 +159,7 @@ impl Task {
         }
     }
 
-    /// Applies what came with the news as far as it continues what is known, and reads the rest.
+    /// Applies the events of a notification that continue what this node applied, and reads the rest from the log.
     async fn hear(&mut self, news: LogNotification) {
         for event in news.events {
             if self.applied.is_continued_by(&event) {
@@ -160,24 +169,29 @@ impl Task {
         if news.head == self.applied || news.head.position < self.applied.position {
             return;
         }
-        // The rest is in the log. Where it is not, the news or what this node knows is not of this log: its head tells.
-        // If the log cannot be read now, the next news or the timer bring it.
+        // The rest is in the log. If it is not, either the notification or what this node applied belongs to another log,
+        // and the head tells which. If the log cannot be read now, the next notification or poll reads it.
         let is_of_this_log =
             news.head.epoch == self.applied.epoch && self.applied.position < news.head.position;
         if !is_of_this_log || self.catch_up(news.head.position, Reason::Gap).await == Ok(false) {
-            let _ = self.look(Reason::Gap).await;
+            let _ = self.refresh(Reason::Gap).await;
         }
     }
 
-    /// Comes as far as the log has come, or begins anew where the log does not continue what this node knows of it.
-    async fn look(&mut self, reason: Reason) -> Result<(), Unavailable> {
-        let Look { head, is_at_home } = self.database.look().await?;
+    /// Applies everything that is new in the log. Begins anew when the log does not continue what this node applied.
+    async fn refresh(&mut self, reason: Reason) -> Result<(), Unavailable> {
+        let span = tracing::debug_span!("refresh", position = self.applied.position.0);
+        self.compare_head(reason).instrument(span).await
+    }
+
+    async fn compare_head(&mut self, reason: Reason) -> Result<(), Unavailable> {
+        let PolledHead { head, is_at_home } = self.database.poll_head().await?;
         let is_known = head.epoch == self.applied.epoch
             && is_at_home
             && match head.position.cmp(&self.applied.position) {
                 Ordering::Less => false,
                 Ordering::Equal => head == self.applied,
-                // What comes first there shows whether it continues this.
+                // The first event after this position shows whether the log continues it.
                 Ordering::Greater => true,
             };
         if is_known && self.catch_up(head.position, reason).await? {
@@ -186,8 +200,8 @@ impl Task {
         self.begin_anew(head, is_at_home).await
     }
 
-    /// Breaks every subscription off and goes on from the head that the log has now, in an epoch of its own. What was
-    /// told of the log may be gone from it, so whoever follows needs a new snapshot.
+    /// Ends every subscription and goes on from the present head of the log, in a new epoch. Events that subscribers
+    /// received may be missing from the log now, so each subscriber needs a new snapshot.
     async fn begin_anew(&mut self, head: Place, is_at_home: bool) -> Result<(), Unavailable> {
         let (known, found) = (self.applied.position.0, head.position.0);
         if head.epoch == self.applied.epoch {
@@ -206,7 +220,7 @@ impl Task {
             );
         }
         self.applied = self.database.renew(self.applied.epoch).await?;
-        // Only now: whoever is let go looks into the log, and finds the new epoch.
+        // The subscribers read the log as soon as they are dropped here. The new epoch is in the log by then.
         self.routing = Routing::default();
         self.feed.enter(self.applied.epoch);
         METRICS.log_position.set(self.applied.position.0);
@@ -214,7 +228,7 @@ impl Task {
         Ok(())
     }
 
-    /// Applies what the log has up to `through`. `false` when it does not continue what is known.
+    /// Applies the events of the log up to `through`. `false` when they do not continue what this node applied.
     async fn catch_up(&mut self, through: Position, reason: Reason) -> Result<bool, Unavailable> {
         while self.applied.position < through {
             METRICS.count_log_read(reason);
@@ -233,13 +247,14 @@ impl Task {
     }
 
     fn apply(&mut self, event: Arc<Event>) {
+        let _span = tracing::debug_span!("route", position = event.position.0).entered();
         self.applied = self.applied.at(&event);
         METRICS.log_position.set(event.position.0);
         METRICS.events_routed.inc();
         self.routing.route(&Arc::new(RenderedEvent::new(event, self.applied.epoch)));
     }
 
-    /// Lets subscribers in, all at one position.
+    /// Admits subscribers, all at one position.
     async fn admit(&mut self, joins: Vec<Join>) {
         if self.prepare(&joins).await.is_err() {
             for join in joins {
@@ -267,12 +282,12 @@ impl Task {
         }
     }
 
-    /// Comes as far as the joining ask, and learns of the users among them who are new here.
+    /// Applies the log up to the latest place that a join asks for, and reads the memberships of users who are new here.
     async fn prepare(&mut self, joins: &[Join]) -> Result<(), Unavailable> {
         let Place { epoch, position, .. } = self.applied;
         let is_behind = |join: &Join| join.at_least.epoch != epoch || join.at_least.position > position;
         if joins.iter().any(is_behind) {
-            self.look(Reason::Gap).await?;
+            self.refresh(Reason::Gap).await?;
         }
         let new: BTreeSet<UserId> = joins.iter().map(|join| join.filter.viewer).collect();
         let new: Vec<UserId> = new.into_iter().filter(|user| !self.routing.knows(*user)).collect();

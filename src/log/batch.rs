@@ -4,6 +4,7 @@ use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, QueryResult};
 
 use super::Unavailable;
 use super::connection::may_be_one_keys_fault;
+use super::error::{During, report};
 use super::sql::{SUBSELECTS_PER_STATEMENT, Sql, write_union};
 
 /// What each key came to, in the order of the keys.
@@ -17,6 +18,7 @@ pub(super) const KEYS_PER_STATEMENT: usize = 1_000;
 /// of them its share of the rows. A statement that fails, and may do so because of one key, is tried anew for each of
 /// its keys alone: who shares a statement with others gets an answer whatever they asked for.
 pub(super) async fn ask<K, R: FromQueryResult, T>(
+    operation: &'static str,
     db: &impl ConnectionTrait,
     keys: &[K],
     at_a_time: usize,
@@ -28,17 +30,17 @@ pub(super) async fn ask<K, R: FromQueryResult, T>(
         match statement(db, keys, &write).await {
             Ok(rows) => answers.extend(sort(keys, rows).into_iter().map(Ok)),
             Err(error) if keys.len() > 1 && may_be_one_keys_fault(&error) => {
-                tracing::warn!(%error, keys = keys.len(), "a statement failed, trying its keys one by one");
+                tracing::warn!(operation, %error, keys = keys.len(), "a statement failed, trying its keys one by one");
                 for key in keys {
                     let key = std::slice::from_ref(key);
-                    match statement(db, key, &write).await {
+                    match statement(db, key, &write).await.during(operation) {
                         Ok(rows) => answers.extend(sort(key, rows).into_iter().map(Ok)),
-                        Err(error) => answers.push(Err(error.into())),
+                        Err(unavailable) => answers.push(Err(unavailable)),
                     }
                 }
             }
             Err(error) => {
-                let failed = error.into();
+                let failed = report(operation, error.into());
                 answers.extend(keys.iter().map(|_| Err(failed)));
             }
         }
@@ -48,12 +50,13 @@ pub(super) async fn ask<K, R: FromQueryResult, T>(
 
 /// Runs one subselect per key. `write` writes what follows `SELECT number, `.
 pub(super) async fn ask_union<K, R: FromQueryResult>(
+    operation: &'static str,
     db: &impl ConnectionTrait,
     keys: &[K],
     write: impl Fn(&mut Sql, &K),
 ) -> Each<Vec<R>> {
     let write = |sql: &mut Sql, keys: &[K]| write_union(sql, keys, &write);
-    ask(db, keys, SUBSELECTS_PER_STATEMENT, write, |keys, rows| lists(keys.len(), rows)).await
+    ask(operation, db, keys, SUBSELECTS_PER_STATEMENT, write, |keys, rows| lists(keys.len(), rows)).await
 }
 
 async fn statement<K, R: FromQueryResult>(

@@ -12,8 +12,9 @@ use sea_orm::{
     QueryResult, RuntimeErr, SqlxPostgresConnector, Statement, TransactionOptions, TransactionTrait,
 };
 
+use super::Observer;
 use super::diagnosis::Diagnosis;
-use super::{DATABASE, Observer};
+use super::error::{DATABASE, StorageFault};
 use crate::postgres;
 
 /// How much longer than Postgres itself herald waits for a statement: what Postgres says of it is the better answer.
@@ -48,7 +49,7 @@ impl<C> TimeLimited<C> {
     }
 }
 
-pub(super) fn silent() -> DbErr {
+fn silent() -> DbErr {
     DbErr::Conn(RuntimeErr::Internal("the database does not answer".into()))
 }
 
@@ -290,10 +291,19 @@ pub(super) fn code(error: &DbErr) -> Option<String> {
     Some(error.as_database_error()?.code().unwrap_or_default().into_owned())
 }
 
-/// Whether a failure may be the fault of one command of a batch, so that each deserves a try of its own: the database
-/// took the statement and found fault with it. What is short of time, memory, disk or connections, or shutting down,
-/// fails one command like many.
-pub(super) fn may_be_one_commands_fault(error: &DbErr) -> bool {
+/// Whether a failure may be the fault of one command of a batch, so that each command deserves a try of its own: the
+/// command needs an inconsistent row, or the database rejects a statement for what is in it.
+pub(super) fn may_be_one_commands_fault(fault: &StorageFault) -> bool {
+    match fault {
+        StorageFault::Database(error) => is_rejected(error),
+        StorageFault::Inconsistent(_) => true,
+        StorageFault::NoHead => false,
+    }
+}
+
+/// Whether the database rejected a statement for what is in it. A database that is short of time, memory, disk or
+/// connections, or is shutting down, fails every statement.
+fn is_rejected(error: &DbErr) -> bool {
     // https://www.postgresql.org/docs/current/errcodes-appendix.html: connections, transactions that were rolled back or
     // ended, resources, what the operator did, the system. SQLite's codes are numbers without such classes.
     let Some(code) = code(error) else { return false };
@@ -311,5 +321,5 @@ pub(super) fn may_be_one_keys_fault(error: &DbErr) -> bool {
         DbErr::Custom(_) | DbErr::Type(_) | DbErr::TryIntoErr { .. } => true,
         _ => false,
     };
-    is_row || may_be_one_commands_fault(error)
+    is_row || is_rejected(error)
 }

@@ -1,18 +1,17 @@
 //! Between rows and the types of `messaging`, both ways, in one place.
 
 use std::collections::HashMap;
-use std::fmt::Display;
 use std::sync::Arc;
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::DbErr;
 use uuid::Uuid;
 
 use super::entities::{conversation, event, message, participant, start};
+use super::error::{InconsistentRow, Problem};
 use crate::messaging::{
     Body, Chain, Change, ConnectionId, Conversation, ConversationId, Event, IdempotencyKey, Interval,
     KeyedStart, Message, MessageId, Origin, Participation, People, Position, Range, Record, Request,
-    SessionId, Timestamp, Title, UserId,
+    SessionId, Timestamp, Title, Unreadable, UserId,
 };
 
 pub(super) fn message(row: message::Model) -> Message {
@@ -38,11 +37,9 @@ pub(super) fn message_row(message: &Message, key: Option<&IdempotencyKey>) -> me
     }
 }
 
-pub(super) fn conversation(row: conversation::Model) -> Result<Conversation, DbErr> {
-    let id = row.id;
-    let digest = |bytes: Vec<u8>| {
-        let bytes = bytes.try_into().map_err(|_| broken("conversation", id, "has people that are cut off"));
-        bytes.map(People)
+pub(super) fn conversation(row: conversation::Model) -> Result<Conversation, InconsistentRow> {
+    let inconsistent = |column| {
+        move |problem| InconsistentRow { table: "conversations", column, id: row.id.to_string(), problem }
     };
     Ok(Conversation {
         id: ConversationId(row.id),
@@ -50,8 +47,10 @@ pub(super) fn conversation(row: conversation::Model) -> Result<Conversation, DbE
         created_at: Timestamp(row.created_at),
         latest: Position(row.latest_position),
         participants: u32::try_from(row.participant_count)
-            .map_err(|error| broken("conversation", id, format!("has a participant_count: {error}")))?,
-        people: row.people.map(digest).transpose()?,
+            // The integer's own error says no more.
+            .map_err(|_| Problem::OutOfRange(row.participant_count))
+            .map_err(inconsistent("participant_count"))?,
+        people: row.people.map(digest).transpose().map_err(inconsistent("people"))?.map(People),
     })
 }
 
@@ -66,12 +65,17 @@ pub(super) fn conversation_row(conversation: &Conversation) -> conversation::Act
     }
 }
 
-pub(super) fn start(row: start::Model) -> Result<KeyedStart, DbErr> {
-    let cut_off = |_| broken("start of user", row.actor_id, "has a request that is cut off");
+pub(super) fn start(row: start::Model) -> Result<KeyedStart, InconsistentRow> {
+    let request = digest(row.request).map_err(|problem| InconsistentRow {
+        table: "starts",
+        column: "request",
+        id: format!("({}, {:?})", row.actor_id, row.idempotency_key),
+        problem,
+    })?;
     Ok(KeyedStart {
         actor: UserId(row.actor_id),
         key: IdempotencyKey::trusted(row.idempotency_key),
-        request: Request(row.request.try_into().map_err(cut_off)?),
+        request: Request(request),
         conversation: ConversationId(row.conversation_id),
     })
 }
@@ -127,12 +131,22 @@ pub(super) fn event_row(event: &Event, record: &Record) -> event::ActiveModel {
 }
 
 /// Reads an event. The message that it sent, if any, is looked up among `messages` by its position.
-pub(super) fn event(row: event::Model, messages: &HashMap<i64, Arc<Message>>) -> Result<Event, DbErr> {
+pub(super) fn event(
+    row: event::Model,
+    messages: &HashMap<i64, Arc<Message>>,
+) -> Result<Event, InconsistentRow> {
     let position = row.position;
+    let inconsistent =
+        |column, problem| InconsistentRow { table: "events", column, id: position.to_string(), problem };
     let range = |(from, through)| Range { from: Position(from), through: Position(through) };
     let record = Record {
         kind: row.kind,
-        users: row.users.as_deref().map(|bytes| users(position, bytes)).transpose()?,
+        users: row
+            .users
+            .as_deref()
+            .map(users)
+            .transpose()
+            .map_err(|problem| inconsistent("users", problem))?,
         range: row.from_position.zip(row.through_position).map(range),
         data: row.data,
         message: messages.get(&position).cloned(),
@@ -147,18 +161,24 @@ pub(super) fn event(row: event::Model, messages: &HashMap<i64, Arc<Message>>) ->
             session: SessionId(session),
             connection: ConnectionId::trusted(connection),
         }),
-        change: Change::read(record).map_err(|unreadable| broken("event", position, unreadable))?,
+        change: Change::read(record).map_err(|unreadable| {
+            let column = match unreadable {
+                Unreadable::Kind | Unreadable::Missing(_) => "kind",
+                Unreadable::Malformed(_) => "data",
+            };
+            inconsistent(column, unreadable.into())
+        })?,
     })
 }
 
-fn users(position: i64, bytes: &[u8]) -> Result<Arc<[UserId]>, DbErr> {
+fn users(bytes: &[u8]) -> Result<Arc<[UserId]>, Problem> {
     let (ids, []) = bytes.as_chunks::<16>() else {
-        return Err(broken("event", position, "has a list of users that is cut off"));
+        return Err(Problem::Length { bytes: bytes.len(), expected: "16 for each user" });
     };
     Ok(ids.iter().map(|id| UserId(Uuid::from_bytes(*id))).collect())
 }
 
-/// A row that herald did not write so.
-fn broken(row: &str, id: impl Display, what: impl Display) -> DbErr {
-    DbErr::Custom(format!("{row} {id} {what}"))
+/// Reads a digest of SHA-256.
+pub(super) fn digest(bytes: Vec<u8>) -> Result<[u8; 32], Problem> {
+    bytes.try_into().map_err(|bytes: Vec<u8>| Problem::Length { bytes: bytes.len(), expected: "32" })
 }

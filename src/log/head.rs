@@ -1,4 +1,4 @@
-//! The head of the log: how far the log has come, in which epoch, and where it lives.
+//! The head of the log: its newest position, its epoch, and the database in which it is.
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
@@ -6,39 +6,40 @@ use sea_orm::{
     SqliteTransactionMode, Statement, TransactionOptions,
 };
 
-use super::connection::{TimeLimited, code, silent};
+use super::connection::{TimeLimited, code};
 use super::entities::log_head;
+use super::error::{During, StorageFault};
 use super::sql::Sql;
 use super::{Database, Unavailable};
 use crate::clock;
 use crate::messaging::{Chain, Epoch, Place, Position, Timestamp};
 use crate::metrics::METRICS;
 
-/// Where a log on Postgres lives: which cluster, on which timeline, in which database and table. A standby that was
-/// promoted has another timeline; what was dumped and restored is in another table. The expression for the timeline is
-/// that of the newest write, which knows of a promotion at once.
+/// Names the place of a log on Postgres: its cluster, timeline, database and table. A standby that was promoted has
+/// another timeline, and a restored dump has another table. The timeline is that of the newest write, which changes as
+/// soon as a standby is promoted.
 const HOME_SQL: &str = "(SELECT concat(system_identifier, '/', substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), '/', \
      d.oid, '/', 'log_head'::regclass::oid) FROM pg_control_system(), pg_database d WHERE d.datname = current_database())";
 
-/// The same without what some managed services do not tell.
+/// The same without the cluster and the timeline, which some managed services do not tell.
 const UNPRIVILEGED_HOME_SQL: &str = "(SELECT concat(d.oid, '/', 'log_head'::regclass::oid) FROM pg_database d \
      WHERE d.datname = current_database())";
 
-/// The head, locked: nobody else appends until the transaction ends.
+/// The head of the log, under a lock: nobody else appends until the transaction ends.
 pub(super) struct Locked {
     pub(super) transaction: TimeLimited<DatabaseTransaction>,
     pub(super) head: Place,
-    /// The earliest time that the next event can have: now, by the clock of Postgres where it is the database, or right
-    /// after the newest event, whichever is later.
+    /// The earliest time that the next event can have. It is the later of two: the present time, by the clock of Postgres
+    /// where the database is Postgres, and the instant after the newest event.
     pub(super) now: Timestamp,
 }
 
-/// What a regular look at the head finds.
+/// The head of the log, as the hub polls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
-    /// The head.
+pub struct PolledHead {
+    /// The end of the log.
     pub head: Place,
-    /// Whether the log lives where it did when its epoch began.
+    /// Whether the log is in the database in which its epoch began.
     pub is_at_home: bool,
 }
 
@@ -72,13 +73,13 @@ struct ChainRow {
 }
 
 impl Database {
-    /// The end of the log.
+    /// Reads the end of the log.
     pub async fn head(&self) -> Result<Place, Unavailable> {
-        Ok(read_head(&self.reader).await?)
+        read_head(&self.reader).await.during("read the head of the log")
     }
 
-    /// The end of the log, if `place` is in it: by its epoch, its position and all that came before. `None` when it is
-    /// not, or is no longer.
+    /// Reads the end of the log. `None` when `place` is not in the log, or is no longer in it: the log has another
+    /// epoch, a smaller position, or another chain at that position.
     pub async fn head_after(&self, place: Place) -> Result<Option<Place>, Unavailable> {
         let head = self.head().await?;
         if place.epoch != head.epoch || place.position > head.position {
@@ -91,25 +92,32 @@ impl Database {
         } else {
             let mut sql = Sql::default();
             sql.push("SELECT e.chain FROM events e WHERE e.position = ").bind(place.position.0);
-            let rows: Vec<ChainRow> = sql.rows(&self.reader).await?;
+            let rows: Vec<ChainRow> =
+                sql.rows(&self.reader).await.during("find a cursor's place in the log")?;
             let Some(row) = rows.first() else { return Ok(None) };
             Chain(row.chain)
         };
         Ok((chain == place.chain).then_some(head))
     }
 
-    /// The end of the log, and whether the log is still where it was.
-    pub async fn look(&self) -> Result<Look, Unavailable> {
+    /// Reads the end of the log, and whether the log is still in the database in which its epoch began. It also notes
+    /// the size of SQLite's WAL.
+    pub async fn poll_head(&self) -> Result<PolledHead, Unavailable> {
         self.measure_wal();
-        let row = self.home_row(&self.reader).await?;
+        let row = self.home_row(&self.reader).await.during("read the head of the log")?;
         let head =
             Place { epoch: Epoch(row.epoch), position: Position(row.position), chain: Chain(row.chain) };
-        Ok(Look { head, is_at_home: row.home == row.present })
+        Ok(PolledHead { head, is_at_home: row.home == row.present })
     }
 
-    /// Begins a new epoch unless another one than `known` has begun meanwhile, and returns the head in the epoch that
-    /// holds now. Every cursor of earlier epochs is refused from then on.
+    /// Begins a new epoch, unless the epoch is no longer `known`. Returns the head in the epoch that holds now. Herald
+    /// refuses every cursor of an earlier epoch from then on.
     pub async fn renew(&self, known: Epoch) -> Result<Place, Unavailable> {
+        self.begin_epoch_after(known).await.during("begin a new epoch")
+    }
+
+    /// The same, for a caller that reports the cause.
+    pub(super) async fn begin_epoch_after(&self, known: Epoch) -> Result<Place, StorageFault> {
         let Locked { transaction, head, .. } = self.lock().await?;
         if head.epoch != known {
             transaction.rollback().await?;
@@ -129,9 +137,9 @@ impl Database {
         Ok(renewed)
     }
 
-    /// Makes sure that there is a head, and that it is of the log that is here: what was restored, cloned or promoted
-    /// while no herald looked begins a new epoch.
-    pub(super) async fn settle_head(&mut self) -> Result<(), DbErr> {
+    /// Makes sure that `log_head` has its row, and that the row belongs to this database. A log that was restored, cloned
+    /// or promoted while no herald ran begins a new epoch.
+    pub(super) async fn settle_head(&mut self) -> Result<(), StorageFault> {
         let first = log_head::ActiveModel {
             id: Set(1),
             epoch: Set(draw_epoch().0),
@@ -154,12 +162,12 @@ impl Database {
                 "this log lived elsewhere when it was last written: it was restored, copied, or its Postgres failed over. \
                  A new epoch begins: whoever follows takes a new snapshot"
             );
-            self.renew(Epoch(row.epoch)).await.map_err(|Unavailable| silent())?;
+            self.begin_epoch_after(Epoch(row.epoch)).await?;
         }
         Ok(())
     }
 
-    /// How Postgres is asked where the log lives: as exactly as this one tells.
+    /// Returns the most exact SQL for the place of the log that this Postgres lets herald run.
     async fn home_on_postgres(&self) -> Result<&'static str, DbErr> {
         let ask = Statement::from_string(DbBackend::Postgres, format!("SELECT {HOME_SQL} AS home"));
         match self.writer.query_one_raw(ask).await {
@@ -175,15 +183,15 @@ impl Database {
         }
     }
 
-    async fn home_row(&self, db: &impl ConnectionTrait) -> Result<HomeRow, DbErr> {
+    async fn home_row(&self, db: &impl ConnectionTrait) -> Result<HomeRow, StorageFault> {
         let mut sql = Sql::default();
         sql.push("SELECT epoch, position, chain, home, ").push(self.home);
         sql.push(" AS present FROM log_head WHERE id = 1");
-        sql.rows(db).await?.pop().ok_or_else(no_head)
+        sql.rows(db).await?.pop().ok_or(StorageFault::NoHead)
     }
 
-    /// A transaction that nobody else can append beside, and the head of the log as it holds it.
-    pub(super) async fn lock(&self) -> Result<Locked, DbErr> {
+    /// Begins a transaction that locks the head, and reads the head in it.
+    pub(super) async fn lock(&self) -> Result<Locked, StorageFault> {
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..Default::default()
@@ -198,24 +206,20 @@ impl Database {
             }
             _ => "NULL AS now_micros FROM log_head WHERE id = 1",
         });
-        let row: HeadRow = sql.rows(&transaction).await?.pop().ok_or_else(no_head)?;
+        let row: HeadRow = sql.rows(&transaction).await?.pop().ok_or(StorageFault::NoHead)?;
         let now = row.now_micros.map_or_else(clock::now, Timestamp);
         Ok(Locked { transaction, head: row.head(), now: now.max(Timestamp(row.at_micros).next()) })
     }
 }
 
-async fn read_head(db: &impl ConnectionTrait) -> Result<Place, DbErr> {
+pub(super) async fn read_head(db: &impl ConnectionTrait) -> Result<Place, StorageFault> {
     let mut sql = Sql::default();
     sql.push("SELECT epoch, position, chain, at_micros, NULL AS now_micros FROM log_head WHERE id = 1");
-    let row: HeadRow = sql.rows(db).await?.pop().ok_or_else(no_head)?;
+    let row: HeadRow = sql.rows(db).await?.pop().ok_or(StorageFault::NoHead)?;
     Ok(row.head())
 }
 
-fn no_head() -> DbErr {
-    DbErr::RecordNotFound("log_head".into())
-}
-
-/// Whether Postgres refuses to tell: it knows no such function, or does not let everybody call it.
+/// Whether Postgres has no such function, or forbids herald to call it.
 fn is_not_offered(error: &DbErr) -> bool {
     // https://www.postgresql.org/docs/current/errcodes-appendix.html
     matches!(code(error).as_deref(), Some("0A000" | "42501" | "42883"))

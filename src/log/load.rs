@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoValueTuple, Query, SelectStatement, SimpleExpr};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter};
 use uuid::Uuid;
 
 use super::batch::KEYS_PER_STATEMENT;
 use super::convert;
 use super::entities::{conversation, message, participant, start};
+use super::error::StorageFault;
 use super::sql::{Sql, union};
 use super::stays::{end_of_stay, messages_of_stay, stays};
 use crate::messaging::{
@@ -22,7 +23,7 @@ pub(super) async fn load(
     db: &impl ConnectionTrait,
     commands: &[Command],
     facts: &mut Facts,
-) -> Result<(), DbErr> {
+) -> Result<(), StorageFault> {
     let wanted = needs(commands, facts);
     messages(db, &list(wanted.messages), facts).await?;
     message_keys(db, &list(wanted.message_keys), facts).await?;
@@ -44,7 +45,7 @@ async fn messages(
     db: &impl ConnectionTrait,
     wanted: &[(UserId, MessageId)],
     facts: &mut Facts,
-) -> Result<(), DbErr> {
+) -> Result<(), StorageFault> {
     for wanted in wanted.chunks(KEYS_PER_STATEMENT) {
         let mut sql = Sql::default();
         sql.push("SELECT m.* FROM ").bind_pairs(wanted.iter().map(|(user, message)| (user.0, message.0)));
@@ -66,7 +67,7 @@ async fn message_keys(
     db: &impl ConnectionTrait,
     wanted: &[(UserId, IdempotencyKey)],
     facts: &mut Facts,
-) -> Result<(), DbErr> {
+) -> Result<(), StorageFault> {
     for wanted in wanted.chunks(KEYS_PER_STATEMENT) {
         let known = one_of(message::Column::SenderId, message::Column::IdempotencyKey, by_user(wanted));
         // The index holds only messages with a key. It serves only a statement that asks for these.
@@ -89,7 +90,7 @@ async fn start_keys(
     db: &impl ConnectionTrait,
     wanted: &[(UserId, IdempotencyKey)],
     facts: &mut Facts,
-) -> Result<(), DbErr> {
+) -> Result<(), StorageFault> {
     for wanted in wanted.chunks(KEYS_PER_STATEMENT) {
         let known = one_of(start::Column::ActorId, start::Column::IdempotencyKey, by_user(wanted));
         for row in start::Entity::find().filter(known).all(db).await? {
@@ -100,7 +101,7 @@ async fn start_keys(
 }
 
 /// The one conversation of just these people.
-async fn people(db: &impl ConnectionTrait, wanted: &[People], facts: &mut Facts) -> Result<(), DbErr> {
+async fn people(db: &impl ConnectionTrait, wanted: &[People], facts: &mut Facts) -> Result<(), StorageFault> {
     for wanted in wanted.chunks(KEYS_PER_STATEMENT) {
         // The index holds only conversations with `people`. It serves only a statement that asks for these.
         let rows = conversation::Entity::find()
@@ -119,7 +120,7 @@ async fn participations(
     db: &impl ConnectionTrait,
     wanted: &[(ConversationId, UserId)],
     facts: &mut Facts,
-) -> Result<(), DbErr> {
+) -> Result<(), StorageFault> {
     for wanted in wanted.chunks(KEYS_PER_STATEMENT) {
         let pairs = wanted.iter().map(|(conversation, user)| (conversation.0, user.0));
         let theirs = one_of(participant::Column::ConversationId, participant::Column::UserId, pairs);
@@ -135,7 +136,7 @@ async fn conversations(
     db: &impl ConnectionTrait,
     wanted: &[(ConversationId, UserId)],
     facts: &mut Facts,
-) -> Result<(), DbErr> {
+) -> Result<(), StorageFault> {
     let ids: BTreeSet<Uuid> = wanted.iter().map(|(conversation, _)| conversation.0).collect();
     for ids in list(ids).chunks(KEYS_PER_STATEMENT) {
         let named = conversation::Column::Id.is_in(ids.iter().copied());
@@ -151,7 +152,7 @@ async fn covered_senders(
     db: &impl ConnectionTrait,
     wanted: &[(UserId, Mark, MessageId)],
     facts: &mut Facts,
-) -> Result<(), DbErr> {
+) -> Result<(), StorageFault> {
     // A message that is not known here does not exist for the one who marks it, and nothing is asked of it.
     let wanted: Vec<_> = wanted
         .iter()

@@ -13,6 +13,7 @@ mod damage;
 mod database;
 mod diagnosis;
 mod entities;
+mod error;
 mod file;
 mod head;
 mod load;
@@ -26,14 +27,12 @@ mod stays;
 mod store;
 mod writer;
 
-use crate::metrics::METRICS;
-use crate::trouble::Trouble;
-
 pub use backup::{Backup, backup};
 pub use batch::Each;
 pub use check::{Census, check};
 pub use database::{Database, DatabaseOptions, Observer};
-pub use head::Look;
+pub use error::Unavailable;
+pub use head::PolledHead;
 pub use people::{EndedSessions, NewSession, SessionRow, UserRow};
 pub use reader::{
     ConversationFilter, Direction, MarkTime, Membership, Page, ParticipantKey, Receipt, Received,
@@ -42,18 +41,3 @@ pub use reader::{
 pub use readiness::Unready;
 pub use restore::{Restored, restore};
 pub use writer::{Committed, Rules, SubmitError, Writer};
-
-/// Statements fail.
-static DATABASE: Trouble = Trouble::new("the database fails", "the database answers again");
-
-/// The database cannot answer now. The cause has been logged; nothing was changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unavailable;
-
-impl From<sea_orm::DbErr> for Unavailable {
-    fn from(error: sea_orm::DbErr) -> Self {
-        METRICS.database_failures.inc();
-        DATABASE.note(&error);
-        Self
-    }
-}

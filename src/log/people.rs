@@ -10,7 +10,9 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::batch::{Each, KEYS_PER_STATEMENT, ask};
+use super::convert::digest;
 use super::entities::{log_head, session, session_end, user};
+use super::error::{During, InconsistentRow, StorageFault};
 use super::head::Locked;
 use super::sql::Sql;
 use super::{Database, Unavailable};
@@ -79,7 +81,7 @@ impl Database {
         match user::Entity::insert(model).exec_without_returning(&self.writer).await {
             Ok(_) => Ok(true),
             Err(error) if is_taken(&error) => Ok(false),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error).during("store a user"),
         }
     }
 
@@ -88,12 +90,15 @@ impl Database {
         &self,
         handles: impl IntoIterator<Item = &Handle>,
     ) -> Result<Vec<UserRow>, Unavailable> {
+        let operation = "read users by their handles";
         let handles: Vec<&str> = handles.into_iter().map(Handle::as_str).collect();
         let mut found = Vec::with_capacity(handles.len());
         for handles in handles.chunks(KEYS_PER_STATEMENT) {
             let named = user::Column::Handle.is_in(handles.iter().copied());
-            let rows = user::Entity::find().filter(named).all(&self.reader).await?;
-            found.extend(rows.into_iter().map(user_row));
+            let rows = user::Entity::find().filter(named).all(&self.reader).await.during(operation)?;
+            for row in rows {
+                found.push(user_row(row).during(operation)?);
+            }
         }
         Ok(found)
     }
@@ -103,11 +108,14 @@ impl Database {
         let write = |sql: &mut Sql, keys: &[UserId]| {
             sql.push("SELECT u.* FROM users u WHERE u.id IN ").bind_list(keys.iter().map(|id| id.0));
         };
-        ask(&self.reader, keys, KEYS_PER_STATEMENT, write, |keys, rows: Vec<user::Model>| {
+        let operation = "read users";
+        let sort = |keys: &[UserId], rows: Vec<user::Model>| {
             let mut found: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
-            keys.iter().map(|key| found.remove(&key.0).map(user_row)).collect()
-        })
-        .await
+            keys.iter().map(|key| found.remove(&key.0)).collect()
+        };
+        let found = ask(operation, &self.reader, keys, KEYS_PER_STATEMENT, write, sort).await;
+        let user = |row: Option<_>| row.map(user_row).transpose().during(operation);
+        found.into_iter().map(|row| row.and_then(user)).collect()
     }
 
     /// Stores a session, and forgets those that have expired by `now`.
@@ -115,12 +123,14 @@ impl Database {
         session::Entity::delete_many()
             .filter(session::Column::ExpiresAt.lt(now.0))
             .exec(&self.writer)
-            .await?;
+            .await
+            .during("forget expired sessions")?;
         // No node takes them for alive any more.
         session_end::Entity::delete_many()
             .filter(session_end::Column::ExpiresAt.lt(now.0))
             .exec(&self.writer)
-            .await?;
+            .await
+            .during("forget expired sessions")?;
         let model = session::ActiveModel {
             id: Set(new.row.id.0),
             token_hash: Set(new.token_hash.to_vec()),
@@ -129,25 +139,31 @@ impl Database {
             last_used_at: Set(new.row.last_used_at.0),
             expires_at: Set(new.row.expires_at.0),
         };
-        session::Entity::insert(model).exec_without_returning(&self.writer).await?;
+        session::Entity::insert(model)
+            .exec_without_returning(&self.writer)
+            .await
+            .during("store a session")?;
         Ok(())
     }
 
     /// The session whose token has this hash, and its user.
     pub async fn session(&self, token_hash: &[u8; 32]) -> Result<Option<(SessionRow, UserRow)>, Unavailable> {
+        let operation = "read a session";
         let found = session::Entity::find()
             .filter(session::Column::TokenHash.eq(token_hash.to_vec()))
             .one(&self.reader)
-            .await?;
+            .await
+            .during(operation)?;
         let Some(found) = found else { return Ok(None) };
-        let user = user::Entity::find_by_id(found.user_id).one(&self.reader).await?;
+        let user = user::Entity::find_by_id(found.user_id).one(&self.reader).await.during(operation)?;
+        let user = user.map(user_row).transpose().during(operation)?;
         let row = SessionRow {
             id: SessionId(found.id),
             user: UserId(found.user_id),
             last_used_at: Timestamp(found.last_used_at),
             expires_at: Timestamp(found.expires_at),
         };
-        Ok(user.map(|user| (row, user_row(user))))
+        Ok(user.map(|user| (row, user)))
     }
 
     /// Remembers that the session was in use at `now`.
@@ -157,12 +173,17 @@ impl Database {
             .set(used)
             .filter(session::Column::Id.eq(id.0))
             .exec(&self.writer)
-            .await?;
+            .await
+            .during("note the use of a session")?;
         Ok(())
     }
 
     /// Ends a session, and leaves word of it for every node. `false` when it had ended before.
     pub async fn end_session(&self, id: SessionId, expires_at: Timestamp) -> Result<bool, Unavailable> {
+        self.count_and_end(id, expires_at).await.during("end a session")
+    }
+
+    async fn count_and_end(&self, id: SessionId, expires_at: Timestamp) -> Result<bool, StorageFault> {
         let Locked { transaction, .. } = self.lock().await?;
         let deleted = session::Entity::delete_by_id(id.0).exec(&transaction).await?;
         if deleted.rows_affected == 0 {
@@ -185,8 +206,9 @@ impl Database {
 
     /// How many sessions were ended so far, in this epoch of the log.
     pub async fn count_of_ended_sessions(&self) -> Result<EndedSessions, Unavailable> {
-        let row = log_head::Entity::find_by_id(1).one(&self.reader).await?;
-        let row = row.ok_or_else(|| DbErr::RecordNotFound("log_head".into()))?;
+        let operation = "count the ended sessions";
+        let row = log_head::Entity::find_by_id(1).one(&self.reader).await.during(operation)?;
+        let row = row.ok_or(StorageFault::NoHead).during(operation)?;
         Ok(EndedSessions { epoch: Epoch(row.epoch), count: row.sessions_ended })
     }
 
@@ -201,7 +223,8 @@ impl Database {
                 .filter(named)
                 .into_tuple()
                 .all(&self.reader)
-                .await?;
+                .await
+                .during("read sessions")?;
             stored.extend(rows.into_iter().map(SessionId));
         }
         Ok(stored)
@@ -214,7 +237,8 @@ impl Database {
             .order_by_asc(session_end::Column::Number)
             .limit(limit)
             .all(&self.reader)
-            .await?;
+            .await
+            .during("read the ended sessions")?;
         Ok(rows.into_iter().map(|row| (row.number, SessionId(row.session_id))).collect())
     }
 
@@ -231,22 +255,25 @@ impl Database {
     }
 }
 
-async fn count_ended(db: &impl ConnectionTrait) -> Result<i64, DbErr> {
+async fn count_ended(db: &impl ConnectionTrait) -> Result<i64, StorageFault> {
     let row = log_head::Entity::find_by_id(1).one(db).await?;
-    row.map(|row| row.sessions_ended).ok_or_else(|| DbErr::RecordNotFound("log_head".into()))
+    row.map(|row| row.sessions_ended).ok_or(StorageFault::NoHead)
 }
 
 fn is_taken(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
-fn user_row(row: user::Model) -> UserRow {
-    UserRow {
+fn user_row(row: user::Model) -> Result<UserRow, InconsistentRow> {
+    let inconsistent =
+        |problem| InconsistentRow { table: "users", column: "registration", id: row.id.to_string(), problem };
+    let registration = row.registration.map(digest);
+    Ok(UserRow {
         id: UserId(row.id),
         handle: Handle::trusted(row.handle),
         display_name: DisplayName::trusted(row.display_name),
         password_hash: row.password_hash,
         created_at: Timestamp(row.created_at),
-        registration: row.registration.and_then(|registration| registration.try_into().ok()),
-    }
+        registration: registration.transpose().map_err(inconsistent)?,
+    })
 }

@@ -9,6 +9,7 @@ use super::connection::code;
 use super::entities::{
     conversation, event, log_head, message, participant, session, session_end, start, user,
 };
+use super::error::{During, StorageFault};
 use super::head::Locked;
 use super::sql::Sql;
 use super::{Database, Unavailable};
@@ -64,12 +65,13 @@ impl Database {
         sql.push("SELECT version FROM seaql_migrations");
         let rows: Result<Vec<AppliedRow>, DbErr> = sql.rows(&self.reader).await;
         let applied: BTreeSet<String> = match rows {
-            Ok(rows) => rows.into_iter().map(|row| row.version).collect(),
             Err(error) if is_damage(&error) => return Err(Unready::Damaged),
-            Err(error) => {
-                let Unavailable = error.into();
-                return Err(Unready::Silent);
-            }
+            rows => rows
+                .during("read the version of the schema")
+                .map_err(|Unavailable| Unready::Silent)?
+                .into_iter()
+                .map(|row| row.version)
+                .collect(),
         };
         let known: BTreeSet<String> =
             Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
@@ -83,12 +85,11 @@ impl Database {
         }
         let everything = Statement::from_string(self.reader.get_database_backend(), every_column());
         match self.reader.query_all_raw(everything).await {
-            Ok(_) => Ok(()),
             Err(error) if is_damage(&error) => Err(Unready::Damaged),
-            Err(error) => {
-                let Unavailable = error.into();
-                Err(Unready::Silent)
-            }
+            answer => match answer.during("look at every table") {
+                Ok(_) => Ok(()),
+                Err(Unavailable) => Err(Unready::Silent),
+            },
         }
     }
 
@@ -97,7 +98,8 @@ impl Database {
         let change = async {
             let Locked { transaction, .. } = self.lock().await?;
             transaction.execute_unprepared("UPDATE log_head SET position = position").await?;
-            transaction.commit().await
+            transaction.commit().await?;
+            Ok::<_, StorageFault>(())
         };
         change.await.is_ok()
     }

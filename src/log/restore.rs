@@ -21,6 +21,7 @@ use super::connection::Address;
 use super::damage::{examine, open};
 use super::database::lock;
 use super::file::{RESTORED, SqliteFile};
+use super::head::read_head;
 use super::{Database, DatabaseOptions};
 
 /// What ends the name of the copy that is being made.
@@ -85,12 +86,12 @@ async fn begin_anew(database: &SqliteFile, copy: &Path, options: &DatabaseOption
         utf8_percent_encode(copy.to_str().ok_or("its name is no UTF-8")?, NON_ALPHANUMERIC).to_string();
     let options = DatabaseOptions { url: format!("sqlite://{name}?mode=rw"), ..options.clone() };
     let opened = Database::open(&options).await?;
-    let begun = match opened.head().await {
-        Ok(head) => opened.renew(head.epoch).await,
-        Err(unavailable) => Err(unavailable),
+    let begun = match read_head(&opened.reader).await {
+        Ok(head) => opened.begin_epoch_after(head.epoch).await,
+        Err(fault) => Err(fault),
     };
     opened.close().await;
-    let head = begun.map_err(|_| "no new epoch can be begun")?;
+    let head = begun.map_err(|fault| format!("no new epoch can be begun: {fault}"))?;
     let is_whole = std::fs::metadata(with(copy, "-wal")).is_err();
     for ending in BESIDE {
         drop(remove_file(with(copy, ending)));

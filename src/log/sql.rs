@@ -1,8 +1,11 @@
 //! SQL where the query builder would be harder to read than SQL. A statement is written once, for both databases.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Statement, Value};
+use sea_orm::{
+    ColIdx, ConnectionTrait, DbErr, FromQueryResult, QueryResult, Statement, TryGetError, TryGetable, Value,
+};
 
 use super::batch::{Numbered, lists};
 
@@ -63,6 +66,24 @@ impl Sql {
     pub(super) async fn rows<R: FromQueryResult>(self, db: &impl ConnectionTrait) -> Result<Vec<R>, DbErr> {
         let statement = Statement::from_sql_and_values(db.get_database_backend(), self.text, self.values);
         R::find_by_statement(statement).all(db).await
+    }
+}
+
+/// A number that SQL computes. Its type there is `bigint`; here it is `T`, which has no negative numbers. A number that
+/// does not fit fails the statement.
+pub(super) struct Unsigned<T>(pub(super) T);
+
+impl<T> TryGetable for Unsigned<T>
+where
+    T: TryFrom<i64>,
+    T::Error: std::error::Error + Send + Sync + 'static,
+{
+    fn try_get_by<I: ColIdx>(row: &QueryResult, index: I) -> Result<Self, TryGetError> {
+        let number = i64::try_get_by(row, index)?;
+        T::try_from(number).map(Self).map_err(|source| {
+            let (from, into) = ("i64", std::any::type_name::<T>());
+            TryGetError::DbErr(DbErr::TryIntoErr { from, into, source: Arc::new(source) })
+        })
     }
 }
 

@@ -1,14 +1,15 @@
-//! The one that appends. Commands queue up; whatever has gathered is decided and committed together, so that
-//! a hundred sends cost one transaction and one wait for the disk.
+//! The writer: the one task of a node that appends to the log. Commands wait in a queue. The writer takes all that wait,
+//! up to a limit, and decides and commits them together: a hundred sends cost one transaction and one wait for the disk.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use sea_orm::DbErr;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tracing::{Instrument, Span, field};
 
 use super::connection::may_be_one_commands_fault;
+use super::error::{StorageFault, report};
 use super::head::Locked;
 use super::load::load;
 use super::store::store;
@@ -22,37 +23,37 @@ use crate::metrics::{self, METRICS};
 use crate::trouble::Trouble;
 use crate::vitals::{Part, Vitals};
 
-/// Commands are refused because too many wait.
+/// The writer refuses commands because too many wait.
 static OVERLOAD: Trouble = Trouble::new("the writer is overloaded", "the writer is no longer overloaded");
 
-/// The numbers in the rules of messaging that an operator may set.
+/// The limits of messaging and of the writer that an operator may set.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
-    /// Most participants of a conversation in which everyone is told of every mark.
+    /// The most participants of a conversation in which everyone is told of every mark.
     pub small_conversation: u32,
-    /// Most participants of a conversation.
+    /// The most participants of a conversation.
     pub most_participants: u32,
-    /// Most commands in one transaction.
+    /// The most commands in one transaction.
     pub batch: usize,
-    /// Most commands that wait; whoever comes then is told `UNAVAILABLE` at once.
+    /// The most commands that wait. A command that comes while so many wait is answered `UNAVAILABLE` at once.
     pub queue: usize,
 }
 
-/// A command was carried out, durably.
+/// The durable outcome of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
-    /// Everything that the answer tells is in the log up to here.
+    /// The head of the log right after the command. Everything that the answer tells is in the log up to here.
     pub place: Place,
-    /// The message that the command was about, where it was about one.
+    /// The message that the command sent or marked; `None` for other commands.
     pub message: Option<Arc<Message>>,
-    /// The conversation that the command was to start: begun, or found.
+    /// The conversation that the command started, or found under the same key or people; `None` for other commands.
     pub conversation: Option<ConversationId>,
-    /// Where the actor left its conversation, if they take no part in it: a send or a start that is repeated after
-    /// leaving is answered as of then.
+    /// The position at which the actor left the conversation; `None` while they take part. A send or a start that is
+    /// repeated after the actor left is answered as of this position.
     pub as_of: Option<Position>,
 }
 
-/// A command was not carried out.
+/// Why a command was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubmitError {
     /// The rules forbid it.
@@ -66,15 +67,16 @@ struct Submission {
     answer: oneshot::Sender<Result<Committed, SubmitError>>,
 }
 
-/// The way to the writer's task. Cheap to clone; when the last clone is gone the task finishes what it holds
-/// and ends.
+/// A handle to the writer's task. A clone costs one atomic increment. When the last clone is dropped, the task finishes
+/// the commands that wait and ends.
 #[derive(Debug, Clone)]
 pub struct Writer {
     queue: mpsc::Sender<Submission>,
 }
 
 impl Writer {
-    /// Starts the task that appends to `database` and announces on `feed`. The handle ends with it.
+    /// Starts the task, which appends to `database` and publishes on `feed`. The join handle completes when the task
+    /// ends.
     pub fn start(
         database: Database,
         feed: Arc<dyn Feed>,
@@ -86,8 +88,8 @@ impl Writer {
         (Self { queue }, tokio::spawn(task.run(submissions)))
     }
 
-    /// Has a command decided and, if it changes something, appended. When this returns `Ok` the change is
-    /// durable. A caller that stops waiting does not undo it: it is wholly committed or wholly absent.
+    /// Decides a command and appends its event, if it has one. The change is durable when this returns `Ok`. It may be
+    /// dropped at any time, which does not undo the command: the command is then wholly committed or wholly absent.
     pub async fn submit(&self, command: Command) -> Result<Committed, SubmitError> {
         let (answer, answered) = oneshot::channel();
         self.queue.try_send(Submission { command, answer }).map_err(|_| {
@@ -95,27 +97,41 @@ impl Writer {
             OVERLOAD.note(&"--write-queue is full: commands come faster than the database takes them");
             SubmitError::Unavailable
         })?;
-        answered.await.unwrap_or(Err(SubmitError::Unavailable))
+        let outcome = answered.await.unwrap_or(Err(SubmitError::Unavailable));
+        if outcome == Err(SubmitError::Unavailable) {
+            // The writer logs the cause for the whole batch. This line has the span of one request.
+            tracing::debug!("the command was not carried out");
+        }
+        outcome
     }
 }
 
-/// Where a batch failed, which decides whether it may be tried again.
+/// Where a batch failed. This decides whether the writer may try it again.
 enum Failure {
-    /// Nothing was written.
-    BeforeCommit(DbErr),
-    /// The commit itself: it may have happened. Trying again could say everything twice.
-    AtCommit(DbErr),
+    /// The batch failed before its commit, so nothing was written.
+    BeforeCommit(StorageFault),
+    /// The commit failed, and may have happened all the same. A second try could write every event twice.
+    AtCommit(StorageFault),
 }
 
-impl From<DbErr> for Failure {
-    fn from(error: DbErr) -> Self {
-        Self::BeforeCommit(error)
+impl<E: Into<StorageFault>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::BeforeCommit(error.into())
+    }
+}
+
+impl Failure {
+    fn report(self) -> Unavailable {
+        match self {
+            Self::BeforeCommit(fault) => report("write a batch of commands", fault),
+            Self::AtCommit(fault) => report("commit a batch of commands", fault),
+        }
     }
 }
 
 type Outcome = Result<Committed, Refusal>;
 
-/// An event, and the key of the message that it sent.
+/// An event, and the idempotency key of the message that it sent, if that has one.
 type Appended = (Arc<Event>, Option<IdempotencyKey>);
 
 struct Task {
@@ -132,7 +148,7 @@ impl Task {
             let (commands, answers): (Vec<_>, Vec<_>) =
                 batch.drain(..).map(|submission| (submission.command, submission.answer)).unzip();
             let outcomes = self.vitals.guard(Part::Writer, self.carry_out(&commands)).await;
-            // What was being committed may have been.
+            // The guard gives `None` after a panic. The batch may have been committed all the same.
             let outcomes = outcomes.unwrap_or_else(|| vec![Err(SubmitError::Unavailable); commands.len()]);
             if outcomes.iter().any(|outcome| *outcome != Err(SubmitError::Unavailable)) {
                 self.vitals.works(Part::Writer);
@@ -146,14 +162,14 @@ impl Task {
                     Err(SubmitError::Refused(_)) => metrics::Outcome::Refused,
                     Err(SubmitError::Unavailable) => metrics::Outcome::Failed,
                 });
-                // Whoever asked may be gone; what was done stays done.
+                // The caller may have stopped waiting. The command stays carried out.
                 let _ = answer.send(outcome);
             }
         }
     }
 
-    /// Carries a batch out; if it fails as a whole, each command gets a try of its own, so that one that the
-    /// database cannot take does not spoil the others.
+    /// Carries a batch out. If the batch fails for what is in one command, each command gets a try of its own, so that
+    /// the others succeed.
     async fn carry_out(&self, commands: &[Command]) -> Vec<Result<Committed, SubmitError>> {
         match self.commit(commands).await {
             Ok(outcomes) => {
@@ -163,8 +179,8 @@ impl Task {
                 tracing::warn!(%error, commands = commands.len(), "a batch failed, trying one by one");
                 self.one_by_one(commands).await
             }
-            Err(Failure::BeforeCommit(error) | Failure::AtCommit(error)) => {
-                let Unavailable = error.into();
+            Err(failure) => {
+                let Unavailable = failure.report();
                 vec![Err(SubmitError::Unavailable); commands.len()]
             }
         }
@@ -177,9 +193,10 @@ impl Task {
                 Ok(outcome) => {
                     outcomes.extend(outcome.into_iter().map(|o| o.map_err(SubmitError::Refused)));
                 }
-                Err(Failure::BeforeCommit(error) | Failure::AtCommit(error)) => {
-                    let out_of_reach = !may_be_one_commands_fault(&error);
-                    let Unavailable = error.into();
+                Err(failure) => {
+                    let (Failure::BeforeCommit(fault) | Failure::AtCommit(fault)) = &failure;
+                    let out_of_reach = !may_be_one_commands_fault(fault);
+                    let Unavailable = failure.report();
                     outcomes.push(Err(SubmitError::Unavailable));
                     if out_of_reach {
                         break;
@@ -194,7 +211,8 @@ impl Task {
     async fn commit(&self, commands: &[Command]) -> Result<Vec<Outcome>, Failure> {
         METRICS.batches.inc();
         let begun = Instant::now();
-        let committed = self.transact(commands).await;
+        let span = tracing::debug_span!("batch", commands = commands.len(), position = field::Empty);
+        let committed = self.transact(commands).instrument(span).await;
         METRICS.batch_seconds.observe(begun.elapsed().as_secs_f64());
         committed
     }
@@ -204,14 +222,15 @@ impl Task {
         let mut facts = self.no_facts(head, now);
         load(&transaction, commands, &mut facts).await?;
         let (outcomes, events) = decide_all(commands, &mut facts);
+        Span::current().record("position", facts.head.position.0);
         if events.is_empty() && facts.new_starts().is_empty() {
             transaction.rollback().await?;
             return Ok(outcomes);
         }
         let rows: Vec<_> = events.iter().map(|(event, key)| (event.as_ref(), key.as_ref())).collect();
         store(&transaction, &rows, &facts).await?;
-        transaction.commit().await.map_err(Failure::AtCommit)?;
-        // Under a new key, what is there may have been found.
+        transaction.commit().await.map_err(|error| Failure::AtCommit(error.into()))?;
+        // A start may store its key and append no event: it found the conversation that it asks for.
         if !events.is_empty() {
             self.feed.publish(LogNotification {
                 head: facts.head,
@@ -221,15 +240,14 @@ impl Task {
         Ok(outcomes)
     }
 
-    /// Facts that are yet to be loaded.
+    /// Facts of a batch before anything is loaded.
     fn no_facts(&self, head: Place, now: Timestamp) -> Facts {
         let Rules { small_conversation, most_participants, .. } = self.rules;
         Facts::new(head, now, small_conversation, most_participants)
     }
 }
 
-/// Decides the commands in order, each in the light of those before it. With each event comes the key of the message
-/// that it sent, if any.
+/// Decides the commands in order. Each sees what the commands before it changed.
 fn decide_all(commands: &[Command], facts: &mut Facts) -> (Vec<Outcome>, Vec<Appended>) {
     let mut outcomes = Vec::with_capacity(commands.len());
     let mut events = Vec::with_capacity(commands.len());

@@ -271,7 +271,7 @@ async fn a_large_wal_is_cut_and_its_size_can_be_watched() {
     sea_orm::ConnectionTrait::execute_unprepared(&foreign, &statement).await.unwrap();
     foreign.close().await.unwrap();
     let database = Database::open_beside(&options(&app.database.url)).await.unwrap();
-    database.look().await.unwrap();
+    database.poll_head().await.unwrap();
     assert!(size() > LARGE);
     assert!(METRICS.wal_bytes.get() > i64::try_from(LARGE).unwrap());
     // It is begun anew when it was written back.

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use sea_orm::{
-    AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, EntityTrait, FromQueryResult,
+    AccessMode, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, FromQueryResult,
     IsolationLevel, TransactionOptions,
 };
 use uuid::Uuid;
@@ -18,6 +18,7 @@ use self::ledger::{Ledger, Named};
 use super::connection::{Address, TimeLimited};
 use super::convert;
 use super::entities::{conversation, event, log_head, message, participant, start};
+use super::error::StorageFault;
 use super::file::SqliteFile;
 use super::sql::Sql;
 use super::{DatabaseOptions, schema};
@@ -77,11 +78,10 @@ pub async fn check(options: &DatabaseOptions) -> Result<Census, String> {
     found
 }
 
-fn unreadable(error: DbErr) -> String {
-    match error {
-        // What was read is not what herald writes.
-        DbErr::Custom(what) => what,
-        error => format!("cannot read the database: {error}"),
+fn unreadable(fault: impl Into<StorageFault>) -> String {
+    match fault.into() {
+        StorageFault::Inconsistent(row) => row.to_string(),
+        fault => format!("cannot read the database: {fault}"),
     }
 }
 

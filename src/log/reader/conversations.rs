@@ -10,7 +10,8 @@ use super::{Direction, Page};
 use crate::log::batch::{Each, KEYS_PER_STATEMENT, ask, ask_union};
 use crate::log::convert;
 use crate::log::entities::{conversation, event, participant};
-use crate::log::sql::Sql;
+use crate::log::error::During;
+use crate::log::sql::{Sql, Unsigned};
 use crate::log::stays::END;
 use crate::log::{Database, Unavailable};
 use crate::messaging::{Conversation, ConversationId, Mark, Participation, Position, Renamed, UserId};
@@ -49,11 +50,12 @@ impl Database {
             Direction::Last => "ASC",
         });
         sql.push(" LIMIT ").bind(limit(page));
-        let mut rows: Vec<conversation::Model> = sql.rows(&self.reader).await?;
+        let operation = "read a page of conversations";
+        let mut rows: Vec<conversation::Model> = sql.rows(&self.reader).await.during(operation)?;
         if page.direction == Direction::Last {
             rows.reverse();
         }
-        Ok(rows.into_iter().map(convert::conversation).collect::<Result<_, _>>()?)
+        rows.into_iter().map(convert::conversation).collect::<Result<_, _>>().during(operation)
     }
 
     /// These conversations, as far as they exist.
@@ -61,20 +63,22 @@ impl Database {
         let write = |sql: &mut Sql, keys: &[ConversationId]| {
             sql.push("SELECT c.* FROM conversations c WHERE c.id IN ").bind_list(keys.iter().map(|id| id.0));
         };
-        let found =
-            ask(&self.reader, keys, KEYS_PER_STATEMENT, write, |keys, rows: Vec<conversation::Model>| {
-                let mut found: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
-                keys.iter().map(|key| found.remove(&key.0)).collect()
-            });
-        let conversation = |row: Option<_>| Ok(row.map(convert::conversation).transpose()?);
-        found.await.into_iter().map(|row| row.and_then(conversation)).collect()
+        let operation = "read conversations";
+        let sort = |keys: &[ConversationId], rows: Vec<conversation::Model>| {
+            let mut found: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
+            keys.iter().map(|key| found.remove(&key.0)).collect()
+        };
+        let found = ask(operation, &self.reader, keys, KEYS_PER_STATEMENT, write, sort).await;
+        let conversation = |row: Option<_>| row.map(convert::conversation).transpose().during(operation);
+        found.into_iter().map(|row| row.and_then(conversation)).collect()
     }
 
     /// The first change of each conversation's title after the position beside it. The title before that change is the
     /// one that the conversation had at the position.
     pub async fn next_renamed(&self, keys: &[(ConversationId, Position)]) -> Each<Option<Renamed>> {
+        let operation = "read the next titles of conversations";
         let found: Each<Vec<event::Model>> =
-            ask_union(&self.reader, keys, |sql, (conversation, position)| {
+            ask_union(operation, &self.reader, keys, |sql, (conversation, position)| {
                 sql.push("e.* FROM events e WHERE e.conversation_id = ").bind(conversation.0);
                 sql.push(" AND e.position > ").bind(position.0).push(" AND e.kind = ");
                 // Written, not bound: the index holds events of this kind alone.
@@ -82,8 +86,8 @@ impl Database {
             })
             .await;
         let renamed = |rows: Vec<event::Model>| {
-            let event =
-                rows.into_iter().next().map(|row| convert::event(row, &HashMap::new())).transpose()?;
+            let event = rows.into_iter().next().map(|row| convert::event(row, &HashMap::new()));
+            let event = event.transpose().during(operation)?;
             Ok(event.and_then(|event| Renamed::of(event.change)))
         };
         found.into_iter().map(|rows| rows.and_then(renamed)).collect()
@@ -99,7 +103,7 @@ impl Database {
                  AND p.conversation_id = wanted.column2 AND p.left_position IS NULL",
             );
         };
-        ask(&self.reader, keys, KEYS_PER_STATEMENT, write, |keys, rows: Vec<Pair>| {
+        ask("read who takes part", &self.reader, keys, KEYS_PER_STATEMENT, write, |keys, rows: Vec<Pair>| {
             let found: HashSet<_> = rows.iter().map(Pair::key).collect();
             keys.iter().map(|key| found.contains(key)).collect()
         })
@@ -113,7 +117,7 @@ impl Database {
         keys: &[(ConversationId, Option<Position>, Page<ParticipantKey>)],
     ) -> Each<Vec<Participation>> {
         let found: Each<Vec<participant::Model>> =
-            ask_union(&self.reader, keys, |sql, (conversation, as_of, page)| {
+            ask_union("read participants", &self.reader, keys, |sql, (conversation, as_of, page)| {
                 sql.push("p.conversation_id, p.user_id, p.joined_position, p.joined_at, p.left_position, ");
                 match as_of {
                     None => {
@@ -167,11 +171,19 @@ impl Database {
                  GROUP BY s.user_id, s.conversation_id",
             );
         };
-        ask(&self.reader, keys, KEYS_PER_STATEMENT, write, |keys, rows: Vec<Unread>| {
-            let count = |row: &Unread| (row.pair.key(), u64::try_from(row.unread).unwrap_or(0));
-            let found: HashMap<_, _> = rows.iter().map(count).collect();
-            keys.iter().map(|key| found.get(key).copied().unwrap_or(0)).collect()
-        })
+        ask(
+            "count unread messages",
+            &self.reader,
+            keys,
+            KEYS_PER_STATEMENT,
+            write,
+            |keys, rows: Vec<Unread>| {
+                let count = |row: &Unread| (row.pair.key(), row.unread.0);
+                let found: HashMap<_, _> = rows.iter().map(count).collect();
+                // A key without a row has no unread message.
+                keys.iter().map(|key| found.get(key).copied().unwrap_or(0)).collect()
+            },
+        )
         .await
     }
 }
@@ -211,5 +223,5 @@ impl Pair {
 struct Unread {
     #[sea_orm(nested)]
     pair: Pair,
-    unread: i64,
+    unread: Unsigned<u64>,
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::Received;
 use crate::log::convert;
 use crate::log::entities::{event, message, participant};
+use crate::log::error::During;
 use crate::log::sql::Sql;
 use crate::log::{Database, Unavailable};
 use crate::messaging::{
@@ -61,7 +62,8 @@ impl Database {
             .order_by_asc(event::Column::Position)
             .limit(limit)
             .all(&self.reader)
-            .await?;
+            .await
+            .during("read events")?;
         self.events_of(rows).await
     }
 
@@ -76,7 +78,7 @@ impl Database {
     ) -> Result<(Vec<(Arc<Event>, View)>, Position), Unavailable> {
         let mut sql = Sql::default();
         events_in_stays(&mut sql, self.reader.get_database_backend(), filter, after, through, limit);
-        let rows: Vec<event::Model> = sql.rows(&self.reader).await?;
+        let rows: Vec<event::Model> = sql.rows(&self.reader).await.during("replay events")?;
         let reached = match rows.last() {
             Some(last) if rows.len() == limit => Position(last.position),
             _ => through,
@@ -144,7 +146,8 @@ impl Database {
             .filter(participant::Column::ConversationId.is_in(ids))
             .order_by_asc(participant::Column::JoinedPosition)
             .all(&self.reader)
-            .await?;
+            .await
+            .during("read the participations of a user")?;
         Ok(rows.iter().map(convert::participation).collect())
     }
 
@@ -154,7 +157,8 @@ impl Database {
             .filter(participant::Column::UserId.is_in(users.iter().map(|u| u.0)))
             .order_by_asc(participant::Column::JoinedPosition)
             .all(&self.reader)
-            .await?;
+            .await
+            .during("read the memberships of users")?;
         Ok(rows
             .iter()
             .map(convert::participation)
@@ -175,10 +179,12 @@ impl Database {
             let rows = message::Entity::find()
                 .filter(message::Column::Position.is_in(sent))
                 .all(&self.reader)
-                .await?;
+                .await
+                .during("read the messages of events")?;
             rows.into_iter().map(|row| (row.position, Arc::new(convert::message(row)))).collect()
         };
-        rows.into_iter().map(|row| Ok(Arc::new(convert::event(row, &messages)?))).collect()
+        let event = |row| Ok(Arc::new(convert::event(row, &messages).during("read events")?));
+        rows.into_iter().map(event).collect()
     }
 }
 

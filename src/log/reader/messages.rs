@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{Direction, Page};
 use crate::log::batch::{Each, KEYS_PER_STATEMENT, ask, ask_union};
 use crate::log::entities::message;
+use crate::log::error::During;
 use crate::log::sql::Sql;
 use crate::log::stays::{END, InStays, end_of_stay, messages_in_stays};
 use crate::log::{Database, Unavailable, convert};
@@ -38,7 +39,7 @@ impl Database {
     ) -> Each<Vec<Arc<Message>>> {
         let backend = self.reader.get_database_backend();
         let found: Each<Vec<message::Model>> =
-            ask_union(&self.reader, keys, |sql, (conversation, viewer, page)| {
+            ask_union("read pages of messages", &self.reader, keys, |sql, (conversation, viewer, page)| {
                 sql.push("m.*");
                 let wanted = InStays {
                     conversation: *conversation,
@@ -71,7 +72,7 @@ impl Database {
                  AND o.left_position IS NULL)",
             );
         };
-        ask(&self.reader, keys, KEYS_PER_STATEMENT, write, |keys, rows: Vec<Viewed>| {
+        ask("read messages", &self.reader, keys, KEYS_PER_STATEMENT, write, |keys, rows: Vec<Viewed>| {
             let found: HashMap<_, _> = rows
                 .into_iter()
                 .map(|row| ((UserId(row.viewer), MessageId(row.message.id)), arc(row.message)))
@@ -87,10 +88,17 @@ impl Database {
             sql.push("SELECT m.* FROM messages m WHERE m.position IN ");
             sql.bind_list(keys.iter().map(|position| position.0));
         };
-        ask(&self.reader, keys, KEYS_PER_STATEMENT, write, |keys, rows: Vec<message::Model>| {
-            let found: HashMap<_, _> = rows.into_iter().map(|row| (row.position, arc(row))).collect();
-            keys.iter().map(|key| found.get(&key.0).cloned()).collect()
-        })
+        ask(
+            "read messages by position",
+            &self.reader,
+            keys,
+            KEYS_PER_STATEMENT,
+            write,
+            |keys, rows: Vec<message::Model>| {
+                let found: HashMap<_, _> = rows.into_iter().map(|row| (row.position, arc(row))).collect();
+                keys.iter().map(|key| found.get(&key.0).cloned()).collect()
+            },
+        )
         .await
     }
 
@@ -105,7 +113,7 @@ impl Database {
             sql.bind_list(keys.iter().map(|(_, position)| position.0)).push(" AND s.user_id IN ");
             sql.bind_list(keys.iter().map(|(viewer, _)| viewer.0));
         };
-        ask(&self.reader, keys, KEYS_PER_STATEMENT, write, |keys, rows: Vec<Viewed>| {
+        ask("read messages", &self.reader, keys, KEYS_PER_STATEMENT, write, |keys, rows: Vec<Viewed>| {
             let found: HashMap<_, _> = rows
                 .into_iter()
                 .map(|row| ((UserId(row.viewer), Position(row.message.position)), arc(row.message)))
@@ -118,11 +126,12 @@ impl Database {
     /// The newest of the messages that were received, for many keys in one statement.
     pub async fn newest_received(&self, keys: &[Received]) -> Each<Option<Arc<Message>>> {
         let backend = self.reader.get_database_backend();
-        let found: Each<Vec<message::Model>> = ask_union(&self.reader, keys, |sql, received| {
-            sql.push("m.*");
-            messages_in_stays(sql, backend, &received.newest(1));
-        })
-        .await;
+        let found: Each<Vec<message::Model>> =
+            ask_union("find the newest received messages", &self.reader, keys, |sql, received| {
+                sql.push("m.*");
+                messages_in_stays(sql, backend, &received.newest(1));
+            })
+            .await;
         found.into_iter().map(|rows| rows.map(|rows| rows.into_iter().next().map(arc))).collect()
     }
 
@@ -135,7 +144,7 @@ impl Database {
         let mut sql = Sql::default();
         sql.push("SELECT m.*");
         messages_in_stays(&mut sql, self.reader.get_database_backend(), &received.newest(limit));
-        let rows: Vec<message::Model> = sql.rows(&self.reader).await?;
+        let rows: Vec<message::Model> = sql.rows(&self.reader).await.during("read received messages")?;
         Ok(rows.into_iter().map(arc).collect())
     }
 }

@@ -13,7 +13,7 @@ use super::conversations::people_page;
 use super::{Page, ParticipantKey};
 use crate::log::Database;
 use crate::log::batch::{Each, KEYS_PER_STATEMENT, ask, ask_union};
-use crate::log::sql::Sql;
+use crate::log::sql::{Sql, Unsigned};
 use crate::log::stays::END;
 use crate::messaging::{Counts, Mark, Message, Position, Timestamp, UserId};
 
@@ -49,7 +49,7 @@ impl Database {
             sql.push(RECIPIENTS).push(" IN ").bind_list(keys.iter().map(|position| position.0));
             sql.push(" GROUP BY m.position");
         };
-        ask(&self.reader, keys, KEYS_PER_STATEMENT, write, |keys, rows: Vec<CountsRow>| {
+        ask("count receipts", &self.reader, keys, KEYS_PER_STATEMENT, write, |keys, rows: Vec<CountsRow>| {
             let found: HashMap<_, _> = rows.iter().map(|row| (row.position, row.counts())).collect();
             keys.iter().map(|key| found.get(&key.0).copied().unwrap_or_default()).collect()
         })
@@ -58,24 +58,25 @@ impl Database {
 
     /// How far the message at each position had come at the position beside it.
     pub async fn counts_as_of(&self, keys: &[(Position, Position)]) -> Each<Counts> {
-        let found: Each<Vec<CountsRow>> = ask_union(&self.reader, keys, |sql, (position, as_of)| {
-            let reached = |sql: &mut Sql, mark| {
-                sql.push("(SELECT e.position");
-                marks_reaching(sql, mark, |sql| {
-                    sql.push("m.position");
-                });
-                sql.push(") <= ").bind(as_of.0);
-            };
-            sql.push("m.position AS position, COUNT(*) AS recipients, SUM(CASE WHEN ");
-            reached(sql, Mark::Delivered);
-            sql.push(" OR ");
-            reached(sql, Mark::Read);
-            sql.push(" THEN 1 ELSE 0 END) AS delivered, SUM(CASE WHEN ");
-            reached(sql, Mark::Read);
-            sql.push(" THEN 1 ELSE 0 END) AS seen").push(RECIPIENTS).push(" = ").bind(position.0);
-            sql.push(" GROUP BY m.position");
-        })
-        .await;
+        let found: Each<Vec<CountsRow>> =
+            ask_union("count receipts as of a position", &self.reader, keys, |sql, (position, as_of)| {
+                let reached = |sql: &mut Sql, mark| {
+                    sql.push("(SELECT e.position");
+                    marks_reaching(sql, mark, |sql| {
+                        sql.push("m.position");
+                    });
+                    sql.push(") <= ").bind(as_of.0);
+                };
+                sql.push("m.position AS position, COUNT(*) AS recipients, SUM(CASE WHEN ");
+                reached(sql, Mark::Delivered);
+                sql.push(" OR ");
+                reached(sql, Mark::Read);
+                sql.push(" THEN 1 ELSE 0 END) AS delivered, SUM(CASE WHEN ");
+                reached(sql, Mark::Read);
+                sql.push(" THEN 1 ELSE 0 END) AS seen").push(RECIPIENTS).push(" = ").bind(position.0);
+                sql.push(" GROUP BY m.position");
+            })
+            .await;
         let first = |rows: Vec<CountsRow>| rows.first().map(CountsRow::counts).unwrap_or_default();
         found.into_iter().map(|rows| rows.map(first)).collect()
     }
@@ -86,20 +87,21 @@ impl Database {
         &self,
         keys: &[(Arc<Message>, Option<Position>, Page<ParticipantKey>)],
     ) -> Each<Vec<Receipt>> {
-        let found: Each<Vec<ReceiptRow>> = ask_union(&self.reader, keys, |sql, (message, as_of, page)| {
-            let as_of = as_of.unwrap_or(END);
-            sql.push("p.joined_position AS joined, p.user_id AS recipient, ");
-            first_mark(sql, Mark::Delivered, message.position, as_of);
-            sql.push(" AS delivered_at, ");
-            first_mark(sql, Mark::Read, message.position, as_of);
-            sql.push(" AS read_at FROM participants p WHERE p.conversation_id = ");
-            sql.bind(message.conversation.0).push(" AND p.user_id <> ").bind(message.sender.0);
-            sql.push(" AND p.joined_position <= ").bind(message.position.0);
-            sql.push(" AND (p.left_position IS NULL OR p.left_position >= ").bind(message.position.0);
-            sql.push(")");
-            people_page(sql, page);
-        })
-        .await;
+        let found: Each<Vec<ReceiptRow>> =
+            ask_union("read receipts", &self.reader, keys, |sql, (message, as_of, page)| {
+                let as_of = as_of.unwrap_or(END);
+                sql.push("p.joined_position AS joined, p.user_id AS recipient, ");
+                first_mark(sql, Mark::Delivered, message.position, as_of);
+                sql.push(" AS delivered_at, ");
+                first_mark(sql, Mark::Read, message.position, as_of);
+                sql.push(" AS read_at FROM participants p WHERE p.conversation_id = ");
+                sql.bind(message.conversation.0).push(" AND p.user_id <> ").bind(message.sender.0);
+                sql.push(" AND p.joined_position <= ").bind(message.position.0);
+                sql.push(" AND (p.left_position IS NULL OR p.left_position >= ").bind(message.position.0);
+                sql.push(")");
+                people_page(sql, page);
+            })
+            .await;
         found.into_iter().map(|rows| rows.map(receipts)).collect()
     }
 }
@@ -155,19 +157,14 @@ pub(super) fn mark_as_of(sql: &mut Sql, mark: Mark, as_of: Position) {
 #[derive(FromQueryResult)]
 struct CountsRow {
     position: i64,
-    recipients: i64,
-    delivered: i64,
-    seen: i64,
+    recipients: Unsigned<u32>,
+    delivered: Unsigned<u32>,
+    seen: Unsigned<u32>,
 }
 
 impl CountsRow {
     fn counts(&self) -> Counts {
-        let count = |n| u32::try_from(n).unwrap_or(u32::MAX);
-        Counts {
-            recipients: count(self.recipients),
-            delivered: count(self.delivered),
-            read: count(self.seen),
-        }
+        Counts { recipients: self.recipients.0, delivered: self.delivered.0, read: self.seen.0 }
     }
 }
 

@@ -50,7 +50,7 @@ impl Kind for Marked {
     fn read(record: Record) -> Result<Self, Unreadable> {
         Ok(Self {
             mark: if record.kind == Mark::Read.number() { Mark::Read } else { Mark::Delivered },
-            range: record.range.ok_or(Unreadable::Missing("range"))?,
+            range: record.range.ok_or(Unreadable::Missing("a range"))?,
             audience: record.users.map_or(Audience::Everyone, Audience::Only),
         })
     }

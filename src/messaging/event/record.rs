@@ -1,7 +1,8 @@
 //! The plain form that every kind of event is kept and sent in.
 
-use std::fmt;
 use std::sync::Arc;
+
+use thiserror::Error;
 
 use super::Message;
 use crate::messaging::{Position, UserId};
@@ -41,25 +42,16 @@ impl Record {
     }
 }
 
-/// Why a stored form is no event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a [`Record`] is no event. Each text continues the name of the member that is wrong: `kind` or `data`.
+#[derive(Debug, Error)]
 pub enum Unreadable {
     /// No kind has this number.
+    #[error("is none that this version of herald knows")]
     Kind,
-    /// Something that its kind needs is absent.
+    /// The kind needs this member of the record, and the record has none.
+    #[error("needs {0}, and the event has none")]
     Missing(&'static str),
-    /// Its data is not what its kind writes, and why.
-    Malformed(String),
+    /// The data has another form than the kind writes.
+    #[error("cannot be read: {0}")]
+    Malformed(#[from] serde_json::Error),
 }
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Kind => f.write_str("has a kind that this version of herald does not know"),
-            Self::Missing(what) => write!(f, "has no {what}"),
-            Self::Malformed(cause) => write!(f, "has data that cannot be read: {cause}"),
-        }
-    }
-}
-
-impl std::error::Error for Unreadable {}

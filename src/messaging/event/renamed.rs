@@ -37,8 +37,7 @@ impl Kind for Renamed {
 
     fn read(record: Record) -> Result<Self, Unreadable> {
         let data = record.data.ok_or(Unreadable::Missing("data"))?;
-        let Data { title, former } =
-            serde_json::from_str(&data).map_err(|error| Unreadable::Malformed(error.to_string()))?;
+        let Data { title, former } = serde_json::from_str(&data)?;
         Ok(Self { title: title.map(Title::trusted), former: former.map(Title::trusted) })
     }
 

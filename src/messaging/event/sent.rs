@@ -44,7 +44,7 @@ impl Kind for Sent {
     }
 
     fn read(record: Record) -> Result<Self, Unreadable> {
-        Ok(Self { message: record.message.ok_or(Unreadable::Missing("message"))? })
+        Ok(Self { message: record.message.ok_or(Unreadable::Missing("a message"))? })
     }
 
     fn audience(&self) -> &Audience {

@@ -1,0 +1,87 @@
+//! Why an operation on the database fails. The causes stay in this room: [`During::during`] is the one border at which
+//! a cause is told to the operator and becomes [`Unavailable`].
+
+use std::error::Error as _;
+
+use sea_orm::DbErr;
+use thiserror::Error;
+
+use crate::messaging::Unreadable;
+use crate::metrics::METRICS;
+use crate::trouble::Trouble;
+
+/// Operations on the database fail.
+pub(super) static DATABASE: Trouble = Trouble::new("the database fails", "the database answers again");
+
+/// The database cannot answer now. The cause has been logged; nothing was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the database cannot answer now")]
+pub struct Unavailable;
+
+/// An operation failed.
+#[derive(Debug, Error)]
+#[error("cannot {operation}")]
+struct StorageError {
+    /// What herald was about to do: a verb and its object.
+    operation: &'static str,
+    source: StorageFault,
+}
+
+/// What the database did wrong, or what is wrong in it.
+#[derive(Debug, Error)]
+pub(super) enum StorageFault {
+    /// A statement failed, or there is no connection.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+    /// The database answered with a row that herald does not write.
+    #[error(transparent)]
+    Inconsistent(#[from] InconsistentRow),
+    /// Herald writes the row of `log_head` when it starts.
+    #[error("the row of log_head is missing")]
+    NoHead,
+}
+
+/// A row that herald does not write: somebody changed it, or its disk is damaged.
+#[derive(Debug, Error)]
+#[error("row {id} of {table}: {column} {problem}")]
+pub(super) struct InconsistentRow {
+    pub(super) table: &'static str,
+    pub(super) column: &'static str,
+    /// The primary key of the row.
+    pub(super) id: String,
+    #[source]
+    pub(super) problem: Problem,
+}
+
+/// What is wrong with the value of a column.
+#[derive(Debug, Error)]
+pub(super) enum Problem {
+    #[error("has {bytes} bytes, not {expected}")]
+    Length { bytes: usize, expected: &'static str },
+    #[error("is {0}, which is out of range")]
+    OutOfRange(i64),
+    #[error(transparent)]
+    Event(#[from] Unreadable),
+}
+
+/// Names the operation during which something failed.
+pub(super) trait During<T> {
+    /// Logs the cause, if there is one, with `operation`: a verb and its object, such as "read the head". The current
+    /// span adds the id of the request.
+    fn during(self, operation: &'static str) -> Result<T, Unavailable>;
+}
+
+impl<T, E: Into<StorageFault>> During<T> for Result<T, E> {
+    fn during(self, operation: &'static str) -> Result<T, Unavailable> {
+        self.map_err(|fault| report(operation, fault.into()))
+    }
+}
+
+/// Tells the operator. [`DATABASE`] writes one line for many failures, so each failure has a line at the level `debug`.
+pub(super) fn report(operation: &'static str, source: StorageFault) -> Unavailable {
+    let error = StorageError { operation, source };
+    METRICS.database_failures.inc();
+    tracing::debug!(operation, error = error.source(), "{error}");
+    DATABASE.note_during(operation, &error.source);
+    Unavailable
+}
