@@ -1,5 +1,5 @@
-//! What may go wrong, and the one conversion to what a client is told: a message in plain words, and a code in
-//! `extensions.code` for programs. Causes inside herald are logged where they occur and never sent.
+//! The errors that a client gets: a message for people, and a code in `extensions.code` for programs. Causes inside
+//! herald are logged where they occur and never sent.
 
 use async_graphql::ErrorExtensions;
 
@@ -7,52 +7,52 @@ use crate::hub::OpenError;
 use crate::log::{SubmitError, Unavailable};
 use crate::messaging::{Invalid, Refusal};
 
-/// A refusal, as a client is told of it.
+/// An error that a client gets.
 ///
-/// It is deliberately not `Display`: that keeps async-graphql from converting it without its code.
+/// It does not implement `Display`, so that async-graphql cannot convert it without its code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
     /// A value is not acceptable.
     BadInput {
         /// The argument or input field.
         field: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the value: a phrase that follows the name of the field.
         reason: String,
     },
     /// Nobody is signed in.
     Unauthenticated,
-    /// Wrong password or unknown handle: the two look alike.
+    /// The password is wrong or the handle is unknown. The client cannot tell which.
     InvalidCredentials,
     /// Somebody has that handle.
     HandleTaken,
-    /// There is no such thing, or it is none of the viewer's business: the two look alike.
+    /// The thing does not exist, or the viewer may not see it. The client cannot tell which.
     NotFound(&'static str),
     /// The sender of a message cannot mark it.
     SenderCannotMark,
-    /// The idempotency key was used for something else.
+    /// The idempotency key was used with another input.
     IdempotencyKeyReused,
-    /// Too often.
+    /// The user or the address made too many requests.
     RateLimited {
-        /// When to try again.
+        /// The seconds after which to try again.
         seconds: u64,
     },
-    /// The cursor was never given out by this log.
+    /// This log never gave out the cursor.
     CursorInvalid,
     /// The cursor was given out, but its place in the log is no longer known.
     CursorExpired,
-    /// Not now.
+    /// Herald cannot do this now.
     Unavailable,
-    /// A fault in herald.
+    /// Herald has a fault.
     Internal,
 }
 
 impl Error {
-    /// Says what is wrong with a field.
+    /// Builds the error for a field with a wrong value.
     pub fn bad_input(field: &'static str, reason: impl Into<String>) -> Self {
         Self::BadInput { field, reason: reason.into() }
     }
 
-    /// The same, with the field under the name that this mutation's input gives it.
+    /// Returns the same error with another name for the field; other errors stay as they are.
     #[must_use]
     pub fn about(self, field: &'static str) -> Self {
         match self {
@@ -61,12 +61,12 @@ impl Error {
         }
     }
 
-    /// Names the field in which a text is invalid.
+    /// Returns a function that names the field in which a text is invalid.
     pub fn invalid(field: &'static str) -> impl Fn(Invalid) -> Self {
         move |Invalid(reason)| Self::BadInput { field, reason }
     }
 
-    /// The code for programs.
+    /// The code for programs, as in `extensions.code`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::BadInput { .. } => "BAD_INPUT",
@@ -84,7 +84,7 @@ impl Error {
         }
     }
 
-    /// The message for people: what is wrong, and what to do.
+    /// The message for people. It says what is wrong, and what to do.
     pub fn message(&self) -> String {
         match self {
             Self::BadInput { field, reason } => format!("`{field}` {reason}."),

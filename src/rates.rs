@@ -1,4 +1,4 @@
-//! How often someone may do what: counted on this node, per user and per address.
+//! Limits how often each user and each address may do something. Every node counts for itself.
 
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -17,10 +17,10 @@ use crate::network::Network;
 /// The pause before a subscription that has used up its rate tries again.
 const RENDER_RETRY_PAUSE: Duration = Duration::from_millis(50);
 
-/// Checks after which keys that are long idle are forgotten.
+/// The number of checks between two sweeps that remove idle keys.
 const CHECKS_PER_SWEEP: usize = 4_096;
 
-/// Counts of one kind, and how many there may be at once.
+/// The counts of one kind, and how much may be counted at once.
 #[derive(Debug)]
 struct Rate<K: Hash + Eq + Clone> {
     limiter: DefaultKeyedRateLimiter<K>,
@@ -38,16 +38,16 @@ fn positive(n: u32) -> NonZeroU32 {
     NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN)
 }
 
-/// Whose a request is.
+/// Who makes a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Owner {
-    /// Somebody who is signed in.
+    /// A user who is signed in.
     User(UserId),
-    /// An address, where nobody is.
+    /// The network of the address, where nobody is signed in.
     Network(Network),
 }
 
-/// The rates that are enforced.
+/// The rates that this node enforces.
 #[derive(Debug)]
 pub struct Rates {
     clock: DefaultClock,
@@ -63,17 +63,17 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// The rates of these limits.
+    /// Builds the rates that these limits set.
     pub fn new(limits: &Limits) -> Self {
         let per_second = |n: u32| Rate::new(Quota::per_second(positive(n)), n.saturating_mul(10));
         let per_minute = |n: u32, at_once: u32| (Quota::per_minute(positive(n)), at_once);
         let twice = |n: u32| per_minute(n, n.saturating_mul(2));
-        // The largest conversation that is allowed can always be started.
+        // A user with an unused rate can start the largest conversation that is allowed.
         let (invitations, at_once) = twice(limits.invitations_per_minute);
         let at_once = at_once.max(limits.max_participants);
         let (conversations, conversations_at_once) = twice(limits.conversations_per_minute);
         let (addresses, addresses_at_once) = twice(limits.sign_ins_per_minute);
-        // The dearest operation that is allowed can always be executed.
+        // A user with an unused rate can execute the dearest operation that is allowed.
         let fields = Quota::per_second(positive(limits.fields_per_second));
         let dearest = u32::try_from(limits.max_complexity).unwrap_or(u32::MAX);
         let fields_at_once = limits.fields_per_second.saturating_mul(10).max(dearest);
@@ -104,19 +104,18 @@ impl Rates {
         self.check(&self.marks, &user, 1)
     }
 
-    /// Counts the start of a conversation with so many others.
+    /// Counts the start of a conversation with `others` other people.
     pub fn start(&self, user: UserId, others: usize) -> Result<(), Error> {
         self.check(&self.conversations, &user, 1)?;
         self.invite(user, others)
     }
 
-    /// Counts an invitation of so many people, known or not.
+    /// Counts an invitation of `people` handles, whether or not somebody has them.
     pub fn invite(&self, user: UserId, people: usize) -> Result<(), Error> {
         self.check(&self.invitations, &user, people)
     }
 
-    /// Counts, of each of these people, that this user invites them: into a new conversation, or back into one that
-    /// they left.
+    /// Counts for each of these people that this user invites them, into a new conversation or into one that they left.
     pub fn invite_each(&self, user: UserId, people: &[UserId]) -> Result<(), Error> {
         people
             .iter()
@@ -133,17 +132,17 @@ impl Rates {
     pub fn sign_in(&self, address: IpAddr, handle: &str) -> Result<(), Error> {
         let network = Network::of(address);
         self.check(&self.addresses, &network, 1)?;
-        // A handle is at most 32 bytes; more of a wrong one would only fill memory.
+        // A handle has at most 32 bytes. The rest of a longer text would only fill memory.
         let handle: String = handle.chars().take(32).collect();
         self.check(&self.handles, &(network, handle), 1)
     }
 
-    /// Counts an execution that comes to so many fields.
+    /// Counts an execution of `fields` fields.
     pub fn execute(&self, owner: Owner, fields: u64) -> Result<(), Error> {
         self.check(&self.fields, &owner, usize::try_from(fields).unwrap_or(usize::MAX))
     }
 
-    /// Counts an event that is executed for a subscription and comes to so many fields, as soon as it may be. A
+    /// Counts an event that a subscription executes, with `fields` fields. Waits until the rate allows it. A
     /// subscription that waits loses nothing: it goes on from its own position.
     pub async fn render(&self, user: UserId, fields: u64) {
         while let Err(Error::RateLimited { .. }) = self.execute(Owner::User(user), fields) {
@@ -151,7 +150,7 @@ impl Rates {
         }
     }
 
-    /// Counts `weight` at once. What weighs more than there may ever be at once counts as that much.
+    /// Counts `weight` at once. A weight above the most that may be counted at once counts as that much.
     fn check<K: Hash + Eq + Clone>(&self, rate: &Rate<K>, key: &K, weight: usize) -> Result<(), Error> {
         if self.checks.fetch_add(1, Ordering::Relaxed).is_multiple_of(CHECKS_PER_SWEEP) {
             self.forget_the_idle();
@@ -162,7 +161,7 @@ impl Rates {
                 let wait: Duration = not_until.wait_time_from(self.clock.now());
                 Err(Error::RateLimited { seconds: wait.as_secs() + 1 })
             }
-            // The weight is no more than there may be at once.
+            // `Err` means that the weight is above the most at once, which `min` rules out.
             Ok(Ok(())) | Err(_) => Ok(()),
         }
     }

@@ -1,15 +1,15 @@
-//! Trouble that lasts: one line in the log when it begins, one now and then while it lasts, one when it is over. Each
-//! failure in a line of its own would bury the one that says why, and fill the disk that may be the trouble.
+//! Logs a failure that lasts: one line when it begins, one now and then while it lasts, one when it is over. A line for
+//! each failure would hide the first cause, and fill a disk that may be the cause.
 
 use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long nothing must fail for trouble to be over. Until then it is the same trouble, whatever succeeds meanwhile.
+/// The time without a failure after which trouble is over. A success before that does not end it.
 const QUIET_PERIOD: Duration = Duration::from_secs(5);
 
-/// The least time between two lines about the same trouble, where the cause is another one.
+/// The least time between two lines about the same trouble with different causes.
 const CAUSE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The time between two lines about the same trouble with the same cause.
@@ -20,9 +20,9 @@ const REMINDER_INTERVAL: Duration = Duration::from_mins(1);
 pub struct Trouble {
     begins: &'static str,
     is_over: &'static str,
-    /// Whether there is an episode: so that nothing is locked where there is none.
+    /// Whether there is an episode. While there is none, [`Trouble::worked`] does not lock.
     lasts: AtomicBool,
-    // A `std` mutex: held for one look, never across an await.
+    // A `std` mutex, because it is never locked across an await.
     episode: Mutex<Option<Episode>>,
 }
 
@@ -36,7 +36,7 @@ struct Episode {
 }
 
 impl Trouble {
-    /// Trouble, with what is said when it begins and when it is over.
+    /// A kind of trouble, with the lines that are logged when it begins and when it is over.
     pub const fn new(begins: &'static str, is_over: &'static str) -> Self {
         Self { begins, is_over, lasts: AtomicBool::new(false), episode: Mutex::new(None) }
     }
@@ -70,7 +70,7 @@ impl Trouble {
         }
     }
 
-    /// Something succeeded. Next to nothing where there is no trouble.
+    /// Notes a success. It costs one atomic load where there is no trouble.
     pub fn worked(&self) {
         if !self.lasts.load(Ordering::Relaxed) {
             return;

@@ -9,19 +9,19 @@ use futures_util::FutureExt;
 
 use crate::metrics::METRICS;
 
-/// What can be out of order.
+/// A part of herald that can be out of order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
-    /// The task that appends.
+    /// The task that appends to the log.
     Writer,
-    /// The task that hands events to subscribers.
+    /// The task that delivers events to subscribers.
     Hub,
-    /// The task that hears of sessions ended elsewhere.
+    /// The task that reads which sessions other nodes have ended.
     Sessions,
 }
 
 impl Part {
-    /// As metrics name it.
+    /// The name of the part in metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Writer => "writer",
@@ -31,20 +31,20 @@ impl Part {
     }
 }
 
-/// What is out of order.
+/// The parts that are out of order.
 #[derive(Debug, Default)]
 pub struct Vitals {
-    // A `std` mutex: held for one look, never across an await.
+    // A `std` mutex, because it is never locked across an await.
     failing: Mutex<BTreeMap<Part, &'static str>>,
 }
 
 impl Vitals {
-    /// A part is out of order, for this reason: a sentence for operators.
+    /// Notes that a part is out of order. The reason is a sentence for operators.
     pub fn fails(&self, part: Part, reason: &'static str) {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).insert(part, reason);
     }
 
-    /// A part is in order.
+    /// Notes that a part is in order.
     pub fn works(&self, part: Part) {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).remove(&part);
     }
@@ -59,10 +59,10 @@ impl Vitals {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).values().next().copied()
     }
 
-    /// Runs what a part does. `None` when it panicked, which is noted and counted: what the part was about to do may be
-    /// half done, and whoever calls this goes on from what is safe.
+    /// Runs `work` of a part. `None` when it panicked, which is noted and counted. The work may then be half done, so
+    /// the caller must go on from a safe state.
     pub async fn guard<T>(&self, part: Part, work: impl Future<Output = T>) -> Option<T> {
-        // Unwind safe: the caller does not go on with what was being changed.
+        // The caller discards what `work` was changing, so unwinding is safe.
         let done = AssertUnwindSafe(work).catch_unwind().await.ok();
         if done.is_none() {
             METRICS.count_panic(part.name());

@@ -1,4 +1,4 @@
-//! The feed of a single node: a channel.
+//! The feed of a single node: a channel for each listener.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,7 +9,7 @@ use super::{Feed, LogNotification};
 /// Notifications that wait for one listener. Each is a batch, so this covers a listener that is late by seconds.
 const QUEUE_NOTIFICATIONS: usize = 1_024;
 
-/// Carries news within this process.
+/// Carries notifications within this process.
 #[derive(Debug, Default)]
 pub struct InProcess {
     listeners: Mutex<Vec<mpsc::Sender<LogNotification>>>,

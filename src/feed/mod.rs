@@ -1,8 +1,8 @@
-//! The news that the log has grown, from the node that wrote to every node.
+//! Notifies every node that the log has grown.
 //!
-//! A feed may lose, repeat and reorder what it carries: it is a hint that makes things fast. What makes them
-//! right is the log, which the hub reads wherever the hints leave a gap. What never lives here: anything that
-//! a client could notice if all news were lost, other than the time it takes.
+//! A feed may lose, repeat and reorder notifications: they only make delivery fast. The log makes it correct, because
+//! the hub reads the log wherever notifications leave a gap. If every notification were lost, a client would notice
+//! nothing but a delay. What never lives here: anything that breaks this.
 
 mod in_process;
 mod nats;
@@ -19,24 +19,24 @@ pub use postgres::Postgres;
 
 use crate::messaging::{Epoch, Event, Place};
 
-/// The log has grown.
+/// Tells that the log has grown.
 #[derive(Debug, Clone)]
 pub struct LogNotification {
-    /// Up to here.
+    /// The new head of the log.
     pub head: Place,
-    /// By these, in order, where the feed brings them along. Empty: they are in the log.
+    /// The new events, in order. Empty where the feed does not carry them: then they are in the log.
     pub events: Vec<Arc<Event>>,
 }
 
-/// A way for news to travel.
+/// A channel that carries notifications between nodes.
 pub trait Feed: Send + Sync + std::fmt::Debug {
-    /// Tells every listener. Never waits: news that finds no room is lost.
+    /// Notifies every listener. It never waits: a notification that finds no room is lost.
     fn publish(&self, news: LogNotification);
 
-    /// Listens from now on. The channel is bounded.
+    /// Returns a bounded channel with every notification from now on.
     fn listen(&self) -> mpsc::Receiver<LogNotification>;
 
-    /// Has news of this epoch of the log carried from now on, where the feed tells logs apart by it.
+    /// Carries notifications of this epoch of the log from now on. A feed that does not separate epochs does nothing.
     fn enter(&self, epoch: Epoch) {
         let _ = epoch;
     }

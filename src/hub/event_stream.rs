@@ -1,6 +1,5 @@
-//! One subscription: replay from the log up to the place where it joined the hub, then live. Whenever it
-//! falls behind it goes back to replay from its own position, so a slow subscriber costs a position and not
-//! a queue.
+//! One subscription. It replays the log up to the place where it joined the hub, and then goes live. Whenever it falls
+//! behind, it replays again from its own position. So a slow subscriber costs a position and not a queue.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,19 +14,19 @@ use crate::metrics::{METRICS, Reason};
 /// Events per statement of a replay.
 const PAGE_EVENTS: usize = 250;
 
-/// Positions that the first statement of a replay looks at. Doubled whenever a window had little for this
-/// viewer, so that a long absence from a busy log takes few statements, and halved back by full pages.
+/// Positions that the first statement of a replay covers. The window doubles when it yields less than a page, so that a
+/// long absence from a busy log takes few statements. A full page halves it again.
 const REPLAY_WINDOW_POSITIONS: i64 = 16_384;
 
-/// Pauses between tries while the log cannot be read: the first, and the longest.
+/// The first and the longest pause between two tries while the log cannot be read.
 const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// Why a subscription does not begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenError {
-    /// The log is not, or no longer, the one in which the cursor's place is.
+    /// The log does not have the cursor's place, or no longer has it.
     Expired,
-    /// No such conversation, or the viewer takes no part in it.
+    /// The conversation does not exist, or the viewer takes no part in it.
     NoSuchConversation,
     /// The log cannot be read now.
     Unavailable,
@@ -39,7 +38,7 @@ impl From<Unavailable> for OpenError {
     }
 }
 
-/// A subscription breaks off: the log does not continue what was told. Whoever follows needs a new snapshot.
+/// A subscription ends: the log does not continue the events that it delivered. The client needs a new snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expired;
 
@@ -50,20 +49,20 @@ pub struct EventStream {
     database: Database,
     filter: SubscriptionFilter,
     origin: Option<Origin>,
-    /// Everything up to here has been handed out, or is in `replayed`.
+    /// Every event up to here has been returned, or is in `replayed`.
     position: Position,
-    /// The latest place, up to `position`, that is known whole: what the log must still have for this to go on.
+    /// The latest place up to `position` whose chain is known. The stream goes on only while the log has this place.
     place: Place,
     window: i64,
     replayed: VecDeque<VisibleEvent>,
-    /// Came live, and is not handed out yet: the log may have to tell whether it shows this viewer anything.
+    /// A live event that is not returned yet. The log may have to tell whether it shows this viewer anything.
     unchecked: Option<VisibleEvent>,
     join_point: Option<JoinPoint>,
 }
 
 impl EventStream {
-    /// Begins to follow after the given place, or from now on, and returns the place with it. What cannot be honoured is
-    /// refused here, at once.
+    /// Begins a stream after the given place, or at the head of the log, and returns the place with it. It refuses at
+    /// once a place or a conversation that it cannot follow.
     pub async fn open(
         hub: Hub,
         database: Database,
@@ -93,7 +92,7 @@ impl EventStream {
         if let ConversationFilter::Conversation(conversation) = filter.conversations {
             let parts = follow.database.participations(filter.viewer, [conversation]).await?;
             if parts.iter().all(|part| part.interval.left.is_some()) {
-                // Whoever left while away still sees what happened up to then.
+                // A viewer who left meanwhile still sees the events up to their leaving.
                 let left = parts.iter().filter_map(|part| part.interval.left).max();
                 follow.read_up_to(left.unwrap_or(Position::START)).await?;
                 if follow.replayed.is_empty() {
@@ -104,7 +103,7 @@ impl EventStream {
         Ok((follow, begun))
     }
 
-    /// Replays until there is something to hand out, or `last` is reached.
+    /// Replays until there is an event to return, or `last` is reached.
     async fn read_up_to(&mut self, last: Position) -> Result<(), Unavailable> {
         while self.replayed.is_empty() && self.position < last {
             self.replay(last).await?;
@@ -112,8 +111,8 @@ impl EventStream {
         Ok(())
     }
 
-    /// The next event, in order, without a gap or a repeat. `None` when there will never be another: the
-    /// viewer has left the one conversation that was followed. May be dropped and called again at any time.
+    /// Returns the next event, in order, without a gap or a repeat. `None` when there will never be another one: the
+    /// viewer has left the one conversation that the stream follows. It may be dropped and called again at any time.
     pub async fn next(&mut self) -> Result<Option<VisibleEvent>, Expired> {
         let mut pause = RETRY_PAUSE.0;
         loop {
@@ -137,7 +136,7 @@ impl EventStream {
                     }
                     continue;
                 }
-                // The queue overflowed, or there is nothing more to come: the log tells.
+                // The queue overflowed, or no more events come. The log tells which.
                 self.join_point = None;
             }
             // Boxed, so that a subscription that just waits does not carry the room for reading the log.
@@ -153,7 +152,7 @@ impl EventStream {
         }
     }
 
-    /// What came live, unless it shows this viewer nothing. Mostly that is known without the log.
+    /// Takes the live event, unless it shows this viewer nothing. Most events need no statement for this.
     async fn check_visible(&mut self) -> Result<Option<VisibleEvent>, Unavailable> {
         let Some(seen) = &self.unchecked else { return Ok(None) };
         let event = &seen.shared.event;
@@ -166,7 +165,7 @@ impl EventStream {
         Ok(self.unchecked.take().filter(|_| shows))
     }
 
-    /// One step forward: a window of the log, or a place in the hub once the log is exhausted.
+    /// Takes one step: it replays a window of the log, or joins the hub once the log is exhausted.
     async fn advance(&mut self) -> Result<(), JoinError> {
         let through = match &self.join_point {
             Some(joined) => joined.at,
@@ -185,7 +184,7 @@ impl EventStream {
         let at_least = Place { position: self.position, ..self.place };
         match self.hub.join(self.filter, self.origin.clone(), at_least).await {
             Ok(joined) => self.join_point = Some(joined),
-            // Left since the head was read: what happened up to then is in the log, and not handed out yet.
+            // The viewer left after the head was read. The events up to their leaving are in the log.
             Err(JoinError::NotTakingPart(at)) if self.position < at => {
                 self.replay(at).await?;
             }

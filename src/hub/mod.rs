@@ -1,11 +1,11 @@
-//! From the log to those who follow it.
+//! Delivers the events of the log to the subscribers of this node.
 //!
-//! Here lives one task, the [`Hub`], which applies the log in order and hands each event to the subscribers
-//! who may see it; [`EventStream`], one subscription from a cursor through replay to live; and [`RenderedEvent`], an
-//! event on its way out, which is rendered once for everyone who sees the same of it. What never lives here:
-//! GraphQL, sockets, and the decision who may see what, which is [`crate::messaging::view`].
+//! Here lives one task, the [`Hub`], which applies the log in order and gives each event to the subscribers who may see
+//! it. [`EventStream`] is one subscription: it replays from a cursor and then goes live. [`RenderedEvent`] is an event
+//! that is rendered once for all subscribers with the same view. What never lives here: GraphQL, sockets, and the
+//! decision who may see what, which is [`crate::messaging::view`].
 
-// A new kind of event has to be thought of everywhere.
+// A new kind of event must not fall into a wildcard arm.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod event_stream;

@@ -1,4 +1,4 @@
-//! An event on its way out, and what it was rendered to.
+//! An event, and the answers that were rendered from it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,24 +6,24 @@ use tokio::sync::OnceCell;
 
 use crate::messaging::{Epoch, Event, Place, View};
 
-/// Tells operations apart: equal only where document, variables and operation name are.
+/// Identifies an operation. Two are equal only if document, variables and operation name are equal.
 pub type Fingerprint = [u8; 16];
 
-/// What one rendering came to; `None` when it depends on who looks, and so is nobody else's.
+/// The outcome of one rendering. `None` when the answer depends on the viewer, so that no other viewer may get it.
 pub type Rendered = Option<Arc<str>>;
 
-/// A rendering that is done once, by whoever asks first.
+/// A rendering that the first caller does and the others share.
 type Render = Arc<OnceCell<Rendered>>;
 
-/// An event, with the answers that were rendered from it so far.
+/// An event with the answers that were rendered from it so far.
 #[derive(Debug)]
 pub struct RenderedEvent {
-    /// What happened.
+    /// The event itself.
     pub event: Arc<Event>,
-    /// The life of the log in which it is told.
+    /// The epoch of the log in which the event is delivered.
     epoch: Epoch,
-    // A handful of operations look at one event, so a list beats a map. This is a `std` mutex since it is
-    // held for a look at the list and never across an await.
+    // A handful of operations render one event, so a list is faster than a map. This is a `std` mutex, because it is
+    // locked only while the list is searched and never across an await.
     renders: Mutex<Vec<(Fingerprint, View, Render)>>,
 }
 
@@ -33,21 +33,21 @@ impl RenderedEvent {
         Self { event, epoch, renders: Mutex::default() }
     }
 
-    /// Its place in the log.
+    /// The place of the event in the log.
     pub fn place(&self) -> Place {
         Place { epoch: self.epoch, position: self.event.position, chain: self.event.chain }
     }
 
-    /// What the operation gives to whoever has this view of the event, if somebody has rendered it.
+    /// The answer of the operation for this view of the event; `None` if nobody has rendered it yet.
     pub fn rendered(&self, operation: Fingerprint, view: View) -> Option<Rendered> {
         self.cell(operation, view).get().cloned()
     }
 
-    /// The answer that the operation gives to whoever has this view of the event. The first to ask renders
-    /// it with `render`, everyone else gets the same bytes; if the first gives up, the next one renders.
+    /// Returns the answer of the operation for this view of the event. The first caller renders it with `render`, and
+    /// all others get the same bytes. If the first caller is dropped, the next one renders.
     ///
     /// # Errors
-    /// Those of `render`; nothing is kept then, and the next one tries again.
+    /// The errors of `render`. Then nothing is kept, and the next caller renders.
     pub async fn render_once<E>(
         &self,
         operation: Fingerprint,
@@ -72,8 +72,8 @@ impl RenderedEvent {
 /// An event as one subscriber sees it.
 #[derive(Debug, Clone)]
 pub struct VisibleEvent {
-    /// The event.
+    /// The event, shared by all subscribers who may see it.
     pub shared: Arc<RenderedEvent>,
-    /// How much of it.
+    /// The part of the event that this subscriber may see.
     pub view: View,
 }

@@ -1,4 +1,4 @@
-//! Who on this node is to be handed which event: a table that follows the log as the log grows.
+//! The routing table: which subscriber of this node gets which event. It changes with the events that it routes.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -11,7 +11,7 @@ use crate::log::{ConversationFilter, Membership, SubscriptionFilter};
 use crate::messaging::{ConversationId, Event, Interval, Origin, Position, UserId, view};
 use crate::metrics::METRICS;
 
-/// One subscription, seen from the hub.
+/// One subscription, as the hub sees it.
 #[derive(Debug)]
 pub(super) struct Subscriber {
     pub(super) filter: SubscriptionFilter,
@@ -29,8 +29,8 @@ impl Subscriber {
             && (self.origin.is_none() || self.origin != event.origin)
     }
 
-    /// Hands an event over. `false` when the subscriber is to be let go: it is gone, or its queue is full and
-    /// it goes back to the log from its own position.
+    /// Queues an event for the subscriber, if it wants the event. `false` when the subscriber is to be dropped: it is
+    /// gone, or its queue is full. In the second case the subscriber reads on from the log at its own position.
     fn offer(&self, seen: &VisibleEvent) -> bool {
         if !self.wants(&seen.shared.event) {
             return true;
@@ -43,7 +43,7 @@ impl Subscriber {
     }
 }
 
-/// The users with a subscriber on this node, and everything they take part in.
+/// The users with a subscriber on this node, and the conversations that they take or took part in.
 #[derive(Debug, Default)]
 pub(super) struct Routing {
     users: HashMap<UserId, LocalUser>,
@@ -61,8 +61,8 @@ impl Routing {
         self.users.contains_key(&user)
     }
 
-    /// Takes in users with all that they take part in, read from the log at `applied` or later: what happened
-    /// after `applied` is left out, because it is still to be routed.
+    /// Adds users with their memberships, which were read from the log at `applied` or later. Joins and leaves after
+    /// `applied` are left out, because their events are still to be routed.
     pub(super) fn learn(&mut self, users: &[UserId], memberships: &[Membership], applied: Position) {
         for user in users {
             self.users.entry(*user).or_default();
@@ -87,7 +87,7 @@ impl Routing {
         self.users.entry(subscriber.filter.viewer).or_default().subscribers.push(subscriber);
     }
 
-    /// Hands an event to everyone who may see it and wants to.
+    /// Queues an event for every subscriber that may see it and wants it.
     pub(super) fn route(&mut self, shared: &Arc<RenderedEvent>) {
         let event = &shared.event;
         for user in event.change.joining() {
@@ -96,7 +96,7 @@ impl Routing {
             }
         }
         let leaving = event.change.leaving(&event.actor);
-        // Closed before the event is handed over: whoever leaves sees the conversation as of their leaving.
+        // The interval ends before the event is delivered: a user who leaves sees the conversation as of this event.
         for user in leaving {
             self.close(event, *user);
         }
@@ -133,14 +133,14 @@ impl Routing {
     }
 
     fn let_go(&mut self, event: &Event, user: UserId) {
-        // Whoever follows just this conversation is let go: it finds that there is nothing more to come.
+        // A subscriber to this conversation alone is dropped. It finds in the log that it gets no more events.
         if let Some(local) = self.users.get_mut(&user) {
             let gone = ConversationFilter::Conversation(event.conversation);
             local.subscribers.retain(|subscriber| subscriber.filter.conversations != gone);
         }
     }
 
-    /// Forgets subscribers that are gone, and users without any.
+    /// Removes subscribers that are gone, and users without subscribers.
     pub(super) fn sweep(&mut self) {
         let mut idle = Vec::new();
         for (user, local) in &mut self.users {

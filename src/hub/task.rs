@@ -121,8 +121,8 @@ impl Task {
     async fn run(mut self, mut news: mpsc::Receiver<LogNotification>, mut joins: mpsc::Receiver<Join>) {
         let vitals = Arc::clone(&self.vitals);
         while vitals.guard(Part::Hub, self.serve(&mut news, &mut joins)).await.is_none() {
-            // The task panicked, perhaps amid the delivery of an event. Every subscriber is dropped and comes back from its
-            // own position.
+            // The task panicked, perhaps amid the delivery of an event. Every subscriber is dropped and comes back from
+            // its own position.
             self.routing = Routing::default();
         }
     }
@@ -169,8 +169,8 @@ impl Task {
         if news.head == self.applied || news.head.position < self.applied.position {
             return;
         }
-        // The rest is in the log. If it is not, either the notification or what this node applied belongs to another log,
-        // and the head tells which. If the log cannot be read now, the next notification or poll reads it.
+        // The rest is in the log. If it is not, either the notification or what this node applied belongs to another
+        // log, and the head tells which. If the log cannot be read now, the next notification or poll reads it.
         let is_of_this_log =
             news.head.epoch == self.applied.epoch && self.applied.position < news.head.position;
         if !is_of_this_log || self.catch_up(news.head.position, Reason::Gap).await == Ok(false) {
@@ -282,7 +282,8 @@ impl Task {
         }
     }
 
-    /// Applies the log up to the latest place that a join asks for, and reads the memberships of users who are new here.
+    /// Applies the log up to the latest place that a join asks for, and reads the memberships of users who are new
+    /// here.
     async fn prepare(&mut self, joins: &[Join]) -> Result<(), Unavailable> {
         let Place { epoch, position, .. } = self.applied;
         let is_behind = |join: &Join| join.at_least.epoch != epoch || join.at_least.position > position;

@@ -1,5 +1,5 @@
-//! Copies of an SQLite database, made while a herald writes to it: for `herald backup`, and for `herald restore`, which copies
-//! the other way.
+//! Copies an SQLite database while a herald writes to it. `herald backup` copies the database into a file, and
+//! `herald restore` copies the other way.
 
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
@@ -13,7 +13,7 @@ use super::connection::Address;
 use super::damage::{examine, open, position};
 use super::file::SqliteFile;
 
-/// What to do instead where the database is Postgres.
+/// The refusal where the database is Postgres. It says what to do instead.
 const ON_POSTGRES: &str = "herald backup is for SQLite. For Postgres, use pg_dump --format=custom, or a base backup with an archive of \
     the WAL (pg_basebackup); docs/operations.md says what to mind";
 
@@ -22,12 +22,12 @@ const ON_POSTGRES: &str = "herald backup is for SQLite. For Postgres, use pg_dum
 pub struct Backup {
     /// The position of the newest event in it.
     pub position: i64,
-    /// Its size.
+    /// The size of the file in bytes.
     pub bytes: u64,
 }
 
-/// Copies the database, as of one moment, into a new file that only its owner may read. A herald may go on writing
-/// meanwhile. The file has its name only when it is whole, checked and on disk; one that is there is never replaced.
+/// Copies the database, as of one moment, into a new file that only its owner may read. A herald may write meanwhile.
+/// The file gets its name when it is complete, checked and on disk. An existing file is never replaced.
 ///
 /// # Errors
 /// In words for the operator.
@@ -51,18 +51,18 @@ pub async fn backup(options: &DatabaseOptions, file: &Path) -> Result<Backup, St
     Ok(backup)
 }
 
-/// A file that is yet to get its name, and is removed unless it does.
+/// An unfinished file. It is removed when this is dropped, unless it got its final name.
 #[derive(Debug)]
 pub(super) struct Partial(pub(super) PathBuf);
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // Gone already, if it was renamed.
+        // A file that got its final name is no longer here.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
-/// Copies the database in the file `from` into the new file `to`, with what is in its WAL. The copy is whole, checked and on
+/// Copies the database in the file `from`, with its WAL, into the new file `to`. The copy is complete, checked and on
 /// disk when this returns.
 ///
 /// # Errors
@@ -76,11 +76,11 @@ pub(super) async fn copy(
         format!("cannot copy {} to {}: {error}", from.display(), to.display())
     };
     let name = to.to_str().ok_or_else(|| wrong(&"its name is no UTF-8"))?;
-    // SQLite writes into a file that is there if it is empty, and leaves its permissions.
+    // SQLite writes into an existing file if it is empty, and keeps its permissions.
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(&to).map_err(|error| wrong(&error))?;
     let partial = Partial(to.clone());
     let mut source = open(from, options.patience).await?;
-    // One statement reads as of one moment, however long it takes, and holds nobody up.
+    // One statement reads as of one moment. It blocks no writer, however long it takes.
     sqlx::query("VACUUM INTO $1").bind(name).execute(&mut source).await.map_err(|error| wrong(&error))?;
     source.close().await.map_err(|error| wrong(&error))?;
     let file = File::open(&to).map_err(|error| wrong(&error))?;
@@ -95,7 +95,7 @@ pub(super) async fn copy(
     Ok((partial, Backup { position, bytes }))
 }
 
-/// Has the names in the folder of `file` on disk.
+/// Writes the folder of `file` to disk, with the names in it.
 pub(super) fn sync_folder_of(file: &Path) -> Result<(), String> {
     let folder = file.parent().unwrap_or(Path::new("/"));
     File::open(folder)

@@ -1,4 +1,4 @@
-//! Asking for many keys in one statement, such that no key spoils another's answer.
+//! Reads many keys in one statement, so that a failure of one key does not fail the others.
 
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, QueryResult};
 
@@ -7,16 +7,16 @@ use super::connection::may_be_one_keys_fault;
 use super::error::{During, report};
 use super::sql::{SUBSELECTS_PER_STATEMENT, Sql, write_union};
 
-/// What each key came to, in the order of the keys.
+/// The answer for each key, in the order of the keys.
 pub type Each<T> = Vec<Result<T, Unavailable>>;
 
-/// Keys of a list in one statement. A key has at most two values, so this stays far below the 32,766 variables that
+/// The most keys in one statement. A key has at most two values, so this stays far below the 32,766 variables that
 /// SQLite allows (<https://www.sqlite.org/limits.html>) and the 65,535 that Postgres does.
 pub(super) const KEYS_PER_STATEMENT: usize = 1_000;
 
-/// Asks for all keys, `at_a_time` of them in a statement. `write` writes the statement for some keys, `sort` gives each
-/// of them its share of the rows. A statement that fails, and may do so because of one key, is tried anew for each of
-/// its keys alone: who shares a statement with others gets an answer whatever they asked for.
+/// Reads all keys, `at_a_time` of them in a statement. `write` writes the statement for some keys. `sort` returns one
+/// answer for each of these keys, in their order. When a statement fails, perhaps because of one key, each of its keys
+/// is tried alone: callers that share a statement do not share its failure.
 pub(super) async fn ask<K, R: FromQueryResult, T>(
     operation: &'static str,
     db: &impl ConnectionTrait,
@@ -69,7 +69,7 @@ async fn statement<K, R: FromQueryResult>(
     sql.rows(db).await
 }
 
-/// A row of one of many subselects, and the number of its key.
+/// A row of one of many subselects, and the index of its key.
 pub(super) struct Numbered<R> {
     number: i64,
     row: R,
@@ -81,11 +81,14 @@ impl<R: FromQueryResult> FromQueryResult for Numbered<R> {
     }
 }
 
-/// The rows of each of `keys` keys.
+/// Sorts rows by their key, for `keys` keys.
 pub(super) fn lists<R>(keys: usize, rows: Vec<Numbered<R>>) -> Vec<Vec<R>> {
     let mut lists: Vec<_> = std::iter::repeat_with(Vec::new).take(keys).collect();
     for Numbered { number, row } in rows {
-        if let Some(list) = usize::try_from(number).ok().and_then(|number| lists.get_mut(number)) {
+        // `write_union` bound the number of each key, so every row belongs to one of them.
+        let list = usize::try_from(number).ok().and_then(|number| lists.get_mut(number));
+        debug_assert!(list.is_some(), "a row of key {number}, where there are {keys}");
+        if let Some(list) = list {
             list.push(row);
         }
     }

@@ -1,5 +1,5 @@
-//! Connections to the database: how they are made, and how long an answer is waited for. What is asked over them is
-//! written elsewhere.
+//! Connections to the database: how herald opens them, and how long it waits for an answer. The statements are in the
+//! other files of this room.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,20 +17,22 @@ use super::diagnosis::Diagnosis;
 use super::error::{DATABASE, StorageFault};
 use crate::postgres;
 
-/// How much longer than Postgres itself herald waits for a statement: what Postgres says of it is the better answer.
+/// How much longer than Postgres itself herald waits for a statement. The error that Postgres gives says more than
+/// herald's own.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Bytes to which SQLite cuts the file of its WAL when it begins it anew. While somebody reads as of one moment it grows beyond.
+/// The size in bytes to which SQLite cuts the file of its WAL when it restarts the WAL. The file grows beyond this size
+/// while a transaction reads.
 const MAX_WAL_BYTES: &str = "67108864";
 
-/// A connection, a pool of them or a transaction that does not wait for ever. A network that has gone silent breaks
-/// no connection for a quarter of an hour, and a caller is not to wait that long to hear that there is no answer.
+/// A connection, a pool of connections or a transaction, with a limit on the time that each answer takes. When a
+/// network goes silent, TCP keeps a connection open for a quarter of an hour. A caller must not wait so long.
 #[derive(Debug, Clone)]
 pub(super) struct TimeLimited<C> {
     inner: C,
-    /// `None` for SQLite, which is in this process and has a patience of its own.
+    /// The limit; `None` for SQLite, which runs in this process and limits its own waiting.
     patience: Option<Duration>,
-    /// Asked where there is no connection. `None` for SQLite and within a transaction.
+    /// Finds out why there is no connection. `None` for SQLite and within a transaction.
     diagnosis: Option<Diagnosis>,
 }
 
@@ -76,7 +78,7 @@ impl<C: ConnectionTrait> ConnectionTrait for TimeLimited<C> {
     }
 }
 
-/// Where the data is.
+/// Which database herald uses.
 #[derive(Clone)]
 pub(super) enum Address {
     /// The URL of a file.
@@ -86,7 +88,7 @@ pub(super) enum Address {
 
 impl Address {
     /// # Errors
-    /// In words for the operator. A URL may hold a password, also where it is none: nothing of it is in them.
+    /// A sentence for the operator. It holds no part of `url`: even a malformed URL may hold a password.
     pub(super) fn parse(url: &str) -> Result<Self, String> {
         if postgres::is_postgres(url) {
             return Ok(Self::Postgres(Box::new(postgres::parse(url)?)));
@@ -112,7 +114,7 @@ impl Address {
 }
 
 impl TimeLimited<DatabaseConnection> {
-    /// Connects: at once, so that what is wrong is known, with all the connections that there will be.
+    /// Opens all `connections` at once, so that a wrong setting shows at the start.
     ///
     /// # Errors
     /// In words for the operator.
@@ -152,7 +154,7 @@ impl TimeLimited<DatabaseConnection> {
         }
     }
 
-    /// One connection, for changing the schema.
+    /// Opens one connection that can change the schema.
     ///
     /// # Errors
     /// In words for the operator.
@@ -165,7 +167,7 @@ impl TimeLimited<DatabaseConnection> {
         }
     }
 
-    /// One connection, for looking at all there is. An SQLite file and what is beside it stay as they are.
+    /// Opens one connection that only reads. It changes neither an SQLite file nor the files beside it.
     ///
     /// # Errors
     /// In words for the operator.
@@ -178,7 +180,7 @@ impl TimeLimited<DatabaseConnection> {
         }
     }
 
-    /// Has every statement told to `observer`.
+    /// Calls `observer` with every statement from now on.
     pub(super) fn observe(&mut self, observer: &Observer) {
         let observe = Arc::clone(&observer.0);
         self.inner.set_metric_callback(move |info| observe(&info.statement.sql));
@@ -193,7 +195,7 @@ impl TimeLimited<DatabaseConnection> {
         Ok(TimeLimited { inner, patience: self.patience, diagnosis: None })
     }
 
-    /// Waits for what is under way and closes every connection.
+    /// Waits for the statements under way and closes every connection.
     pub(super) async fn close(self) -> Result<(), DbErr> {
         let Self { inner, patience, .. } = self;
         let closing = inner.close();
@@ -205,25 +207,25 @@ impl TimeLimited<DatabaseConnection> {
 }
 
 impl TimeLimited<DatabaseTransaction> {
-    /// For what may take any time.
+    /// Gives the transaction without the limit, for statements that may take any time.
     pub(super) fn unhurried(&self) -> &DatabaseTransaction {
         &self.inner
     }
 
-    /// Commits. After an error it is unknown whether it did.
+    /// Commits. After an error, the transaction may or may not be committed.
     pub(super) async fn commit(self) -> Result<(), DbErr> {
         let Self { inner, patience, .. } = self;
         TimeLimited { inner: (), patience, diagnosis: None }.wait(inner.commit()).await
     }
 
-    /// Undoes everything.
+    /// Undoes every change of the transaction.
     pub(super) async fn rollback(self) -> Result<(), DbErr> {
         let Self { inner, patience, .. } = self;
         TimeLimited { inner: (), patience, diagnosis: None }.wait(inner.rollback()).await
     }
 }
 
-/// One connection to an SQLite file, with what is particular to it.
+/// Opens one connection to an SQLite file, with the options that `particular` adds.
 async fn one_of_sqlite(
     url: &str,
     patience: Duration,
@@ -243,8 +245,8 @@ async fn open_sqlite(options: ConnectOptions) -> Result<DatabaseConnection, Stri
     opened.map_err(|error| format!("cannot open the SQLite database: {error}"))
 }
 
-/// A pool whose connections are set as herald needs them. One that comes back and does not answer, after a statement that
-/// was not waited for, or over a network that is gone, is closed: it would keep its place in the pool.
+/// Opens a pool whose connections have the settings that herald needs. The pool pings each connection that comes back
+/// to it, and closes one that does not answer: its last statement may still run, or its network may be gone.
 async fn open_postgres(
     options: &PgConnectOptions,
     connections: u32,
@@ -270,19 +272,19 @@ async fn open_postgres(
     Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
 }
 
-/// Whether a connection that comes back to the pool may be used again. Some failures, a full disk among them, make
-/// SQLite roll back by itself; sqlx then takes the transaction for still open, and would have whatever comes next
-/// be part of it, never to be committed. Such a connection is closed.
+/// Whether the pool may keep a connection that comes back to it. After some failures, such as a full disk, SQLite rolls
+/// back by itself. sqlx then believes that the transaction is still open, and would never commit the statements that
+/// follow. The pool closes such a connection.
 async fn is_outside_transaction(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     if connection.is_in_transaction() {
-        // A rollback may still be on its way to the connection's own thread: this comes after it.
+        // The connection's own thread may not have run the rollback yet. It answers this ping after the rollback.
         connection.ping().await?;
     }
     Ok(!connection.is_in_transaction())
 }
 
-/// The code of what the database found wrong with a statement that it took; `None` for every other failure. Empty where
-/// the database gives none.
+/// The database's code for a statement that it rejected; `None` for every other failure. The code is empty where the
+/// database gives none.
 pub(super) fn code(error: &DbErr) -> Option<String> {
     let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
     else {
@@ -304,14 +306,15 @@ pub(super) fn may_be_one_commands_fault(fault: &StorageFault) -> bool {
 /// Whether the database rejected a statement for what is in it. A database that is short of time, memory, disk or
 /// connections, or is shutting down, fails every statement.
 fn is_rejected(error: &DbErr) -> bool {
-    // https://www.postgresql.org/docs/current/errcodes-appendix.html: connections, transactions that were rolled back or
-    // ended, resources, what the operator did, the system. SQLite's codes are numbers without such classes.
+    // These classes are about connections, transactions that ended, resources, the operator and the system
+    // (https://www.postgresql.org/docs/current/errcodes-appendix.html). SQLite's codes are numbers without such
+    // classes.
     let Some(code) = code(error) else { return false };
     !["08", "25", "40", "53", "55", "57", "58"].iter().any(|class| code.len() == 5 && code.starts_with(class))
 }
 
-/// Whether a failure to read may be the fault of one key of many, so that each deserves a try of its own: also where a
-/// row holds what cannot be read.
+/// Whether a failure to read may be the fault of one key of many, so that each key deserves a try of its own. It may
+/// also be the fault of a row with a value that cannot be decoded.
 pub(super) fn may_be_one_keys_fault(error: &DbErr) -> bool {
     let is_row = match error {
         DbErr::Query(RuntimeErr::SqlxError(error)) => matches!(

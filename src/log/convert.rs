@@ -1,4 +1,4 @@
-//! Between rows and the types of `messaging`, both ways, in one place.
+//! Converts between rows and the types of `messaging`, both ways.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -130,7 +130,7 @@ pub(super) fn event_row(event: &Event, record: &Record) -> event::ActiveModel {
     }
 }
 
-/// Reads an event. The message that it sent, if any, is looked up among `messages` by its position.
+/// Reads an event. If the event sent a message, `messages` must have it under the event's position.
 pub(super) fn event(
     row: event::Model,
     messages: &HashMap<i64, Arc<Message>>,

@@ -1,5 +1,5 @@
-//! Whether an SQLite file is whole. Somebody may have copied it while it was written to, or its disk may have failed; SQLite
-//! itself only notices when it comes to the pages that are wrong.
+//! Tells whether an SQLite file is damaged. Somebody may have copied it during a write, or its disk may have failed.
+//! SQLite itself notices only when it reads a damaged page.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,25 +9,25 @@ use sea_orm::sqlx::{self, Connection};
 
 use super::file::SqliteFile;
 
-/// Steps of SQLite's machine between two looks at the time: some tens of microseconds.
+/// Steps of SQLite's virtual machine between two checks of the time. They take some tens of microseconds.
 const VM_STEPS_PER_CHECK: i32 = 10_000;
 
-/// SQLite's code of a statement that was ended because its time was over (`SQLITE_INTERRUPT`).
+/// SQLite's code for a statement that the progress handler ended (`SQLITE_INTERRUPT`).
 const INTERRUPTED: &str = "9";
 
-/// How much longer a start may take because the file is looked at.
+/// The longest time that a start spends on the examination of the file.
 const START_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What an examination that found no damage came to.
+/// The outcome of an examination that found no damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Examined {
-    /// Every page was looked at.
+    /// Every page was examined.
     Wholly,
-    /// The time was over before.
+    /// The time was over before every page was examined.
     InPart,
 }
 
-/// A connection that only reads. When it is closed, the file and what is beside it are as they were.
+/// Opens a connection that only reads. It changes neither the file nor the files beside it.
 ///
 /// # Errors
 /// In words for the operator.
@@ -46,10 +46,10 @@ async fn connect(
         .map_err(|error| format!("cannot open {}: {error}", path.display()))
 }
 
-/// Looks at every page, for as long as `time` if it is given.
+/// Examines every page, for at most `time` if it is given.
 ///
 /// # Errors
-/// What is damaged.
+/// A description of the damage.
 pub(super) async fn examine(
     connection: &mut SqliteConnection,
     time: Option<Duration>,
@@ -77,14 +77,14 @@ pub(super) async fn examine(
     }
 }
 
-/// Refuses a database that is seen to be damaged, within a few seconds.
+/// Refuses a database in which damage is found within [`START_TIMEOUT`].
 ///
 /// # Errors
 /// In words for the operator.
 pub(super) async fn refuse(file: &SqliteFile, patience: Duration) -> Result<(), String> {
     let path = file.path();
     let options = SqliteConnectOptions::new().filename(path);
-    // A kill during the very first start leaves a change that has to be undone before anything can be read.
+    // A kill during the very first start leaves a rollback journal. SQLite must apply it before it can read.
     let options = options.read_only(!file.beside("-journal").exists());
     let mut connection = connect(options, path, patience).await?;
     let damaged = |what: String| {
@@ -107,7 +107,7 @@ pub(super) async fn refuse(file: &SqliteFile, patience: Duration) -> Result<(), 
     connection.close().await.map_err(|error| format!("cannot close {}: {error}", path.display()))
 }
 
-/// Whether a herald has been here before.
+/// Whether the database has the tables of a log.
 async fn has_log(connection: &mut SqliteConnection) -> Result<bool, String> {
     let ask = "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('log_head', 'events')";
     let tables: i64 =
@@ -115,10 +115,11 @@ async fn has_log(connection: &mut SqliteConnection) -> Result<bool, String> {
     Ok(tables == 2)
 }
 
-/// The position of the log's head, which has to be that of the newest event. `None` where no head has been made yet.
+/// Reads the position of the log's head. It must be the position of the newest event. `None` where there is no head
+/// yet.
 ///
 /// # Errors
-/// In words for the operator: the head is of another moment than the events.
+/// A sentence for the operator: the head and the events have different positions.
 pub(super) async fn position(connection: &mut SqliteConnection) -> Result<Option<i64>, String> {
     let ask = "SELECT h.position, COALESCE((SELECT MAX(e.position) FROM events e), 0) FROM log_head h WHERE h.id = 1";
     let found: Option<(i64, i64)> =

@@ -17,10 +17,10 @@ use crate::postgres;
 /// the log at once (<https://www.sqlite.org/wal.html#walresetbug>).
 const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 
-/// Pause between two tries to have the lock of an SQLite file.
+/// The pause between two tries to take the lock of an SQLite file.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Is told of every SQL statement that is run. For tests that count them.
+/// A callback that herald calls with every SQL statement that it runs. Tests count the statements.
 #[derive(Clone)]
 pub struct Observer(pub Arc<dyn Fn(&str) + Send + Sync>);
 
@@ -35,12 +35,12 @@ impl std::fmt::Debug for Observer {
 pub struct DatabaseOptions {
     /// `sqlite://FILE?mode=rwc` or `postgres://…`.
     pub url: String,
-    /// Connections for reading, beside the one that appends.
+    /// The number of connections that read, beside the one that appends. At least one is opened.
     pub readers: u32,
-    /// How long a statement waits for a connection, SQLite for the file's lock, or Postgres for a lock and for all that
-    /// it does, before the answer is [`super::Unavailable`].
+    /// The longest time that a statement waits for a connection, that SQLite waits for the file's lock, and that
+    /// Postgres runs a statement. After it the answer is [`super::Unavailable`].
     pub patience: Duration,
-    /// Is told of every statement.
+    /// Called with every statement, if there is one.
     pub observer: Option<Observer>,
 }
 
@@ -51,33 +51,33 @@ impl std::fmt::Debug for DatabaseOptions {
     }
 }
 
-/// A database whose schema is current. Cheap to clone.
+/// A database whose schema is current. A clone shares its connections.
 #[derive(Debug, Clone)]
 pub struct Database {
-    /// One connection, which appends and changes.
+    /// The one connection that writes.
     pub(super) writer: TimeLimited<DatabaseConnection>,
-    /// A pool, which only reads.
+    /// A pool of connections that only read.
     pub(super) reader: TimeLimited<DatabaseConnection>,
-    /// The SQL that says where the log lives.
+    /// The SQL expression for the place of the log.
     pub(super) home: &'static str,
-    /// Where the WAL of an SQLite file is.
+    /// The path of the WAL of an SQLite file; `None` on Postgres.
     wal: Option<Arc<Path>>,
-    /// Keeps other heralds away from an SQLite file.
+    /// Keeps other heralds away from an SQLite file. `None` on Postgres, and beside the herald that has the lock.
     pub(super) lock: Option<FileLock>,
 }
 
 impl Database {
-    /// Connects, brings the schema up to date and makes sure that there is an epoch. An SQLite file is this herald's alone
-    /// until the database is closed.
+    /// Connects, brings the schema up to date and makes sure that there is an epoch. It locks an SQLite file until the
+    /// database is closed.
     ///
     /// # Errors
-    /// In words for the operator: what could not be opened, and why.
+    /// A sentence for the operator that says what herald cannot open, and why.
     pub async fn open(options: &DatabaseOptions) -> Result<Self, String> {
         Self::open_with(options, false).await
     }
 
-    /// The same for a command that may run beside a herald that has the SQLite file: where one has, the schema has to be
-    /// current already.
+    /// The same for a command that may run beside the herald that has the lock of the SQLite file. If one has it, the
+    /// schema must be current already.
     ///
     /// # Errors
     /// In words for the operator.
@@ -121,7 +121,7 @@ impl Database {
         Ok(database)
     }
 
-    /// Notes how large the WAL of an SQLite file is. It grows for as long as somebody reads as of one moment.
+    /// Notes the size of an SQLite file's WAL in the metrics. The WAL grows while a transaction reads.
     pub(super) fn measure_wal(&self) {
         let Some(wal) = &self.wal else { return };
         let bytes = wal.metadata().map_or(0, |wal| wal.len());
@@ -129,8 +129,8 @@ impl Database {
     }
 }
 
-/// The lock of an SQLite file, which a herald that is about to end may still have; `None` where this is to work beside the
-/// herald that has it. A restore that was stopped is brought to its end first.
+/// Takes the lock of an SQLite file, and finishes a restore that was stopped. It waits up to `patience`, since a herald
+/// that is about to end may still have the lock. `None` when `beside` allows to work beside the herald that has it.
 pub(super) async fn lock(
     file: &SqliteFile,
     address: &Address,
@@ -157,7 +157,7 @@ pub(super) async fn lock(
 async fn is_current(address: &Address, patience: Duration) -> bool {
     let Ok(connection) = TimeLimited::for_migration(address, patience).await else { return false };
     let is_current = schema::is_current(&connection).await;
-    // It has only read.
+    // The connection has only read, so an error loses nothing.
     let _ = connection.close().await;
     is_current == Ok(true)
 }

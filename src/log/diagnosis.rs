@@ -1,4 +1,4 @@
-//! Why there is no connection to Postgres. A pool that gives none in time does not say.
+//! Finds out why there is no connection to Postgres. A pool that gives none in time does not say why.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,10 +9,10 @@ use tokio::time::sleep;
 
 use crate::postgres;
 
-/// How long a cause that was told stays told.
+/// The pause after a cause was logged, before the next one is looked for.
 const REPEAT_PAUSE: Duration = Duration::from_secs(10);
 
-/// Looks for the cause when asked to, once at a time, and tells the operator.
+/// Looks for the cause and logs it. One search runs at a time.
 #[derive(Clone)]
 pub(super) struct Diagnosis(Arc<Case>);
 
@@ -34,7 +34,7 @@ impl Diagnosis {
         Self(Arc::new(Case { options, patience, is_open: AtomicBool::new(false) }))
     }
 
-    /// Has a look, beside whatever waits for an answer.
+    /// Begins a search in a task of its own, unless one runs.
     pub(super) fn begin(&self) {
         if self.0.is_open.swap(true, Ordering::AcqRel) {
             return;

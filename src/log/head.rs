@@ -29,8 +29,8 @@ const UNPRIVILEGED_HOME_SQL: &str = "(SELECT concat(d.oid, '/', 'log_head'::regc
 pub(super) struct Locked {
     pub(super) transaction: TimeLimited<DatabaseTransaction>,
     pub(super) head: Place,
-    /// The earliest time that the next event can have. It is the later of two: the present time, by the clock of Postgres
-    /// where the database is Postgres, and the instant after the newest event.
+    /// The earliest time that the next event can have. It is the later of two: the present time, by the clock of
+    /// Postgres where the database is Postgres, and the instant after the newest event.
     pub(super) now: Timestamp,
 }
 
@@ -137,8 +137,8 @@ impl Database {
         Ok(renewed)
     }
 
-    /// Makes sure that `log_head` has its row, and that the row belongs to this database. A log that was restored, cloned
-    /// or promoted while no herald ran begins a new epoch.
+    /// Makes sure that `log_head` has its row, and that the row belongs to this database. A log that was restored,
+    /// cloned or promoted while no herald ran begins a new epoch.
     pub(super) async fn settle_head(&mut self) -> Result<(), StorageFault> {
         let first = log_head::ActiveModel {
             id: Set(1),

@@ -1,4 +1,4 @@
-//! Gathering the facts behind a batch of commands: a fixed few statements, however many commands there are.
+//! Loads the facts that a batch of commands needs. The number of statements does not depend on the number of commands.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::messaging::{
     needs,
 };
 
-/// Adds to `facts` all that `commands` need. What is found first tells what else is needed.
+/// Adds to `facts` everything that `commands` need. The first facts tell which other facts are needed.
 pub(super) async fn load(
     db: &impl ConnectionTrait,
     commands: &[Command],
@@ -39,8 +39,8 @@ fn list<T>(wanted: BTreeSet<T>) -> Vec<T> {
     wanted.into_iter().collect()
 }
 
-/// The messages that are to be marked, as far as somebody who marks them may see them: what may not be seen costs what
-/// does not exist costs, and nobody learns from the time which of the two it is.
+/// Loads the messages that users mark, as far as these users may see them. A message that does not exist takes as long
+/// as one that the user may not see, so nobody learns from the time which of the two it is.
 async fn messages(
     db: &impl ConnectionTrait,
     wanted: &[(UserId, MessageId)],
@@ -62,7 +62,7 @@ async fn messages(
     Ok(())
 }
 
-/// The messages that were sent before under the same keys.
+/// Loads the messages that were sent before under the same keys.
 async fn message_keys(
     db: &impl ConnectionTrait,
     wanted: &[(UserId, IdempotencyKey)],
@@ -85,7 +85,7 @@ async fn message_keys(
     Ok(())
 }
 
-/// What was started before under the same keys.
+/// Loads the conversations that were started before under the same keys.
 async fn start_keys(
     db: &impl ConnectionTrait,
     wanted: &[(UserId, IdempotencyKey)],
@@ -100,7 +100,7 @@ async fn start_keys(
     Ok(())
 }
 
-/// The one conversation of just these people.
+/// Loads the conversations of just these people.
 async fn people(db: &impl ConnectionTrait, wanted: &[People], facts: &mut Facts) -> Result<(), StorageFault> {
     for wanted in wanted.chunks(KEYS_PER_STATEMENT) {
         // The index holds only conversations with `people`. It serves only a statement that asks for these.
@@ -131,7 +131,7 @@ async fn participations(
     Ok(())
 }
 
-/// The conversations of these participations.
+/// Loads the conversations of these participations.
 async fn conversations(
     db: &impl ConnectionTrait,
     wanted: &[(ConversationId, UserId)],
@@ -147,13 +147,13 @@ async fn conversations(
     Ok(())
 }
 
-/// Who sent what a mark is about to cover.
+/// Loads the senders of the messages that each mark would cover.
 async fn covered_senders(
     db: &impl ConnectionTrait,
     wanted: &[(UserId, Mark, MessageId)],
     facts: &mut Facts,
 ) -> Result<(), StorageFault> {
-    // A message that is not known here does not exist for the one who marks it, and nothing is asked of it.
+    // A message that is missing from the facts does not exist for the user who marks it.
     let wanted: Vec<_> = wanted
         .iter()
         .filter_map(|&(marker, mark, message)| Some((marker, mark, Arc::clone(facts.message(message)?))))
@@ -162,7 +162,7 @@ async fn covered_senders(
         let (from, end) = (facts.through(message.conversation, *marker, *mark), message.position.next());
         sql.push("m.sender_id AS sender, MAX(m.position) AS newest FROM participants s");
         sql.push(" CROSS JOIN messages m WHERE ");
-        // Only what was sent while the marker took part is theirs to receive.
+        // The marker receives only messages that were sent while they took part.
         stays(sql, message.conversation, *marker, from, end);
         sql.push(" AND ");
         messages_of_stay(sql, from, end);
@@ -189,7 +189,7 @@ struct CoveredSenderRow {
     newest: i64,
 }
 
-/// `(first, second) IN (…)`, in the one spelling that SQLite and Postgres share.
+/// Builds `(first, second) IN (…)` in the spelling that SQLite and Postgres share.
 fn one_of<V: IntoValueTuple>(
     first: impl ColumnTrait,
     second: impl ColumnTrait,

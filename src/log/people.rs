@@ -1,4 +1,4 @@
-//! The rows of users and sessions. What they mean is decided in `accounts`.
+//! Reads and writes the rows of users and sessions. `accounts` decides what they mean.
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,40 +21,39 @@ use crate::messaging::{DisplayName, Epoch, Handle, SessionId, Timestamp, UserId}
 /// A user as stored.
 #[derive(Debug, Clone)]
 pub struct UserRow {
-    /// Their identity.
+    /// The user's id.
     pub id: UserId,
-    /// The name they are found by.
+    /// The unique name by which others find the user.
     pub handle: Handle,
-    /// The name they are shown by.
+    /// The name that others see.
     pub display_name: DisplayName,
-    /// What proves their password, in PHC form.
+    /// The hash of the password, in PHC form.
     pub password_hash: String,
-    /// When they registered.
+    /// When the user registered.
     pub created_at: Timestamp,
-    /// Stands for what they registered with, where that had an idempotency key.
+    /// The digest of the registration; `None` where it had no idempotency key.
     pub registration: Option<[u8; 32]>,
 }
 
-/// A session as stored: never the token, only its hash.
+/// A session as stored. The database has the hash of the token, never the token.
 #[derive(Debug, Clone)]
 pub struct SessionRow {
-    /// Its identity.
+    /// The session's id.
     pub id: SessionId,
-    /// Whose it is.
+    /// The user who is signed in.
     pub user: UserId,
-    /// When it was last seen in use.
+    /// The last use that the database knows of.
     pub last_used_at: Timestamp,
-    /// When it ends, used or not.
+    /// When the session ends, even if it is in use.
     pub expires_at: Timestamp,
 }
 
-/// How many sessions were ended. The number is of use in its epoch of the log only: in another one it may stand for
-/// others.
+/// How many sessions were ended in one epoch of the log. In another epoch the same number may stand for other sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EndedSessions {
-    /// The epoch.
+    /// The epoch of the log.
     pub epoch: Epoch,
-    /// How many.
+    /// The number of sessions that were ended.
     pub count: i64,
 }
 
@@ -85,7 +84,7 @@ impl Database {
         }
     }
 
-    /// The users with these handles, as far as there are any.
+    /// Reads the users with these handles. A handle that nobody has yields nothing.
     pub async fn users_by_handle(
         &self,
         handles: impl IntoIterator<Item = &Handle>,
@@ -103,7 +102,7 @@ impl Database {
         Ok(found)
     }
 
-    /// These users, as far as they exist.
+    /// Reads these users; `None` for a user that does not exist.
     pub async fn users_by_id(&self, keys: &[UserId]) -> Each<Option<UserRow>> {
         let write = |sql: &mut Sql, keys: &[UserId]| {
             sql.push("SELECT u.* FROM users u WHERE u.id IN ").bind_list(keys.iter().map(|id| id.0));
@@ -118,14 +117,14 @@ impl Database {
         found.into_iter().map(|row| row.and_then(user)).collect()
     }
 
-    /// Stores a session, and forgets those that have expired by `now`.
+    /// Stores a session, and deletes the sessions that have expired by `now`.
     pub async fn insert_session(&self, new: &NewSession, now: Timestamp) -> Result<(), Unavailable> {
         session::Entity::delete_many()
             .filter(session::Column::ExpiresAt.lt(now.0))
             .exec(&self.writer)
             .await
             .during("forget expired sessions")?;
-        // No node takes them for alive any more.
+        // Every node knows that these sessions have expired.
         session_end::Entity::delete_many()
             .filter(session_end::Column::ExpiresAt.lt(now.0))
             .exec(&self.writer)
@@ -146,7 +145,7 @@ impl Database {
         Ok(())
     }
 
-    /// The session whose token has this hash, and its user.
+    /// Reads the session whose token has this hash, and its user; `None` when there is no such session.
     pub async fn session(&self, token_hash: &[u8; 32]) -> Result<Option<(SessionRow, UserRow)>, Unavailable> {
         let operation = "read a session";
         let found = session::Entity::find()
@@ -166,7 +165,7 @@ impl Database {
         Ok(user.map(|user| (row, user)))
     }
 
-    /// Remembers that the session was in use at `now`.
+    /// Stores that the session was in use at `now`.
     pub async fn touch_session(&self, id: SessionId, now: Timestamp) -> Result<(), Unavailable> {
         let used = session::ActiveModel { last_used_at: Set(now.0), ..Default::default() };
         session::Entity::update_many()
@@ -178,7 +177,7 @@ impl Database {
         Ok(())
     }
 
-    /// Ends a session, and leaves word of it for every node. `false` when it had ended before.
+    /// Ends a session, and stores this for the other nodes. `false` when the session had ended before.
     pub async fn end_session(&self, id: SessionId, expires_at: Timestamp) -> Result<bool, Unavailable> {
         self.count_and_end(id, expires_at).await.during("end a session")
     }
@@ -190,7 +189,7 @@ impl Database {
             transaction.rollback().await?;
             return Ok(false);
         }
-        // Counted in the row that is locked: who has seen a number has seen every smaller one.
+        // The count is in the locked row, so a node that has seen a number has seen every smaller one.
         let number = count_ended(&transaction).await? + 1;
         let counted = log_head::ActiveModel { id: Set(1), sessions_ended: Set(number), ..Default::default() };
         log_head::Entity::update(counted).exec(&transaction).await?;
@@ -204,7 +203,7 @@ impl Database {
         Ok(true)
     }
 
-    /// How many sessions were ended so far, in this epoch of the log.
+    /// Counts the sessions that were ended so far in this epoch of the log.
     pub async fn count_of_ended_sessions(&self) -> Result<EndedSessions, Unavailable> {
         let operation = "count the ended sessions";
         let row = log_head::Entity::find_by_id(1).one(&self.reader).await.during(operation)?;
@@ -212,7 +211,7 @@ impl Database {
         Ok(EndedSessions { epoch: Epoch(row.epoch), count: row.sessions_ended })
     }
 
-    /// Those of these sessions that are stored.
+    /// Returns those of these sessions that are stored.
     pub async fn sessions_stored(&self, ids: &[SessionId]) -> Result<HashSet<SessionId>, Unavailable> {
         let mut stored = HashSet::with_capacity(ids.len());
         for ids in ids.chunks(KEYS_PER_STATEMENT) {
@@ -230,7 +229,7 @@ impl Database {
         Ok(stored)
     }
 
-    /// The sessions that were ended after the first `seen` of them, at most `limit`, in order and numbered.
+    /// Reads the ended sessions with a number after `seen`, at most `limit`, in the order of their numbers.
     pub async fn sessions_ended(&self, seen: i64, limit: u64) -> Result<Vec<(i64, SessionId)>, Unavailable> {
         let rows = session_end::Entity::find()
             .filter(session_end::Column::Number.gt(seen))
@@ -242,7 +241,7 @@ impl Database {
         Ok(rows.into_iter().map(|row| (row.number, SessionId(row.session_id))).collect())
     }
 
-    /// Waits for everything under way and closes every connection.
+    /// Waits for the statements under way and closes every connection.
     pub async fn close(self) {
         for connection in [self.writer, self.reader] {
             if let Err(error) = connection.close().await {

@@ -1,4 +1,4 @@
-//! Whether the database is of use: it answers, it has the schema that this herald was built for, and it can be written.
+//! Tells whether herald can use the database: it answers, it has the schema of this herald, and it accepts writes.
 
 use std::collections::BTreeSet;
 
@@ -14,23 +14,23 @@ use super::head::Locked;
 use super::sql::Sql;
 use super::{Database, Unavailable};
 
-/// What is wrong with the schema, in words for operators.
+/// Why herald cannot use the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unready {
     /// The database does not answer.
     Silent,
-    /// The schema lacks what this herald needs: these migrations.
+    /// The schema lacks these migrations, which this herald needs.
     Older(Vec<String>),
-    /// The schema was changed by a later herald: these migrations.
+    /// The schema has these migrations of a later herald.
     Newer(Vec<String>),
-    /// A table or a column is not there.
+    /// A table or a column is missing.
     Damaged,
-    /// Nothing can be written.
+    /// The database accepts no writes.
     ReadOnly,
 }
 
 impl Unready {
-    /// A sentence that says what to do.
+    /// A sentence for the operator that says what to do.
     pub fn message(&self) -> String {
         match self {
             Self::Silent => "The database does not answer.".into(),
@@ -61,7 +61,7 @@ impl Database {
     /// What is wrong with it.
     pub async fn readiness(&self) -> Result<(), Unready> {
         let mut sql = Sql::default();
-        // Asked as a plain question: the migrator's own way of asking would create its table.
+        // A plain statement: the migrator's own function would create its table.
         sql.push("SELECT version FROM seaql_migrations");
         let rows: Result<Vec<AppliedRow>, DbErr> = sql.rows(&self.reader).await;
         let applied: BTreeSet<String> = match rows {
@@ -93,7 +93,7 @@ impl Database {
         }
     }
 
-    /// Whether the log can be written, tried with a change that changes nothing.
+    /// Whether the log accepts writes. Tries it with an update that changes no value.
     pub async fn is_writable(&self) -> bool {
         let change = async {
             let Locked { transaction, .. } = self.lock().await?;
@@ -105,7 +105,7 @@ impl Database {
     }
 }
 
-/// Names every column of every table, and reads no row.
+/// A statement that names every column of every table and reads no row.
 fn every_column() -> String {
     fn table<E: EntityTrait>(name: &str) -> String {
         let columns: Vec<&str> = E::Column::iter().map(|column| column.as_str()).collect();
@@ -125,9 +125,9 @@ fn every_column() -> String {
     format!("SELECT 1 FROM {}", tables.join(" CROSS JOIN "))
 }
 
-/// Whether a statement failed because something is not there that it names.
+/// Whether a statement failed because a table or a column that it names is missing.
 fn is_damage(error: &DbErr) -> bool {
-    // https://www.postgresql.org/docs/current/errcodes-appendix.html: undefined table and column. SQLite has one code for
-    // all that is wrong with a statement.
+    // https://www.postgresql.org/docs/current/errcodes-appendix.html: undefined table and column. SQLite has one code
+    // for all that is wrong with a statement.
     matches!(code(error).as_deref(), Some("42P01" | "42703" | "1"))
 }

@@ -1,5 +1,5 @@
-//! Putting a backup in the place of an SQLite database. Whatever stops herald in between, what is opened next is the database
-//! of before or the restored one, each as a whole.
+//! Putting a backup in the place of an SQLite database. Whatever stops herald in between, what is opened next is the
+//! database of before or the restored one, each as a whole.
 //!
 //! 1. The backup is copied to `herald.db-restoring`, checked, brought up to date, and begins a new epoch there.
 //! 2. It is renamed to `herald.db-restored`. From here on the restore is decided: whoever next has the lock of the database
@@ -46,8 +46,8 @@ pub struct Restored {
     pub kept: Option<PathBuf>,
 }
 
-/// Puts the backup `from` in the place of the database, which no herald may have open, and begins a new epoch. The database of
-/// before is kept.
+/// Puts the backup `from` in the place of the database, which no herald may have open, and begins a new epoch. The
+/// database of before is kept.
 ///
 /// # Errors
 /// In words for the operator. Unless they say otherwise, the database is as it was.
@@ -103,8 +103,8 @@ async fn begin_anew(database: &SqliteFile, copy: &Path, options: &DatabaseOption
     Ok(head.position.0)
 }
 
-/// Brings a restore to its end that was decided, if there is one: for whoever has the lock, before the database is opened.
-/// The answer is where the database of before is now.
+/// Brings a restore to its end that was decided, if there is one: for whoever has the lock, before the database is
+/// opened. The answer is where the database of before is now.
 ///
 /// # Errors
 /// In words for the operator.

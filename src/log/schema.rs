@@ -1,5 +1,5 @@
-//! Bringing the schema up to date: everything that is pending, with the record of it, in one transaction. Whatever stops
-//! herald in between leaves the database as it was.
+//! Brings the schema up to date. All pending migrations, with the record of them, are one transaction. If herald stops
+//! amid it, the database is as before.
 
 use std::time::Duration;
 
@@ -16,20 +16,20 @@ use crate::postgres;
 /// How many times `--database-timeout` a node waits for another that changes the schema.
 const MAX_LOCK_TRIES: u32 = 12;
 
-/// Pause between two tries to have the lock.
+/// The pause between two tries to take the lock.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What the nodes on one Postgres lock while they change the schema, beside a number for the schema's name: "hera" in
 /// ASCII.
 const MIGRATION_LOCK: i32 = 0x6865_7261;
 
-/// Whether nothing is pending. Changes nothing, not even by asking.
+/// Whether no migration is pending. It changes nothing in the database.
 pub(super) async fn is_current(connection: &impl ConnectionTrait) -> Result<bool, String> {
     let pending = Migrator::get_pending_migrations_read_only(connection).await;
     pending.map(|pending| pending.is_empty()).map_err(|error| cannot_migrate(&error))
 }
 
-/// Applies what is pending. Where several nodes start at once, one of them does, and the others wait.
+/// Applies the pending migrations. Where several nodes start at once, one applies them and the others wait.
 ///
 /// # Errors
 /// In words for the operator.
@@ -47,14 +47,14 @@ pub(super) async fn bring_up_to_date(
     };
     let transaction = connection.begin(options).await.map_err(|error| cannot_migrate(&error))?;
     if transaction.get_database_backend() == DbBackend::Postgres {
-        // Changing a large table takes its time. Waiting for somebody who holds one does not, because everybody else
-        // would wait behind.
+        // The change of a large table may take any time. The wait for its lock is limited, because every other
+        // statement would wait behind it.
         let millis = patience.as_millis();
         let patient = format!("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {millis}");
         transaction.execute_unprepared(&patient).await.map_err(|error| cannot_migrate(&error))?;
         wait_for_turn(&transaction, patience * MAX_LOCK_TRIES).await?;
     }
-    // However long it takes, as long as Postgres is there.
+    // The migrations may take any time while Postgres can be reached.
     let lost = async {
         match address {
             Address::Postgres(options) => postgres::lost(options, patience).await,
@@ -78,8 +78,8 @@ fn cannot_migrate(error: &DbErr) -> String {
     format!("cannot migrate the database: {error}{hint}")
 }
 
-/// Waits for the lock of this schema, which goes with the transaction: not even a pooler between herald and Postgres can
-/// keep it.
+/// Waits for the lock of this schema, which goes with the transaction: not even a pooler between herald and Postgres
+/// can keep it.
 async fn wait_for_turn(
     transaction: &TimeLimited<DatabaseTransaction>,
     patience: Duration,
@@ -122,7 +122,7 @@ async fn wait_for_turn(
     }
 }
 
-/// Who holds the lock.
+/// The address and process of the node that holds the lock.
 async fn holder(transaction: &TimeLimited<DatabaseTransaction>) -> Result<String, String> {
     let ask_for = format!(
         "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = \

@@ -1,4 +1,4 @@
-//! SQL where the query builder would be harder to read than SQL. A statement is written once, for both databases.
+//! Builds SQL where the query builder would be harder to read than SQL. Each statement serves both databases.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use sea_orm::{
 
 use super::batch::{Numbered, lists};
 
-/// How many subselects go into one statement: SQLite allows 500 (`SQLITE_MAX_COMPOUND_SELECT`). At up to 16 values
-/// each they stay below the 32,766 variables of SQLite and the 65,535 of Postgres.
+/// The most subselects in one statement. SQLite allows 500 (`SQLITE_MAX_COMPOUND_SELECT`). At up to 16 values each they
+/// stay below the 32,766 variables of SQLite and the 65,535 of Postgres.
 pub(super) const SUBSELECTS_PER_STATEMENT: usize = 200;
 
-/// SQL under construction. Values are bound, never written: `$1` is understood by both databases.
+/// A statement under construction. Values are bound, never written into the text. Both databases understand `$1`.
 #[derive(Default)]
 pub(super) struct Sql {
     text: String,
@@ -33,7 +33,7 @@ impl Sql {
         self
     }
 
-    /// `(a, b, c)`; never empty, since `IN ()` is not SQL everywhere.
+    /// Writes `(a, b, c)`. It writes `(NULL)` when there are no values, since `IN ()` is not SQL everywhere.
     pub(super) fn bind_list<V: Into<Value>>(&mut self, values: impl IntoIterator<Item = V>) -> &mut Self {
         self.push("(");
         let mut any = false;
@@ -50,7 +50,8 @@ impl Sql {
         self.push(")")
     }
 
-    /// A table of two columns, `wanted.column1` and `wanted.column2`, as both databases name them. Never empty.
+    /// Writes a table `wanted` with the columns `column1` and `column2`, as both databases name them. There must be at
+    /// least one pair.
     pub(super) fn bind_pairs<A: Into<Value>, B: Into<Value>>(
         &mut self,
         pairs: impl IntoIterator<Item = (A, B)>,
@@ -69,8 +70,7 @@ impl Sql {
     }
 }
 
-/// A number that SQL computes. Its type there is `bigint`; here it is `T`, which has no negative numbers. A number that
-/// does not fit fails the statement.
+/// A number that SQL computes as `bigint`, as an unsigned `T`. A statement with a number that does not fit fails.
 pub(super) struct Unsigned<T>(pub(super) T);
 
 impl<T> TryGetable for Unsigned<T>
@@ -87,8 +87,8 @@ where
     }
 }
 
-/// One subselect per key. `write` writes what follows `SELECT number, `, where the number is the index of the key, by
-/// which the rows are told apart.
+/// Writes one subselect per key. `write` writes what follows `SELECT number, `. The number is the index of the key, and
+/// tells which key a row belongs to.
 pub(super) fn write_union<K>(sql: &mut Sql, keys: &[K], write: impl Fn(&mut Sql, &K)) {
     for (number, key) in (0_i64..).zip(keys) {
         sql.push(if number == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
@@ -98,7 +98,7 @@ pub(super) fn write_union<K>(sql: &mut Sql, keys: &[K], write: impl Fn(&mut Sql,
     }
 }
 
-/// Runs one subselect per key, many in one statement: a list of rows for each key.
+/// Runs one subselect per key, many in one statement. Returns a list of rows for each key.
 pub(super) async fn union<K, R: FromQueryResult>(
     db: &impl ConnectionTrait,
     keys: &[K],

@@ -1,8 +1,8 @@
-//! Messages as one person sees them: those of the stays in which they took part. A person's stays are joined, never
-//! listed in a statement, since somebody may leave and come back any number of times.
+//! Reads messages as one person sees them: only those that were sent during the person's stays. Statements join the
+//! stays and never list them, since somebody may leave and come back any number of times.
 //!
-//! The stays of one person in one conversation do not overlap. So the messages of the stays, stay by stay, are in the
-//! order of their positions, and a page ends as soon as it is full, wherever the stays are.
+//! The stays of one person in one conversation do not overlap. So the messages, read stay by stay, are in the order of
+//! their positions, and reading stops as soon as a page is full.
 
 use sea_orm::DbBackend;
 
@@ -10,20 +10,20 @@ use super::reader::Direction;
 use super::sql::Sql;
 use crate::messaging::{ConversationId, Position, UserId};
 
-/// Beyond every position.
+/// A position after every event.
 pub(super) const END: Position = Position(i64::MAX);
 
-/// Messages of a conversation that lie in somebody's stays.
+/// A page of the messages of a conversation that were sent during somebody's stays.
 #[derive(Debug, Clone)]
 pub(super) struct InStays {
     pub(super) conversation: ConversationId,
-    /// Whose stays.
+    /// The user whose stays count.
     pub(super) of: UserId,
-    /// Only what this user received: it was sent by somebody else while they took part.
+    /// Only messages that this user received: somebody else sent them while this user took part. `None`: all messages.
     pub(super) received_by: Option<UserId>,
-    /// Only what comes after this.
+    /// Only messages after this position.
     pub(super) after: Position,
-    /// Only what comes before this.
+    /// Only messages before this position.
     pub(super) before: Position,
     pub(super) direction: Direction,
     pub(super) limit: usize,
@@ -38,12 +38,12 @@ pub(super) fn messages_in_stays(sql: &mut Sql, backend: DbBackend, wanted: &InSt
     let limit = i64::try_from(wanted.limit).unwrap_or(i64::MAX);
     sql.push(" FROM participants s CROSS JOIN ");
     if backend == DbBackend::Postgres {
-        // Postgres sorts what a join yields, so each stay yields no more than the page needs.
+        // Postgres sorts all rows of a join, so each stay is limited to the rows that the page needs.
         sql.push("LATERAL (SELECT * FROM messages m WHERE ");
         in_stay(sql, wanted);
         sql.push(" ORDER BY m.position ").push(order).push(" LIMIT ").bind(limit).push(") m WHERE ");
     } else {
-        // SQLite goes through the stays and the messages of each in the order of their indexes, and stops.
+        // SQLite reads the stays and the messages of each in the order of their indexes, and stops at the limit.
         sql.push("messages m WHERE ");
         in_stay(sql, wanted);
         sql.push(" AND ");
@@ -53,7 +53,7 @@ pub(super) fn messages_in_stays(sql: &mut Sql, backend: DbBackend, wanted: &InSt
     sql.push(" LIMIT ").bind(limit);
 }
 
-/// Narrows `participants s` to somebody's stays that meet a stretch of the log, both ends excluded.
+/// Narrows `participants s` to somebody's stays that overlap the positions between `after` and `before`.
 pub(super) fn stays(
     sql: &mut Sql,
     conversation: ConversationId,
@@ -66,8 +66,8 @@ pub(super) fn stays(
     sql.push(" AND (s.left_position IS NULL OR s.left_position > ").bind(after.0).push(")");
 }
 
-/// Narrows messages (`m`) to what lies in the stay `s` and in a stretch of the log, both ends excluded. One bound on
-/// either side: of two, a database would take one for its index and look at all that the other one excludes.
+/// Narrows messages (`m`) to those in the stay `s` and between `after` and `before`. There is one bound on either side.
+/// Of two bounds, a database would use one for its index and read all rows that the other one excludes.
 pub(super) fn messages_of_stay(sql: &mut Sql, after: Position, before: Position) {
     sql.push("m.conversation_id = s.conversation_id AND m.position > CASE WHEN s.joined_position > ");
     sql.bind(after.0).push(" THEN s.joined_position ELSE ").bind(after.0).push(" END");
@@ -88,8 +88,8 @@ fn in_stay(sql: &mut Sql, wanted: &InStays) {
     }
 }
 
-/// Where somebody's last stay that began before the message `m` ends: beyond every position while it goes on, 0
-/// without such a stay. If somebody saw the message, it was in this stay.
+/// Writes the position at which the user's last stay that began before the message `m` ends. It is [`END`] while the
+/// stay goes on, and 0 without such a stay. If the user saw the message, they saw it during this stay.
 pub(super) fn end_of_stay(sql: &mut Sql, user: impl FnOnce(&mut Sql)) {
     sql.push("COALESCE((SELECT COALESCE(r.left_position, ").push(&END.0.to_string());
     sql.push(") FROM participants r WHERE r.conversation_id = m.conversation_id AND r.user_id = ");

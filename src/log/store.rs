@@ -1,4 +1,4 @@
-//! Writing the outcome of a batch, set by set: a fixed few statements, however many events there are.
+//! Writes the outcome of a batch, table by table. Each table takes one statement for every [`ROWS_PER_STATEMENT`] rows.
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
@@ -8,11 +8,11 @@ use super::convert;
 use super::entities::{conversation, log_head, participant};
 use crate::messaging::{Event, Facts, IdempotencyKey};
 
-/// Rows per statement: with at most 10 columns a row this stays far below the 32,766 parameters that SQLite
+/// Rows per statement. With at most 12 columns a row this stays far below the 32,766 parameters that SQLite
 /// allows (<https://www.sqlite.org/limits.html>) and the 65,535 that Postgres does.
 const ROWS_PER_STATEMENT: usize = 1_000;
 
-/// Appends `events`, each with the idempotency key it was sent under, and writes back what they changed.
+/// Appends `events`, each with the idempotency key of its message, and writes the rows that they changed.
 pub(super) async fn store(
     db: &impl ConnectionTrait,
     events: &[(&Event, Option<&IdempotencyKey>)],
@@ -57,7 +57,7 @@ pub(super) async fn store(
         id: Set(1),
         position: Set(facts.head.position.0),
         chain: Set(facts.head.chain.0),
-        // The clock is moved on by each event: this is the time of the newest, or later.
+        // Each event moves `now` on, so this is the time of the newest event, or later.
         at_micros: Set(facts.now.0 - 1),
         ..Default::default()
     };

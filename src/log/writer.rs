@@ -1,5 +1,6 @@
-//! The writer: the one task of a node that appends to the log. Commands wait in a queue. The writer takes all that wait,
-//! up to a limit, and decides and commits them together: a hundred sends cost one transaction and one wait for the disk.
+//! The writer: the one task of a node that appends to the log. Commands wait in a queue. The writer takes all that
+//! wait, up to a limit, and decides and commits them together: a hundred sends cost one transaction and one wait for
+//! the disk.
 
 use std::sync::Arc;
 use std::time::Instant;

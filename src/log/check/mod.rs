@@ -1,6 +1,6 @@
-//! Proving that a database holds what herald promises: the whole log is read once, from its beginning, and every row is held
-//! against it. Here live the statements that read all of it; what the events come to is in [`ledger`]. Nothing is changed,
-//! and a herald may go on writing meanwhile: one transaction sees one moment.
+//! Proving that a database holds what herald promises: the whole log is read once, from its beginning, and every row is
+//! held against it. Here live the statements that read all of it; what the events come to is in [`ledger`]. Nothing is
+//! changed, and a herald may go on writing meanwhile: one transaction sees one moment.
 
 mod ledger;
 
