@@ -49,7 +49,6 @@ pub(super) struct InconsistentRow {
     pub(super) column: &'static str,
     /// The primary key of the row.
     pub(super) id: String,
-    #[source]
     pub(super) problem: Problem,
 }
 

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::{Instrument, Span, field};
@@ -93,9 +94,12 @@ impl Writer {
     /// dropped at any time, which does not undo the command: the command is then wholly committed or wholly absent.
     pub async fn submit(&self, command: Command) -> Result<Committed, SubmitError> {
         let (answer, answered) = oneshot::channel();
-        self.queue.try_send(Submission { command, answer }).map_err(|_| {
-            METRICS.count_command(metrics::Outcome::Overloaded);
-            OVERLOAD.note(&"--write-queue is full: commands come faster than the database takes them");
+        self.queue.try_send(Submission { command, answer }).map_err(|refused| {
+            // The queue is closed only when the writer's task has ended.
+            if matches!(refused, TrySendError::Full(_)) {
+                METRICS.count_command(metrics::Outcome::Overloaded);
+                OVERLOAD.note(&"--write-queue is full: commands come faster than the database takes them");
+            }
             SubmitError::Unavailable
         })?;
         let outcome = answered.await.unwrap_or(Err(SubmitError::Unavailable));

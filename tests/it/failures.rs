@@ -93,3 +93,31 @@ async fn one_that_the_database_cannot_take_does_not_spoil_the_others_in_its_batc
     answered.sort_unstable();
     assert_eq!(stored, answered);
 }
+
+#[tokio::test]
+async fn a_damaged_row_fails_its_own_command_and_no_other_in_the_batch() {
+    let app = TestApp::start().await;
+    let (ada, bob, sound) = app.pair().await;
+    let (cleo, _, damaged) = app.pair().await;
+    let database = Database::connect(&app.database.url).await.unwrap();
+    let damage = "UPDATE conversations SET participant_count = -1 \
+         WHERE latest_position = (SELECT MAX(latest_position) FROM conversations)";
+    database.execute_unprepared(damage).await.unwrap();
+    database.close().await.unwrap();
+    let sends = (0..60).map(|n| {
+        let (user, conversation) = if n % 20 == 7 { (&cleo, &damaged) } else { (&ada, &sound) };
+        async move {
+            let response = user.post(SEND, json!({ "id": conversation, "body": n.to_string() })).await;
+            (conversation, response)
+        }
+    });
+    let answers: Vec<(&String, Value)> = futures_util::future::join_all(sends).await;
+    for (conversation, response) in answers {
+        if *conversation == damaged {
+            assert_eq!(crate::support::code(&response), "UNAVAILABLE");
+        } else {
+            assert!(response.get("errors").is_none(), "{response}");
+        }
+    }
+    assert_eq!(history(&bob, &sound).await.len(), 57);
+}
