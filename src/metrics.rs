@@ -33,7 +33,7 @@ const ERROR_CODES: [&str; 8] = [
 /// Counters told apart by one label.
 type Labelled = Family<[(&'static str, String); 1], Counter>;
 
-/// The numbers of this process.
+/// The metrics of this process.
 pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
 
 /// Every number.
@@ -84,25 +84,25 @@ pub struct Metrics {
     pub sessions_ended: Counter,
 }
 
-/// What became of a command.
+/// The outcome of a command, as metrics count it.
 #[derive(Debug, Clone, Copy)]
 pub enum Outcome {
-    /// It is durable.
+    /// The command is carried out and durable.
     Committed,
     /// The rules forbid it.
     Refused,
-    /// The database did not take it, or it is unknown whether it did.
+    /// The database failed. The command may be carried out all the same.
     Failed,
-    /// Too many were waiting.
+    /// Too many commands were waiting.
     Overloaded,
 }
 
 /// Why events were read from the log.
 #[derive(Debug, Clone, Copy)]
 pub enum Reason {
-    /// The news left something out.
+    /// The notifications left an event out.
     Gap,
-    /// The regular look into the log found what no news had brought yet.
+    /// A poll of the log found an event that no notification had brought yet.
     Silence,
     /// A subscriber was behind.
     Replay,
@@ -141,7 +141,7 @@ impl Metrics {
         metrics.register()
     }
 
-    /// Has every series begin at 0: the first increase of one that begins at 1 is seen by nobody.
+    /// Creates every series with the value 0. An alert cannot see the increase of a series that begins at 1.
     fn begin_at_zero(&self) {
         for (family, label, values) in [
             (&self.commands, "outcome", &["committed", "refused", "failed", "overloaded"][..]),
@@ -250,7 +250,7 @@ impl Metrics {
         self.panics.get_or_create(&[("part", part.into())]).inc();
     }
 
-    /// Says which epoch the log is in.
+    /// Sets the epoch of the log.
     pub fn enter_epoch(&self, epoch: i64) {
         self.log_epoch.clear();
         self.log_epoch.get_or_create(&[("epoch", format!("{epoch:016x}"))]).set(1);
@@ -270,7 +270,7 @@ impl Metrics {
 pub struct Counted(&'static Gauge);
 
 impl Counted {
-    /// One more.
+    /// Adds one to the gauge until this is dropped.
     pub fn new(gauge: &'static Gauge) -> Self {
         gauge.inc();
         Self(gauge)

@@ -1,4 +1,4 @@
-//! Who is who: users, their passwords, and the sessions in which they are signed in.
+//! Users, their passwords, and the sessions in which they are signed in.
 //!
 //! Here live registering, signing in and out, and the sessions in use on this node. What never lives here:
 //! SQL (it is in `log`), and where a token travels (that is the transports' business).
@@ -23,10 +23,10 @@ use crate::messaging::{DisplayName, Handle, IdempotencyKey, UserId};
 use crate::network::Network;
 use crate::random;
 
-/// Fewest characters of a password (NIST SP 800-63B, section 5.1.1.1).
+/// The fewest characters of a password (NIST SP 800-63B, section 5.1.1.1).
 const MIN_PASSWORD_CHARS: usize = 8;
 
-/// Most bytes of a password. Longer ones are refused before they are hashed.
+/// The most bytes of a password. A longer one is refused before it is hashed.
 const MAX_PASSWORD_CHARS: usize = 512;
 
 /// The users of this herald.
@@ -34,7 +34,7 @@ const MAX_PASSWORD_CHARS: usize = 512;
 pub struct Accounts {
     database: Database,
     passwords: Passwords,
-    /// Whose password is hashed next.
+    /// Decides whose password is hashed next.
     turns: Turns,
     /// The sessions in use.
     pub sessions: Arc<Sessions>,
@@ -46,8 +46,8 @@ impl Accounts {
         Self { database, passwords: Passwords::new(hashing), turns: Turns::new(hashing), sessions }
     }
 
-    /// Creates a user, asked to from an address. Whoever repeats a registration, under its key and with its password,
-    /// gets the user that the first one created.
+    /// Creates a user, on a request from an address. A registration that is repeated with its key and its password gets
+    /// the user that the first one created.
     pub async fn register(
         &self,
         from: IpAddr,
@@ -71,7 +71,7 @@ impl Accounts {
             ));
         }
         let registration = key.map(|key| registration(key, &display_name));
-        // A taken handle is told before the work of hashing; the insertion decides between two at once.
+        // A taken handle is refused before the password is hashed. The insertion decides between two at once.
         if let Some(known) = self.user(&handle).await? {
             return self.repeat(from, known, password, registration).await;
         }
@@ -94,7 +94,7 @@ impl Accounts {
         Ok(self.database.users_by_handle([handle]).await?.pop())
     }
 
-    /// Registers with a handle that somebody has. The key alone proves nothing: others may guess it.
+    /// Repeats a registration whose handle is taken. The key alone proves nothing, since others may guess it.
     async fn repeat(
         &self,
         from: IpAddr,
@@ -136,16 +136,16 @@ impl Accounts {
         let hash = known.as_ref().map(|user| user.password_hash.clone());
         let right = self.verify(from, password, hash).await?;
         known.filter(|_| right).map(Arc::new).ok_or_else(|| {
-            // For whoever bans addresses. Not the handle: people type passwords into the wrong field.
+            // Operators ban addresses by this line. It leaves the handle out: people type passwords into the wrong
+            // field.
             tracing::warn!(address = %from, "a sign-in failed");
             Error::InvalidCredentials
         })
     }
 }
 
-/// Stands for what somebody registers with under a key, beside handle and password. It is stored, so what goes into it
-/// never changes.
+/// The digest of a registration under a key: of the key and the display name. It is stored, so its input never changes.
 fn registration(key: &IdempotencyKey, display_name: &DisplayName) -> [u8; 32] {
-    // Neither holds a line break.
+    // Neither part has a line break, so a line break separates them.
     Sha256::digest(format!("{key}\n{display_name}")).into()
 }

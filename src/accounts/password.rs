@@ -13,7 +13,7 @@ use crate::random;
 /// Memory in KiB, passes and lanes: the first choice of the OWASP Password Storage Cheat Sheet.
 const ARGON2_COST: (u32, u32, u32) = (19 * 1024, 2, 1);
 
-/// How many wait for each that is being hashed, before the next is told to come back.
+/// The number of passwords that may wait for each one that is being hashed. Further ones are refused.
 const HASH_QUEUE: usize = 64;
 
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Passwords {
     hashing: Arc<Semaphore>,
     waiting: Semaphore,
     memory: Arc<Memory>,
-    /// A hash that no password is known to have, for handles that nobody has.
+    /// A hash of no known password. It is checked for a handle that nobody has.
     nobody: Arc<str>,
 }
 
@@ -32,12 +32,12 @@ impl Passwords {
             hashing: Arc::new(Semaphore::new(at_a_time)),
             waiting: Semaphore::new(at_a_time * HASH_QUEUE),
             memory: Arc::default(),
-            // Of the same cost as a real one, and drawn instead of computed.
+            // It costs as much to check as a real hash. It is random instead of computed.
             nobody: phc(&random::bytes::<16>(), &random::bytes::<{ Params::DEFAULT_OUTPUT_LEN }>()).into(),
         }
     }
 
-    /// The hash to be stored, in PHC form.
+    /// Hashes a password, for storage in PHC form.
     pub(super) async fn hash(&self, password: &str) -> Result<String, Error> {
         let password = password.to_owned();
         self.run(move |blocks| hash(password.as_bytes(), blocks)).await
@@ -57,6 +57,7 @@ impl Passwords {
         &self,
         work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
     ) -> Result<T, Error> {
+        // The error of a semaphore says only that no permit is free, or that it is closed.
         let _waiting = self.waiting.try_acquire().map_err(|_| Error::RateLimited { seconds: 1 })?;
         let hashing = Arc::clone(&self.hashing).acquire_owned().await.map_err(|_| Error::Unavailable)?;
         let memory = Arc::clone(&self.memory);
@@ -72,11 +73,11 @@ impl Passwords {
     }
 }
 
-/// The memory that passwords are hashed in: 19 MiB for each of those that were ever hashed at once. It is kept, since
-/// the C library's allocator would keep far more of it: an arena for every thread that ever hashed.
+/// The memory in which passwords are hashed: 19 MiB for each password that was ever hashed at the same time as others.
+/// It is reused, because the C library's allocator would keep an arena for every thread that ever hashed.
 #[derive(Debug, Default)]
 struct Memory {
-    // A `std` mutex: held for a look, never while hashing.
+    // A `std` mutex, because it is never locked while a password is hashed.
     idle: Mutex<Vec<Vec<Block>>>,
 }
 
@@ -103,7 +104,7 @@ fn hash(password: &[u8], blocks: &mut Vec<Block>) -> String {
     phc(&salt, &output)
 }
 
-/// `None` when `stored` is no hash that Argon2 could have made.
+/// Whether `stored` is the hash of `password`. `None` when Argon2 cannot have made `stored`.
 fn is_right(password: &[u8], stored: &str, blocks: &mut Vec<Block>) -> Option<bool> {
     let stored = PasswordHash::new(stored).ok()?;
     let (salt, expected) = (stored.salt?, stored.hash?);
@@ -113,7 +114,7 @@ fn is_right(password: &[u8], stored: &str, blocks: &mut Vec<Block>) -> Option<bo
     let mut output = [0; Output::MAX_LENGTH];
     let output = output.get_mut(..expected.len())?;
     compute(&argon2, password, &salt, output, blocks).ok()?;
-    // Two outputs are compared in constant time.
+    // This compares the two outputs in constant time.
     Some(Output::new(output).ok()? == expected)
 }
 

@@ -1,4 +1,4 @@
-//! Sessions: what a token stands for, while it stands for anything.
+//! Sessions: a token stands for a session until the session ends.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -22,16 +22,16 @@ use crate::metrics::METRICS;
 use crate::random;
 use crate::vitals::{Part, Vitals};
 
-/// Sessions that are remembered without asking the database.
+/// The most sessions that this node keeps in memory.
 const MAX_REMEMBERED_SESSIONS: usize = 100_000;
 
-/// Ended sessions per statement.
+/// The most ended sessions that one statement reads.
 const PAGE_ROWS: u64 = 1_000;
 
-/// How often it is looked whether the remembered sessions are still stored: an operator may have deleted one.
+/// The time between two checks that the remembered sessions are still stored. An operator may have deleted one.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How exactly the last use of a session is known to the database.
+/// The least time between two updates of a session's last use in the database.
 const TOUCH_INTERVAL: Duration = Duration::from_mins(10);
 
 /// A bearer token: 256 random bits, known to its holder alone. The server keeps a hash.
@@ -64,6 +64,7 @@ impl FromStr for Token {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
+        // The decoder's error says where a text is no token. A client needs only to know that it is none.
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| Error::Unauthenticated)?;
         bytes.try_into().map(Self).map_err(|_| Error::Unauthenticated)
     }
@@ -72,18 +73,18 @@ impl FromStr for Token {
 /// A session in use on this node. Everyone who uses it shares one of these.
 #[derive(Debug)]
 pub struct Live {
-    /// Its identity.
+    /// The session's id.
     pub id: SessionId,
-    /// Whose it is.
+    /// The user who is signed in.
     pub user: Arc<UserRow>,
-    /// When it ends, used or not.
+    /// When the session ends, even if it is in use.
     pub expires_at: Timestamp,
     last_used_at: AtomicI64,
     ended: CancellationToken,
 }
 
 impl Live {
-    /// Returns once the session has ended: signed out, or expired.
+    /// Returns when the session has ended: it is signed out, or expired.
     pub async fn ended(&self) {
         let left = self.expires_at.0.saturating_sub(clock::now().0);
         let left = Duration::from_micros(u64::try_from(left).unwrap_or(0));
@@ -102,24 +103,24 @@ impl Live {
 /// How long sessions last.
 #[derive(Debug, Clone, Copy)]
 pub struct Lifetimes {
-    /// A session that is not used for so long ends.
+    /// A session ends when it has not been used for this long.
     pub idle: Duration,
-    /// A session ends after so long in any case.
+    /// A session ends this long after its begin, even if it is in use.
     pub absolute: Duration,
 }
 
 /// The sessions in use, each with its token's hash.
 type ById = HashMap<SessionId, (Weak<Live>, [u8; 32])>;
 
-/// Every session, with those in use on this node remembered.
+/// All sessions. Those in use on this node are in memory.
 #[derive(Debug)]
 pub struct Sessions {
     database: Database,
     lifetimes: Lifetimes,
     by_token: Cache<[u8; 32], Arc<Live>>,
-    // A `std` mutex: held for one look, never across an await.
+    // A `std` mutex, because it is never locked across an await.
     by_id: Mutex<ById>,
-    /// Sessions that ended lately, for whoever had read one from the database just before.
+    /// Sessions that ended lately. A request may have read one from the database just before it ended.
     ended: Cache<SessionId, ()>,
 }
 
@@ -135,34 +136,34 @@ impl Sessions {
         }
     }
 
-    /// The sessions in `database`, with a look every so often at which of them other nodes have ended: for as long as
-    /// the result lives.
+    /// The sessions in `database`. A task checks every `every` which of them other nodes have ended, for as long as the
+    /// result lives.
     pub async fn watched(
         database: Database,
         lifetimes: Lifetimes,
         every: Duration,
         vitals: Arc<Vitals>,
     ) -> Result<Arc<Self>, Unavailable> {
-        // Before any session is remembered: those that ended until now are not found.
+        // No session is in memory yet, so none of those that ended until now can be found there.
         let mut seen = database.count_of_ended_sessions().await?;
         let sessions = Arc::new(Self::new(database, lifetimes));
         let watched = Arc::downgrade(&sessions);
         tokio::spawn(async move {
-            let mut looks = tokio::time::interval(every);
-            looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut reads = tokio::time::interval(every);
+            reads.set_missed_tick_behavior(MissedTickBehavior::Delay);
             let mut checked = Instant::now();
             loop {
-                looks.tick().await;
+                reads.tick().await;
                 let Some(sessions) = watched.upgrade() else { return };
                 let is_due = checked.elapsed() >= RECHECK_INTERVAL;
-                let look = async {
+                let read = async {
                     if is_due {
                         sessions.check().await?;
                     }
                     sessions.look_for_ended(seen).await
                 };
-                // Where a look fails, the next one finds them.
-                if let Some(Ok(found)) = vitals.guard(Part::Sessions, look).await {
+                // If this read fails, the next one finds the ended sessions.
+                if let Some(Ok(found)) = vitals.guard(Part::Sessions, read).await {
                     seen = found;
                     vitals.works(Part::Sessions);
                     if is_due {
@@ -189,10 +190,11 @@ impl Sessions {
         Ok((token, self.remember(token_hash, &row, user)))
     }
 
-    /// The session that a token stands for.
+    /// Finds the session that a token stands for, and notes its use.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] when it stands for none: never given out, signed out, or expired.
+    /// [`Error::Unauthenticated`] when the token stands for no session: herald never gave it out, or the session is
+    /// signed out or expired.
     pub async fn find(&self, token: &Token) -> Result<Arc<Live>, Error> {
         let token_hash = token.hash();
         let live = match self.by_token.get(&token_hash) {
@@ -214,7 +216,7 @@ impl Sessions {
         Ok(live)
     }
 
-    /// Notes that a session is in use, which keeps it from ending for lack of it.
+    /// Notes that a session is in use. A session that is not used ends.
     pub async fn keep(&self, live: &Live) -> Result<(), Unavailable> {
         let now = clock::now();
         let last_used_at = Timestamp(live.last_used_at.load(Ordering::Relaxed));
@@ -225,16 +227,16 @@ impl Sessions {
         Ok(())
     }
 
-    /// Ends a session at once, with everything that was opened in it.
+    /// Ends a session at once, with everything that was opened in it. `false` when it had ended before.
     pub async fn end(&self, live: &Live) -> Result<bool, Unavailable> {
         let ended = self.database.end_session(live.id, live.expires_at).await?;
         self.forget(live.id);
         Ok(ended)
     }
 
-    /// Has this node take a session for ended.
+    /// Ends a session on this node.
     fn forget(&self, id: SessionId) {
-        // First: whoever has just read the session from the database looks here after remembering it.
+        // This comes first: a request that has just read the session from the database checks `ended` afterwards.
         if self.ended.get(&id).is_none() {
             self.ended.insert(id, ());
             METRICS.sessions_ended.inc();
@@ -246,18 +248,18 @@ impl Sessions {
         }
     }
 
-    /// Looks for sessions that were ended after those that were seen, by other nodes too: how many there are now.
+    /// Ends on this node the sessions that any node ended after `seen`. Returns how many are ended now.
     async fn look_for_ended(&self, mut seen: EndedSessions) -> Result<EndedSessions, Unavailable> {
         let ended = self.database.count_of_ended_sessions().await?;
         let went_back = ended.epoch != seen.epoch || ended.count < seen.count;
         if went_back {
-            // What has been counted stands for other sessions now.
+            // The numbers stand for other sessions now.
             self.check().await?;
             return Ok(ended);
         }
         while seen.count < ended.count {
             let sessions = self.database.sessions_ended(seen.count, PAGE_ROWS).await?;
-            // Those that would have expired by now are no longer listed.
+            // The rows of sessions that have expired by now are deleted.
             let Some((last, _)) = sessions.last() else { return Ok(ended) };
             seen.count = *last;
             for (_, id) in sessions {
@@ -267,7 +269,7 @@ impl Sessions {
         Ok(seen)
     }
 
-    /// Ends those of the remembered sessions that are no longer stored, whatever became of them.
+    /// Ends on this node the sessions that are no longer stored.
     async fn check(&self) -> Result<(), Unavailable> {
         let remembered: Vec<SessionId> = self.by_id().keys().copied().collect();
         let stored = self.database.sessions_stored(&remembered).await?;
@@ -277,7 +279,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Makes sure that there is one `Live` for each session, however often it is looked up.
+    /// Keeps a session in memory. There is one `Live` for each session, however often it is read.
     fn remember(&self, token_hash: [u8; 32], row: &SessionRow, user: Arc<UserRow>) -> Arc<Live> {
         let mut by_id = self.by_id();
         if let Some(live) = by_id.get(&row.id).and_then(|(live, _)| live.upgrade()) {

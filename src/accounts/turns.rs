@@ -1,4 +1,4 @@
-//! Whose password is hashed next: addresses take turns, so that one that tries very many keeps nobody else waiting.
+//! Decides whose password is hashed next. Addresses take turns, so that one with very many tries does not delay others.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,25 +8,26 @@ use tokio::sync::oneshot;
 use crate::error::Error;
 use crate::network::Network;
 
-/// How many of one address wait for each password that is being hashed, before the next is told to come back.
+/// The number of requests of one address that may wait for each password that is being hashed. Further ones are
+/// refused.
 const MAX_WAITING_PER_ADDRESS: usize = 64;
 
-/// How many wait in all, for each that is being hashed.
+/// The number of all requests that may wait for each password that is being hashed.
 const MAX_WAITING: usize = 1_024;
 
-/// Seconds after which whoever found no room to wait may try again.
+/// The seconds after which a refused request may try again.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
-/// Those of one address who wait, the first to come first.
+/// The requests of one address that wait, the oldest first.
 type Line = VecDeque<oneshot::Sender<Turn>>;
 
 #[derive(Debug)]
 struct Queue {
-    /// Turns that nobody has.
+    /// The number of free turns.
     free: usize,
     most_of_address: usize,
     most: usize,
-    /// The addresses of which somebody waits, the next first.
+    /// The addresses with a request that waits, the next one first.
     lines: VecDeque<(Network, Line)>,
 }
 
@@ -34,7 +35,7 @@ struct Queue {
 #[derive(Debug, Clone)]
 pub(super) struct Turns(Arc<Mutex<Queue>>);
 
-/// A turn. Whoever is next has it when this is dropped.
+/// A turn. When it is dropped, the next request has it.
 #[derive(Debug)]
 pub(super) struct Turn(Turns);
 
@@ -64,7 +65,8 @@ impl Turns {
             }
             queue.join(network).ok_or(busy.clone())?
         };
-        // Given up for somebody of an address that has fewer waiting.
+        // The sender is dropped when this turn is given up for an address that has fewer waiting. Its error says no
+        // more.
         turn.await.map_err(|_| busy)
     }
 
@@ -110,7 +112,7 @@ impl Queue {
         self.lines.retain(|(_, line)| !line.is_empty());
     }
 
-    /// Whoever is next. Its address waits for all others then.
+    /// Takes the next request. Its address then goes behind all others.
     fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
         while let Some((network, mut line)) = self.lines.pop_front() {
             while let Some(waiter) = line.pop_front() {
@@ -136,7 +138,7 @@ impl Drop for Turn {
             next
         };
         if let Some(next) = next {
-            // If it went away just now, this drops the turn, which then goes to the one after.
+            // If this request was dropped just now, the turn is dropped too, and goes to the next request.
             let _ = next.send(Turn(self.0.clone()));
         }
     }

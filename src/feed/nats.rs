@@ -1,5 +1,5 @@
-//! The feed of several nodes through NATS: each batch in one message, so that a node that hears them all reads nothing
-//! from the log to know who is to be told. Core NATS, which may lose messages, is enough: the log loses none.
+//! The feed of several nodes through NATS. Each batch is one message with its events, so a node that receives them all
+//! does not read events from the log. Core NATS may lose messages, which is enough: the log loses none.
 
 mod access;
 mod link;
@@ -21,8 +21,8 @@ use super::{Feed, InProcess, LogNotification, wire};
 use crate::messaging::Epoch;
 use crate::metrics::METRICS;
 
-/// Notifications that wait for NATS. Each is a batch, so this covers seconds; what finds no room is not missed, since the others
-/// look into the log.
+/// Notifications that wait for NATS. Each is a batch, so this covers seconds; what finds no room is not missed, since
+/// the others look into the log.
 const QUEUE_NOTIFICATIONS: usize = 1_024;
 
 /// The largest message that brings events along, in bytes. A server takes 1 MiB unless told otherwise
@@ -38,7 +38,8 @@ const SIGN_QUEUE: usize = 16;
 /// Where NATS is, and how to get in.
 #[derive(Clone)]
 pub struct NatsOptions {
-    /// `nats://` or `tls://` with host and port, several separated by commas; user and password, or a token, in the URL.
+    /// `nats://` or `tls://` with host and port, several separated by commas; user and password, or a token, in the
+    /// URL.
     pub servers: String,
     /// A file with credentials (JWT and seed), as `nsc` writes it.
     pub credentials: Option<PathBuf>,
@@ -62,7 +63,7 @@ impl std::fmt::Debug for NatsOptions {
 /// Carries news to every node that is connected to the same servers and has the same log.
 #[derive(Debug)]
 pub struct Nats {
-    /// To the hub of this node.
+    /// Carries notifications to the hub of this node.
     here: InProcess,
     /// To the other nodes.
     elsewhere: mpsc::Sender<LogNotification>,

@@ -1,7 +1,7 @@
-//! The file of an SQLite database: made for its owner only, and locked for as long as a herald has it open.
+//! The file of an SQLite database. Only its owner may read it, and it is locked while a herald has it open.
 //!
-//! The lock is on a file of its own beside the database (`herald.db-lock`), which stays. A lock on the database itself
-//! would take SQLite's own locks away when it is let go, as locks of POSIX belong to the process.
+//! The lock is on a separate file beside the database (`herald.db-lock`), which is never removed. POSIX locks belong to
+//! the process: if herald locked the database itself, the end of that lock would end SQLite's own locks too.
 
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -11,17 +11,17 @@ use std::sync::Arc;
 
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 
-/// What ends the name of a database that is wholly restored, and is to be put in the place of the one that is there.
+/// The suffix of a database that is completely restored and will replace the existing one.
 pub(super) const RESTORED: &str = "-restored";
 
-/// An SQLite database, by the one name that all links to it lead to.
+/// The path of an SQLite database, with all links resolved.
 #[derive(Debug)]
 pub(super) struct SqliteFile {
     path: PathBuf,
 }
 
 impl SqliteFile {
-    /// Makes the file where there is none and the URL allows it (`mode=rwc`).
+    /// Creates the file if it does not exist and the URL allows it (`mode=rwc`).
     ///
     /// # Errors
     /// In words for the operator.
@@ -32,7 +32,7 @@ impl SqliteFile {
         }
         let file = Self::at(&named)?;
         let links = file.path.metadata().map_err(|error| cannot_open(&named, &error))?.nlink();
-        // Amid a restore, the file of before has a second name for a moment.
+        // Amid a restore, the previous file has a second name for a moment.
         if links > 1 && !file.beside(RESTORED).exists() {
             return Err(format!(
                 "{} has {links} names (hard links), and SQLite would keep a log beside each: changes would be lost. \
@@ -43,7 +43,7 @@ impl SqliteFile {
         Ok(file)
     }
 
-    /// The file as it is, for whoever only reads it, without the lock.
+    /// Finds an existing file for reading, without the lock.
     ///
     /// # Errors
     /// In words for the operator.
@@ -68,12 +68,12 @@ impl SqliteFile {
         Ok(Self { path })
     }
 
-    /// Where it is.
+    /// The path of the file.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What is beside it under its name and `ending`.
+    /// The path of the file beside it whose name is this one's name and `ending`.
     pub(super) fn beside(&self, ending: &str) -> PathBuf {
         let mut path = self.path.clone().into_os_string();
         path.push(ending);
@@ -95,7 +95,7 @@ impl SqliteFile {
         }
     }
 
-    /// What to tell an operator whose other herald has the lock.
+    /// The sentence for an operator whose other herald has the lock.
     pub(super) fn is_taken(&self) -> String {
         format!(
             "another herald has {} open, and two cannot share an SQLite file. Stop the other one first (`fuser {}` says \
@@ -119,11 +119,11 @@ impl SqliteFile {
                 .truncate(false)
                 .mode(0o600)
                 .open(&path)?;
-            // What root does to somebody's database must not keep its owner out, as SQLite sees to for its own files.
+            // If root creates the lock's file, the owner of the database must be able to open it. SQLite does so too.
             let owner = |of: &Metadata| (of.uid(), of.gid());
             let (database, lock) = (self.path.metadata()?, file.metadata()?);
             if owner(&database) != owner(&lock) {
-                // Only root may; whoever else has the lock's file open may lock it.
+                // Only root may do this. Every other user can lock the file that it has opened.
                 let _ = fchown(&file, Some(database.uid()), Some(database.gid()));
             }
             Ok(file)
@@ -137,14 +137,14 @@ impl SqliteFile {
     }
 }
 
-/// Held for as long as the database is open. The system lets it go with the process, however that ends.
+/// A lock that herald has while the database is open. The system releases it when the process ends in any way.
 #[derive(Debug, Clone)]
 pub(super) struct FileLock(Arc<File>);
 
 impl FileLock {
-    /// Lets it go, whoever still holds a clone.
+    /// Releases the lock, even if clones of it exist.
     pub(super) fn release(&self) {
-        // A lock that cannot be let go goes with the process.
+        // If this fails, the lock ends with the process.
         let _ = self.0.unlock();
     }
 }
@@ -152,6 +152,7 @@ impl FileLock {
 fn named(url: &str) -> Result<PathBuf, String> {
     let sqlite: SqliteConnectOptions = url
         .parse()
+        // The error of sqlx quotes the URL, which may hold a password that was meant for Postgres.
         .map_err(|_| "the SQLite URL cannot be read: expected sqlite://FILE?mode=rwc".to_owned())?;
     Ok(sqlite.get_filename().to_owned())
 }
@@ -160,8 +161,8 @@ fn cannot_open(file: &Path, error: &std::io::Error) -> String {
     format!("cannot open {}: {error}", file.display())
 }
 
-/// Makes a file that only its owner may read, where there is none: it holds password hashes. What SQLite puts beside it
-/// has the same permissions.
+/// Creates a file that only its owner may read, unless it exists. It holds password hashes. SQLite gives the files
+/// beside it the same permissions.
 fn create_private(file: &Path) -> Result<(), String> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {

@@ -1,4 +1,4 @@
-//! What must be known to decide a batch of commands, and how each event changes it.
+//! The facts that decide a batch of commands, and how each event changes them.
 //!
 //! The writer loads the facts once for the whole batch; [`Facts::apply`] then carries every decision over to
 //! the commands after it, and remembers what has to be written back.
@@ -14,40 +14,40 @@ use super::{
 /// A conversation as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conversation {
-    /// Its identity.
+    /// The conversation's id.
     pub id: ConversationId,
-    /// What it is called, if anything.
+    /// The title; `None` where it has none.
     pub title: Option<Title>,
-    /// When it was started.
+    /// The time of the event that started it.
     pub created_at: Timestamp,
-    /// Its latest activity: the newest event that is not a mark. Reading moves no conversation up a list.
+    /// The position of its newest event that is not a mark. A mark does not move a conversation up a list.
     pub latest: Position,
-    /// How many take part now.
+    /// The number of users who take part now.
     pub participants: u32,
     /// Those who take part, where it is the one conversation of just these people: it was started so, and nobody has
     /// joined or left since.
     pub people: Option<People>,
 }
 
-/// What somebody started, or found, under a key of theirs.
+/// A start that a user made under an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyedStart {
-    /// Who.
+    /// The user who started it.
     pub actor: UserId,
-    /// Their name for it.
+    /// The idempotency key, which is unique to this user.
     pub key: IdempotencyKey,
-    /// What they asked for.
+    /// The digest of what the user asked for.
     pub request: Request,
-    /// What they were answered with.
+    /// The conversation that the answer named.
     pub conversation: ConversationId,
 }
 
-/// Someone who sent into a range of positions, and the newest place in it where they did.
+/// A user who sent messages that a mark covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CoveredSender {
-    /// Who.
+    /// The user.
     pub sender: UserId,
-    /// Their newest message in the range.
+    /// The position of their newest message that the mark covers.
     pub newest: Position,
 }
 
@@ -77,7 +77,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Nothing but the end of the log, and a time that is later than all of it.
+    /// Facts before anything is loaded. `now` must be later than every event of the log.
     pub fn new(head: Place, now: Timestamp, small_conversation: u32, most_participants: u32) -> Self {
         Self {
             head,
@@ -226,12 +226,12 @@ impl Facts {
         }
     }
 
-    /// These begin to take part.
+    /// Lets these users take part from this event on.
     pub(super) fn bring_in(&mut self, event: &Event, users: &[UserId]) {
         for &user in users {
             let mut part = Participation::new(event.conversation, user, event.position, event.at);
             if !self.participations(event.conversation, user).is_empty() {
-                // What they had not received when they left, they still have not.
+                // A user who comes back has not received more than when they left.
                 part.delivered_through = self.through(event.conversation, user, Mark::Delivered);
                 part.read_through = self.through(event.conversation, user, Mark::Read);
             }
@@ -243,14 +243,14 @@ impl Facts {
         }
     }
 
-    /// Somebody joins or leaves: from here on the conversation is one like any other.
+    /// Notes that somebody joins or leaves. The conversation is then no longer the one conversation of just its people.
     pub(super) fn change_people(&mut self, id: ConversationId) {
         if let Some(people) = self.conversations.get_mut(&id).and_then(|known| known.people.take()) {
             self.of_just.remove(&people);
         }
     }
 
-    /// These take part up to and with this event.
+    /// Ends the participation of these users with this event.
     pub(super) fn let_go(&mut self, event: &Event, users: &[UserId]) {
         for &user in users {
             let key = (event.conversation, user);
@@ -264,18 +264,18 @@ impl Facts {
         }
     }
 
-    /// The conversation has another title.
+    /// Gives the conversation another title.
     pub(super) fn rename(&mut self, id: ConversationId, title: Option<Title>) {
         if let Some(conversation) = self.conversations.get_mut(&id) {
             conversation.title = title;
         }
     }
 
-    /// The actor's mark has come this far.
+    /// Moves the actor's mark forward to `through`.
     pub(super) fn mark(&mut self, event: &Event, mark: Mark, through: Position) {
         let key = (event.conversation, event.actor);
-        // Of earlier parts only those in which something becomes marked: however often somebody came and went, what
-        // they are done with is not written again.
+        // An earlier participation changes only if the mark covers something in it. So a participation whose messages
+        // are all marked is not written again, however often somebody came and went.
         let parts = self.participations.entry(key).or_default().iter_mut();
         for part in parts.filter(|part| part.is_open() || part.is_reached(mark, through)) {
             part.advance(mark, through);

@@ -1,11 +1,12 @@
 //! The rules of messaging, as pure functions over plain data.
 //!
-//! Here lives what a conversation is, who takes part in it and when, what may happen to it, and what each
-//! participant may see: [`decide()`] turns a [`Command`] and the [`Facts`] that [`needs()`] names into a [`Decision`] or
-//! a [`Refusal`]. `command` has one file for each action, `event` one for each kind of event. What never lives here: I/O of any kind, the clock, randomness, the database, GraphQL. A
-//! caller brings ids and times along, so that every rule can be tested by the million without a database.
+//! Here lives what a conversation is, who takes part in it and when, what may happen to it, and what each participant
+//! may see: [`decide()`] turns a [`Command`] and the [`Facts`] that [`needs()`] names into a [`Decision`] or a
+//! [`Refusal`]. `command` has one file for each action, `event` one for each kind of event. What never lives here: I/O
+//! of any kind, the clock, randomness, the database, GraphQL. The caller passes ids and times in, so property tests can
+//! run the rules by the million without a database.
 
-// A new kind of event or action has to be thought of everywhere.
+// A new kind of event or action must not fall into a wildcard arm.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod command;

@@ -1,4 +1,4 @@
-//! Who took part when, how far their marks have come, and what they may therefore see.
+//! Who took part when, how far their marks have moved, and which events they may see.
 
 use super::{Audience, ConversationId, Event, Mark, Position, Range, Timestamp, UserId};
 
@@ -23,22 +23,23 @@ impl Interval {
 /// and brings along how far their marks had come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Participation {
-    /// Where.
+    /// The conversation.
     pub conversation: ConversationId,
-    /// Who.
+    /// The user.
     pub user: UserId,
-    /// When, in positions.
+    /// The positions between which the user takes part.
     pub interval: Interval,
-    /// When they joined, by the clock.
+    /// The time of the event that brought them in.
     pub joined_at: Timestamp,
-    /// Everything up to here has been received. May stay behind where this part ended or has yet to begin.
+    /// The user has received every message up to here. It may be behind the position where this participation begins or
+    /// ended.
     pub delivered_through: Position,
-    /// Everything up to here has been read. Never beyond `delivered_through`.
+    /// The user has read every message up to here. Never after `delivered_through`.
     pub read_through: Position,
 }
 
 impl Participation {
-    /// Someone who just joined: nothing before that concerns them.
+    /// The participation of a user who just joined. Messages before that position are not theirs to receive.
     pub fn new(conversation: ConversationId, user: UserId, joined: Position, at: Timestamp) -> Self {
         Self {
             conversation,
@@ -68,7 +69,7 @@ impl Participation {
         self.interval.joined < through && self.interval.left.is_none_or(|left| self.through(mark) < left)
     }
 
-    /// Moves the mark forward, never back. To have read is to have received.
+    /// Moves the mark forward, never back. A message that is read is also received.
     pub fn advance(&mut self, mark: Mark, through: Position) {
         self.delivered_through = self.delivered_through.max(through);
         if mark == Mark::Read {

@@ -9,7 +9,7 @@ use super::{Event, Range};
 pub struct Position(pub i64);
 
 impl Position {
-    /// Before everything.
+    /// The position before the first event.
     pub const START: Self = Self(0);
 
     /// The position right after this one.
@@ -31,20 +31,21 @@ impl Timestamp {
     }
 }
 
-/// Which life of the log: drawn when its database is made, and anew whenever the log is found not to continue what was
-/// known of it, or an operator says so. Cursors are good in the epoch in which they were given out.
+/// A random number that changes when the log starts anew. It is drawn when the database is created, whenever the log
+/// does not continue the events that a node knows, and when an operator asks for it. A cursor is valid only in its own
+/// epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Epoch(pub i64);
 
-/// What stands for the log up to a position. Each event's is a digest of the one before it and of the event, so two
-/// logs that differ anywhere before a position have another value there, although they have the same positions.
+/// A digest of the log up to a position. It covers the event at the position and the chain before it. So two logs that
+/// differ anywhere before a position have different chains there, although they have the same positions.
 ///
-/// 64 bits: enough to tell by chance alone, and nobody gains from a forged one, who is only shown what they may see.
+/// It has 64 bits. That is enough against chance. A forged chain gains nothing: a viewer sees only what they may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Chain(pub i64);
 
 impl Chain {
-    /// Before everything, and before the first event of a log that was begun when there were no chains.
+    /// The chain before the first event, and before the first chained event of a log that is older than chains.
     pub const START: Self = Self(0);
 
     /// The value at `event`, which comes right after a place that has this one. It covers all of the event but a
@@ -87,11 +88,11 @@ impl Chain {
 /// A place in one particular log, as a cursor names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Place {
-    /// The life of the log.
+    /// The epoch of the log.
     pub epoch: Epoch,
-    /// How far.
+    /// The position in the log.
     pub position: Position,
-    /// What the log up to there comes to.
+    /// The chain of the log at the position.
     pub chain: Chain,
 }
 

@@ -98,7 +98,10 @@ pub fn parse(url: &str) -> Result<PgConnectOptions, String> {
     }
     let parameters = Parameters::parse(query)?;
     let readable = format!("postgres://{place}?{}", parameters.passed_on);
-    let mut options: PgConnectOptions = readable.parse().map_err(|_| UNREADABLE)?;
+    let mut options: PgConnectOptions = readable
+        .parse()
+        // The error of sqlx may quote a piece of a password.
+        .map_err(|_| UNREADABLE)?;
     // It may come from PGHOST.
     if options.get_host().contains(',') {
         return Err(SEVERAL_HOSTS.into());
@@ -180,6 +183,7 @@ fn tls_mode(value: &str) -> Result<PgSslMode, String> {
         "allow" => Err("sslmode=allow is not supported: take prefer, or better verify-full".into()),
         _ => value
             .parse()
+            // The error of sqlx quotes the value, which may be a piece of a password.
             .map_err(|_| "sslmode has to be disable, prefer, require, verify-ca or verify-full".to_owned()),
     }
 }

@@ -81,6 +81,7 @@ impl Identity {
         let pair = seed.and_then(|seed| KeyPair::from_seed(seed).ok());
         let pair = pair.ok_or_else(|| wrong("seed of a user (SU…)"))?;
         let mut auth = Auth::new();
+        // A key pair fails to sign only when it has no seed. Its error says no more.
         auth.signature = Some(pair.sign(nonce).map_err(|_| wrong("seed that signs"))?);
         match self {
             Self::Nkey(_) => auth.nkey = Some(pair.public_key()),

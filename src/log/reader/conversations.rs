@@ -1,4 +1,4 @@
-//! Conversations and those who take part in them.
+//! Reads conversations and their participants.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,17 +16,17 @@ use crate::log::stays::END;
 use crate::log::{Database, Unavailable};
 use crate::messaging::{Conversation, ConversationId, Mark, Participation, Position, Renamed, UserId};
 
-/// A place in a list of people: in the order in which they joined.
+/// A place in a list of participants, which is in the order of joining.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ParticipantKey {
-    /// Where they joined.
+    /// The position of the event that brought them in.
     pub joined: Position,
-    /// Who they are, since many can join at once.
+    /// The user: many can join with one event.
     pub user: UserId,
 }
 
 impl Database {
-    /// The conversations that `viewer` takes part in, the latest activity first.
+    /// Reads a page of the conversations that `viewer` takes part in, the latest activity first.
     pub async fn conversations(
         &self,
         viewer: UserId,
@@ -38,7 +38,7 @@ impl Database {
              WHERE p.left_position IS NULL AND p.user_id = ",
         );
         sql.bind(viewer.0);
-        // Latest first: what comes after in the list has a smaller position.
+        // The latest comes first, so a conversation that comes after another has a smaller position.
         if let Some(after) = page.after {
             sql.push(" AND c.latest_position < ").bind(after.0);
         }
@@ -58,7 +58,7 @@ impl Database {
         rows.into_iter().map(convert::conversation).collect::<Result<_, _>>().during(operation)
     }
 
-    /// These conversations, as far as they exist.
+    /// Reads these conversations; `None` for one that does not exist.
     pub async fn conversations_by_id(&self, keys: &[ConversationId]) -> Each<Option<Conversation>> {
         let write = |sql: &mut Sql, keys: &[ConversationId]| {
             sql.push("SELECT c.* FROM conversations c WHERE c.id IN ").bind_list(keys.iter().map(|id| id.0));
@@ -73,8 +73,8 @@ impl Database {
         found.into_iter().map(|row| row.and_then(conversation)).collect()
     }
 
-    /// The first change of each conversation's title after the position beside it. The title before that change is the
-    /// one that the conversation had at the position.
+    /// Reads the first change of each conversation's title after a position; `None` if there is none. The title before
+    /// that change is the title at the position.
     pub async fn next_renamed(&self, keys: &[(ConversationId, Position)]) -> Each<Option<Renamed>> {
         let operation = "read the next titles of conversations";
         let found: Each<Vec<event::Model>> =
@@ -93,7 +93,7 @@ impl Database {
         found.into_iter().map(|rows| rows.and_then(renamed)).collect()
     }
 
-    /// Whether each user takes part in the conversation beside them.
+    /// Reads whether each user takes part in the conversation of their key.
     pub async fn take_part(&self, keys: &[(UserId, ConversationId)]) -> Each<bool> {
         let write = |sql: &mut Sql, keys: &[(UserId, ConversationId)]| {
             sql.push("SELECT p.user_id AS viewer, p.conversation_id AS conversation FROM ");
@@ -110,8 +110,8 @@ impl Database {
         .await
     }
 
-    /// Those who take part now, or took part right after a position with their marks as they were there, for many
-    /// conversations in one statement: a list for each key.
+    /// Reads a page of participants for each key, in one statement. Without a position these are the present
+    /// participants. With a position they are those who took part right after it, with their marks as of it.
     pub async fn participants(
         &self,
         keys: &[(ConversationId, Option<Position>, Page<ParticipantKey>)],
@@ -151,10 +151,10 @@ impl Database {
         found.into_iter().map(|rows| rows.map(people)).collect()
     }
 
-    /// How many messages from others each user has not marked as read in the conversation beside them.
+    /// Counts the messages from others that each user has not marked as read in the conversation of their key.
     pub async fn unread(&self, keys: &[(UserId, ConversationId)]) -> Each<u64> {
         let write = |sql: &mut Sql, keys: &[(UserId, ConversationId)]| {
-            // One bound on either side, so that each stay costs what is unread in it.
+            // There is one bound on either side, so that a stay costs only its unread messages.
             sql.push(
                 "SELECT s.user_id AS viewer, s.conversation_id AS conversation, CAST(SUM((SELECT COUNT(*) \
                  FROM messages m WHERE m.conversation_id = s.conversation_id \
@@ -188,7 +188,7 @@ impl Database {
     }
 }
 
-/// Narrows a list of people (`p`) to a page of it, in the order in which they joined.
+/// Narrows a list of participants (`p`) to a page, in the order of joining.
 pub(super) fn people_page(sql: &mut Sql, page: &Page<ParticipantKey>) {
     for (key, comparison) in [(&page.after, " > ("), (&page.before, " < (")] {
         if let Some(key) = key {

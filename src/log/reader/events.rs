@@ -1,4 +1,4 @@
-//! Events: the gap that the feed left, and the replay that a subscriber asks for.
+//! Reads events, to fill gaps that the feed left and to replay for subscribers.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,39 +17,39 @@ use crate::messaging::{
     view,
 };
 
-/// Which conversations.
+/// The conversations whose events a subscriber wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ConversationFilter {
-    /// All that the viewer takes part in.
+    /// All conversations that the viewer takes part in.
     All,
-    /// This one.
+    /// This conversation.
     Conversation(ConversationId),
 }
 
-/// What a subscriber wants to be told.
+/// The events that a subscriber wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SubscriptionFilter {
-    /// Who it is.
+    /// The user who subscribes.
     pub viewer: UserId,
-    /// Of which conversations.
+    /// The conversations of the events.
     pub conversations: ConversationFilter,
-    /// Of which kinds of events.
+    /// The kinds of the events.
     pub kinds: Kinds,
 }
 
 /// That a user takes or took part in a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Membership {
-    /// Where.
+    /// The conversation.
     pub conversation: ConversationId,
-    /// Who.
+    /// The user.
     pub user: UserId,
-    /// When.
+    /// The positions between which the user takes part.
     pub interval: Interval,
 }
 
 impl Database {
-    /// The events in `after < position <= through`, at most `limit`, in order.
+    /// Reads the events in `after < position <= through`, at most `limit`, in order.
     pub async fn events(
         &self,
         after: Position,
@@ -67,8 +67,8 @@ impl Database {
         self.events_of(rows).await
     }
 
-    /// What the interested viewer may see of `after < position <= through`, at most `limit`, in order. The
-    /// position tells how far this reached.
+    /// Reads the events in `after < position <= through` that the viewer wants and may see, at most `limit`, in order.
+    /// The position is the one up to which it read.
     pub async fn replay(
         &self,
         filter: SubscriptionFilter,
@@ -93,7 +93,7 @@ impl Database {
         Ok((seen, reached))
     }
 
-    /// Without the marks that cover nothing that their viewer may see, which the log alone can tell.
+    /// Removes the marks that cover no message which the viewer may see. Only the log can tell this.
     async fn covering(
         &self,
         mut seen: Vec<(Arc<Event>, View)>,
@@ -110,7 +110,7 @@ impl Database {
         Ok(seen)
     }
 
-    /// Whether a view shows anything of its event. It costs a statement only where the log alone can tell.
+    /// Whether a view shows anything of its event. It costs a statement only where the log must tell.
     pub async fn shows(&self, event: &Event, view: View) -> Result<bool, Unavailable> {
         let Some(received) = in_doubt(event, view) else { return Ok(true) };
         let newest = self.newest_received(&[received]).await;
@@ -131,7 +131,7 @@ impl Database {
         Ok(intervals)
     }
 
-    /// Every part that `viewer` took in these conversations, in the order in which they joined.
+    /// Reads every participation of `viewer` in these conversations, in the order of joining.
     pub async fn participations(
         &self,
         viewer: UserId,
@@ -151,7 +151,7 @@ impl Database {
         Ok(rows.iter().map(convert::participation).collect())
     }
 
-    /// Every part that these users take or took, anywhere, in the order in which they joined.
+    /// Reads every membership of these users, past ones too, in the order of joining.
     pub async fn memberships(&self, users: &[UserId]) -> Result<Vec<Membership>, Unavailable> {
         let rows = participant::Entity::find()
             .filter(participant::Column::UserId.is_in(users.iter().map(|u| u.0)))
@@ -188,7 +188,7 @@ impl Database {
     }
 }
 
-/// What a mark must cover for the viewer to be told of it, where their stays leave that open.
+/// The messages of which a mark must cover one for the viewer to see it; `None` where the view is enough to tell.
 fn in_doubt(event: &Event, view: View) -> Option<Received> {
     match view.covered {
         Covered::After(_) => None,
@@ -196,7 +196,7 @@ fn in_doubt(event: &Event, view: View) -> Option<Received> {
     }
 }
 
-/// Writes what gives the events that somebody may follow: those of their stays, in `after < position <= through`.
+/// Writes the statement for the events of somebody's stays in `after < position <= through`.
 fn events_in_stays(
     sql: &mut Sql,
     backend: DbBackend,
@@ -206,13 +206,13 @@ fn events_in_stays(
     limit: usize,
 ) {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    // Either database goes from the viewer's stays to their events by index, rather than over everybody's events: the
-    // cross join tells SQLite to, and Postgres cannot do otherwise with a limit for each stay.
+    // Both databases go from the viewer's stays to their events by index, and not over everybody's events. The cross
+    // join makes SQLite do so, and the limit for each stay makes Postgres do so.
     sql.push("SELECT e.* FROM participants s CROSS JOIN ");
     let is_lateral = backend == DbBackend::Postgres;
     sql.push(if is_lateral { "LATERAL (SELECT * FROM events e WHERE " } else { "events e WHERE " });
-    // One bound on either side: of two, a database would take one for its index and look at all that the other one
-    // excludes, and that for every stay.
+    // There is one bound on either side. Of two bounds, a database would use one for its index and read all rows that
+    // the other one excludes, for every stay.
     sql.push("e.conversation_id = s.conversation_id AND e.position >= CASE WHEN s.joined_position > ");
     sql.bind(after.0).push(" THEN s.joined_position ELSE ").bind(after.next().0);
     sql.push(" END AND e.position <= CASE WHEN s.left_position < ").bind(through.0);

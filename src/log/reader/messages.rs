@@ -1,4 +1,4 @@
-//! Messages: those that somebody may see, and those that a mark covers.
+//! Reads the messages that a user may see, and those that a mark covers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use crate::log::stays::{END, InStays, end_of_stay, messages_in_stays};
 use crate::log::{Database, Unavailable, convert};
 use crate::messaging::{ConversationId, Covered, Event, Message, MessageId, Position, Range, UserId, View};
 
-/// Messages of one conversation that somebody received: sent by others while they took part.
+/// The messages of one conversation that a user received: others sent them while the user took part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Received {
-    /// Where.
+    /// The conversation.
     pub conversation: ConversationId,
-    /// Who received them.
+    /// The user who received them.
     pub recipient: UserId,
     /// Only those that this user may see too. Everyone may see what they received themselves.
     pub seen_by: UserId,
@@ -31,8 +31,8 @@ pub struct Received {
 }
 
 impl Database {
-    /// Pages of messages, for many conversations in one statement: a list for each key, in the order in which they
-    /// were sent. Only what was sent while the user took part is seen.
+    /// Reads a page of messages for each key, in one statement, in the order of sending. A user sees only messages that
+    /// were sent while they took part.
     pub async fn messages(
         &self,
         keys: &[(ConversationId, UserId, Page<Position>)],
@@ -56,8 +56,8 @@ impl Database {
         found.into_iter().map(|list| list.map(in_order)).collect()
     }
 
-    /// The messages with these ids, as far as the user beside each takes part in its conversation and may see it. What
-    /// does not exist and what may not be seen costs the same statement.
+    /// Reads the messages with these ids. `None` when the user of the key may not see the message or takes no part in
+    /// its conversation now. A message that does not exist and one that is hidden cost the same statement.
     pub async fn messages_by_id(&self, keys: &[(UserId, MessageId)]) -> Each<Option<Arc<Message>>> {
         let write = |sql: &mut Sql, keys: &[(UserId, MessageId)]| {
             sql.push("SELECT wanted.column1 AS viewer, m.* FROM ");
@@ -82,7 +82,7 @@ impl Database {
         .await
     }
 
-    /// The messages at these positions, as far as there are any.
+    /// Reads the messages at these positions; `None` where there is none.
     pub async fn messages_at(&self, keys: &[Position]) -> Each<Option<Arc<Message>>> {
         let write = |sql: &mut Sql, keys: &[Position]| {
             sql.push("SELECT m.* FROM messages m WHERE m.position IN ");
@@ -102,7 +102,7 @@ impl Database {
         .await
     }
 
-    /// The messages at these positions, as far as the user beside each took part when they were sent.
+    /// Reads the messages at these positions; `None` where the user of the key took no part when it was sent.
     pub async fn messages_seen_at(&self, keys: &[(UserId, Position)]) -> Each<Option<Arc<Message>>> {
         let write = |sql: &mut Sql, keys: &[(UserId, Position)]| {
             sql.push(
@@ -123,7 +123,7 @@ impl Database {
         .await
     }
 
-    /// The newest of the messages that were received, for many keys in one statement.
+    /// Reads the newest message that was received, for many keys in one statement.
     pub async fn newest_received(&self, keys: &[Received]) -> Each<Option<Arc<Message>>> {
         let backend = self.reader.get_database_backend();
         let found: Each<Vec<message::Model>> =
@@ -135,7 +135,7 @@ impl Database {
         found.into_iter().map(|rows| rows.map(|rows| rows.into_iter().next().map(arc))).collect()
     }
 
-    /// What was received, newest first, at most `limit` of it.
+    /// Reads the messages that were received, newest first, at most `limit`.
     pub async fn messages_received(
         &self,
         received: Received,
@@ -150,7 +150,7 @@ impl Database {
 }
 
 impl Received {
-    /// What an event says of a range of messages, as far as a viewer sees it.
+    /// The messages that an event of a range covers, as far as a viewer sees them.
     pub fn by(event: &Event, range: Range, view: View) -> Self {
         let Range { from, through } = range;
         let (seen_by, after) = match view.covered {

@@ -1,4 +1,4 @@
-//! Every question that is asked of the log. All are batched: a caller with many keys asks once.
+//! Reads the log for queries and replays. A caller with many keys passes them all to one call.
 
 mod conversations;
 mod events;
@@ -19,15 +19,15 @@ pub enum Direction {
     Last,
 }
 
-/// A stretch of a list whose elements have keys of type `K`, both ends excluded.
+/// A part of a list whose elements have keys of type `K`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Page<K> {
     /// Only what comes after this key in the list.
     pub after: Option<K>,
     /// Only what comes before this key in the list.
     pub before: Option<K>,
-    /// How many at most.
+    /// The most elements of the page.
     pub limit: usize,
-    /// From which end.
+    /// The end of the part from which the page is taken.
     pub direction: Direction,
 }

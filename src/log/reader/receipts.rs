@@ -1,7 +1,7 @@
-//! How far messages have come, and who received them when: now, or as somebody who has left may know it.
+//! Reads how far messages have come, and who received them when. It reads this as of now, or as of a position.
 //!
-//! The marks of `participants` are those of now. How far they had come at an earlier position is told by the events
-//! that made them: of one kind, a user's marks in a conversation only move forward, in the order of their positions.
+//! The table `participants` has the present marks. The marks at an earlier position follow from the events that moved
+//! them: a user's marks of one kind in a conversation only move forward, in the order of their positions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,28 +17,28 @@ use crate::log::sql::{Sql, Unsigned};
 use crate::log::stays::END;
 use crate::messaging::{Counts, Mark, Message, Position, Timestamp, UserId};
 
-/// When a recipient first said something of a message.
+/// The time of the mark with which a recipient first covered a message; `None` if none did.
 pub type MarkTime = Option<Timestamp>;
 
 /// How far one message has come with one recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
-    /// Whose, and its place in the list.
+    /// The recipient, and the place in the list.
     pub key: ParticipantKey,
-    /// When it was received.
+    /// When the recipient received the message.
     pub delivered_at: MarkTime,
-    /// When it was read.
+    /// When the recipient read the message.
     pub read_at: MarkTime,
 }
 
-/// Those who received a message (`m`): their participation (`p`) holds it.
+/// Joins a message (`m`) with its recipients: those whose participation (`p`) holds its position.
 const RECIPIENTS: &str = " FROM messages m JOIN participants p ON p.conversation_id = m.conversation_id \
      AND p.joined_position <= m.position \
      AND (p.left_position IS NULL OR m.position <= p.left_position) AND p.user_id <> m.sender_id \
      WHERE m.position";
 
 impl Database {
-    /// How far the messages at these positions have come.
+    /// Counts how far the messages at these positions have come.
     pub async fn counts(&self, keys: &[Position]) -> Each<Counts> {
         let write = |sql: &mut Sql, keys: &[Position]| {
             sql.push(
@@ -56,7 +56,7 @@ impl Database {
         .await
     }
 
-    /// How far the message at each position had come at the position beside it.
+    /// Counts how far the message at each first position had come at the second position.
     pub async fn counts_as_of(&self, keys: &[(Position, Position)]) -> Each<Counts> {
         let found: Each<Vec<CountsRow>> =
             ask_union("count receipts as of a position", &self.reader, keys, |sql, (position, as_of)| {
@@ -81,8 +81,7 @@ impl Database {
         found.into_iter().map(|rows| rows.map(first)).collect()
     }
 
-    /// Pages of receipts, for many messages in one statement: a list for each key. As they were at a position, where
-    /// one is given.
+    /// Reads a page of receipts for each key, in one statement. With a position, the receipts are as of it.
     pub async fn receipts(
         &self,
         keys: &[(Arc<Message>, Option<Position>, Page<ParticipantKey>)],
@@ -111,7 +110,7 @@ fn receipts(rows: Vec<ReceiptRow>) -> Vec<Receipt> {
         .into_iter()
         .map(|row| Receipt {
             key: ParticipantKey { joined: Position(row.joined), user: UserId(row.recipient) },
-            // Whoever read a message without saying that it had arrived received it then.
+            // A recipient who read a message without a mark that it arrived received it at that time.
             delivered_at: row.delivered_at.or(row.read_at).map(Timestamp),
             read_at: row.read_at.map(Timestamp),
         })
@@ -131,7 +130,7 @@ fn first_mark(sql: &mut Sql, mark: Mark, position: Position, as_of: Position) {
     sql.push(")");
 }
 
-/// Of the marks of this kind, made by `p`, the first that reaches a position.
+/// Writes what selects the first mark of this kind by `p` that reaches a position.
 fn marks_reaching(sql: &mut Sql, mark: Mark, position: impl FnOnce(&mut Sql)) {
     sql.push(
         " FROM events e WHERE e.conversation_id = p.conversation_id AND e.actor_id = p.user_id AND e.kind = ",
@@ -141,10 +140,10 @@ fn marks_reaching(sql: &mut Sql, mark: Mark, position: impl FnOnce(&mut Sql)) {
     sql.push(" ORDER BY e.through_position LIMIT 1");
 }
 
-/// How far the mark of this kind, made by `p`, had come at a position; 0 before the first.
+/// Writes how far the mark of this kind by `p` had come at a position. It is 0 before the first mark.
 pub(super) fn mark_as_of(sql: &mut Sql, mark: Mark, as_of: Position) {
-    // A mark reaches no further than where it stands in the log. So the index begins near the one that is looked for,
-    // however many marks came later.
+    // A mark covers only positions before its own. So the search in the index begins near the wanted mark, however many
+    // marks came later.
     sql.push(
         "COALESCE((SELECT e.through_position FROM events e WHERE e.conversation_id = p.conversation_id \
          AND e.actor_id = p.user_id AND e.kind = ",

@@ -1,10 +1,10 @@
-//! To say that messages were received, or read.
+//! The command to mark messages as received or read.
 
 use super::needs::growth;
 use super::{Command, Decide, Decision, Needs, Refusal, distinct, event, taking_part};
 use crate::messaging::{Audience, Facts, Mark, Marked, MessageId, Range, UserId};
 
-/// A mark to be moved forward.
+/// Moves a mark of the actor forward.
 #[derive(Debug, Clone, Copy)]
 pub struct MarkThrough {
     /// The newest message that it covers.
@@ -19,7 +19,7 @@ impl Decide for MarkThrough {
         let Some(message) = known.message(self.message) else { return };
         needs.participations.insert((message.conversation, actor));
         let Some(conversation) = known.conversation(message.conversation) else { return };
-        // Whether the conversation is large or may become so within this batch.
+        // The covered senders are needed if the conversation is large, or may become large within this batch.
         let most = conversation.participants as usize + growth(batch, conversation.id);
         if most > known.small_conversation as usize {
             needs.covered_senders.insert((actor, self.mark, self.message));
@@ -30,7 +30,9 @@ impl Decide for MarkThrough {
         let (actor, mark) = (command.actor, self.mark);
         let message = facts.message(self.message).ok_or(Refusal::NoSuchMessage)?;
         let id = message.conversation;
-        let conversation = taking_part(facts, actor, id).map_err(|_| Refusal::NoSuchMessage)?;
+        let conversation = taking_part(facts, actor, id)
+            // Whoever takes no part must not learn that the message exists.
+            .map_err(|_| Refusal::NoSuchMessage)?;
         let mut stays = facts.participations(id, actor).iter();
         if !stays.any(|stay| stay.interval.holds(message.position)) {
             return Err(Refusal::NoSuchMessage);

@@ -1,4 +1,4 @@
-//! What someone asks for, and what comes of it.
+//! Commands, and how each one is decided.
 //!
 //! Each action has one file here: what is asked for, the facts that deciding it turns on, and the decision. What never
 //! lives here: loading the facts, drawing ids, looking up handles. A command is complete when it comes.
@@ -29,15 +29,15 @@ pub use start::Start;
 /// One request to change something.
 #[derive(Debug, Clone)]
 pub struct Command {
-    /// Who asks.
+    /// The user who sends the command.
     pub actor: UserId,
-    /// The connection that asks, where it has a name.
+    /// The connection that sends the command; `None` where it has no name.
     pub origin: Option<Origin>,
-    /// What is asked for.
+    /// The change that the user wants.
     pub action: Action,
 }
 
-/// What can be asked for.
+/// A change that a user can ask for.
 #[derive(Debug, Clone)]
 pub enum Action {
     /// Start a conversation.
@@ -57,9 +57,9 @@ pub enum Action {
 /// Why a command is refused. Refusing changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// There is no such conversation, or the actor takes no part in it: the two look alike.
+    /// The conversation does not exist, or the actor takes no part in it. The client cannot tell which.
     NoSuchConversation,
-    /// There is no such message, or the actor may not see it: the two look alike.
+    /// The message does not exist, or the actor may not see it. The client cannot tell which.
     NoSuchMessage,
     /// The sender of a message cannot say that it arrived.
     SenderCannotMark,
@@ -69,21 +69,21 @@ pub enum Refusal {
     NobodyElse,
     /// More participants than a conversation may have.
     TooManyParticipants {
-        /// How many it may have.
+        /// The most participants of a conversation.
         most: u32,
     },
 }
 
-/// What a command comes to.
+/// The outcome of a command that is not refused.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Decision {
-    /// What is to be appended to the log; `None` when everything is already as the command wants it.
+    /// The event to append to the log; `None` when the command changes nothing.
     pub event: Option<Event>,
-    /// A conversation that this begins.
+    /// The new conversation, if the command starts one.
     pub begins: Option<Conversation>,
-    /// The conversation that was to be started: begun, or found.
+    /// The conversation that a start begins or finds; `None` for other commands.
     pub conversation: Option<ConversationId>,
-    /// The message that the command was about, where it was about one.
+    /// The message that the command sends or marks; `None` for other commands.
     pub message: Option<Arc<Message>>,
     /// The actor's key for `message`, where it was sent under one.
     pub message_key: Option<IdempotencyKey>,
