@@ -229,6 +229,7 @@ async fn trouble_with_the_database_is_told_when_it_begins_and_when_it_is_over() 
     }
     until(async || process.sample("herald_ready").await == Some(0.0)).await;
     assert_eq!(lines(&process.log, "the database fails"), 1);
+    assert_eq!(lines(&process.log, "the database fails operation="), 1);
     assert!(process.sample("herald_database_failures_total").await.unwrap() >= 50.0);
     execute(url, "ALTER TABLE elsewhere RENAME TO messages").await;
     until(async || lines(&process.log, "the database answers again") == 1).await;
