@@ -10,6 +10,7 @@ pub(crate) enum Act {
     Start { handles: Vec<String>, title: String },
     Add { conversation: String, handles: Vec<String> },
     Leave { conversation: String },
+    Rename { conversation: String, title: String },
     Send { conversation: String, body: String, key: Option<String> },
     Mark { message: String, is_read: bool },
 }
@@ -54,6 +55,12 @@ impl Act {
                     done: leaveConversation(input: $input) { cursor }
                 }",
                 json!({ "conversationId": conversation }),
+            ),
+            Self::Rename { conversation, title } => (
+                "mutation($input: RenameConversationInput!) {
+                    done: renameConversation(input: $input) { cursor conversation { id } }
+                }",
+                json!({ "conversationId": conversation, "title": title }),
             ),
             Self::Send { conversation, body, key } => (
                 "mutation($input: SendMessageInput!) {
@@ -123,7 +130,9 @@ impl Act {
         };
         let is_whole = match self {
             Self::Start { .. } => answer.conversation.is_some(),
-            Self::Add { conversation, .. } => answer.conversation.as_ref() == Some(conversation),
+            Self::Add { conversation, .. } | Self::Rename { conversation, .. } => {
+                answer.conversation.as_ref() == Some(conversation)
+            }
             Self::Leave { .. } => true,
             Self::Send { .. } => answer.message.is_some(),
             Self::Mark { message, .. } => answer.message.as_ref() == Some(message),
@@ -155,5 +164,11 @@ mod tests {
         assert_eq!(outcome(&send, 200, done.clone()), (Outcome::Answered(answer), None));
         let other = Act::Mark { message: "msg_2".into(), is_read: true };
         assert!(outcome(&other, 200, done).1.is_some(), "another message was answered");
+        let rename = Act::Rename { conversation: "cnv_1".into(), title: "tea".into() };
+        let done = |id: &str| json!({ "data": { "done": { "cursor": "c", "conversation": { "id": id } } } });
+        assert_eq!(outcome(&rename, 200, done("cnv_1")).1, None);
+        assert!(outcome(&rename, 200, done("cnv_2")).1.is_some(), "another conversation was answered");
+        assert_eq!(outcome(&rename, 200, error("NOT_FOUND")).1, None);
+        assert!(outcome(&rename, 200, error("BAD_INPUT")).1.is_some());
     }
 }

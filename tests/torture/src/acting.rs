@@ -1,5 +1,5 @@
-//! What somebody does: they send, mark, start, add and leave at random, at any node, and try again what they
-//! may.
+//! What somebody does: they send, mark, start, rename, add and leave at random, at any node, and try again what
+//! they may.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,7 +102,8 @@ impl Actor {
 
     async fn act(&mut self, phases: &mut Phases) {
         match self.random.u32(0..100) {
-            0..45 => self.send(1, phases).await,
+            0..40 => self.send(1, phases).await,
+            40..45 => self.rename().await,
             45..50 => {
                 let burst = self.random.usize(2..=BURST);
                 self.send(burst, phases).await;
@@ -196,6 +197,12 @@ impl Actor {
         let attempts: Vec<_> = (0..self.random.usize(1..4)).map(|_| self.attempt()).collect();
         let act = Act::Mark { message, is_read };
         join_all(attempts.into_iter().map(|attempt| self.call(&act, attempt))).await;
+    }
+
+    async fn rename(&mut self) {
+        let Some(conversation) = self.conversation() else { return };
+        let title = self.text("title");
+        self.try_once(&Act::Rename { conversation, title }).await;
     }
 
     async fn add(&mut self) {

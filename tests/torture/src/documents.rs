@@ -8,6 +8,7 @@ const EVENTS: &str = "subscription($after: Cursor) {
     event: events(after: $after) {
         __typename cursor at conversation { id }
         ... on ConversationStarted { startedBy { id } }
+        ... on ConversationRenamed { title renamedBy { id } }
         ... on ParticipantsJoined { addedBy { id } users { id } }
         ... on ParticipantLeft { user { id } }
         ... on MessageSent { message { id body sentAt sender { id } } }

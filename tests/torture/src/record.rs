@@ -18,6 +18,7 @@ pub(crate) enum Kind {
     Sent,
     Delivered,
     Read,
+    Renamed,
 }
 
 impl Kind {
@@ -30,6 +31,7 @@ impl Kind {
             4 => Self::Sent,
             5 => Self::Delivered,
             6 => Self::Read,
+            7 => Self::Renamed,
             _ => return None,
         })
     }
@@ -37,6 +39,13 @@ impl Kind {
     pub(crate) fn is_mark(self) -> bool {
         matches!(self, Self::Delivered | Self::Read)
     }
+}
+
+/// The title that a conversation was given, and the one that it had before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Renaming {
+    pub(crate) title: Option<String>,
+    pub(crate) former: Option<String>,
 }
 
 /// A row of `events`.
@@ -53,6 +62,8 @@ pub(crate) struct Event {
     pub(crate) users: Option<Vec<String>>,
     pub(crate) from: Option<i64>,
     pub(crate) through: Option<i64>,
+    /// What a conversation is called from here on; absent where something else happened.
+    pub(crate) renaming: Option<Renaming>,
     /// Microseconds since 1970.
     pub(crate) at: i64,
 }

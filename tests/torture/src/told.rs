@@ -25,6 +25,10 @@ pub(crate) enum What {
     Left {
         user: String,
     },
+    Renamed {
+        by: String,
+        title: Option<String>,
+    },
     Sent {
         message: String,
         sender: String,
@@ -51,6 +55,13 @@ impl Told {
             "ConversationStarted" => What::Started { by: id(&event["startedBy"])? },
             "ParticipantsJoined" => What::Joined { by: id(&event["addedBy"])?, users: ids(&event["users"])? },
             "ParticipantLeft" => What::Left { user: id(&event["user"])? },
+            "ConversationRenamed" => What::Renamed {
+                by: id(&event["renamedBy"])?,
+                title: match event.get("title")? {
+                    Value::Null => None,
+                    title => Some(title.as_str()?.to_owned()),
+                },
+            },
             "MessageSent" => What::Sent {
                 message: id(&event["message"])?,
                 sender: id(&event["message"]["sender"])?,
@@ -141,5 +152,21 @@ mod tests {
         assert_eq!((told.cursor.as_str(), told.at), ("c", 7));
         event["message"] = Value::Null;
         assert_eq!(Told::read(&event), None);
+    }
+
+    #[test]
+    fn a_title_that_is_null_was_taken_away_and_one_that_lacks_is_no_event() {
+        let mut event = json!({
+            "__typename": "ConversationRenamed", "cursor": "c", "at": "1970-01-01T00:00:00.000007Z",
+            "conversation": { "id": "cnv_1" }, "title": "Tea", "renamedBy": { "id": "usr_1" }
+        });
+        let renamed =
+            |title: Option<&str>| Some(What::Renamed { by: "usr_1".into(), title: title.map(str::to_owned) });
+        let what = |event: &Value| Told::read(event).map(|told| told.what);
+        assert_eq!(what(&event), renamed(Some("Tea")));
+        event["title"] = Value::Null;
+        assert_eq!(what(&event), renamed(None));
+        event.as_object_mut().unwrap().remove("title");
+        assert_eq!(what(&event), None);
     }
 }

@@ -51,6 +51,7 @@ impl Seen<'_> {
             Act::Add { conversation, handles } => self.added(conversation, handles),
             // Left conversations are counted: to leave, and leave again, are two events.
             Act::Leave { .. } => Ok(()),
+            Act::Rename { conversation, title } => self.renamed(conversation, title),
             Act::Send { conversation, body, key } => self.sent(conversation, body, key.as_deref()),
             Act::Mark { message, is_read } => self.marked(message, *is_read),
         }
@@ -63,8 +64,8 @@ impl Seen<'_> {
             .find(|event| event.kind == Kind::Started && event.conversation == id)
             .filter(|event| event.actor == self.call.user)
             .ok_or("a conversation that was started is not in the log")?;
-        if self.ledger.log.titles.get(id) != Some(&Some(title.to_owned())) {
-            return Err("a conversation has not the title that it was given");
+        if self.ledger.first_title(id) != Some(title) {
+            return Err("a conversation was not started with the title that it was given");
         }
         let others = handles.iter().filter_map(|handle| self.users.get(handle));
         let asked: BTreeSet<&String> = others.chain([&self.call.user]).collect();
@@ -86,6 +87,20 @@ impl Seen<'_> {
             if !took_part {
                 return Err("somebody who was added takes no part");
             }
+        }
+        Ok(())
+    }
+
+    fn renamed(&self, conversation: &str, title: &str) -> Result<(), &'static str> {
+        let mut events = self.ledger.log.events.iter();
+        let event = events
+            .find(|event| event.renaming.as_ref().is_some_and(|to| to.title.as_deref() == Some(title)))
+            .ok_or("a title that was given is not in the log")?;
+        if event.conversation != conversation || event.actor != self.call.user {
+            return Err("a title was given to another conversation, or by somebody else");
+        }
+        if event.connection != self.call.connection {
+            return Err("a title has another origin than the connection that gave it");
         }
         Ok(())
     }

@@ -63,9 +63,10 @@ impl<'a> Known<'a> {
     /// and never left.
     fn must_find(&self, call: &Call, ledger: &Ledger<'_>) -> bool {
         let (conversation, since) = match &call.act {
-            Act::Add { conversation, .. } | Act::Leave { conversation } | Act::Send { conversation, .. } => {
-                (conversation.as_str(), 0)
-            }
+            Act::Add { conversation, .. }
+            | Act::Leave { conversation }
+            | Act::Rename { conversation, .. }
+            | Act::Send { conversation, .. } => (conversation.as_str(), 0),
             Act::Mark { message, .. } => match ledger.message(message) {
                 Some(message) => (message.conversation.as_str(), message.position),
                 None => return false,

@@ -1,4 +1,4 @@
-//! The log itself: positions without gaps, and for every message its event.
+//! The log itself: positions without gaps, for every message its event, and for every conversation its last title.
 
 use std::collections::{HashMap, HashSet};
 
@@ -36,6 +36,14 @@ pub(super) fn check(evidence: &Evidence, ledger: &Ledger<'_>) -> Result<(), Stri
         let messages: HashSet<i64> = log.messages.iter().map(|message| message.position).collect();
         let bare = sent.keys().find(|position| !messages.contains(*position));
         return Err(format!("the event at {bare:?} sends a message that is not there"));
+    }
+    for (conversation, renamings) in ledger.renamings() {
+        let (last, stored) = (renamings.last().map(|last| &last.title), log.titles.get(conversation));
+        if last != stored {
+            return Err(format!(
+                "{conversation} was given the title {last:?} last, and {stored:?} is stored"
+            ));
+        }
     }
     ledger.impossible.first().map_or(Ok(()), |first| Err(first.clone()))
 }

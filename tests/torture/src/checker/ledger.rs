@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::record::{Event, Kind, Log, Message, Part};
+use crate::record::{Event, Kind, Log, Message, Part, Renaming};
 use crate::told::{COVERED, Told, What};
 
 /// Marks of one kind: in which conversation, whose, and whether they say that something was read.
@@ -18,6 +18,8 @@ pub(crate) struct Ledger<'a> {
     sent: HashMap<&'a str, Vec<&'a Message>>,
     at: HashMap<i64, &'a Message>,
     by_id: HashMap<&'a str, &'a Message>,
+    /// What each conversation that was renamed was called, in order.
+    renamings: HashMap<&'a str, Vec<&'a Renaming>>,
     /// The position of the event that says so.
     said: HashMap<String, i64>,
     /// Somebody's marks of one kind: how far each reached, and its position, both in order.
@@ -38,6 +40,7 @@ impl<'a> Ledger<'a> {
             sent: HashMap::new(),
             at: HashMap::new(),
             by_id: HashMap::new(),
+            renamings: HashMap::new(),
             said: HashMap::new(),
             marks: HashMap::new(),
             impossible: Vec::new(),
@@ -75,6 +78,7 @@ impl<'a> Ledger<'a> {
                 self.leave(event);
                 Ok(())
             }
+            Kind::Renamed => self.rename(event),
             Kind::Sent => Ok(()),
             Kind::Delivered | Kind::Read => self.mark(event, small),
         }
@@ -121,6 +125,20 @@ impl<'a> Ledger<'a> {
         if let Some(part) = self.parts.get_mut(&(conversation, user)).and_then(|parts| parts.last_mut()) {
             part.left = Some(event.position);
         }
+    }
+
+    fn rename(&mut self, event: &'a Event) -> Result<(), &'static str> {
+        let Some(renaming) = &event.renaming else { return Err("it is renamed to nothing") };
+        let renamings = self.renamings.entry(event.conversation.as_str()).or_default();
+        let before = renamings.last().map(|before| &before.title);
+        renamings.push(renaming);
+        if renaming.title == renaming.former {
+            return Err("it is given the title that it has");
+        }
+        if before.is_some_and(|before| *before != renaming.former) {
+            return Err("its former title is not the one before");
+        }
+        Ok(())
     }
 
     fn mark(&mut self, event: &'a Event, small: usize) -> Result<(), &'static str> {
@@ -200,6 +218,19 @@ impl<'a> Ledger<'a> {
         self.parts.values().flatten()
     }
 
+    /// The title with which a conversation was started.
+    pub(crate) fn first_title(&self, conversation: &str) -> Option<&'a str> {
+        match self.renamings.get(conversation).and_then(|renamings| renamings.first()) {
+            Some(first) => first.former.as_deref(),
+            None => self.log.titles.get(conversation)?.as_deref(),
+        }
+    }
+
+    /// The conversations that were renamed, each with what it was called, in order.
+    pub(crate) fn renamings(&self) -> impl Iterator<Item = (&'a str, &[&'a Renaming])> {
+        self.renamings.iter().map(|(conversation, renamings)| (*conversation, renamings.as_slice()))
+    }
+
     /// The message with this id.
     pub(crate) fn message(&self, id: &str) -> Option<&'a Message> {
         self.by_id.get(id).copied()
@@ -254,6 +285,7 @@ impl<'a> Ledger<'a> {
             Kind::Started => What::Started { by: actor },
             Kind::Joined => What::Joined { by: actor, users: event.users.clone()? },
             Kind::Left => What::Left { user: actor },
+            Kind::Renamed => What::Renamed { by: actor, title: event.renaming.as_ref()?.title.clone() },
             Kind::Sent => {
                 let message = self.at.get(&event.position)?;
                 What::Sent {
@@ -288,6 +320,7 @@ fn said(conversation: &str, at: i64, what: &What) -> String {
         What::Started { .. } => format!("started {conversation}"),
         What::Joined { by, users } => format!("joined {conversation} {at} {by} {}", users.join(" ")),
         What::Left { user } => format!("left {conversation} {at} {user}"),
+        What::Renamed { by, title } => format!("renamed {conversation} {at} {by} {title:?}"),
         What::Sent { message, .. } => format!("sent {message}"),
         What::Marked { recipient, is_read, message, .. } => format!("marked {recipient} {is_read} {message}"),
     }

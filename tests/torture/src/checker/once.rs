@@ -14,13 +14,15 @@ struct Asked {
     possible: bool,
 }
 
-pub(super) fn check(evidence: &Evidence, _: &Ledger<'_>) -> Result<(), String> {
+pub(super) fn check(evidence: &Evidence, ledger: &Ledger<'_>) -> Result<(), String> {
     let mut asked: HashMap<&str, Asked> = HashMap::new();
     let mut leaves: HashMap<(&str, &str), usize> = HashMap::new();
     for call in &evidence.past.calls {
         let possible = !matches!(call.outcome(), Some(Outcome::Refused(_)));
         match &call.act {
-            Act::Start { title: text, .. } | Act::Send { body: text, .. } => {
+            Act::Start { title: text, .. }
+            | Act::Rename { title: text, .. }
+            | Act::Send { body: text, .. } => {
                 asked.entry(text).or_default().possible |= possible;
             }
             Act::Leave { conversation } if possible => {
@@ -32,7 +34,9 @@ pub(super) fn check(evidence: &Evidence, _: &Ledger<'_>) -> Result<(), String> {
     let log = &evidence.log;
     let bodies = log.messages.iter().map(|message| message.body.as_str());
     once(&asked, bodies, "message")?;
-    once(&asked, log.titles.values().flatten().map(String::as_str), "conversation")?;
+    let first = log.titles.keys().filter_map(|conversation| ledger.first_title(conversation));
+    let later = log.events.iter().filter_map(|event| event.renaming.as_ref()?.title.as_deref());
+    once(&asked, first.chain(later), "title")?;
     let mut left: HashMap<(&str, &str), usize> = HashMap::new();
     for event in log.events.iter().filter(|event| event.kind == Kind::Left) {
         *left.entry((event.conversation.as_str(), event.actor.as_str())).or_default() += 1;

@@ -3,6 +3,8 @@
 //! The story: ada starts a conversation with bob and sends; bob receives; ada adds cem; bob sends; bob and
 //! ada read; cem leaves; ada sends again.
 
+mod renaming;
+
 use super::*;
 use crate::act::{Act, Answer, Outcome};
 use crate::history::{Call, DevicePast, Scope, Start, Turn};
@@ -21,6 +23,7 @@ fn event(position: i64, kind: Kind, actor: &str) -> Event {
         users: None,
         from: None,
         through: None,
+        renaming: None,
         at: position * 10,
     }
 }
@@ -68,6 +71,7 @@ fn told(position: i64) -> Told {
         message: message.into(),
         messages: texts(&[message]),
     };
+    let renamed = |by: &str, title: &str| What::Renamed { by: by.into(), title: Some(title.into()) };
     let what = match position {
         1 => What::Started { by: "ada".into() },
         2 => sent("m1", "ada"),
@@ -78,6 +82,8 @@ fn told(position: i64) -> Told {
         7 => marked("ada", true, "m2"),
         8 => What::Left { user: "cem".into() },
         9 => sent("m3", "ada"),
+        11 => renamed("bob", "tea"),
+        12 => renamed("ada", "coffee"),
         _ => sent("m4", "ada"),
     };
     Told { cursor: format!("cursor {position}"), conversation: ROOM.into(), at: position * 10, what }
@@ -96,7 +102,8 @@ fn call(position: i64, user: &str, act: Act) -> Call {
         Act::Send { body, .. } => body.strip_prefix("says ").map(str::to_owned),
         _ => None,
     };
-    let conversation = matches!(act, Act::Start { .. } | Act::Add { .. }).then(|| ROOM.to_owned());
+    let names_it = matches!(act, Act::Start { .. } | Act::Add { .. } | Act::Rename { .. });
+    let conversation = names_it.then(|| ROOM.to_owned());
     let answer = Answer { cursor: format!("cursor {position}"), conversation, message };
     let began = u64::try_from(position).unwrap() * 100 - 50;
     let ended = Some((began + 10, Outcome::Answered(answer)));

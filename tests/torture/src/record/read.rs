@@ -2,8 +2,9 @@
 
 use sea_orm::prelude::Uuid;
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbErr, QueryResult, Statement};
+use serde_json::Value;
 
-use super::{Event, Kind, Log, Message, Part};
+use super::{Event, Kind, Log, Message, Part, Renaming};
 
 /// Reads everything from the database at `url`.
 pub(crate) async fn read(url: &str) -> Result<Log, String> {
@@ -42,11 +43,14 @@ async fn rows(database: &impl ConnectionTrait, sql: &str) -> Result<Vec<QueryRes
 }
 
 fn event(row: &QueryResult) -> Result<Event, DbErr> {
-    let kind: i64 = row.try_get("", "kind")?;
+    let number: i64 = row.try_get("", "kind")?;
+    let kind =
+        Kind::numbered(number).ok_or_else(|| DbErr::Custom(format!("an event has the kind {number}")))?;
+    let data: Option<String> = row.try_get("", "data")?;
     let users: Option<Vec<u8>> = row.try_get("", "users")?;
     Ok(Event {
         position: row.try_get("", "position")?,
-        kind: Kind::numbered(kind).ok_or_else(|| DbErr::Custom(format!("an event has the kind {kind}")))?,
+        kind,
         conversation: id(row, "cnv", "conversation_id")?,
         actor: id(row, "usr", "actor_id")?,
         connection: row.try_get("", "origin_connection")?,
@@ -56,8 +60,21 @@ fn event(row: &QueryResult) -> Result<Event, DbErr> {
         }),
         from: row.try_get("", "from_position")?,
         through: row.try_get("", "through_position")?,
+        renaming: data.filter(|_| kind == Kind::Renamed).map(|data| renaming(&data)).transpose()?,
         at: row.try_get("", "at_micros")?,
     })
+}
+
+/// Reads the data of an event that renames.
+fn renaming(data: &str) -> Result<Renaming, DbErr> {
+    let wrong = || DbErr::Custom(format!("an event that renames has the data {data}"));
+    let titles: Value = serde_json::from_str(data).map_err(|_| wrong())?;
+    let title = |name: &str| match titles.get(name) {
+        Some(Value::Null) => Ok(None),
+        Some(Value::String(title)) => Ok(Some(title.clone())),
+        _ => Err(wrong()),
+    };
+    Ok(Renaming { title: title("title")?, former: title("former")? })
 }
 
 fn message(row: &QueryResult) -> Result<Message, DbErr> {
