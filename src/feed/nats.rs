@@ -80,7 +80,7 @@ impl Nats {
     pub async fn start(options: &NatsOptions) -> Result<Arc<Self>, String> {
         let (client, signs) = connect(options).await?;
         let news =
-            client.subscribe(subject(options.epoch)).await.map_err(|error| format!("--feed: {error}"))?;
+            client.subscribe(subject_of(options.epoch)).await.map_err(|error| format!("--feed: {error}"))?;
         let (elsewhere, queue) = mpsc::channel(QUEUE_NOTIFICATIONS);
         let (epoch, epochs) = watch::channel(options.epoch);
         let feed = Arc::new(Self { here: InProcess::default(), elsewhere, epoch });
@@ -108,7 +108,7 @@ impl Feed for Nats {
 }
 
 /// What nodes of the same herald have in common, and no other herald on these servers has.
-fn subject(epoch: Epoch) -> String {
+fn subject_of(epoch: Epoch) -> String {
     format!("herald.{:016x}", epoch.0)
 }
 
@@ -155,7 +155,7 @@ async fn connect(options: &NatsOptions) -> Result<(Client, mpsc::Receiver<Sign>)
 /// Tells the other nodes, until the feed is gone.
 async fn tell(client: Client, mut queue: mpsc::Receiver<LogNotification>) {
     while let Some(news) = queue.recv().await {
-        let subject = subject(news.head.epoch);
+        let subject = subject_of(news.head.epoch);
         let whole = wire::encode(&news, true);
         let bytes = if whole.len() <= MAX_MESSAGE_BYTES { whole } else { wire::encode(&news, false) };
         let Err(mut error) = client.publish(subject.clone(), bytes.into()).await else { continue };
@@ -202,7 +202,7 @@ async fn hear(
         };
         METRICS.feed_connected.set(i64::from(is_connected(&client) && !link.is_refused()));
         if is_to_ask {
-            let subject = subject(*epochs.borrow_and_update());
+            let subject = subject_of(*epochs.borrow_and_update());
             if is_elsewhere || link.is_refused() {
                 // A server that once refused a subscription has forgotten it.
                 let Ok(again) = client.subscribe(subject.clone()).await else { break };

@@ -10,7 +10,7 @@ use sea_orm::sqlx::{self, Connection};
 
 use super::DatabaseOptions;
 use super::connection::Address;
-use super::damage::{examine, open, position};
+use super::damage::{examine, open, read_position};
 use super::file::SqliteFile;
 
 /// The refusal where the database is Postgres. It says what to do instead.
@@ -89,7 +89,7 @@ pub(super) async fn copy(
     let mut copied = open(&to, options.patience).await?;
     let is_damaged = |what: String| format!("the copy of {} is of no use: {what}", from.display());
     examine(&mut copied, None).await.map_err(is_damaged)?;
-    let position = position(&mut copied).await.map_err(is_damaged)?;
+    let position = read_position(&mut copied).await.map_err(is_damaged)?;
     let position = position.ok_or_else(|| is_damaged("there is no log in it".into()))?;
     copied.close().await.map_err(|error| wrong(&error))?;
     Ok((partial, Backup { position, bytes }))

@@ -102,7 +102,7 @@ pub(super) async fn refuse(file: &SqliteFile, patience: Duration) -> Result<(), 
         ),
     }
     if has_log(&mut connection).await.map_err(damaged)? {
-        position(&mut connection).await.map_err(damaged)?;
+        read_position(&mut connection).await.map_err(damaged)?;
     }
     connection.close().await.map_err(|error| format!("cannot close {}: {error}", path.display()))
 }
@@ -120,7 +120,7 @@ async fn has_log(connection: &mut SqliteConnection) -> Result<bool, String> {
 ///
 /// # Errors
 /// A sentence for the operator: the head and the events have different positions.
-pub(super) async fn position(connection: &mut SqliteConnection) -> Result<Option<i64>, String> {
+pub(super) async fn read_position(connection: &mut SqliteConnection) -> Result<Option<i64>, String> {
     let ask = "SELECT h.position, COALESCE((SELECT MAX(e.position) FROM events e), 0) FROM log_head h WHERE h.id = 1";
     let found: Option<(i64, i64)> =
         sqlx::query_as(ask).fetch_optional(connection).await.map_err(|error| error.to_string())?;

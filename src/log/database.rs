@@ -91,7 +91,7 @@ impl Database {
         let (file, lock) = match &address {
             Address::Sqlite(url) => {
                 let file = SqliteFile::create(url)?;
-                let lock = lock(&file, &address, *patience, beside).await?;
+                let lock = acquire_lock(&file, &address, *patience, beside).await?;
                 (Some(file), lock)
             }
             Address::Postgres(options) => {
@@ -131,7 +131,7 @@ impl Database {
 
 /// Takes the lock of an SQLite file, and finishes a restore that was stopped. It waits up to `patience`, since a herald
 /// that is about to end may still have the lock. `None` when `beside` allows to work beside the herald that has it.
-pub(super) async fn lock(
+pub(super) async fn acquire_lock(
     file: &SqliteFile,
     address: &Address,
     patience: Duration,

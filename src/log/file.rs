@@ -26,7 +26,7 @@ impl SqliteFile {
     /// # Errors
     /// In words for the operator.
     pub(super) fn create(url: &str) -> Result<Self, String> {
-        let named = named(url)?;
+        let named = path_in(url)?;
         if url.contains("mode=rwc") {
             create_private(&named)?;
         }
@@ -48,7 +48,7 @@ impl SqliteFile {
     /// # Errors
     /// In words for the operator.
     pub(super) fn find(url: &str) -> Result<Self, String> {
-        let file = Self::at(&named(url)?)?;
+        let file = Self::at(&path_in(url)?)?;
         if file.beside(RESTORED).exists() {
             return Err(format!(
                 "a restore of {} was interrupted: `herald migrate` brings it to its end",
@@ -149,7 +149,7 @@ impl FileLock {
     }
 }
 
-fn named(url: &str) -> Result<PathBuf, String> {
+fn path_in(url: &str) -> Result<PathBuf, String> {
     let sqlite: SqliteConnectOptions = url
         .parse()
         // The error of sqlx quotes the URL, which may hold a password that was meant for Postgres.

@@ -19,7 +19,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::backup::{copy, sync_folder_of};
 use super::connection::Address;
 use super::damage::{examine, open};
-use super::database::lock;
+use super::database::acquire_lock;
 use super::file::{RESTORED, SqliteFile};
 use super::head::read_head;
 use super::{Database, DatabaseOptions};
@@ -60,7 +60,7 @@ pub async fn restore(options: &DatabaseOptions, from: &Path) -> Result<Restored,
     if from == database.path() {
         return Err(wrong(&"it is the database itself"));
     }
-    let _lock = lock(&database, &address, options.patience, false).await?;
+    let _lock = acquire_lock(&database, &address, options.patience, false).await?;
     let mut backup = open(from, options.patience).await?;
     examine(&mut backup, None).await.map_err(|damage| wrong(&format!("it is damaged: {damage}")))?;
     drop(backup);

@@ -95,7 +95,7 @@ async fn wait_for_turn(
             Some(true) => return Ok(()),
             Some(false) if Instant::now() < until => {}
             Some(false) => {
-                let holder = holder(transaction).await?;
+                let holder = find_holder(transaction).await?;
                 return Err(format!(
                     "cannot migrate the database: for {} s, {holder} holds the lock for changing the schema. Start herald \
                      again when it is done; if it hangs, end it with pg_terminate_backend",
@@ -111,7 +111,7 @@ async fn wait_for_turn(
             }
         }
         if !told {
-            let holder = holder(transaction).await?;
+            let holder = find_holder(transaction).await?;
             tracing::warn!(
                 "{holder} is changing the schema: waiting for it for up to {} s",
                 patience.as_secs()
@@ -123,7 +123,7 @@ async fn wait_for_turn(
 }
 
 /// The address and process of the node that holds the lock.
-async fn holder(transaction: &TimeLimited<DatabaseTransaction>) -> Result<String, String> {
+async fn find_holder(transaction: &TimeLimited<DatabaseTransaction>) -> Result<String, String> {
     let ask_for = format!(
         "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = \
          (SELECT oid FROM pg_database WHERE datname = current_database()) AND objsubid = 2 \

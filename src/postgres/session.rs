@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Error, Row};
 /// [`Error::InvalidArgument`], in words for the operator, where this is no session of a primary.
 pub async fn settle(connection: &mut PgConnection, patience: Duration) -> Result<(), Error> {
     let millis = patience.as_millis();
-    let wanted = wanted(millis);
+    let wanted = wanted_settings(millis);
     let list = |with_value: bool| {
         let entries = wanted.iter().map(|(name, value)| {
             if with_value { format!("('{name}', '{value}')") } else { format!("'{name}'") }
@@ -28,20 +28,20 @@ pub async fn settle(connection: &mut PgConnection, patience: Duration) -> Result
         list(true)
     );
     sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut *connection).await?;
-    let look = format!(
+    let ask = format!(
         "SELECT name, setting FROM pg_settings WHERE name IN ({}, 'synchronous_commit')
          UNION ALL SELECT 'standby', pg_is_in_recovery()::text
          UNION ALL SELECT 'read-only', current_setting('transaction_read_only')",
         list(false)
     );
-    let rows = sqlx::raw_sql(AssertSqlSafe(look)).fetch_all(connection).await?;
+    let rows = sqlx::raw_sql(AssertSqlSafe(ask)).fetch_all(connection).await?;
     for row in rows {
         check(&wanted, &row)?;
     }
     Ok(())
 }
 
-fn wanted(millis: u128) -> [(&'static str, String); 7] {
+fn wanted_settings(millis: u128) -> [(&'static str, String); 7] {
     [
         // A node that was cut off or stopped amid a transaction holds the lock of the log's head. These make Postgres let
         // go of it, whatever became of the node.

@@ -1,6 +1,6 @@
 //! To add people to a conversation.
 
-use super::{Command, Decide, Decision, Needs, Refusal, distinct, event, taking_part, within_limit};
+use super::{Command, Decide, Decision, Needs, Refusal, distinct, new_event, taking_part, within_limit};
 use crate::messaging::{ConversationId, Facts, Joined, UserId};
 
 /// People to be added to a conversation.
@@ -27,6 +27,6 @@ impl Decide for Add {
             return Ok(Decision::default());
         }
         within_limit(facts, new.len() + conversation.participants as usize)?;
-        Ok(Decision::of(event(facts, command, id, Joined { users: new.into() })))
+        Ok(Decision::of(new_event(facts, command, id, Joined { users: new.into() })))
     }
 }

@@ -1,6 +1,6 @@
 //! To leave a conversation.
 
-use super::{Command, Decide, Decision, Needs, Refusal, event, taking_part};
+use super::{Command, Decide, Decision, Needs, Refusal, new_event, taking_part};
 use crate::messaging::{ConversationId, Facts, Left, UserId};
 
 /// A conversation to be left.
@@ -17,6 +17,6 @@ impl Decide for Leave {
 
     fn decide(&self, command: &Command, facts: &Facts) -> Result<Decision, Refusal> {
         taking_part(facts, command.actor, self.conversation)?;
-        Ok(Decision::of(event(facts, command, self.conversation, Left)))
+        Ok(Decision::of(new_event(facts, command, self.conversation, Left)))
     }
 }

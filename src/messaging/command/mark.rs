@@ -1,7 +1,7 @@
 //! The command to mark messages as received or read.
 
 use super::needs::growth;
-use super::{Command, Decide, Decision, Needs, Refusal, distinct, event, taking_part};
+use super::{Command, Decide, Decision, Needs, Refusal, distinct, new_event, taking_part};
 use crate::messaging::{Audience, Facts, Mark, Marked, MessageId, Range, UserId};
 
 /// Moves a mark of the actor forward.
@@ -50,7 +50,7 @@ impl Decide for MarkThrough {
             let senders = facts.senders_up_to(actor, mark, message);
             Audience::Only(distinct(senders.chain([actor])).into())
         };
-        let event = event(facts, command, id, Marked { mark, range, audience });
+        let event = new_event(facts, command, id, Marked { mark, range, audience });
         Ok(Decision { event: Some(event), ..Decision::about(message) })
     }
 }

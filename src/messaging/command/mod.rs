@@ -145,7 +145,12 @@ fn within_limit(facts: &Facts, participants: usize) -> Result<(), Refusal> {
     if participants > most as usize { Err(Refusal::TooManyParticipants { most }) } else { Ok(()) }
 }
 
-fn event(facts: &Facts, command: &Command, conversation: ConversationId, change: impl Into<Change>) -> Event {
+fn new_event(
+    facts: &Facts,
+    command: &Command,
+    conversation: ConversationId,
+    change: impl Into<Change>,
+) -> Event {
     let mut event = Event {
         position: facts.head.position.next(),
         chain: facts.head.chain,

@@ -1,6 +1,6 @@
 //! To give a conversation another title.
 
-use super::{Command, Decide, Decision, Needs, Refusal, event, taking_part};
+use super::{Command, Decide, Decision, Needs, Refusal, new_event, taking_part};
 use crate::messaging::{ConversationId, Facts, Renamed, Title, UserId};
 
 /// A conversation and its next title.
@@ -23,6 +23,6 @@ impl Decide for Rename {
             return Ok(Decision::default());
         }
         let renamed = Renamed { title: self.title.clone(), former };
-        Ok(Decision::of(event(facts, command, self.conversation, renamed)))
+        Ok(Decision::of(new_event(facts, command, self.conversation, renamed)))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Command, Decide, Decision, Needs, Refusal, event, taking_part};
+use super::{Command, Decide, Decision, Needs, Refusal, new_event, taking_part};
 use crate::messaging::{Body, ConversationId, Facts, IdempotencyKey, Message, MessageId, Sent, UserId};
 
 /// A message to be sent.
@@ -42,7 +42,7 @@ impl Decide for Send {
             body: self.body.clone(),
             sent_at: facts.now,
         });
-        let event = event(facts, command, self.conversation, Sent { message: Arc::clone(&message) });
+        let event = new_event(facts, command, self.conversation, Sent { message: Arc::clone(&message) });
         Ok(Decision { event: Some(event), message_key: self.key.clone(), ..Decision::about(&message) })
     }
 }

@@ -1,6 +1,6 @@
 //! To start a conversation, or find it.
 
-use super::{Command, Decide, Decision, Needs, Refusal, distinct, event, within_limit};
+use super::{Command, Decide, Decision, Needs, Refusal, distinct, new_event, within_limit};
 use crate::messaging::{
     Conversation, ConversationId, Facts, IdempotencyKey, KeyedStart, People, Request, Started, Title, UserId,
 };
@@ -78,7 +78,7 @@ impl Decide for Start {
             participants: 0,
             people,
         };
-        let event = event(facts, command, conversation, Started { users: users.into() });
+        let event = new_event(facts, command, conversation, Started { users: users.into() });
         Ok(Decision {
             event: Some(event),
             begins: Some(begins),
