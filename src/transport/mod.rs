@@ -1,8 +1,8 @@
 //! Turns bytes into operations, and answers into bytes.
 //!
-//! [`listener`] accepts connections, [`router`] sends each request to [`http`] or [`websocket`], and [`stream`]
+//! `listener` accepts connections, `router` sends each request to `http` or `websocket`, and `stream`
 //! writes the HTTP responses that stay open. The modules beside them serve all of these. This layer knows nothing
-//! about messages: it hands an operation to [`crate::graphql`] and writes the answer.
+//! about messages: it hands an operation to `crate::graphql` and writes the answer.
 
 mod caller;
 mod health;

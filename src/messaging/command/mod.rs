@@ -114,7 +114,7 @@ impl Action {
 }
 
 /// Decides one command in the light of the facts. A fact that is missing from them counts as absent: a participant
-/// takes no part, a message does not exist. [`needs`] names the facts that have to be there.
+/// takes no part, a message does not exist. [`needs()`] names the facts that have to be there.
 pub fn decide(facts: &Facts, command: &Command) -> Result<Decision, Refusal> {
     command.action.decides().decide(command, facts)
 }
