@@ -34,6 +34,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::accounts::{Accounts, Lifetimes, Sessions};
+use crate::clock::Clock;
 use crate::config::{DAY, ServeArgs, Switch, seconds};
 use crate::feed::{Feed, InProcess, Nats, NatsOptions, Postgres};
 use crate::graphql::{Engine, Services};
@@ -53,6 +54,8 @@ pub struct Parts {
     pub feed: Option<Arc<dyn Feed>>,
     /// Is told every SQL statement.
     pub observer: Option<Observer>,
+    /// The clock of this node.
+    pub clock: Clock,
 }
 
 /// A herald that is ready to serve.
@@ -78,7 +81,7 @@ impl App {
         limits.check()?;
         let trusted = args.trusted_documents.as_deref().map(trusted_documents).transpose()?;
         let database = Database::open(&args.database.options(parts.observer)).await;
-        let database = database.map_err(|error| StartError::Database(error.into()))?;
+        let database = database.map_err(|error| StartError::Database(error.into()))?.with_clock(parts.clock);
         let epoch = database.head().await.map_err(unavailable("the log's head"))?.epoch;
         let feed = match parts.feed {
             Some(feed) => feed,

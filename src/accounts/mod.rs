@@ -16,7 +16,6 @@ pub use session::{Lifetimes, Live, Sessions, Token};
 
 use self::password::Passwords;
 use self::turns::Turns;
-use crate::clock;
 use crate::error::Error;
 use crate::log::{Database, UserRow};
 use crate::messaging::{DisplayName, Handle, IdempotencyKey, UserId};
@@ -80,7 +79,7 @@ impl Accounts {
             handle,
             display_name,
             password_hash: self.hash(from, password).await?,
-            created_at: clock::now(),
+            created_at: self.database.now(),
             registration,
         };
         if self.database.insert_user(&row).await? {

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::error::Error;
 use crate::log::{Database, EndedSessions, NewSession, SessionRow, Unavailable, UserRow};
 use crate::messaging::{SessionId, Timestamp};
@@ -81,22 +81,27 @@ pub struct Live {
     pub expires_at: Timestamp,
     last_used_at: AtomicI64,
     ended: CancellationToken,
+    clock: Clock,
 }
 
 impl Live {
     /// Returns when the session has ended: it is signed out, or expired.
     pub async fn ended(&self) {
-        let left = self.expires_at.0.saturating_sub(clock::now().0);
-        let left = Duration::from_micros(u64::try_from(left).unwrap_or(0));
         tokio::select! {
             () = self.ended.cancelled() => {}
-            () = tokio::time::sleep(left) => {}
+            () = tokio::time::sleep(self.remaining()) => {}
         }
+    }
+
+    /// The time until the session ends, even if it is in use; zero once it has.
+    pub fn remaining(&self) -> Duration {
+        let left = self.expires_at.0.saturating_sub(self.clock.now().0);
+        Duration::from_micros(u64::try_from(left).unwrap_or(0))
     }
 
     /// Whether the session has ended.
     pub fn has_ended(&self) -> bool {
-        self.ended.is_cancelled() || self.expires_at <= clock::now()
+        self.ended.is_cancelled() || self.expires_at <= self.clock.now()
     }
 }
 
@@ -178,7 +183,7 @@ impl Sessions {
     /// Signs a user in.
     pub async fn begin(&self, user: Arc<UserRow>) -> Result<(Token, Arc<Live>), Error> {
         let token = Token::draw();
-        let now = clock::now();
+        let now = self.database.now();
         let row = SessionRow {
             id: SessionId(random::id()),
             user: user.id,
@@ -207,7 +212,7 @@ impl Sessions {
         if self.ended.get(&live.id).is_some() {
             return Err(Error::Unauthenticated);
         }
-        let now = clock::now();
+        let now = self.database.now();
         let last_used_at = Timestamp(live.last_used_at.load(Ordering::Relaxed));
         if live.has_ended() || clock::after(last_used_at, self.lifetimes.idle) <= now {
             return Err(Error::Unauthenticated);
@@ -218,7 +223,7 @@ impl Sessions {
 
     /// Notes that a session is in use. A session that is not used ends.
     pub async fn keep(&self, live: &Live) -> Result<(), Unavailable> {
-        let now = clock::now();
+        let now = self.database.now();
         let last_used_at = Timestamp(live.last_used_at.load(Ordering::Relaxed));
         if clock::after(last_used_at, TOUCH_INTERVAL.min(self.lifetimes.idle / 2)) <= now {
             live.last_used_at.store(now.0, Ordering::Relaxed);
@@ -292,6 +297,7 @@ impl Sessions {
             expires_at: row.expires_at,
             last_used_at: AtomicI64::new(row.last_used_at.0),
             ended: CancellationToken::new(),
+            clock: self.database.clock(),
         });
         if by_id.len() >= 2 * MAX_REMEMBERED_SESSIONS {
             by_id.retain(|_, (live, _)| live.strong_count() > 0);

@@ -4,15 +4,14 @@ use cookie::time::Duration;
 use cookie::{Cookie, SameSite};
 
 use crate::accounts::{Live, Token};
-use crate::clock;
 
 /// The name of the cookie.
 pub(crate) const NAME: &str = "herald_session";
 
 /// The `Set-Cookie` header that signs a browser in until the session ends.
 pub(super) fn set(token: &Token, session: &Live, is_secure: bool) -> String {
-    let lifetime = session.expires_at.0.saturating_sub(clock::now().0);
-    header(token.to_string(), Duration::microseconds(lifetime), is_secure)
+    let lifetime = Duration::try_from(session.remaining()).unwrap_or(Duration::MAX);
+    header(token.to_string(), lifetime, is_secure)
 }
 
 /// The `Set-Cookie` header that makes a browser forget the cookie.

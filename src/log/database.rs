@@ -10,6 +10,8 @@ use tokio::time::{Instant, sleep};
 use super::connection::{Address, TimeLimited};
 use super::file::{FileLock, SqliteFile};
 use super::{damage, restore, schema};
+use crate::clock::Clock;
+use crate::messaging::Timestamp;
 use crate::metrics::METRICS;
 use crate::postgres;
 
@@ -58,6 +60,8 @@ pub struct Database {
     pub(super) writer: TimeLimited<DatabaseConnection>,
     /// A pool of connections that only read.
     pub(super) reader: TimeLimited<DatabaseConnection>,
+    /// The clock of this node, for what the clock of Postgres does not decide.
+    clock: Clock,
     /// The SQL expression for the place of the log.
     pub(super) home: &'static str,
     /// The path of the WAL of an SQLite file; `None` on Postgres.
@@ -115,10 +119,26 @@ impl Database {
             writer.observe(observer);
             reader.observe(observer);
         }
-        let mut database =
-            Self { writer, reader, home: "NULL", wal: file.map(|file| file.beside("-wal").into()), lock };
+        let wal = file.map(|file| file.beside("-wal").into());
+        let mut database = Self { writer, reader, clock: Clock::default(), home: "NULL", wal, lock };
         database.settle_head().await.map_err(|e| format!("cannot read the log's head: {e}"))?;
         Ok(database)
+    }
+
+    /// The same database, read and written by another clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// The clock of this node.
+    pub fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+
+    /// The time now, by the clock of this node.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Notes the size of an SQLite file's WAL in the metrics. The WAL grows while a transaction reads.

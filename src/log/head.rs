@@ -11,7 +11,6 @@ use super::entities::log_head;
 use super::error::{During, StorageFault};
 use super::sql::Sql;
 use super::{Database, Unavailable};
-use crate::clock;
 use crate::messaging::{Chain, Epoch, Place, Position, Timestamp};
 use crate::metrics::METRICS;
 
@@ -207,7 +206,7 @@ impl Database {
             _ => "NULL AS now_micros FROM log_head WHERE id = 1",
         });
         let row: HeadRow = sql.rows(&transaction).await?.pop().ok_or(StorageFault::NoHead)?;
-        let now = row.now_micros.map_or_else(clock::now, Timestamp);
+        let now = row.now_micros.map_or_else(|| self.now(), Timestamp);
         Ok(Locked { transaction, head: row.head(), now: now.max(Timestamp(row.at_micros).next()) })
     }
 }

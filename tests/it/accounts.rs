@@ -1,9 +1,13 @@
 //! Accounts: who may be whom, for how long, and how often one may try.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use herald::clock::Clock;
 use herald::config::{ServeArgs, Switch};
+use herald::messaging::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::{Reply, TestApp, code};
@@ -436,5 +440,28 @@ async fn a_session_ends_by_itself_in_any_case_and_for_lack_of_use() {
         let ada = app.user("ada").await;
         let response = ada.post("{ viewer { id } }", serde_json::json!({})).await;
         assert_eq!(code(&response), "UNAUTHENTICATED", "{idle} {absolute}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_lasts_while_it_is_used_and_no_longer_than_its_days() {
+    const DAY_MICROS: i64 = 86_400_000_000;
+    let now = Arc::new(AtomicI64::new(DAY_MICROS));
+    let app = TestApp::with(|setup| {
+        setup.args.limits.session_idle_days = 30;
+        setup.args.limits.session_days = 100;
+        let now = Arc::clone(&now);
+        setup.parts.clock = Clock::new(move || Timestamp(now.load(Ordering::Relaxed)));
+    })
+    .await;
+    let (used, unused) = (app.user("ada").await, app.user("bob").await);
+    for day in 1..=120 {
+        now.fetch_add(DAY_MICROS, Ordering::Relaxed);
+        let response = used.post("{ viewer { id } }", serde_json::json!({})).await;
+        assert_eq!(response.get("errors").is_some(), day >= 100, "on day {day}: {response}");
+        if day == 30 {
+            let response = unused.post("{ viewer { id } }", serde_json::json!({})).await;
+            assert_eq!(code(&response), "UNAUTHENTICATED", "{response}");
+        }
     }
 }

@@ -524,14 +524,14 @@ impl StateMachineTest for Rules {
 }
 
 prop_state_machine! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
     fn every_decision_is_what_a_row_per_recipient_would_say(sequential 1..80 => Rules);
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     /// The writer loads what `needs` names, and nothing else.
     #[test]

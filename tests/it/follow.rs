@@ -708,7 +708,6 @@ impl Herald {
 prop_state_machine! {
     #![proptest_config(ProptestConfig {
         cases: 48,
-        failure_persistence: None,
         max_shrink_iters: 200,
         ..ProptestConfig::default()
     })]

@@ -74,7 +74,7 @@ async fn signed_in(app: &TestApp, user: Uuid) -> User {
         Uuid::from_u128(9).into(),
         Sha256::digest(token).to_vec().into(),
         user.into(),
-        herald::clock::now().0.into(),
+        herald::clock::Clock::default().now().0.into(),
     ];
     let sql = "INSERT INTO sessions (id, token_hash, user_id, created_at, last_used_at, expires_at) \
          VALUES ($1, $2, $3, $4, $4, $4 + 3600000000)";
