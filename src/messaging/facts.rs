@@ -260,7 +260,8 @@ impl Facts {
             }
         }
         if let Some(conversation) = self.conversations.get_mut(&event.conversation) {
-            conversation.participants -= u32::try_from(users.len()).unwrap_or(u32::MAX);
+            let leaving = u32::try_from(users.len()).unwrap_or(u32::MAX);
+            conversation.participants = conversation.participants.saturating_sub(leaving);
         }
     }
 

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use async_graphql::Context;
 use async_graphql::dataloader::{DataLoader, LruCache};
+use tokio::task::JoinHandle;
+use tracing::Instrument;
 
 use super::loaders::{Rows, Users};
 use crate::accounts::Accounts;
@@ -42,7 +44,7 @@ impl Services {
         limits: Limits,
     ) -> Self {
         let delay = std::time::Duration::ZERO;
-        let rows = DataLoader::new(Rows(database.clone()), tokio::spawn).delay(delay);
+        let rows = DataLoader::new(Rows(database.clone()), spawn).delay(delay);
         let users = DataLoader::with_cache(
             Users(database.clone()),
             tokio::spawn,
@@ -58,6 +60,11 @@ impl Services {
         let command = Command { actor: caller.viewer()?.user.id, origin: caller.origin(), action };
         Ok(self.writer.submit(command).await?)
     }
+}
+
+/// Runs a loader's statement in the span of the request that first asks for it, so that a failure is logged with its id.
+fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    tokio::spawn(task.in_current_span())
 }
 
 /// The services that this schema was built with.
