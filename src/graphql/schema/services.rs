@@ -47,7 +47,7 @@ impl Services {
         let rows = DataLoader::new(Rows(database.clone()), spawn).delay(delay);
         let users = DataLoader::with_cache(
             Users(database.clone()),
-            tokio::spawn,
+            spawn,
             LruCache::new(MAX_REMEMBERED_USERS),
         )
         .delay(delay);
