@@ -45,12 +45,9 @@ impl Services {
     ) -> Self {
         let delay = std::time::Duration::ZERO;
         let rows = DataLoader::new(Rows(database.clone()), spawn).delay(delay);
-        let users = DataLoader::with_cache(
-            Users(database.clone()),
-            spawn,
-            LruCache::new(MAX_REMEMBERED_USERS),
-        )
-        .delay(delay);
+        let users =
+            DataLoader::with_cache(Users(database.clone()), spawn, LruCache::new(MAX_REMEMBERED_USERS))
+                .delay(delay);
         Self { database, writer, hub, accounts, rates, limits, rows, users }
     }
 
