@@ -80,7 +80,7 @@ impl Accounts {
             display_name,
             password_hash: self.hash(from, password).await?,
             created_at: self.database.now(),
-            registration,
+            registration: registration.map(Vec::from),
         };
         if self.database.insert_user(&row).await? {
             return Ok(Arc::new(row));
@@ -101,7 +101,8 @@ impl Accounts {
         password: &str,
         registration: Option<[u8; 32]>,
     ) -> Result<Arc<UserRow>, Error> {
-        let is_the_same = registration.is_some() && registration == known.registration;
+        let is_the_same =
+            registration.is_some_and(|asked| known.registration.as_deref() == Some(asked.as_slice()));
         if is_the_same && self.verify(from, password, Some(known.password_hash.clone())).await? {
             return Ok(Arc::new(known));
         }

@@ -294,10 +294,10 @@ pub(super) fn code(error: &DbErr) -> Option<String> {
 }
 
 /// Whether a failure may be the fault of one command of a batch, so that each command deserves a try of its own: the
-/// command needs an inconsistent row, or the database rejects a statement for what is in it.
+/// command needs a row that is inconsistent or cannot be decoded, or the database rejects a statement for what is in it.
 pub(super) fn may_be_one_commands_fault(fault: &StorageFault) -> bool {
     match fault {
-        StorageFault::Database(error) => is_rejected(error),
+        StorageFault::Database(error) => may_be_one_keys_fault(error),
         StorageFault::Inconsistent(_) => true,
         StorageFault::NoHead => false,
     }
@@ -313,8 +313,8 @@ fn is_rejected(error: &DbErr) -> bool {
     !["08", "25", "40", "53", "55", "57", "58"].iter().any(|class| code.len() == 5 && code.starts_with(class))
 }
 
-/// Whether a failure to read may be the fault of one key of many, so that each key deserves a try of its own. It may
-/// also be the fault of a row with a value that cannot be decoded.
+/// Whether a failure may be the fault of one key of many, so that each key deserves a try of its own: the database
+/// rejects a statement for what is in it, or a row has a value that cannot be decoded.
 pub(super) fn may_be_one_keys_fault(error: &DbErr) -> bool {
     let is_row = match error {
         DbErr::Query(RuntimeErr::SqlxError(error)) => matches!(

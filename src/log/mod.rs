@@ -35,8 +35,8 @@ pub use error::Unavailable;
 pub use head::PolledHead;
 pub use people::{EndedSessions, NewSession, SessionRow, UserRow};
 pub use reader::{
-    ConversationFilter, Direction, MarkTime, Membership, Page, ParticipantKey, Receipt, Received,
-    SubscriptionFilter,
+    ConversationFilter, ConversationRow, Direction, MarkTime, Membership, Page, ParticipantKey, Receipt,
+    Received, SubscriptionFilter,
 };
 pub use readiness::Unready;
 pub use restore::{Restored, restore};

@@ -10,9 +10,8 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::batch::{Each, KEYS_PER_STATEMENT, ask};
-use super::convert::digest;
 use super::entities::{log_head, session, session_end, user};
-use super::error::{During, InconsistentRow, StorageFault};
+use super::error::{During, StorageFault};
 use super::head::Locked;
 use super::sql::Sql;
 use super::{Database, Unavailable};
@@ -32,7 +31,7 @@ pub struct UserRow {
     /// When the user registered.
     pub created_at: Timestamp,
     /// The digest of the registration; `None` where it had no idempotency key.
-    pub registration: Option<[u8; 32]>,
+    pub registration: Option<Vec<u8>>,
 }
 
 /// A session as stored. The database has the hash of the token, never the token.
@@ -75,7 +74,7 @@ impl Database {
             display_name: Set(row.display_name.to_string()),
             password_hash: Set(row.password_hash.clone()),
             created_at: Set(row.created_at.0),
-            registration: Set(row.registration.map(Vec::from)),
+            registration: Set(row.registration.clone()),
         };
         match user::Entity::insert(model).exec_without_returning(&self.writer).await {
             Ok(_) => Ok(true),
@@ -96,7 +95,7 @@ impl Database {
             let named = user::Column::Handle.is_in(handles.iter().copied());
             let rows = user::Entity::find().filter(named).all(&self.reader).await.during(operation)?;
             for row in rows {
-                found.push(user_row(row).during(operation)?);
+                found.push(user_row(row));
             }
         }
         Ok(found)
@@ -113,8 +112,7 @@ impl Database {
             keys.iter().map(|key| found.remove(&key.0)).collect()
         };
         let found = ask(operation, &self.reader, keys, KEYS_PER_STATEMENT, write, sort).await;
-        let user = |row: Option<_>| row.map(user_row).transpose().during(operation);
-        found.into_iter().map(|row| row.and_then(user)).collect()
+        found.into_iter().map(|row| row.map(|row| row.map(user_row))).collect()
     }
 
     /// Stores a session, and deletes the sessions that have expired by `now`.
@@ -155,7 +153,7 @@ impl Database {
             .during(operation)?;
         let Some(found) = found else { return Ok(None) };
         let user = user::Entity::find_by_id(found.user_id).one(&self.reader).await.during(operation)?;
-        let user = user.map(user_row).transpose().during(operation)?;
+        let user = user.map(user_row);
         let row = SessionRow {
             id: SessionId(found.id),
             user: UserId(found.user_id),
@@ -263,16 +261,13 @@ fn is_taken(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
-fn user_row(row: user::Model) -> Result<UserRow, InconsistentRow> {
-    let inconsistent =
-        |problem| InconsistentRow { table: "users", column: "registration", id: row.id.to_string(), problem };
-    let registration = row.registration.map(digest);
-    Ok(UserRow {
+fn user_row(row: user::Model) -> UserRow {
+    UserRow {
         id: UserId(row.id),
         handle: Handle::trusted(row.handle),
         display_name: DisplayName::trusted(row.display_name),
         password_hash: row.password_hash,
         created_at: Timestamp(row.created_at),
-        registration: registration.transpose().map_err(inconsistent)?,
-    })
+        registration: row.registration,
+    }
 }

@@ -120,4 +120,33 @@ async fn a_damaged_row_fails_its_own_command_and_no_other_in_the_batch() {
         }
     }
     assert_eq!(history(&bob, &sound).await.len(), 57);
+    // What is shown of the conversation is sound.
+    let shown = cleo.data("{ conversations(first: 5) { nodes { id title } } }", json!({})).await;
+    assert_eq!(shown["conversations"]["nodes"][0]["id"], damaged.as_str());
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_decoded_fails_its_own_command_and_no_other_in_the_batch() {
+    let app = TestApp::start().await;
+    if app.database.file().is_none() {
+        // Postgres has a type for each column, and takes no other.
+        return;
+    }
+    let (ada, _, sound) = app.pair().await;
+    let (cleo, _, damaged) = app.pair().await;
+    let database = Database::connect(&app.database.url).await.unwrap();
+    let damage = "UPDATE conversations SET participant_count = 'many' \
+         WHERE latest_position = (SELECT MAX(latest_position) FROM conversations)";
+    database.execute_unprepared(damage).await.unwrap();
+    database.close().await.unwrap();
+    let sends =
+        (0..60).map(|n| {
+            let (user, conversation) = if n % 20 == 7 { (&cleo, &damaged) } else { (&ada, &sound) };
+            async move {
+                (conversation, user.post(SEND, json!({ "id": conversation, "body": n.to_string() })).await)
+            }
+        });
+    for (conversation, response) in futures_util::future::join_all(sends).await {
+        assert_eq!(response.get("errors").is_some(), *conversation == damaged, "{response}");
+    }
 }

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use async_graphql::dataloader::{CacheFactory, DataLoader, Loader};
 
-use crate::log::{Database, Each, Page, ParticipantKey, Receipt, Received, Unavailable, UserRow};
+use crate::log::{
+    ConversationRow, Database, Each, Page, ParticipantKey, Receipt, Received, Unavailable, UserRow,
+};
 use crate::messaging::{
-    Conversation, ConversationId, Counts, Message, MessageId, Participation, Position, Renamed, UserId,
+    ConversationId, Counts, Message, MessageId, Participation, Position, Renamed, UserId,
 };
 
 /// Loads users.
@@ -47,10 +49,10 @@ impl Loader<UserId> for Users {
 }
 
 impl Loader<ConversationId> for Rows {
-    type Value = Result<Arc<Conversation>, Unavailable>;
+    type Value = Result<Arc<ConversationRow>, Unavailable>;
     type Error = Unavailable;
 
-    async fn load(&self, keys: &[ConversationId]) -> Found<ConversationId, Arc<Conversation>> {
+    async fn load(&self, keys: &[ConversationId]) -> Found<ConversationId, Arc<ConversationRow>> {
         let found = self.0.conversations_by_id(keys).await.into_iter();
         Ok(present(keys, found.map(|row| row.map(|row| row.map(Arc::new))).collect()))
     }

@@ -14,7 +14,7 @@ use crate::log::error::During;
 use crate::log::sql::{Sql, Unsigned};
 use crate::log::stays::END;
 use crate::log::{Database, Unavailable};
-use crate::messaging::{Conversation, ConversationId, Mark, Participation, Position, Renamed, UserId};
+use crate::messaging::{ConversationId, Mark, Participation, Position, Renamed, Timestamp, Title, UserId};
 
 /// A place in a list of participants, which is in the order of joining.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,13 +25,38 @@ pub struct ParticipantKey {
     pub user: UserId,
 }
 
+/// What is shown of a conversation. What only the rules need is not in it, so that nothing is wrong with a page of
+/// conversations where a damaged row fails the commands that turn on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConversationRow {
+    /// Its identity.
+    pub id: ConversationId,
+    /// Its title; `None` where it has none.
+    pub title: Option<Title>,
+    /// The time at which it was started.
+    pub created_at: Timestamp,
+    /// The position of its latest activity, by which lists are ordered.
+    pub latest: Position,
+}
+
+impl From<conversation::Model> for ConversationRow {
+    fn from(row: conversation::Model) -> Self {
+        Self {
+            id: ConversationId(row.id),
+            title: row.title.map(Title::trusted),
+            created_at: Timestamp(row.created_at),
+            latest: Position(row.latest_position),
+        }
+    }
+}
+
 impl Database {
     /// Reads a page of the conversations that `viewer` takes part in, the latest activity first.
     pub async fn conversations(
         &self,
         viewer: UserId,
         page: &Page<Position>,
-    ) -> Result<Vec<Conversation>, Unavailable> {
+    ) -> Result<Vec<ConversationRow>, Unavailable> {
         let mut sql = Sql::default();
         sql.push(
             "SELECT c.* FROM participants p JOIN conversations c ON c.id = p.conversation_id \
@@ -55,22 +80,20 @@ impl Database {
         if page.direction == Direction::Last {
             rows.reverse();
         }
-        rows.into_iter().map(convert::conversation).collect::<Result<_, _>>().during(operation)
+        Ok(rows.into_iter().map(ConversationRow::from).collect())
     }
 
     /// Reads these conversations; `None` for one that does not exist.
-    pub async fn conversations_by_id(&self, keys: &[ConversationId]) -> Each<Option<Conversation>> {
+    pub async fn conversations_by_id(&self, keys: &[ConversationId]) -> Each<Option<ConversationRow>> {
         let write = |sql: &mut Sql, keys: &[ConversationId]| {
             sql.push("SELECT c.* FROM conversations c WHERE c.id IN ").bind_list(keys.iter().map(|id| id.0));
         };
         let operation = "read conversations";
         let sort = |keys: &[ConversationId], rows: Vec<conversation::Model>| {
             let mut found: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
-            keys.iter().map(|key| found.remove(&key.0)).collect()
+            keys.iter().map(|key| found.remove(&key.0).map(ConversationRow::from)).collect()
         };
-        let found = ask(operation, &self.reader, keys, KEYS_PER_STATEMENT, write, sort).await;
-        let conversation = |row: Option<_>| row.map(convert::conversation).transpose().during(operation);
-        found.into_iter().map(|row| row.and_then(conversation)).collect()
+        ask(operation, &self.reader, keys, KEYS_PER_STATEMENT, write, sort).await
     }
 
     /// Reads the first change of each conversation's title after a position; `None` if there is none. The title before

@@ -5,7 +5,7 @@ mod events;
 mod messages;
 mod receipts;
 
-pub use conversations::ParticipantKey;
+pub use conversations::{ConversationRow, ParticipantKey};
 pub use events::{ConversationFilter, Membership, SubscriptionFilter};
 pub use messages::Received;
 pub use receipts::{MarkTime, Receipt};

@@ -13,14 +13,14 @@ use crate::graphql::caller::viewer;
 use crate::graphql::schema::loaders::{MessagesPage, ParticipantsPage, RenamedAfter, UnreadOf, load};
 use crate::graphql::schema::page::{Opaque, PageArgs, connection};
 use crate::graphql::schema::services::services;
-use crate::log::{Direction, Page, ParticipantKey};
+use crate::log::{ConversationRow, Direction, Page, ParticipantKey};
 use crate::messaging::{self, ConversationId, Position};
 
 /// A conversation of two or of many.
 #[derive(Debug, Clone)]
 pub(crate) struct Conversation {
     id: ConversationId,
-    known: Option<Arc<messaging::Conversation>>,
+    known: Option<Arc<ConversationRow>>,
     /// Where the viewer left, if they take no part now: what came after is none of their business.
     as_of: Option<Position>,
 }
@@ -36,7 +36,7 @@ impl Conversation {
         Self { id, known: None, as_of }
     }
 
-    async fn row(&self, ctx: &Context<'_>) -> Result<Arc<messaging::Conversation>, Error> {
+    async fn row(&self, ctx: &Context<'_>) -> Result<Arc<ConversationRow>, Error> {
         match &self.known {
             Some(row) => Ok(Arc::clone(row)),
             None => load(&services(ctx)?.rows, self.id).await?.ok_or(Error::NotFound("conversation")),
@@ -44,8 +44,8 @@ impl Conversation {
     }
 }
 
-impl From<messaging::Conversation> for Conversation {
-    fn from(row: messaging::Conversation) -> Self {
+impl From<ConversationRow> for Conversation {
+    fn from(row: ConversationRow) -> Self {
         Self { id: row.id, known: Some(Arc::new(row)), as_of: None }
     }
 }
@@ -60,16 +60,15 @@ impl Conversation {
 
     /// What it is called, if anything. To somebody who has left: what it was called then.
     async fn title(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+        // The row comes first. Every change of the title that the row shows is in the log by then, and is found below.
+        let row = self.row(ctx).await?;
         let renamed = match self.as_of {
             Some(as_of) => {
                 load(&services(ctx)?.rows, RenamedAfter(self.id, as_of)).await.map_err(Error::from)?
             }
             None => None,
         };
-        let title = match renamed {
-            Some(renamed) => renamed.former,
-            None => self.row(ctx).await?.title.clone(),
-        };
+        let title = renamed.map_or_else(|| row.title.clone(), |renamed| renamed.former);
         let title = title.as_ref().map(ToString::to_string);
         budget(ctx)?.pay(title.as_ref().map_or(0, String::len)).await;
         Ok(title)

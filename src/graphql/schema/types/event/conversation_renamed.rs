@@ -1,8 +1,9 @@
 //! ConversationRenamed.
 
-use async_graphql::Object;
+use async_graphql::{Context, Object, Result};
 
 use super::Told;
+use crate::graphql::budget::budget;
 use crate::graphql::schema::types::{Conversation, Cursor, DateTime, User};
 use crate::messaging::Renamed;
 
@@ -29,8 +30,10 @@ impl ConversationRenamed {
     }
 
     /// The title that it was given; null if its title was taken away.
-    async fn title(&self) -> Option<String> {
-        self.0.change.title.as_ref().map(ToString::to_string)
+    async fn title(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+        let title = self.0.change.title.as_ref().map(ToString::to_string);
+        budget(ctx)?.pay(title.as_ref().map_or(0, String::len)).await;
+        Ok(title)
     }
 
     /// Who renamed it.
