@@ -114,6 +114,7 @@ impl Engine {
             OperationType::Query | OperationType::Mutation => limits.max_answer_bytes,
         };
         let large_answers = Arc::clone(&self.large_answers);
+        let document = plan.asks_schema.then_some(document);
         Ok(Prepared { document, operation_name, plan, variables, cost, most, large_answers, kind })
     }
 
@@ -173,11 +174,9 @@ impl Engine {
     }
 
     fn introspect(&self, prepared: &Prepared) -> Result<Introspected, Box<Response>> {
-        if !prepared.plan.asks_schema {
-            return Ok(Introspected::default());
-        }
+        let Some(document) = &prepared.document else { return Ok(Introspected::default()) };
         let name = prepared.operation_name.as_deref();
-        self.definitions.introspect(&prepared.document, &prepared.plan, name, &prepared.variables)
+        self.definitions.introspect(document, &prepared.plan, name, &prepared.variables)
     }
 
     /// Begins a subscription, from `resume` on rather than from its own `after` where both are given.

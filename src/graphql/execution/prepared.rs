@@ -13,7 +13,9 @@ use crate::graphql::response::{LIMIT_EXCEEDED, Response, error};
 /// A request that can be executed: its document is valid, its variables fit, and both are within the limits.
 #[derive(Clone)]
 pub(crate) struct Prepared {
-    pub(super) document: Arc<Document>,
+    /// Where the operation asks about the schema. The plan says all else, and a subscription that keeps its document
+    /// would keep many times the memory of its text.
+    pub(super) document: Option<Arc<Document>>,
     pub(super) operation_name: Option<String>,
     pub(in crate::graphql) plan: Arc<Plan>,
     pub(crate) variables: Variables,
