@@ -94,9 +94,7 @@ impl Database {
         for handles in handles.chunks(KEYS_PER_STATEMENT) {
             let named = user::Column::Handle.is_in(handles.iter().copied());
             let rows = user::Entity::find().filter(named).all(&self.reader).await.during(operation)?;
-            for row in rows {
-                found.push(user_row(row));
-            }
+            found.extend(rows.into_iter().map(user_row));
         }
         Ok(found)
     }

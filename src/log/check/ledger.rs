@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::messaging::{
     Audience, Chain, Change, Conversation, ConversationId, Event, Interval, Joined, Left, Mark, Marked,
-    Participation, People, Position, Range, Renamed, Sent, Started, Timestamp, Title, UserId,
+    Participation, People, Position, Range, Renamed, Sent, Started, Timestamp, UserId,
 };
 
 /// The message that a mark names.
@@ -35,8 +35,8 @@ struct ConversationState {
     /// Whether anybody joined or left since it was started.
     has_changed: bool,
     people: HashMap<UserId, Person>,
-    /// The title that an event gave it last. Empty where none did: the first title is in its row alone.
-    last_given: Vec<Option<Title>>,
+    /// The last change of its title; `None` where no event changed it. The first title is in its row alone.
+    renamed: Option<Renamed>,
     is_stored: bool,
 }
 
@@ -142,7 +142,7 @@ impl Ledger {
             present: 0,
             has_changed: false,
             people: HashMap::new(),
-            last_given: Vec::new(),
+            renamed: None,
             is_stored: false,
         };
         if self.conversations.insert(event.conversation, conversation).is_some() {
@@ -225,10 +225,10 @@ impl Ledger {
         if renamed.title == renamed.former {
             return Err("it changes no title".into());
         }
-        if conversation.last_given.last().is_some_and(|title| *title != renamed.former) {
+        if conversation.renamed.as_ref().is_some_and(|last| last.title != renamed.former) {
             return Err("its former title is not the one before it".into());
         }
-        conversation.last_given = vec![renamed.title.clone()];
+        conversation.renamed = Some(renamed.clone());
         Ok(())
     }
 
@@ -265,7 +265,7 @@ impl Ledger {
         same("created_at", &row.created_at.0, &conversation.created_at.0)?;
         same("latest_position", &row.latest.0, &conversation.latest.0)?;
         same("participant_count", &row.participants, &conversation.present)?;
-        if conversation.last_given.last().is_some_and(|title| *title != row.title) {
+        if conversation.renamed.as_ref().is_some_and(|last| last.title != row.title) {
             return Err("title is not the one that it was last given".into());
         }
         match row.people {

@@ -1,4 +1,4 @@
-//! ConversationRenamed.
+//! The event that a conversation was given another title, as clients see it.
 
 use async_graphql::{Context, Object, Result};
 

@@ -1,4 +1,4 @@
-//! ConversationStarted.
+//! The event that a conversation began, as clients see it.
 
 use async_graphql::Object;
 

@@ -1,4 +1,4 @@
-//! MessageSent.
+//! The event that a message was sent, as clients see it.
 
 use std::sync::Arc;
 

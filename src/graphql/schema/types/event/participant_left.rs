@@ -1,4 +1,4 @@
-//! ParticipantLeft.
+//! The event that somebody left a conversation, as clients see it.
 
 use async_graphql::Object;
 

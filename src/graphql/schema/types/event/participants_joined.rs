@@ -1,4 +1,4 @@
-//! ParticipantsJoined.
+//! The event that people joined a conversation, as clients see it.
 
 use async_graphql::Object;
 

@@ -1,4 +1,4 @@
-//! StatusChanged.
+//! The event that somebody received or read messages, as clients see it.
 
 use std::sync::Arc;
 
