@@ -1,5 +1,6 @@
 //! The memory of the real binary, which is to come back to what it was.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use futures_util::{StreamExt, stream};
@@ -14,22 +15,26 @@ fn resident(process: u32) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1_024
 }
 
-#[tokio::test]
-async fn hashing_many_passwords_leaves_the_memory_of_those_hashed_at_once() {
-    let database = TestDatabase::create().await;
-    let scratch = Scratch::create("memory").unwrap();
+/// Runs the real binary on an empty database.
+async fn herald(database: &TestDatabase, scratch: &Scratch, flags: &[&str]) -> (Herald, SocketAddr) {
     let herald = Herald::start(HeraldOptions {
         binary: PathBuf::from(env!("CARGO_BIN_EXE_herald")),
         port: free_port().unwrap(),
         database: database.url.clone(),
         feed: None,
-        flags: ["--rate-limit", "off", "--max-hashing", "2"].map(str::to_owned).to_vec(),
+        flags: flags.iter().copied().map(str::to_owned).collect(),
         env: Vec::new(),
         log: scratch.path().join("log"),
-    })
-    .await
-    .unwrap();
+    });
+    let herald = herald.await.unwrap();
     let address = ([127, 0, 0, 1], herald.port()).into();
+    (herald, address)
+}
+
+#[tokio::test]
+async fn hashing_many_passwords_leaves_the_memory_of_those_hashed_at_once() {
+    let (database, scratch) = (TestDatabase::create().await, Scratch::create("memory").unwrap());
+    let (herald, address) = herald(&database, &scratch, &["--rate-limit", "off", "--max-hashing", "2"]).await;
     let before = resident(herald.id().unwrap());
     let arrivals = stream::iter(0..120).map(|n| async move {
         let user = User::register(address, &format!("user-{n}")).await;
@@ -39,4 +44,36 @@ async fn hashing_many_passwords_leaves_the_memory_of_those_hashed_at_once() {
     let after = resident(herald.id().unwrap());
     // Two times 19 MiB, and some for a hundred requests and their people.
     assert!(after <= before + 50, "{before} MiB before, {after} MiB after");
+}
+
+/// A parsed document takes some forty times the memory of its text. A subscription needs its plan only.
+#[tokio::test]
+async fn a_subscription_does_not_keep_its_document() {
+    let (database, scratch) = (TestDatabase::create().await, Scratch::create("memory").unwrap());
+    let (herald, address) = herald(&database, &scratch, &["--rate-limit", "off"]).await;
+    let (ada, bob) = (User::register(address, "ada").await, User::register(address, "bob").await);
+    let conversation = bob.start(&[&ada]).await;
+    let fields = "at ".repeat(1_400);
+    let document = |n: usize| {
+        format!("subscription S{n}($after: Cursor) {{ messageSent(after: $after) {{ {fields} }} }}")
+    };
+    let before = resident(herald.id().unwrap());
+    let mut sockets = Vec::new();
+    for socket in 0..6 {
+        let mut open = ada.socket(&format!("desk-{socket}")).await;
+        for n in 0..90 {
+            open.follow(&n.to_string(), &document(90 * socket + n)).await;
+        }
+        sockets.push(open);
+    }
+    bob.send(&conversation, "hello").await;
+    for open in &mut sockets {
+        // One of each subscription, in whatever order.
+        for _ in 0..90 {
+            assert_eq!(open.receive().await["type"], "next");
+        }
+    }
+    let during = resident(herald.id().unwrap());
+    // The documents that are remembered, and some for the subscriptions. 540 documents would be 100 MiB and more.
+    assert!(during <= before + 70, "{before} MiB before, {during} MiB with the subscriptions");
 }
