@@ -21,6 +21,10 @@ use crate::postgres;
 /// herald's own.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// The longest time that the connections to an SQLite file may take to close. Each first ends its statement. A herald
+/// that stops must not wait for one that never ends.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// The size in bytes to which SQLite cuts the file of its WAL when it restarts the WAL. The file grows beyond this size
 /// while a transaction reads.
 const MAX_WAL_BYTES: &str = "67108864";
@@ -195,14 +199,11 @@ impl TimeLimited<DatabaseConnection> {
         Ok(TimeLimited { inner, patience: self.patience, diagnosis: None })
     }
 
-    /// Waits for the statements under way and closes every connection.
+    /// Waits for the statements under way and closes every connection, within the limit on the time of an answer, or within
+    /// [`CLOSE_TIMEOUT`].
     pub(super) async fn close(self) -> Result<(), DbErr> {
-        let Self { inner, patience, .. } = self;
-        let closing = inner.close();
-        match patience {
-            Some(patience) => tokio::time::timeout(patience, closing).await.unwrap_or_else(|_| Err(silent())),
-            None => closing.await,
-        }
+        let patience = self.patience.unwrap_or(CLOSE_TIMEOUT);
+        tokio::time::timeout(patience, self.inner.close()).await.unwrap_or_else(|_| Err(silent()))
     }
 }
 

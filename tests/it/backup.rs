@@ -41,6 +41,12 @@ fn names_in(folder: &Path) -> Vec<String> {
     names
 }
 
+/// What `work` gives. A test that hangs says at which of its steps.
+async fn within<T>(step: &str, work: impl Future<Output = T>) -> T {
+    let done = tokio::time::timeout(Duration::from_secs(30), work).await;
+    done.unwrap_or_else(|_| panic!("{step} does not end"))
+}
+
 /// A folder of the test's own beside its database.
 fn folder(database: &Path, name: &str) -> PathBuf {
     let folder = database.with_file_name(name);
@@ -200,9 +206,9 @@ async fn a_kill_during_a_restore_leaves_the_database_of_before_or_the_restored_o
     let Some(file) = app.database.file() else { return };
     let (ada, _, conversation) = app.pair().await;
     let copy = file.with_file_name("copy.db");
-    assert!(backup(&app.database.url, &copy).await.0);
+    assert!(within("the backup", backup(&app.database.url, &copy)).await.0);
     ada.send(&conversation, "lost").await;
-    app.stop().await;
+    within("the stop", app.stop()).await;
     for kill in 0..40 {
         let folder = folder(&file, &format!("killed-{kill}"));
         let database = folder.join("herald.db");
@@ -217,11 +223,11 @@ async fn a_kill_during_a_restore_leaves_the_database_of_before_or_the_restored_o
         // The moment is no matter: each is as good as any other.
         let _ = tokio::time::timeout(Duration::from_millis(3 * kill), child.wait()).await;
         let _ = child.start_kill();
-        child.wait().await.unwrap();
-        let opened = Database::open(&options(&url(&database))).await;
+        within("the end of the killed restore", child.wait()).await.unwrap();
+        let opened = within("opening", Database::open(&options(&url(&database)))).await;
         let opened = opened.unwrap_or_else(|error| panic!("after {kill}: {error}"));
-        opened.close().await;
-        let events = check(&options(&url(&database))).await.unwrap().events;
+        within("closing", opened.close()).await;
+        let events = within("the check", check(&options(&url(&database)))).await.unwrap().events;
         let is_restored = names_in(&folder).iter().any(|name| name.contains(".before-"));
         assert_eq!(events, if is_restored { 1 } else { 2 }, "after {kill}");
     }
