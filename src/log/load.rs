@@ -1,6 +1,6 @@
 //! Loads the facts that a batch of commands needs. The number of statements does not depend on the number of commands.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoValueTuple, Query, SelectStatement, SimpleExpr};
@@ -11,6 +11,7 @@ use super::batch::KEYS_PER_STATEMENT;
 use super::convert;
 use super::entities::{conversation, message, participant, start};
 use super::error::StorageFault;
+use super::known_facts::KnownFacts;
 use super::sql::{Sql, union};
 use super::stays::{end_of_stay, messages_of_stay, stays};
 use crate::messaging::{
@@ -18,20 +19,25 @@ use crate::messaging::{
     needs,
 };
 
-/// Adds to `facts` everything that `commands` need. The first facts tell which other facts are needed.
+/// Adds to `facts` everything that `commands` need, from what is `known` and from the database. The first facts tell
+/// which other facts are needed.
 pub(super) async fn load(
     db: &impl ConnectionTrait,
     commands: &[Command],
+    known: &KnownFacts,
     facts: &mut Facts,
 ) -> Result<(), StorageFault> {
     let wanted = needs(commands, facts);
-    messages(db, &list(wanted.messages), facts).await?;
+    // Participations are known by user and conversation, so whoever marks a message is known where the message is.
+    messages(db, &known.tell_messages(facts, wanted.messages), facts).await?;
     message_keys(db, &list(wanted.message_keys), facts).await?;
     start_keys(db, &list(wanted.start_keys), facts).await?;
     people(db, &list(wanted.people), facts).await?;
-    let wanted = list(needs(commands, facts).participations);
-    participations(db, &wanted, facts).await?;
-    conversations(db, &wanted, facts).await?;
+    let wanted = needs(commands, facts).participations;
+    participations(db, &known.tell_participations(facts, &wanted), facts).await?;
+    let actors: HashSet<UserId> = commands.iter().map(|command| command.actor).collect();
+    let wanted = wanted.into_iter().filter(|(_, user)| actors.contains(user));
+    conversations(db, &known.tell_conversations(facts, wanted), facts).await?;
     covered_senders(db, &list(needs(commands, facts).covered_senders), facts).await
 }
 
@@ -124,22 +130,26 @@ async fn participations(
     for wanted in wanted.chunks(KEYS_PER_STATEMENT) {
         let pairs = wanted.iter().map(|(conversation, user)| (conversation.0, user.0));
         let theirs = one_of(participant::Column::ConversationId, participant::Column::UserId, pairs);
+        let mut found: HashMap<_, Vec<_>> = wanted.iter().map(|wanted| (*wanted, Vec::new())).collect();
         for row in &participant::Entity::find().filter(theirs).all(db).await? {
-            facts.know_participation(convert::participation(row));
+            let stay = convert::participation(row);
+            found.entry((stay.conversation, stay.user)).or_default().push(stay);
+        }
+        for ((conversation, user), stays) in found {
+            facts.know_participations(conversation, user, stays);
         }
     }
     Ok(())
 }
 
-/// Loads the conversations of these participations.
 async fn conversations(
     db: &impl ConnectionTrait,
-    wanted: &[(ConversationId, UserId)],
+    wanted: &BTreeSet<ConversationId>,
     facts: &mut Facts,
 ) -> Result<(), StorageFault> {
-    let ids: BTreeSet<Uuid> = wanted.iter().map(|(conversation, _)| conversation.0).collect();
-    for ids in list(ids).chunks(KEYS_PER_STATEMENT) {
-        let named = conversation::Column::Id.is_in(ids.iter().copied());
+    let wanted: Vec<_> = wanted.iter().copied().collect();
+    for ids in wanted.chunks(KEYS_PER_STATEMENT) {
+        let named = conversation::Column::Id.is_in(ids.iter().map(|id| id.0));
         for row in conversation::Entity::find().filter(named).all(db).await? {
             facts.know_conversation(convert::conversation(row)?);
         }

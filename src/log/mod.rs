@@ -16,6 +16,7 @@ mod entities;
 mod error;
 mod file;
 mod head;
+mod known_facts;
 mod load;
 mod people;
 mod reader;
@@ -26,6 +27,7 @@ mod sql;
 mod stays;
 mod store;
 mod writer;
+mod writes;
 
 pub use backup::{Backup, backup};
 pub use batch::Each;

@@ -21,6 +21,16 @@ pub(super) struct Sql {
 }
 
 impl Sql {
+    /// A statement that is sent together with others, which bind `values`. Its own values are counted on from these.
+    pub(super) fn after(values: Vec<Value>) -> Self {
+        Self { text: String::new(), values }
+    }
+
+    /// The text, and the values that it binds after those of the statements before it.
+    pub(super) fn into_parts(self) -> (String, Vec<Value>) {
+        (self.text, self.values)
+    }
+
     pub(super) fn push(&mut self, text: &str) -> &mut Self {
         self.text.push_str(text);
         self

@@ -13,6 +13,7 @@ use tracing::{Instrument, Span, field};
 use super::connection::may_be_one_commands_fault;
 use super::error::{StorageFault, report};
 use super::head::Locked;
+use super::known_facts::KnownFacts;
 use super::load::load;
 use super::store::store;
 use super::{Database, Unavailable};
@@ -86,7 +87,7 @@ impl Writer {
         rules: Rules,
     ) -> (Self, JoinHandle<()>) {
         let (queue, submissions) = mpsc::channel(rules.queue);
-        let task = Task { database, feed, vitals, rules };
+        let task = Task { database, feed, vitals, rules, known: KnownFacts::default() };
         (Self { queue }, tokio::spawn(task.run(submissions)))
     }
 
@@ -144,15 +145,18 @@ struct Task {
     feed: Arc<dyn Feed>,
     vitals: Arc<Vitals>,
     rules: Rules,
+    /// Facts of the batches before. A batch takes them, and gives them back when it ends well.
+    known: KnownFacts,
 }
 
 impl Task {
-    async fn run(self, mut submissions: mpsc::Receiver<Submission>) {
+    async fn run(mut self, mut submissions: mpsc::Receiver<Submission>) {
         let mut batch = Vec::new();
         while submissions.recv_many(&mut batch, self.rules.batch).await > 0 {
             let (commands, answers): (Vec<_>, Vec<_>) =
                 batch.drain(..).map(|submission| (submission.command, submission.answer)).unzip();
-            let outcomes = self.vitals.guard(Part::Writer, self.carry_out(&commands)).await;
+            let vitals = Arc::clone(&self.vitals);
+            let outcomes = vitals.guard(Part::Writer, self.carry_out(&commands)).await;
             // The guard gives `None` after a panic. The batch may have been committed all the same.
             let outcomes = outcomes.unwrap_or_else(|| vec![Err(SubmitError::Unavailable); commands.len()]);
             if outcomes.iter().any(|outcome| *outcome != Err(SubmitError::Unavailable)) {
@@ -175,7 +179,7 @@ impl Task {
 
     /// Carries a batch out. If the batch fails for what is in one command, each command gets a try of its own, so that
     /// the others succeed.
-    async fn carry_out(&self, commands: &[Command]) -> Vec<Result<Committed, SubmitError>> {
+    async fn carry_out(&mut self, commands: &[Command]) -> Vec<Result<Committed, SubmitError>> {
         match self.commit(commands).await {
             Ok(outcomes) => {
                 outcomes.into_iter().map(|outcome| outcome.map_err(SubmitError::Refused)).collect()
@@ -191,7 +195,7 @@ impl Task {
         }
     }
 
-    async fn one_by_one(&self, commands: &[Command]) -> Vec<Result<Committed, SubmitError>> {
+    async fn one_by_one(&mut self, commands: &[Command]) -> Vec<Result<Committed, SubmitError>> {
         let mut outcomes = Vec::with_capacity(commands.len());
         for command in commands {
             match self.commit(std::slice::from_ref(command)).await {
@@ -213,7 +217,7 @@ impl Task {
         outcomes
     }
 
-    async fn commit(&self, commands: &[Command]) -> Result<Vec<Outcome>, Failure> {
+    async fn commit(&mut self, commands: &[Command]) -> Result<Vec<Outcome>, Failure> {
         METRICS.batches.inc();
         let begun = Instant::now();
         let span = tracing::debug_span!("batch", commands = commands.len(), position = field::Empty);
@@ -222,19 +226,23 @@ impl Task {
         committed
     }
 
-    async fn transact(&self, commands: &[Command]) -> Result<Vec<Outcome>, Failure> {
+    async fn transact(&mut self, commands: &[Command]) -> Result<Vec<Outcome>, Failure> {
+        let mut known = std::mem::take(&mut self.known);
         let Locked { transaction, head, now } = self.database.lock().await?;
+        known.hold_at(head);
         let mut facts = self.no_facts(head, now);
-        load(&transaction, commands, &mut facts).await?;
+        load(&transaction, commands, &known, &mut facts).await?;
         let (outcomes, events) = decide_all(commands, &mut facts);
         Span::current().record("position", facts.head.position.0);
         if events.is_empty() && facts.new_starts().is_empty() {
             transaction.rollback().await?;
-            return Ok(outcomes);
+        } else {
+            let rows: Vec<_> = events.iter().map(|(event, key)| (event.as_ref(), key.as_ref())).collect();
+            store(&transaction, &rows, &facts).await?;
+            transaction.commit().await.map_err(|error| Failure::AtCommit(error.into()))?;
         }
-        let rows: Vec<_> = events.iter().map(|(event, key)| (event.as_ref(), key.as_ref())).collect();
-        store(&transaction, &rows, &facts).await?;
-        transaction.commit().await.map_err(|error| Failure::AtCommit(error.into()))?;
+        known.keep(&facts);
+        self.known = known;
         // A start may store its key and append no event: it found the conversation that it asks for.
         if !events.is_empty() {
             self.feed.publish(LogNotification {

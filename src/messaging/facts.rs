@@ -105,10 +105,14 @@ impl Facts {
         self.conversations.insert(conversation.id, conversation);
     }
 
-    /// Learns of one part that someone takes or took.
-    pub fn know_participation(&mut self, participation: Participation) {
-        let key = (participation.conversation, participation.user);
-        self.participations.entry(key).or_default().push(participation);
+    /// Learns of every part that `user` takes or took in the conversation.
+    pub fn know_participations(
+        &mut self,
+        conversation: ConversationId,
+        user: UserId,
+        participations: Vec<Participation>,
+    ) {
+        self.participations.insert((conversation, user), participations);
     }
 
     /// Learns of a message.
@@ -235,7 +239,7 @@ impl Facts {
                 part.delivered_through = self.through(event.conversation, user, Mark::Delivered);
                 part.read_through = self.through(event.conversation, user, Mark::Read);
             }
-            self.know_participation(part);
+            self.participations.entry((event.conversation, user)).or_default().push(part);
             self.changed_participations.insert((event.conversation, user, event.position));
         }
         if let Some(conversation) = self.conversations.get_mut(&event.conversation) {
@@ -282,6 +286,21 @@ impl Facts {
             part.advance(mark, through);
             self.changed_participations.insert((key.0, key.1, part.interval.joined));
         }
+    }
+
+    /// Every conversation that is known, as of the head.
+    pub fn conversations(&self) -> impl Iterator<Item = &Conversation> {
+        self.conversations.values()
+    }
+
+    /// Every message that is known.
+    pub fn messages(&self) -> impl Iterator<Item = &Arc<Message>> {
+        self.messages.values()
+    }
+
+    /// Of everyone of whom it is known which parts they take or took in a conversation: these parts, as of the head.
+    pub fn all_participations(&self) -> impl Iterator<Item = (ConversationId, UserId, &[Participation])> {
+        self.participations.iter().map(|(&(conversation, user), stays)| (conversation, user, &stays[..]))
     }
 
     /// The conversations that the applied events changed.

@@ -370,9 +370,8 @@ impl Rules {
             }
         }
         for (conversation, user) in needs(commands, &found).participations {
-            for part in self.facts.participations(conversation, user) {
-                found.know_participation(part.clone());
-            }
+            let stays = self.facts.participations(conversation, user).to_vec();
+            found.know_participations(conversation, user, stays);
             if let Some(conversation) = self.facts.conversation(conversation) {
                 found.know_conversation(conversation.clone());
             }

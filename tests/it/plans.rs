@@ -95,11 +95,14 @@ async fn look(user: &User, conversation: &str, page: &str) {
 async fn plan(database: &DatabaseConnection, sql: &str) -> Vec<String> {
     let backend = database.get_database_backend();
     if backend == DbBackend::Sqlite {
-        let rows = database
-            .query_all_raw(Statement::from_string(backend, format!("EXPLAIN QUERY PLAN {sql}")))
-            .await;
-        let rows = rows.unwrap_or_else(|error| panic!("{error}: {sql}"));
-        return rows.iter().map(|row| row.try_get("", "detail").unwrap()).collect();
+        let mut steps = Vec::new();
+        // Writes travel together.
+        for sql in sql.split("; ") {
+            let explain = Statement::from_string(backend, format!("EXPLAIN QUERY PLAN {sql}"));
+            let rows = database.query_all_raw(explain).await.unwrap_or_else(|error| panic!("{error}: {sql}"));
+            steps.extend(rows.iter().map(|row| row.try_get::<String>("", "detail").unwrap()));
+        }
+        return steps;
     }
     // A plan for any values; where it still reads a table from end to end, no index would do.
     let parameters = (1..100).take_while(|n| sql.contains(&format!("${n}"))).count();

@@ -74,6 +74,21 @@ async fn a_mark_costs_the_same_whether_it_covers_one_message_or_many() {
 }
 
 #[tokio::test]
+async fn the_writer_does_not_read_again_what_it_wrote() {
+    let (app, statements) = observed().await;
+    let (ada, bob, conversation) = app.pair().await;
+    let sent = ada.send(&conversation, "hello").await;
+    bob.mark_delivered(&sent).await;
+    statements.lock().unwrap().clear();
+    let sent = ada.send(&conversation, "hello again").await;
+    bob.mark_delivered(&sent).await;
+    let statements = statements.lock().unwrap();
+    let (reads, writes): (Vec<_>, Vec<_>) = statements.iter().partition(|sql| sql.starts_with("SELECT"));
+    assert!(reads.iter().all(|sql| sql.contains("FROM log_head")), "{reads:#?}");
+    assert_eq!((reads.len(), writes.len()), (2, 2), "{statements:#?}");
+}
+
+#[tokio::test]
 async fn many_at_once_share_their_statements() {
     let (app, statements) = observed().await;
     let (ada, _bob, conversation) = app.pair().await;

@@ -1,0 +1,154 @@
+//! The facts of earlier batches that still hold. Only events change them. So while the head of the log is where the
+//! writer left it, everything that the writer knew then is still so, and a batch has nothing to load. What never lives
+//! here: facts that are cheaper to read than to keep (idempotency keys, and the senders that a mark covers).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use quick_cache::Weighter;
+use quick_cache::unsync::Cache;
+
+use crate::messaging::{
+    Conversation, ConversationId, Facts, Message, MessageId, Participation, Place, UserId,
+};
+
+/// The most bytes of messages. A mark mostly names a message that was sent a moment ago.
+const MESSAGES_BYTES: u64 = 8 << 20;
+
+/// The most bytes of participations: some hundred thousand.
+const PARTICIPATIONS_BYTES: u64 = 16 << 20;
+
+/// The most bytes of conversations: some fifty thousand.
+const CONVERSATIONS_BYTES: u64 = 8 << 20;
+
+/// What an entry takes beside its text and its stays: the key, the allocation, and its place in the cache.
+const ENTRY_BYTES: u64 = 128;
+
+type Messages = Cache<MessageId, Arc<Message>, Bytes>;
+type Stays = Cache<(ConversationId, UserId), Vec<Participation>, Bytes>;
+type Conversations = Cache<ConversationId, Conversation, Bytes>;
+
+/// Facts that hold at one place of the log.
+pub(super) struct KnownFacts {
+    /// The place; `None` when nothing is known.
+    at: Option<Place>,
+    messages: Messages,
+    stays: Stays,
+    conversations: Conversations,
+}
+
+impl Default for KnownFacts {
+    fn default() -> Self {
+        Self {
+            at: None,
+            messages: Messages::with_weighter(1_000, MESSAGES_BYTES, Bytes),
+            stays: Stays::with_weighter(1_000, PARTICIPATIONS_BYTES, Bytes),
+            conversations: Conversations::with_weighter(1_000, CONVERSATIONS_BYTES, Bytes),
+        }
+    }
+}
+
+impl KnownFacts {
+    /// Forgets everything unless the head of the log is still where these facts hold.
+    pub(super) fn hold_at(&mut self, head: Place) {
+        if self.at != Some(head) {
+            *self = Self { at: Some(head), ..Self::default() };
+        }
+    }
+
+    /// Tells `facts` the messages that these users mark, and returns the rest. A message is told only where it is known
+    /// that the user may see it. A message that the user may not see is read from the log, like one that does not exist,
+    /// so nobody learns from the time which of the two it is.
+    pub(super) fn tell_messages(
+        &self,
+        facts: &mut Facts,
+        wanted: BTreeSet<(UserId, MessageId)>,
+    ) -> Vec<(UserId, MessageId)> {
+        let mut rest = Vec::new();
+        for (user, id) in wanted {
+            let message = self.messages.get(&id).filter(|message| {
+                let stays = self.stays.get(&(message.conversation, user)).map_or(&[][..], Vec::as_slice);
+                stays.iter().any(|stay| stay.interval.holds(message.position))
+            });
+            match message {
+                Some(message) => facts.know_message(Arc::clone(message)),
+                None => rest.push((user, id)),
+            }
+        }
+        rest
+    }
+
+    /// Tells `facts` the participations of these users, and returns the rest.
+    pub(super) fn tell_participations(
+        &self,
+        facts: &mut Facts,
+        wanted: &BTreeSet<(ConversationId, UserId)>,
+    ) -> Vec<(ConversationId, UserId)> {
+        let mut rest = Vec::new();
+        for &(conversation, user) in wanted {
+            match self.stays.get(&(conversation, user)) {
+                Some(stays) => facts.know_participations(conversation, user, stays.clone()),
+                None => rest.push((conversation, user)),
+            }
+        }
+        rest
+    }
+
+    /// Tells `facts` these conversations, and returns the rest. A conversation is told only to a user who takes or took
+    /// part in it, for the same reason. The participations must be in `facts`.
+    pub(super) fn tell_conversations(
+        &self,
+        facts: &mut Facts,
+        wanted: impl IntoIterator<Item = (ConversationId, UserId)>,
+    ) -> BTreeSet<ConversationId> {
+        let mut rest = BTreeSet::new();
+        for (id, user) in wanted {
+            let takes_part = !facts.participations(id, user).is_empty();
+            match self.conversations.get(&id) {
+                Some(conversation) if takes_part => facts.know_conversation(conversation.clone()),
+                _ => drop(rest.insert(id)),
+            }
+        }
+        rest
+    }
+
+    /// Keeps what a batch knew once it was committed, or had nothing to commit.
+    pub(super) fn keep(&mut self, facts: &Facts) {
+        self.at = Some(facts.head);
+        for message in facts.messages() {
+            self.messages.insert(message.id, Arc::clone(message));
+        }
+        for (conversation, user, stays) in facts.all_participations() {
+            self.stays.insert((conversation, user), stays.to_vec());
+        }
+        for conversation in facts.conversations() {
+            self.conversations.insert(conversation.id, conversation.clone());
+        }
+    }
+}
+
+/// Weighs entries by the bytes that they take.
+#[derive(Clone)]
+struct Bytes;
+
+fn bytes(of: usize) -> u64 {
+    ENTRY_BYTES + of as u64
+}
+
+impl Weighter<MessageId, Arc<Message>> for Bytes {
+    fn weight(&self, _: &MessageId, message: &Arc<Message>) -> u64 {
+        bytes(size_of::<Message>() + message.body.as_str().len())
+    }
+}
+
+impl Weighter<(ConversationId, UserId), Vec<Participation>> for Bytes {
+    fn weight(&self, _: &(ConversationId, UserId), stays: &Vec<Participation>) -> u64 {
+        bytes(size_of_val(stays.as_slice()))
+    }
+}
+
+impl Weighter<ConversationId, Conversation> for Bytes {
+    fn weight(&self, _: &ConversationId, conversation: &Conversation) -> u64 {
+        bytes(size_of::<Conversation>() + conversation.title.as_ref().map_or(0, |title| title.as_str().len()))
+    }
+}

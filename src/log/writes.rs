@@ -1,0 +1,122 @@
+//! Rows on their way into the database. The statements of a small batch travel together, since each journey costs more
+//! than the work at its end: on SQLite a change of threads, on Postgres a round trip.
+
+use std::fmt::Write as _;
+
+use sea_orm::sea_query::ArrayType;
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, DbBackend, DbErr, EntityName, EntityTrait, IdenStatic, Iterable,
+    Statement, Value,
+};
+
+use super::sql::Sql;
+
+/// Rows per statement. With at most 12 columns a row this stays far below the 32,766 parameters that SQLite
+/// allows (<https://www.sqlite.org/limits.html>).
+const ROWS_PER_STATEMENT: usize = 1_000;
+
+/// The most values of statements that travel together. SQLite prepares a text once and then knows it. A larger batch
+/// has so many rows here and so many there that its text would be new nearly every time.
+const VALUES_TOGETHER: usize = 128;
+
+/// Statements that change different tables, in the order in which they were added. [`Writes::send`] sends the last ones.
+pub(super) struct Writes<'a, C> {
+    db: &'a C,
+    statements: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl<'a, C: ConnectionTrait> Writes<'a, C> {
+    pub(super) fn new(db: &'a C) -> Self {
+        Self { db, statements: Vec::new(), values: Vec::new() }
+    }
+
+    /// Adds rows of one table. `on_conflict` is what follows the values in SQL.
+    pub(super) async fn insert<A: ActiveModelTrait>(
+        &mut self,
+        rows: impl Iterator<Item = A>,
+        on_conflict: &str,
+    ) -> Result<(), DbErr> {
+        let columns: Vec<_> = <A::Entity as EntityTrait>::Column::iter().collect();
+        let row = |mut row: A| columns.iter().filter_map(|column| row.take(*column).into_value()).collect();
+        let rows: Vec<Vec<Value>> = rows.map(row).collect();
+        for rows in rows.chunks(ROWS_PER_STATEMENT) {
+            let is_postgres = self.db.get_database_backend() == DbBackend::Postgres;
+            let mut sql =
+                self.begin(if is_postgres { columns.len() } else { columns.len() * rows.len() }).await?;
+            sql.push("INSERT INTO ").push(A::Entity::default().table_name());
+            for (index, column) in columns.iter().enumerate() {
+                sql.push(if index == 0 { " (" } else { ", " }).push(column.as_str());
+            }
+            sql.push(")");
+            if is_postgres {
+                bind_arrays(&mut sql, rows)
+            } else {
+                bind_rows(&mut sql, rows)
+            }
+            sql.push(on_conflict);
+            self.add(sql);
+        }
+        Ok(())
+    }
+
+    /// Begins a statement of so many values. It is one of these statements once it is added.
+    pub(super) async fn begin(&mut self, values: usize) -> Result<Sql, DbErr> {
+        if self.values.len() + values > VALUES_TOGETHER {
+            self.send().await?;
+        }
+        Ok(Sql::after(std::mem::take(&mut self.values)))
+    }
+
+    pub(super) fn add(&mut self, sql: Sql) {
+        let (statement, values) = sql.into_parts();
+        self.statements.push(statement);
+        self.values = values;
+    }
+
+    /// Sends the statements that are not sent yet.
+    pub(super) async fn send(&mut self) -> Result<(), DbErr> {
+        let values = std::mem::take(&mut self.values);
+        let mut statements = std::mem::take(&mut self.statements);
+        let Some(last) = statements.pop() else { return Ok(()) };
+        let backend = self.db.get_database_backend();
+        let mut text = String::new();
+        for (index, statement) in statements.iter().enumerate() {
+            // Writing to a string cannot fail.
+            let _ = match backend {
+                DbBackend::Postgres if index == 0 => write!(text, "WITH w0 AS ({statement})"),
+                DbBackend::Postgres => write!(text, ", w{index} AS ({statement})"),
+                _ => write!(text, "{statement}; "),
+            };
+        }
+        text.push(' ');
+        text.push_str(&last);
+        self.db.execute_raw(Statement::from_sql_and_values(backend, text, values)).await?;
+        Ok(())
+    }
+}
+
+/// Writes `VALUES (…), (…)`.
+fn bind_rows(sql: &mut Sql, rows: &[Vec<Value>]) {
+    for (index, row) in rows.iter().enumerate() {
+        sql.push(if index == 0 { " VALUES " } else { ", " }).bind_list(row.iter().cloned());
+    }
+}
+
+/// Writes the columns as arrays, so that the text does not depend on the number of rows, and Postgres knows it.
+fn bind_arrays(sql: &mut Sql, rows: &[Vec<Value>]) {
+    let Some(first) = rows.first() else { return };
+    for (index, value) in first.iter().enumerate() {
+        let (array, name) = match value {
+            Value::Uuid(_) => (ArrayType::Uuid, "uuid"),
+            Value::String(_) => (ArrayType::String, "text"),
+            Value::Bytes(_) => (ArrayType::Bytes, "bytea"),
+            // Every other column of the log is a number.
+            _ => (ArrayType::BigInt, "bigint"),
+        };
+        let column = rows.iter().map(|row| row[index].clone()).collect();
+        sql.push(if index == 0 { " SELECT * FROM unnest(" } else { ", " });
+        sql.bind(Value::Array(array, Some(Box::new(column)))).push("::").push(name).push("[]");
+    }
+    sql.push(")");
+}
