@@ -3,11 +3,11 @@
 
 use std::fmt::Write as _;
 
-use sea_orm::sea_query::ArrayType;
 use sea_orm::{
     ActiveModelTrait, ConnectionTrait, DbBackend, DbErr, EntityName, EntityTrait, IdenStatic, Iterable,
     Statement, Value,
 };
+use serde_json::{Map, json};
 
 use super::sql::Sql;
 
@@ -38,21 +38,18 @@ impl<'a, C: ConnectionTrait> Writes<'a, C> {
         on_conflict: &str,
     ) -> Result<(), DbErr> {
         let columns: Vec<_> = <A::Entity as EntityTrait>::Column::iter().collect();
+        let names: Vec<_> = columns.iter().map(IdenStatic::as_str).collect();
         let row = |mut row: A| columns.iter().filter_map(|column| row.take(*column).into_value()).collect();
         let rows: Vec<Vec<Value>> = rows.map(row).collect();
         for rows in rows.chunks(ROWS_PER_STATEMENT) {
             let is_postgres = self.db.get_database_backend() == DbBackend::Postgres;
-            let mut sql =
-                self.begin(if is_postgres { columns.len() } else { columns.len() * rows.len() }).await?;
+            let mut sql = self.begin(if is_postgres { 1 } else { names.len() * rows.len() }).await?;
             sql.push("INSERT INTO ").push(A::Entity::default().table_name());
-            for (index, column) in columns.iter().enumerate() {
-                sql.push(if index == 0 { " (" } else { ", " }).push(column.as_str());
-            }
-            sql.push(")");
+            sql.push(" (").push(&names.join(", ")).push(")");
             if is_postgres {
-                bind_arrays(&mut sql, rows)
+                bind_json(&mut sql, &names, rows)?;
             } else {
-                bind_rows(&mut sql, rows)
+                bind_rows(&mut sql, rows);
             }
             sql.push(on_conflict);
             self.add(sql);
@@ -103,20 +100,32 @@ fn bind_rows(sql: &mut Sql, rows: &[Vec<Value>]) {
     }
 }
 
-/// Writes the columns as arrays, so that the text does not depend on the number of rows, and Postgres knows it.
-fn bind_arrays(sql: &mut Sql, rows: &[Vec<Value>]) {
-    let Some(first) = rows.first() else { return };
-    for (index, value) in first.iter().enumerate() {
-        let (array, name) = match value {
-            Value::Uuid(_) => (ArrayType::Uuid, "uuid"),
-            Value::String(_) => (ArrayType::String, "text"),
-            Value::Bytes(_) => (ArrayType::Bytes, "bytea"),
-            // Every other column of the log is a number.
-            _ => (ArrayType::BigInt, "bigint"),
-        };
-        let column = rows.iter().map(|row| row[index].clone()).collect();
-        sql.push(if index == 0 { " SELECT * FROM unnest(" } else { ", " });
-        sql.bind(Value::Array(array, Some(Box::new(column)))).push("::").push(name).push("[]");
+/// Writes the rows as one value, so that the text does not depend on their number, and Postgres knows it. JSON is the one
+/// form that has a place for values that are absent: an array of them cannot be bound.
+fn bind_json(sql: &mut Sql, columns: &[&str], rows: &[Vec<Value>]) -> Result<(), DbErr> {
+    let row = |row: &Vec<Value>| -> Result<Map<String, serde_json::Value>, DbErr> {
+        let fields = columns.iter().zip(row);
+        fields.map(|(column, value)| Ok(((*column).to_owned(), to_json(value)?.1))).collect()
+    };
+    let json_rows: Vec<_> = rows.iter().map(row).collect::<Result<_, _>>()?;
+    let text = serde_json::to_string(&json_rows).map_err(|error| DbErr::Json(error.to_string()))?;
+    sql.push(" SELECT * FROM json_to_recordset(").bind(text).push("::json) AS rows (");
+    for (index, (column, value)) in columns.iter().zip(rows.first().into_iter().flatten()).enumerate() {
+        sql.push(if index == 0 { "" } else { ", " }).push(column).push(" ").push(to_json(value)?.0);
     }
     sql.push(")");
+    Ok(())
+}
+
+/// The name that Postgres has for the type of a value, and the value in JSON.
+fn to_json(value: &Value) -> Result<(&'static str, serde_json::Value), DbErr> {
+    let bytes =
+        |bytes: &Vec<u8>| bytes.iter().fold("\\x".to_owned(), |hex, byte| hex + &format!("{byte:02x}"));
+    Ok(match value {
+        Value::BigInt(number) => ("bigint", json!(number)),
+        Value::Uuid(id) => ("uuid", json!(id)),
+        Value::String(text) => ("text", json!(text)),
+        Value::Bytes(value) => ("bytea", json!(value.as_ref().map(bytes))),
+        other => return Err(DbErr::Type(format!("the log has no column for {other:?}"))),
+    })
 }
