@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use sea_orm::{
-    ColIdx, ConnectionTrait, DbErr, FromQueryResult, QueryResult, Statement, TryGetError, TryGetable, Value,
+    ColIdx, ConnectionTrait, DbBackend, DbErr, FromQueryResult, QueryResult, Statement, TryGetError,
+    TryGetable, Value,
 };
 
 use super::batch::{Numbered, lists};
@@ -13,7 +14,7 @@ use super::batch::{Numbered, lists};
 /// stay below the 32,766 variables of SQLite and the 65,535 of Postgres.
 pub(super) const SUBSELECTS_PER_STATEMENT: usize = 200;
 
-/// A statement under construction. Values are bound, never written into the text. Both databases understand `$1`.
+/// A statement under construction. Values are bound, never written into the text, which has a `?` for each.
 #[derive(Default)]
 pub(super) struct Sql {
     text: String,
@@ -21,14 +22,9 @@ pub(super) struct Sql {
 }
 
 impl Sql {
-    /// A statement that is sent together with others, which bind `values`. Its own values are counted on from these.
-    pub(super) fn after(values: Vec<Value>) -> Self {
-        Self { text: String::new(), values }
-    }
-
-    /// The text, and the values that it binds after those of the statements before it.
-    pub(super) fn into_parts(self) -> (String, Vec<Value>) {
-        (self.text, self.values)
+    /// The number of values that are bound.
+    pub(super) fn values(&self) -> usize {
+        self.values.len()
     }
 
     pub(super) fn push(&mut self, text: &str) -> &mut Self {
@@ -38,9 +34,31 @@ impl Sql {
 
     pub(super) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
         self.values.push(value.into());
-        // Writing to a string cannot fail.
-        let _ = write!(self.text, "${}", self.values.len());
-        self
+        self.push("?")
+    }
+
+    /// Writes another statement, or a part of one.
+    pub(super) fn append(&mut self, other: Self) -> &mut Self {
+        self.values.extend(other.values);
+        self.push(&other.text)
+    }
+
+    /// The statement for this database. Postgres wants the values numbered. SQLite understands numbers too, but looks each
+    /// of them up by its name.
+    pub(super) fn statement(self, backend: DbBackend) -> Statement {
+        let Self { mut text, values } = self;
+        if backend == DbBackend::Postgres {
+            let mut numbered = String::with_capacity(text.len() + 2 * values.len());
+            for (number, part) in text.split('?').enumerate() {
+                if number > 0 {
+                    // Writing to a string cannot fail.
+                    let _ = write!(numbered, "${number}");
+                }
+                numbered.push_str(part);
+            }
+            text = numbered;
+        }
+        Statement::from_sql_and_values(backend, text, values)
     }
 
     /// Writes `(a, b, c)`. It writes `(NULL)` when there are no values, since `IN ()` is not SQL everywhere.
@@ -75,8 +93,7 @@ impl Sql {
     }
 
     pub(super) async fn rows<R: FromQueryResult>(self, db: &impl ConnectionTrait) -> Result<Vec<R>, DbErr> {
-        let statement = Statement::from_sql_and_values(db.get_database_backend(), self.text, self.values);
-        R::find_by_statement(statement).all(db).await
+        R::find_by_statement(self.statement(db.get_database_backend())).all(db).await
     }
 }
 

@@ -3,6 +3,7 @@
 use sea_orm::{ConnectionTrait, DbErr};
 
 use super::convert;
+use super::sql::Sql;
 use super::writes::Writes;
 use crate::messaging::{Event, Facts, IdempotencyKey};
 
@@ -33,11 +34,11 @@ pub(super) async fn store(
         .filter_map(|(_, record, key)| Some(convert::message_row(record.message.as_ref()?, *key)));
     writes.insert(messages, "").await?;
     writes.insert(records.iter().map(|(event, record, _)| convert::event_row(event, record)), "").await?;
-    let mut head = writes.begin(3).await?;
+    let mut head = Sql::default();
     head.push("UPDATE log_head SET position = ").bind(facts.head.position.0);
     head.push(", chain = ").bind(facts.head.chain.0);
     // Each event moves `now` on, so this is the time of the newest event, or later.
     head.push(", at_micros = ").bind(facts.now.0 - 1).push(" WHERE id = 1");
-    writes.add(head);
+    writes.add(head).await?;
     writes.send().await
 }

@@ -1,11 +1,8 @@
 //! Rows on their way into the database. The statements of a small batch travel together, since each journey costs more
 //! than the work at its end: on SQLite a change of threads, on Postgres a round trip.
 
-use std::fmt::Write as _;
-
 use sea_orm::{
-    ActiveModelTrait, ConnectionTrait, DbBackend, DbErr, EntityName, EntityTrait, IdenStatic, Iterable,
-    Statement, Value,
+    ActiveModelTrait, ConnectionTrait, DbBackend, DbErr, EntityName, EntityTrait, IdenStatic, Iterable, Value,
 };
 use serde_json::{Map, json};
 
@@ -22,13 +19,12 @@ const VALUES_TOGETHER: usize = 128;
 /// Statements that change different tables, in the order in which they were added. [`Writes::send`] sends the last ones.
 pub(super) struct Writes<'a, C> {
     db: &'a C,
-    statements: Vec<String>,
-    values: Vec<Value>,
+    statements: Vec<Sql>,
 }
 
 impl<'a, C: ConnectionTrait> Writes<'a, C> {
     pub(super) fn new(db: &'a C) -> Self {
-        Self { db, statements: Vec::new(), values: Vec::new() }
+        Self { db, statements: Vec::new() }
     }
 
     /// Adds rows of one table. `on_conflict` is what follows the values in SQL.
@@ -42,53 +38,47 @@ impl<'a, C: ConnectionTrait> Writes<'a, C> {
         let row = |mut row: A| columns.iter().filter_map(|column| row.take(*column).into_value()).collect();
         let rows: Vec<Vec<Value>> = rows.map(row).collect();
         for rows in rows.chunks(ROWS_PER_STATEMENT) {
-            let is_postgres = self.db.get_database_backend() == DbBackend::Postgres;
-            let mut sql = self.begin(if is_postgres { 1 } else { names.len() * rows.len() }).await?;
+            let mut sql = Sql::default();
             sql.push("INSERT INTO ").push(A::Entity::default().table_name());
             sql.push(" (").push(&names.join(", ")).push(")");
-            if is_postgres {
-                bind_json(&mut sql, &names, rows)?;
-            } else {
-                bind_rows(&mut sql, rows);
+            match self.db.get_database_backend() {
+                DbBackend::Postgres => bind_json(&mut sql, &names, rows)?,
+                _ => bind_rows(&mut sql, rows),
             }
             sql.push(on_conflict);
-            self.add(sql);
+            self.add(sql).await?;
         }
         Ok(())
     }
 
-    /// Begins a statement of so many values. It is one of these statements once it is added.
-    pub(super) async fn begin(&mut self, values: usize) -> Result<Sql, DbErr> {
-        if self.values.len() + values > VALUES_TOGETHER {
+    /// Adds a statement. Those before it are sent if they and this one are too large to travel together.
+    pub(super) async fn add(&mut self, sql: Sql) -> Result<(), DbErr> {
+        let values: usize = self.statements.iter().map(Sql::values).sum();
+        if values + sql.values() > VALUES_TOGETHER {
             self.send().await?;
         }
-        Ok(Sql::after(std::mem::take(&mut self.values)))
-    }
-
-    pub(super) fn add(&mut self, sql: Sql) {
-        let (statement, values) = sql.into_parts();
-        self.statements.push(statement);
-        self.values = values;
+        self.statements.push(sql);
+        Ok(())
     }
 
     /// Sends the statements that are not sent yet.
     pub(super) async fn send(&mut self) -> Result<(), DbErr> {
-        let values = std::mem::take(&mut self.values);
         let mut statements = std::mem::take(&mut self.statements);
         let Some(last) = statements.pop() else { return Ok(()) };
         let backend = self.db.get_database_backend();
-        let mut text = String::new();
-        for (index, statement) in statements.iter().enumerate() {
-            // Writing to a string cannot fail.
-            let _ = match backend {
-                DbBackend::Postgres if index == 0 => write!(text, "WITH w0 AS ({statement})"),
-                DbBackend::Postgres => write!(text, ", w{index} AS ({statement})"),
-                _ => write!(text, "{statement}; "),
-            };
+        let mut together = Sql::default();
+        for (index, statement) in statements.into_iter().enumerate() {
+            match backend {
+                DbBackend::Postgres => {
+                    together.push(if index == 0 { "WITH " } else { ", " });
+                    together.push(&format!("w{index} AS (")).append(statement).push(")");
+                }
+                _ => drop(together.append(statement).push(";")),
+            }
+            together.push(" ");
         }
-        text.push(' ');
-        text.push_str(&last);
-        self.db.execute_raw(Statement::from_sql_and_values(backend, text, values)).await?;
+        together.append(last);
+        self.db.execute_raw(together.statement(backend)).await?;
         Ok(())
     }
 }

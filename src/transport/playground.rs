@@ -1,5 +1,8 @@
 //! Serves the playground, which is a chat at `/` and GraphiQL at `/graphiql`. Its files are embedded in the binary.
 
+use std::borrow::Cow;
+use std::io::Read as _;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
@@ -7,6 +10,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use flate2::bufread::GzDecoder;
 use rust_embed::{Embed, EmbeddedFile};
 
 use super::http::RequestError;
@@ -46,9 +50,9 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
 
 /// Answers with a page. A browser asks each time whether its copy is current.
 fn page(name: &str, policy: &'static str, headers: &HeaderMap) -> Response {
-    let mut response = match Files::get(name) {
+    let mut response = match find(name) {
         Some(file) => {
-            let tag = etag(&file);
+            let tag = etag(&file.embedded);
             let is_known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| *known == tag);
             let mut response =
                 if is_known { StatusCode::NOT_MODIFIED.into_response() } else { body(name, file, headers) };
@@ -67,35 +71,63 @@ fn page(name: &str, policy: &'static str, headers: &HeaderMap) -> Response {
 /// Answers with an asset of a page. Its name contains a hash of its content, so a browser never asks again.
 async fn asset(uri: Uri, headers: HeaderMap) -> Response {
     let name = uri.path().trim_start_matches('/');
-    let Some(file) = Files::get(name) else { return RequestError::NotFound.into_response() };
+    let Some(file) = find(name) else { return RequestError::NotFound.into_response() };
     let mut response = body(name, file, &headers);
     let forever = HeaderValue::from_static("public, max-age=31536000, immutable");
     response.headers_mut().insert(header::CACHE_CONTROL, forever);
     response
 }
 
+/// A file of the playground.
+struct File {
+    embedded: EmbeddedFile,
+    /// Whether it is embedded as gzip. The build puts a `.gz` in the place of each file that is not tiny.
+    is_compressed: bool,
+}
+
+fn find(name: &str) -> Option<File> {
+    match Files::get(&format!("{name}.gz")) {
+        Some(embedded) => Some(File { embedded, is_compressed: true }),
+        None => Files::get(name).map(|embedded| File { embedded, is_compressed: false }),
+    }
+}
+
 /// Answers with a file, compressed if the client accepts gzip.
-fn body(name: &str, file: EmbeddedFile, headers: &HeaderMap) -> Response {
+fn body(name: &str, file: File, headers: &HeaderMap) -> Response {
     // `mime_guess` does not know this extension.
-    let media_type = if name.ends_with(".graphql") { "text/plain" } else { file.metadata.mimetype() };
-    let media_type = media_type.parse().unwrap_or(HeaderValue::from_static("application/octet-stream"));
-    let reads_gzip = headers
+    let media_type = if name.ends_with(".graphql") { "text/plain" } else { media_type(name) };
+    let File { embedded: EmbeddedFile { data, .. }, is_compressed } = file;
+    let sends_gzip = is_compressed && reads_gzip(headers);
+    let content = if is_compressed && !sends_gzip { decompress(&data).map(Cow::Owned) } else { Ok(data) };
+    let Ok(content) = content else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let mut response = Response::new(Body::from(content));
+    let answer = response.headers_mut();
+    if sends_gzip {
+        answer.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    answer.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    answer.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    answer.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+fn media_type(name: &str) -> &'static str {
+    mime_guess::from_path(name).first_raw().unwrap_or("application/octet-stream")
+}
+
+fn decompress(gzip: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    GzDecoder::new(gzip).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+fn reads_gzip(headers: &HeaderMap) -> bool {
+    headers
         .get_all(header::ACCEPT_ENCODING)
         .iter()
         .filter_map(|accepted| accepted.to_str().ok())
         .flat_map(|accepted| accepted.split(','))
-        .any(|coding| coding.trim() == "gzip" || coding.trim().starts_with("gzip;"));
-    let compressed = if reads_gzip { Files::get(&format!("{name}.gz")) } else { None };
-    let is_compressed = compressed.is_some();
-    let mut response = Response::new(Body::from(compressed.unwrap_or(file).data));
-    let answer = response.headers_mut();
-    if is_compressed {
-        answer.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
-    answer.insert(header::CONTENT_TYPE, media_type);
-    answer.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
-    answer.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
+        .any(|coding| coding.trim() == "gzip" || coding.trim().starts_with("gzip;"))
 }
 
 fn etag(file: &EmbeddedFile) -> HeaderValue {
