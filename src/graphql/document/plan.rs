@@ -98,7 +98,7 @@ pub(in crate::graphql) struct Plan {
 impl Plan {
     /// About how many bytes of memory it takes.
     pub(super) fn size(&self) -> usize {
-        FIELD_BYTES * (self.fields + 1)
+        FIELD_BYTES * (self.fields + 1) + arguments_bytes(&self.operation.node.selection_set.node)
     }
 
     /// The document that the executor is given. It leaves no choice: every field stands once, in order.
@@ -126,6 +126,41 @@ impl Plan {
         let digest = print.hash.finalize();
         std::array::from_fn(|i| digest[i])
     }
+}
+
+/// The memory of the values that a selection's arguments have.
+fn arguments_bytes(set: &SelectionSet) -> usize {
+    let of_selection = |selection: &Selection| match selection {
+        Selection::Field(field) => {
+            let values: usize = field.node.arguments.iter().map(|(_, value)| value_bytes(&value.node)).sum();
+            values + arguments_bytes(&field.node.selection_set.node)
+        }
+        Selection::InlineFragment(inline) => arguments_bytes(&inline.node.selection_set.node),
+        // Every fragment is spread.
+        Selection::FragmentSpread(_) => 0,
+    };
+    set.items.iter().map(|selection| of_selection(&selection.node)).sum()
+}
+
+fn value_bytes(value: &async_graphql_value::Value) -> usize {
+    use async_graphql_value::Value;
+
+    let inner = match value {
+        // A short text takes as much as the least that is allocated.
+        Value::String(text) => text.len().max(32),
+        Value::List(values) => values.iter().map(value_bytes).sum(),
+        // Each member has a place in a table of hashes beside its own.
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| name.len() + 64 + value_bytes(value)).sum()
+        }
+        Value::Variable(_)
+        | Value::Null
+        | Value::Number(_)
+        | Value::Boolean(_)
+        | Value::Binary(_)
+        | Value::Enum(_) => 0,
+    };
+    size_of::<Value>() + inner
 }
 
 struct Print<'a> {
