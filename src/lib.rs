@@ -1,9 +1,9 @@
 //! herald carries messages between people and tells every sender, live, how far each has come.
 //!
-//! The way in: [`transport`] takes bytes, [`graphql`] makes commands of them, [`messaging`] decides, [`log`]
-//! commits and tells the [`feed`]. The way out: the [`feed`] tells the [`hub`], which hands each event to those
-//! who may see it; [`graphql`] renders it, once for all who see the same; [`transport`] writes the bytes.
-//! `ARCHITECTURE.md` has the map and the invariants.
+//! The way in: [`transport`] reads bytes, [`graphql`] makes commands of them, [`messaging`] decides, [`log`] commits and
+//! notifies the [`feed`]. The way out: the [`feed`] notifies the [`hub`], which hands each event to the subscribers who may
+//! see it; [`graphql`] renders it once for all who see the same; [`transport`] writes the bytes. `ARCHITECTURE.md` has
+//! the map and the invariants.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails should say where, and then stop"))]
 
@@ -47,12 +47,12 @@ pub use crate::start_error::StartError;
 use crate::transport::Shared;
 use crate::vitals::Vitals;
 
-/// What a test may put in the place of herald's own parts.
+/// The parts that a test may replace or watch.
 #[derive(Debug, Default)]
 pub struct Parts {
-    /// The feed; the in-process one, if left out.
+    /// The feed. `None` takes the one that the arguments ask for.
     pub feed: Option<Arc<dyn Feed>>,
-    /// Is told every SQL statement.
+    /// Receives every SQL statement.
     pub observer: Option<Observer>,
     /// The clock of this node.
     pub clock: Clock,
@@ -75,21 +75,23 @@ impl App {
     /// Opens the database, brings its schema up to date and starts the writer and the hub.
     ///
     /// # Errors
-    /// Why herald does not start, in words for the operator.
+    /// Why herald does not start, for the operator.
     pub async fn open(args: &ServeArgs, parts: Parts) -> Result<Self, StartError> {
         let limits = args.limits.clone();
         limits.check()?;
         let trusted = args.trusted_documents.as_deref().map(trusted_documents).transpose()?;
-        let database = Database::open(&args.database.options(parts.observer)).await;
-        let database = database.map_err(|error| StartError::Database(error.into()))?.with_clock(parts.clock);
+        let database = Database::open(&args.database.options(parts.observer))
+            .await
+            .map_err(|error| StartError::Database(error.into()))?
+            .with_clock(parts.clock);
         let epoch = database.head().await.map_err(unavailable("the log's head"))?.epoch;
         let feed = match parts.feed {
             Some(feed) => feed,
             None => feed_for(args, epoch).await?,
         };
         let vitals = Arc::<Vitals>::default();
-        let hub = HubOptions { queue: limits.subscriber_queue, poll: seconds(limits.poll_interval) };
-        let hub = Hub::start(database.clone(), Arc::clone(&feed), Arc::clone(&vitals), hub)
+        let hub_options = HubOptions { queue: limits.subscriber_queue, poll: seconds(limits.poll_interval) };
+        let hub = Hub::start(database.clone(), Arc::clone(&feed), Arc::clone(&vitals), hub_options)
             .await
             .map_err(unavailable("the log's head"))?;
         let rules = Rules {
@@ -98,11 +100,11 @@ impl App {
             batch: limits.max_batch,
             queue: limits.write_queue,
         };
-        let (writer, writing) = Writer::start(database.clone(), feed, Arc::clone(&vitals), rules);
+        let (writer, writer_task) = Writer::start(database.clone(), feed, Arc::clone(&vitals), rules);
         let lifetimes =
             Lifetimes { idle: DAY * limits.session_idle_days, absolute: DAY * limits.session_days };
-        let every = seconds(limits.poll_interval) / 2;
-        let sessions = Sessions::watched(database.clone(), lifetimes, every, Arc::clone(&vitals))
+        let refresh_interval = seconds(limits.poll_interval) / 2;
+        let sessions = Sessions::watched(database.clone(), lifetimes, refresh_interval, Arc::clone(&vitals))
             .await
             .map_err(unavailable("the sessions"))?;
         let accounts = Accounts::new(database.clone(), sessions, limits.max_hashing);
@@ -111,17 +113,17 @@ impl App {
         let engine = Engine::new(services, args.introspection == Switch::On, trusted)
             .map_err(StartError::TrustedDocument)?;
         let shared = Arc::new(Shared::new(engine, vitals, args));
-        Ok(Self { shared, database, writer: writing })
+        Ok(Self { shared, database, writer: writer_task })
     }
 
-    /// Serves on `listener` until `shutdown` returns; then stops accepting, finishes what is under way and
-    /// tells every socket to come back.
+    /// Serves on `listener` until `shutdown` returns. Then it accepts no more connections, finishes the requests that
+    /// have begun, and closes every socket with a code that asks the client to connect again.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         let Self { shared, database, writer } = self;
         let patience = seconds(shared.limits.shutdown_timeout);
         tokio::spawn(transport::watch_health(Arc::downgrade(&shared), shared.limits.poll_interval));
         transport::serve(listener, shared, shutdown).await;
-        // The last way to the writer is gone with the connections: it finishes what it holds and ends.
+        // The connections held the last senders to the writer. Without them it finishes its queue and ends.
         if tokio::time::timeout(patience, writer).await.is_err() {
             tracing::warn!("the writer did not end in time");
         }
@@ -129,7 +131,7 @@ impl App {
     }
 }
 
-/// The feed that was asked for, or the one that suits the database.
+/// The feed that the arguments ask for, or else the one that suits the database.
 async fn feed_for(args: &ServeArgs, epoch: Epoch) -> Result<Arc<dyn Feed>, StartError> {
     let database = &args.database.database;
     let is_postgres = postgres::is_postgres(database);
@@ -164,7 +166,7 @@ fn trusted_documents(path: &Path) -> Result<HashMap<String, String>, StartError>
         .map_err(|source| StartError::ParseTrustedDocuments { path: path.to_owned(), source })
 }
 
-/// The error of a start at which the database does not answer.
+/// The error when herald cannot read `what` from the database at the start.
 fn unavailable(what: &'static str) -> impl Fn(Unavailable) -> StartError {
     move |_: Unavailable| StartError::Unavailable { what }
 }

@@ -1,5 +1,5 @@
-//! What an operator can watch: every number, with its name and meaning, in one place. They are those of the process;
-//! `docs/operations.md` says what to make of each. What never lives here: anything that herald itself acts on.
+//! Every metric of this process, with its name and meaning. `docs/operations.md` says what an operator concludes from each.
+//! What never lives here: anything that herald itself acts on.
 
 use std::sync::LazyLock;
 
@@ -15,10 +15,10 @@ use self::process::Process;
 
 mod process;
 
-/// Upper bounds in seconds: from a commit to a fast disk to one that is about to be given up.
+/// Upper bounds of the histogram's buckets: from a commit to a fast disk up to one that is about to time out.
 const BUCKETS_SECONDS: [f64; 12] = [0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
-/// The codes of errors that say something about herald or about attacks on it, before there is one.
+/// The codes of errors that tell of a failing herald or of an attack. Each has a series from the start.
 const ERROR_CODES: [&str; 8] = [
     "INTERNAL",
     "UNAVAILABLE",
@@ -30,51 +30,51 @@ const ERROR_CODES: [&str; 8] = [
     "CURSOR_INVALID",
 ];
 
-/// Counters told apart by one label.
+/// Counters with one label.
 type Labelled = Family<[(&'static str, String); 1], Counter>;
 
 /// The metrics of this process.
 pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
 
-/// Every number.
+/// Every metric.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// 1 while herald is of use, as `/readyz` says; else 0.
+    /// 1 while `/readyz` answers 200; else 0.
     pub ready: Gauge,
     /// Open TCP connections.
     pub connections: Gauge,
     /// Open WebSockets.
     pub sockets: Gauge,
-    /// Open responses of server-sent events and multipart.
+    /// Open responses of subscriptions over HTTP: server-sent events and multipart.
     pub streams: Gauge,
-    /// Subscriptions under way.
+    /// Active subscriptions, over every transport.
     pub subscriptions: Gauge,
     /// Position of the newest event that this node has applied.
     pub log_position: Gauge,
-    /// 1 with the label of the epoch that the log is in.
+    /// 1, with the epoch of the log as its label.
     log_epoch: Family<[(&'static str, String); 1], Gauge>,
     /// Statements that failed.
     pub database_failures: Counter,
     panics: Labelled,
-    /// 1 while the feed between the nodes is connected, and may carry news. A feed within the process always is.
+    /// 1 while the feed is connected and may carry notifications; else 0. A feed within the process always is.
     pub feed_connected: Gauge,
     /// Epochs of the log that this node has begun.
     pub epochs_begun: Counter,
-    /// Bytes of the WAL beside an SQLite file; 0 on Postgres.
+    /// Bytes of the WAL of an SQLite file; 0 on Postgres.
     pub wal_bytes: Gauge,
-    /// Batches that were tried.
+    /// Batches that the writer tried to commit.
     pub batches: Counter,
     /// Seconds that each batch's transaction took.
     pub batch_seconds: Histogram,
     commands: Labelled,
-    news: Labelled,
+    notifications: Labelled,
     log_reads: Labelled,
     /// Events handed to the subscribers of this node.
     pub events_routed: Counter,
-    /// Answers that subscriptions gave.
+    /// Answers that subscriptions delivered.
     pub deliveries: Counter,
-    /// Answers that were rendered, for one subscriber or for all who see the same.
+    /// Events that were rendered, each for one subscriber or for all who see the same.
     pub renders: Counter,
     /// Subscribers that fell behind and went back to the log.
     pub overflows: Counter,
@@ -87,13 +87,13 @@ pub struct Metrics {
 /// The outcome of a command, as metrics count it.
 #[derive(Debug, Clone, Copy)]
 pub enum Outcome {
-    /// The command is carried out and durable.
+    /// The command is executed and durable.
     Committed,
     /// The rules forbid it.
     Refused,
-    /// The database failed. The command may be carried out all the same.
+    /// The database failed. The command may have been executed nevertheless.
     Failed,
-    /// Too many commands were waiting.
+    /// The queue of commands was full.
     Overloaded,
 }
 
@@ -127,7 +127,7 @@ impl Metrics {
             batches: Counter::default(),
             batch_seconds: Histogram::new(BUCKETS_SECONDS),
             commands: Labelled::default(),
-            news: Labelled::default(),
+            notifications: Labelled::default(),
             log_reads: Labelled::default(),
             events_routed: Counter::default(),
             deliveries: Counter::default(),
@@ -145,7 +145,7 @@ impl Metrics {
     fn begin_at_zero(&self) {
         for (family, label, values) in [
             (&self.commands, "outcome", &["committed", "refused", "failed", "overloaded"][..]),
-            (&self.news, "carried", &["events", "position"]),
+            (&self.notifications, "carried", &["events", "position"]),
             (&self.log_reads, "reason", &["gap", "silence", "replay"]),
             (&self.panics, "part", &["writer", "hub", "sessions"]),
             (&self.errors, "code", &ERROR_CODES),
@@ -160,43 +160,44 @@ impl Metrics {
         self.registry.register_collector(Box::new(Process));
         let r = self.registry.sub_registry_with_prefix("herald");
         r.register("build", "The version of herald", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
-        r.register(
-            "ready",
-            "Whether herald is of use: 1, or 0 while /readyz says why not",
-            self.ready.clone(),
-        );
+        r.register("ready", "1 while herald is ready, or 0 while /readyz says why not", self.ready.clone());
         r.register("log_epoch", "The epoch of the log, as a label", self.log_epoch.clone());
         r.register(
             "database_failures",
             "Statements that the database did not carry out",
             self.database_failures.clone(),
         );
-        r.register("panics", "Faults of a part of herald that began anew, by part", self.panics.clone());
+        r.register(
+            "panics",
+            "Panics of a part of herald, which then started again, by part",
+            self.panics.clone(),
+        );
         r.register(
             "feed_connected",
-            "Whether the feed between nodes is connected and carries news: 1 or 0",
+            "1 while the feed is connected and carries notifications, else 0",
             self.feed_connected.clone(),
         );
         r.register("connections", "Open TCP connections", self.connections.clone());
         r.register("sockets", "Open WebSockets", self.sockets.clone());
         r.register("streams", "Open responses of server-sent events and multipart", self.streams.clone());
-        r.register("subscriptions", "Subscriptions under way", self.subscriptions.clone());
+        r.register("subscriptions", "Active subscriptions", self.subscriptions.clone());
         let help = "Position of the newest event that this node has applied";
         r.register("log_position", help, self.log_position.clone());
         r.register(
             "epochs_begun",
-            "Epochs of the log begun because it went back, was moved or was restored",
+            "Epochs that this node began because the log went back, was moved or was restored",
             self.epochs_begun.clone(),
         );
-        r.register("wal_bytes", "Bytes of the WAL beside an SQLite file", self.wal_bytes.clone());
+        r.register("wal_bytes", "Bytes of the WAL of an SQLite file", self.wal_bytes.clone());
         r.register("batches", "Batches of commands that were tried", self.batches.clone());
         r.register("batch_seconds", "Seconds that a batch's transaction took", self.batch_seconds.clone());
-        r.register("commands", "Commands, by what became of them", self.commands.clone());
-        r.register("news", "News heard from other nodes, by what they brought along", self.news.clone());
+        r.register("commands", "Commands, by outcome", self.commands.clone());
+        let help = "Notifications from other nodes, by what they carried";
+        r.register("news", help, self.notifications.clone());
         r.register("log_reads", "Reads of events from the log, by reason", self.log_reads.clone());
         r.register("events_routed", "Events handed to subscribers", self.events_routed.clone());
-        r.register("deliveries", "Answers that subscriptions gave", self.deliveries.clone());
-        r.register("renders", "Answers that were rendered", self.renders.clone());
+        r.register("deliveries", "Answers that subscriptions delivered", self.deliveries.clone());
+        r.register("renders", "Events that were rendered", self.renders.clone());
         r.register(
             "overflows",
             "Subscribers that fell behind and went back to the log",
@@ -219,10 +220,10 @@ impl Metrics {
         self.commands.get_or_create(&[("outcome", outcome.into())]).inc();
     }
 
-    /// Counts news from another node, with events or only with how far the log has grown.
-    pub fn count_news(&self, with_events: bool) {
+    /// Counts a notification from another node, which has events or the head alone.
+    pub fn count_notification(&self, with_events: bool) {
         let carried = if with_events { "events" } else { "position" };
-        self.news.get_or_create(&[("carried", carried.into())]).inc();
+        self.notifications.get_or_create(&[("carried", carried.into())]).inc();
     }
 
     /// Counts a statement that read events.
@@ -240,32 +241,32 @@ impl Metrics {
         self.closes.get_or_create(&[("code", code.to_string())]).inc();
     }
 
-    /// Counts an error that is answered.
+    /// Counts an error in an answer.
     pub fn count_error(&self, code: &str) {
         self.errors.get_or_create(&[("code", code.into())]).inc();
     }
 
-    /// Counts a fault of a part of herald.
+    /// Counts a panic of a part of herald.
     pub fn count_panic(&self, part: &'static str) {
         self.panics.get_or_create(&[("part", part.into())]).inc();
     }
 
-    /// Sets the epoch of the log.
+    /// Shows this epoch as the epoch of the log.
     pub fn enter_epoch(&self, epoch: i64) {
         self.log_epoch.clear();
         self.log_epoch.get_or_create(&[("epoch", format!("{epoch:016x}"))]).set(1);
     }
 
-    /// Everything, in the text format of Prometheus (OpenMetrics 1.0).
+    /// Every metric, in the text format of Prometheus (OpenMetrics 1.0).
     pub fn text(&self) -> String {
         let mut text = String::new();
-        // Writing to a string cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
     }
 }
 
-/// Counts one in a gauge for as long as it lives.
+/// Holds a gauge one higher for as long as it lives.
 #[derive(Debug)]
 pub struct Counted(&'static Gauge);
 

@@ -1,17 +1,17 @@
-//! What stands for whoever is behind an address.
+//! The network that an address belongs to, which stands for its owner.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Bits of an IPv6 address that its owner cannot choose: one customer has a /64 at least (RFC 6177).
+/// The first bits of an IPv6 address, which its owner cannot choose: one customer has at least a /64 (RFC 6177).
 const IPV6_PREFIX_BITS: u32 = 64;
 
-/// An IPv4 address, or an IPv6 network. Whatever is counted by address is counted by this: an IPv6 host may take any of
-/// 2^64 addresses.
+/// An IPv4 address, or an IPv6 network. herald counts by this wherever it counts by address, because an IPv6 host may use
+/// any of 2^64 addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Network(IpAddr);
 
 impl Network {
-    /// The network of an address. An IPv4 address that a socket for both kinds shows as an IPv6 one is an IPv4 address.
+    /// The network of an address. A socket for both kinds shows an IPv4 address as an IPv6 one; here it counts as IPv4.
     pub fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V6(v6) => {

@@ -1,4 +1,4 @@
-//! Limits how often each user and each address may do something. Every node counts for itself.
+//! Limits how often each user and each network may do something. Every node counts by itself.
 
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -20,17 +20,18 @@ const RENDER_RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// The number of checks between two sweeps that remove idle keys.
 const CHECKS_PER_SWEEP: usize = 4_096;
 
-/// The counts of one kind, and how much may be counted at once.
+/// The rate of one kind of request, counted for each key.
 #[derive(Debug)]
 struct Rate<K: Hash + Eq + Clone> {
     limiter: DefaultKeyedRateLimiter<K>,
-    at_once: NonZeroU32,
+    /// The most that may be counted at once.
+    burst: NonZeroU32,
 }
 
 impl<K: Hash + Eq + Clone> Rate<K> {
-    fn new(quota: Quota, at_once: u32) -> Self {
-        let at_once = positive(at_once);
-        Self { limiter: RateLimiter::keyed(quota.allow_burst(at_once)), at_once }
+    fn new(quota: Quota, burst: u32) -> Self {
+        let burst = positive(burst);
+        Self { limiter: RateLimiter::keyed(quota.allow_burst(burst)), burst }
     }
 }
 
@@ -43,7 +44,7 @@ fn positive(n: u32) -> NonZeroU32 {
 pub enum Owner {
     /// A user who is signed in.
     User(UserId),
-    /// The network of the address, where nobody is signed in.
+    /// The network of the client's address, when nobody is signed in.
     Network(Network),
 }
 
@@ -56,9 +57,13 @@ pub struct Rates {
     marks: Rate<UserId>,
     conversations: Rate<UserId>,
     invitations: Rate<UserId>,
+    /// Invitations by who invites and who is invited.
     pairs: Rate<(UserId, UserId)>,
-    addresses: Rate<Network>,
+    /// Registrations and sign-ins by network.
+    networks: Rate<Network>,
+    /// Sign-ins by network and handle.
     handles: Rate<(Network, String)>,
+    /// Fields that are executed.
     fields: Rate<Owner>,
 }
 
@@ -66,31 +71,29 @@ impl Rates {
     /// Builds the rates that these limits set.
     pub fn new(limits: &Limits) -> Self {
         let per_second = |n: u32| Rate::new(Quota::per_second(positive(n)), n.saturating_mul(10));
-        let per_minute = |n: u32, at_once: u32| (Quota::per_minute(positive(n)), at_once);
-        let twice = |n: u32| per_minute(n, n.saturating_mul(2));
+        let per_minute = |n: u32| Quota::per_minute(positive(n));
         // A user with an unused rate can start the largest conversation that is allowed.
-        let (invitations, at_once) = twice(limits.invitations_per_minute);
-        let at_once = at_once.max(limits.max_participants);
-        let (conversations, conversations_at_once) = twice(limits.conversations_per_minute);
-        let (addresses, addresses_at_once) = twice(limits.sign_ins_per_minute);
-        // A user with an unused rate can execute the dearest operation that is allowed.
-        let fields = Quota::per_second(positive(limits.fields_per_second));
-        let dearest = u32::try_from(limits.max_complexity).unwrap_or(u32::MAX);
-        let fields_at_once = limits.fields_per_second.saturating_mul(10).max(dearest);
-        let each = |n: u32| per_minute(n, n);
-        let (pairs, pairs_at_once) = each(limits.invitations_per_person);
-        let (handles, handles_at_once) = each(limits.sign_ins_per_handle);
+        let invitations_burst = limits.invitations_per_minute.saturating_mul(2).max(limits.max_participants);
+        // A user with an unused rate can execute the most complex operation that is allowed.
+        let max_complexity = u32::try_from(limits.max_complexity).unwrap_or(u32::MAX);
+        let fields_burst = limits.fields_per_second.saturating_mul(10).max(max_complexity);
         Self {
             clock: DefaultClock::default(),
             checks: AtomicUsize::new(1),
             sends: per_second(limits.sends_per_second),
             marks: per_second(limits.marks_per_second),
-            conversations: Rate::new(conversations, conversations_at_once),
-            invitations: Rate::new(invitations, at_once),
-            pairs: Rate::new(pairs, pairs_at_once),
-            addresses: Rate::new(addresses, addresses_at_once),
-            handles: Rate::new(handles, handles_at_once),
-            fields: Rate::new(fields, fields_at_once),
+            conversations: Rate::new(
+                per_minute(limits.conversations_per_minute),
+                limits.conversations_per_minute.saturating_mul(2),
+            ),
+            invitations: Rate::new(per_minute(limits.invitations_per_minute), invitations_burst),
+            pairs: Rate::new(per_minute(limits.invitations_per_person), limits.invitations_per_person),
+            networks: Rate::new(
+                per_minute(limits.sign_ins_per_minute),
+                limits.sign_ins_per_minute.saturating_mul(2),
+            ),
+            handles: Rate::new(per_minute(limits.sign_ins_per_handle), limits.sign_ins_per_handle),
+            fields: Rate::new(Quota::per_second(positive(limits.fields_per_second)), fields_burst),
         }
     }
 
@@ -99,7 +102,7 @@ impl Rates {
         self.check(&self.sends, &user, 1)
     }
 
-    /// Counts a mark, or a leaving.
+    /// Counts a mark, or that a user leaves a conversation.
     pub fn mark(&self, user: UserId) -> Result<(), Error> {
         self.check(&self.marks, &user, 1)
     }
@@ -110,12 +113,12 @@ impl Rates {
         self.invite(user, others)
     }
 
-    /// Counts an invitation of `people` handles, whether or not somebody has them.
+    /// Counts an invitation of `people` handles, whether or not users with these handles exist.
     pub fn invite(&self, user: UserId, people: usize) -> Result<(), Error> {
         self.check(&self.invitations, &user, people)
     }
 
-    /// Counts for each of these people that this user invites them, into a new conversation or into one that they left.
+    /// Counts an invitation of each of these people by this user. The user's own id is not counted.
     pub fn invite_each(&self, user: UserId, people: &[UserId]) -> Result<(), Error> {
         people
             .iter()
@@ -125,13 +128,13 @@ impl Rates {
 
     /// Counts a registration.
     pub fn register(&self, address: IpAddr) -> Result<(), Error> {
-        self.check(&self.addresses, &Network::of(address), 1)
+        self.check(&self.networks, &Network::of(address), 1)
     }
 
     /// Counts a sign-in.
     pub fn sign_in(&self, address: IpAddr, handle: &str) -> Result<(), Error> {
         let network = Network::of(address);
-        self.check(&self.addresses, &network, 1)?;
+        self.check(&self.networks, &network, 1)?;
         // A handle has at most 32 bytes. The rest of a longer text would only fill memory.
         let handle: String = handle.chars().take(32).collect();
         self.check(&self.handles, &(network, handle), 1)
@@ -150,28 +153,28 @@ impl Rates {
         }
     }
 
-    /// Counts `weight` at once. A weight above the most that may be counted at once counts as that much.
+    /// Counts `weight` at once. A weight above the burst counts as the burst.
     fn check<K: Hash + Eq + Clone>(&self, rate: &Rate<K>, key: &K, weight: usize) -> Result<(), Error> {
         if self.checks.fetch_add(1, Ordering::Relaxed).is_multiple_of(CHECKS_PER_SWEEP) {
-            self.forget_the_idle();
+            self.remove_idle();
         }
         let Some(weight) = NonZeroU32::new(u32::try_from(weight).unwrap_or(u32::MAX)) else { return Ok(()) };
-        match rate.limiter.check_key_n(key, weight.min(rate.at_once)) {
+        match rate.limiter.check_key_n(key, weight.min(rate.burst)) {
             Ok(Err(not_until)) => {
                 let wait: Duration = not_until.wait_time_from(self.clock.now());
                 Err(Error::RateLimited { seconds: wait.as_secs() + 1 })
             }
-            // `Err` means that the weight is above the most at once, which `min` rules out.
+            // `Err` means that the weight is above the burst, which `min` rules out.
             Ok(Ok(())) | Err(_) => Ok(()),
         }
     }
 
-    fn forget_the_idle(&self) {
+    fn remove_idle(&self) {
         for users in [&self.sends, &self.marks, &self.conversations, &self.invitations] {
             users.limiter.retain_recent();
         }
         self.pairs.limiter.retain_recent();
-        self.addresses.limiter.retain_recent();
+        self.networks.limiter.retain_recent();
         self.handles.limiter.retain_recent();
         self.fields.limiter.retain_recent();
     }
@@ -195,11 +198,11 @@ mod tests {
         assert!((1..=5).contains(&started(many, 500)));
         assert!(started(few, 1) >= 100);
         let largest = rates.start(somebody(), 1_000_000);
-        assert_eq!(largest, Ok(()), "the largest that is allowed can be started");
+        assert_eq!(largest, Ok(()), "the largest conversation that is allowed can be started");
     }
 
     #[test]
-    fn whoever_is_invited_again_and_again_is_counted_by_who_invites_them() {
+    fn repeated_invitations_of_one_person_are_counted_for_each_user_who_invites() {
         let rates = Rates::new(&ServeArgs::default().limits);
         let (user, victim) = (somebody(), somebody());
         let invited = (0..100).take_while(|_| rates.invite_each(user, &[victim, user]).is_ok()).count();

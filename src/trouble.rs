@@ -1,12 +1,12 @@
-//! Logs a failure that lasts: one line when it begins, one now and then while it lasts, one when it is over. A line for
-//! each failure would hide the first cause, and fill a disk that may be the cause.
+//! Logs a failure that lasts: one line when it begins, some while it lasts, one when it is over. A line for each failure
+//! would hide the first cause. It would also fill the disk, which may be the cause.
 
 use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The time without a failure after which trouble is over. A success before that does not end it.
+/// The time without a failure after which trouble is over. An earlier success does not end it.
 const QUIET_PERIOD: Duration = Duration::from_secs(5);
 
 /// The least time between two lines about the same trouble with different causes.
@@ -20,7 +20,7 @@ const REMINDER_INTERVAL: Duration = Duration::from_mins(1);
 pub struct Trouble {
     begins: &'static str,
     is_over: &'static str,
-    /// Whether there is an episode. While there is none, [`Trouble::worked`] does not lock.
+    /// Whether there is an episode. While there is none, [`Trouble::worked`] takes no lock.
     lasts: AtomicBool,
     // A `std` mutex, because it is never locked across an await.
     episode: Mutex<Option<Episode>>,
@@ -29,8 +29,8 @@ pub struct Trouble {
 #[derive(Debug)]
 struct Episode {
     began: Instant,
-    failed: Instant,
-    told: Instant,
+    last_failed: Instant,
+    last_logged: Instant,
     cause: String,
     failures: u64,
 }
@@ -46,7 +46,7 @@ impl Trouble {
         self.note_in(None, cause);
     }
 
-    /// Notes a failure with its cause, and the operation that failed: a verb and its object.
+    /// Notes a failure with its cause, and the operation that failed. The operation is a verb and its object.
     pub fn note_during(&self, operation: &'static str, cause: &dyn Display) {
         self.note_in(Some(operation), cause);
     }
@@ -56,16 +56,16 @@ impl Trouble {
         let mut episode = self.episode.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = episode.as_mut() else {
             tracing::error!(operation, error = cause, "{}", self.begins);
-            *episode = Some(Episode { began: now, failed: now, told: now, cause, failures: 1 });
+            *episode = Some(Episode { began: now, last_failed: now, last_logged: now, cause, failures: 1 });
             self.lasts.store(true, Ordering::Relaxed);
             return;
         };
         known.failures += 1;
-        known.failed = now;
+        known.last_failed = now;
         let pause = if known.cause == cause { REMINDER_INTERVAL } else { CAUSE_INTERVAL };
-        if now - known.told >= pause {
+        if now - known.last_logged >= pause {
             tracing::error!(operation, error = cause, failures = known.failures, "{} (still)", self.begins);
-            known.told = now;
+            known.last_logged = now;
             known.cause = cause;
         }
     }
@@ -76,7 +76,7 @@ impl Trouble {
             return;
         }
         let mut episode = self.episode.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(over) = episode.take_if(|known| known.failed.elapsed() >= QUIET_PERIOD) {
+        if let Some(over) = episode.take_if(|known| known.last_failed.elapsed() >= QUIET_PERIOD) {
             self.lasts.store(false, Ordering::Relaxed);
             let seconds = over.began.elapsed().as_secs();
             tracing::info!(failures = over.failures, seconds, "{}", self.is_over);

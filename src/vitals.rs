@@ -1,5 +1,5 @@
-//! What is out of order in this herald, for `/readyz`, the log and the metrics. Each part says so itself, and says when
-//! it is in order again. What never lives here: anything that herald itself acts on.
+//! Which parts of this herald fail, for `/readyz`, the log and the metrics. Each part reports its own state. What never
+//! lives here: anything that herald itself acts on.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 
 use crate::metrics::METRICS;
 
-/// A part of herald that can be out of order.
+/// A part of herald that can fail while the others work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// The task that appends to the log.
@@ -31,7 +31,7 @@ impl Part {
     }
 }
 
-/// The parts that are out of order.
+/// The parts that fail now, each with the reason.
 #[derive(Debug, Default)]
 pub struct Vitals {
     // A `std` mutex, because it is never locked across an await.
@@ -39,28 +39,28 @@ pub struct Vitals {
 }
 
 impl Vitals {
-    /// Notes that a part is out of order. The reason is a sentence for operators.
+    /// Notes that a part fails. The reason is a sentence for operators.
     pub fn fails(&self, part: Part, reason: &'static str) {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).insert(part, reason);
     }
 
-    /// Notes that a part is in order.
+    /// Notes that a part works.
     pub fn works(&self, part: Part) {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).remove(&part);
     }
 
-    /// Why the part is out of order, if it is.
+    /// Why this part fails; `None` when it works.
     pub fn reason_of(&self, part: Part) -> Option<&'static str> {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).get(&part).copied()
     }
 
-    /// Why something is out of order, if anything is.
+    /// Why one of the parts fails; `None` when all of them work.
     pub fn reason(&self) -> Option<&'static str> {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).values().next().copied()
     }
 
-    /// Runs `work` of a part. `None` when it panicked, which is noted and counted. The work may then be half done, so
-    /// the caller must go on from a safe state.
+    /// Runs `work` of a part. When it panics, the panic is counted, the part is noted as failing, and the result is `None`.
+    /// The work may then be half done, so the caller must continue from a safe state.
     pub async fn guard<T>(&self, part: Part, work: impl Future<Output = T>) -> Option<T> {
         // The caller discards what `work` was changing, so unwinding is safe.
         let done = AssertUnwindSafe(work).catch_unwind().await.ok();
@@ -68,9 +68,9 @@ impl Vitals {
             METRICS.count_panic(part.name());
             tracing::error!(
                 part = part.name(),
-                "a part of herald failed and begins anew; this is a fault in herald"
+                "a part of herald failed and starts again; this is a fault in herald"
             );
-            self.fails(part, "A part of herald has failed and begins anew; its log says which.");
+            self.fails(part, "A part of herald has failed and starts again; the log says which.");
         }
         done
     }

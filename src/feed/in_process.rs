@@ -1,4 +1,4 @@
-//! The feed of a single node: a channel for each listener.
+//! The feed within one process: a channel for each listener.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::{Feed, LogNotification};
 
-/// Notifications that wait for one listener. Each is a batch, so this covers a listener that is late by seconds.
+/// Notifications that may wait for one listener. Each stands for a batch, so a listener may be seconds late.
 const QUEUE_NOTIFICATIONS: usize = 1_024;
 
 /// Carries notifications within this process.
@@ -16,12 +16,12 @@ pub struct InProcess {
 }
 
 impl Feed for InProcess {
-    fn publish(&self, news: LogNotification) {
+    fn publish(&self, notification: LogNotification) {
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.retain(|listener| match listener.try_send(news.clone()) {
+        listeners.retain(|listener| match listener.try_send(notification.clone()) {
             Ok(()) => true,
             Err(mpsc::error::TrySendError::Full(_)) => {
-                tracing::warn!("a listener is late: it reads the log instead");
+                tracing::warn!("a listener is late and misses a notification; it reads the log instead");
                 true
             }
             Err(mpsc::error::TrySendError::Closed(_)) => false,
@@ -29,8 +29,8 @@ impl Feed for InProcess {
     }
 
     fn listen(&self) -> mpsc::Receiver<LogNotification> {
-        let (listener, news) = mpsc::channel(QUEUE_NOTIFICATIONS);
+        let (listener, notifications) = mpsc::channel(QUEUE_NOTIFICATIONS);
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
-        news
+        notifications
     }
 }

@@ -1,8 +1,8 @@
 //! Notifies every node that the log has grown.
 //!
 //! A feed may lose, repeat and reorder notifications: they only make delivery fast. The log makes it correct, because
-//! the hub reads the log wherever notifications leave a gap. If every notification were lost, a client would notice
-//! nothing but a delay. What never lives here: anything that breaks this.
+//! the hub reads the log wherever notifications leave a gap. If every notification were lost, clients would receive
+//! everything, only later. What never lives here: anything that breaks this.
 
 mod in_process;
 mod nats;
@@ -19,19 +19,19 @@ pub use postgres::Postgres;
 
 use crate::messaging::{Epoch, Event, Place};
 
-/// Tells that the log has grown.
+/// Says that the log has grown.
 #[derive(Debug, Clone)]
 pub struct LogNotification {
     /// The new head of the log.
     pub head: Place,
-    /// The new events, in order. Empty where the feed does not carry them: then they are in the log.
+    /// The new events, in order. Empty when the feed does not carry them; then the hub reads them from the log.
     pub events: Vec<Arc<Event>>,
 }
 
 /// A channel that carries notifications between nodes.
 pub trait Feed: Send + Sync + std::fmt::Debug {
-    /// Notifies every listener. It never waits: a notification that finds no room is lost.
-    fn publish(&self, news: LogNotification);
+    /// Notifies every listener, and never waits: a notification is lost where a queue is full.
+    fn publish(&self, notification: LogNotification);
 
     /// Returns a bounded channel with every notification from now on.
     fn listen(&self) -> mpsc::Receiver<LogNotification>;

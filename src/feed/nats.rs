@@ -1,5 +1,5 @@
-//! The feed of several nodes through NATS. Each batch is one message with its events, so a node that receives them all
-//! does not read events from the log. Core NATS may lose messages, which is enough: the log loses none.
+//! The feed of several nodes through NATS. Each batch is one message with its events, so a node that receives every
+//! message does not read events from the log. Core NATS may lose messages. That is enough, because the log loses none.
 
 mod access;
 mod link;
@@ -16,90 +16,89 @@ use futures_util::StreamExt;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 
-use self::link::{Link, Sign};
+use self::link::{Link, LinkEvent};
 use super::{Feed, InProcess, LogNotification, wire};
 use crate::messaging::Epoch;
 use crate::metrics::METRICS;
 
-/// Notifications that wait for NATS. Each is a batch, so this covers seconds; what finds no room is not missed, since
-/// the others look into the log.
+/// Notifications that may wait for NATS. Each stands for a batch, so the queue covers seconds. When it is full the
+/// notification is dropped, and the other nodes read the log.
 const QUEUE_NOTIFICATIONS: usize = 1_024;
 
-/// The largest message that brings events along, in bytes. A server takes 1 MiB unless told otherwise
-/// (<https://docs.nats.io/running-a-nats-service/configuration#limits>); beyond this, reading the log is no slower.
+/// The size in bytes up to which a message carries its events. A server accepts 1 MiB by default
+/// (<https://docs.nats.io/running-a-nats-service/configuration#limits>). For a larger batch, reading the log is as fast.
 const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 
-/// How often the connection is tried. After two pings without an answer it is made anew.
+/// How often herald checks the connection. After two pings without an answer it connects again.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Signs of what becomes of the connection that wait to be looked at.
-const SIGN_QUEUE: usize = 16;
+/// Events of the connection that may wait to be handled.
+const QUEUE_LINK_EVENTS: usize = 16;
 
-/// Where NATS is, and how to get in.
+/// Where NATS is, and how herald signs in.
 #[derive(Clone)]
 pub struct NatsOptions {
-    /// `nats://` or `tls://` with host and port, several separated by commas; user and password, or a token, in the
-    /// URL.
+    /// URLs with `nats://` or `tls://`, host and port, separated by commas. A URL may have user and password, or a token.
     pub servers: String,
     /// A file with credentials (JWT and seed), as `nsc` writes it.
     pub credentials: Option<PathBuf>,
     /// A file with a seed alone (`SU…`).
     pub nkey: Option<PathBuf>,
-    /// A file with the certificate authorities of the servers (PEM); those of the system, if left out.
+    /// A file with the certificate authorities of the servers (PEM). `None` takes those of the system.
     pub authorities: Option<PathBuf>,
     /// The files with herald's own certificate and its key (PEM).
     pub certificate: Option<(PathBuf, PathBuf)>,
-    /// The epoch of the log.
+    /// The epoch of the log at the start.
     pub epoch: Epoch,
 }
 
 impl std::fmt::Debug for NatsOptions {
-    /// Without the servers: they may come with a password.
+    /// Leaves the servers out, because a URL may hold a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("NatsOptions").field("epoch", &self.epoch).finish_non_exhaustive()
     }
 }
 
-/// Carries news to every node that is connected to the same servers and has the same log.
+/// Carries notifications to every node that is connected to the same servers and has the same log.
 #[derive(Debug)]
 pub struct Nats {
     /// Carries notifications to the hub of this node.
-    here: InProcess,
-    /// To the other nodes.
-    elsewhere: mpsc::Sender<LogNotification>,
-    /// Whose news are heard.
+    local: InProcess,
+    /// Queues notifications for the other nodes.
+    remote: mpsc::Sender<LogNotification>,
+    /// The epoch whose notifications are received.
     epoch: watch::Sender<Epoch>,
 }
 
 impl Nats {
-    /// Begins to carry news for as long as the feed lives. Whether a server is there now or comes later makes no
-    /// difference: without one, news take as long as the next look into the log.
+    /// Carries notifications for as long as the feed lives. It also starts when no server answers, and connects later.
+    /// Until then the other nodes learn of events when they poll the log.
     ///
     /// # Errors
-    /// What is wrong with the options, in words for the operator.
+    /// What is wrong with the options, for the operator.
     pub async fn start(options: &NatsOptions) -> Result<Arc<Self>, String> {
-        let (client, signs) = connect(options).await?;
-        let news =
+        let (client, link_events) = connect(options).await?;
+        let messages =
             client.subscribe(subject_of(options.epoch)).await.map_err(|error| format!("--feed: {error}"))?;
-        let (elsewhere, queue) = mpsc::channel(QUEUE_NOTIFICATIONS);
+        let (remote, queue) = mpsc::channel(QUEUE_NOTIFICATIONS);
         let (epoch, epochs) = watch::channel(options.epoch);
-        let feed = Arc::new(Self { here: InProcess::default(), elsewhere, epoch });
-        tokio::spawn(hear(client.clone(), news, epochs, signs, Arc::downgrade(&feed)));
-        tokio::spawn(tell(client, queue));
+        let feed = Arc::new(Self { local: InProcess::default(), remote, epoch });
+        tokio::spawn(receive(client.clone(), messages, epochs, link_events, Arc::downgrade(&feed)));
+        tokio::spawn(send(client, queue));
         Ok(feed)
     }
 }
 
 impl Feed for Nats {
-    fn publish(&self, news: LogNotification) {
-        if self.elsewhere.try_send(news.clone()).is_err() {
-            tracing::debug!("NATS is behind: the other nodes will look for themselves");
+    fn publish(&self, notification: LogNotification) {
+        if self.remote.try_send(notification.clone()).is_err() {
+            tracing::debug!("NATS is behind; the other nodes poll the log");
         }
-        self.here.publish(news);
+        self.local.publish(notification);
     }
 
     fn listen(&self) -> mpsc::Receiver<LogNotification> {
-        self.here.listen()
+        self.local.listen()
     }
 
     fn enter(&self, epoch: Epoch) {
@@ -107,84 +106,92 @@ impl Feed for Nats {
     }
 }
 
-/// What nodes of the same herald have in common, and no other herald on these servers has.
+/// The subject of the nodes of one herald. Another herald on the same servers has another epoch, and so another subject.
 fn subject_of(epoch: Epoch) -> String {
     format!("herald.{:016x}", epoch.0)
 }
 
-/// The client, which tries until there is a connection, and what becomes of that.
-async fn connect(options: &NatsOptions) -> Result<(Client, mpsc::Receiver<Sign>), String> {
+/// A client that tries to connect until it succeeds, and the events of its connection.
+async fn connect(options: &NatsOptions) -> Result<(Client, mpsc::Receiver<LinkEvent>), String> {
     let servers = options
         .servers
         .split(',')
         .map(|server| server.trim().parse::<ServerAddr>())
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| format!("--feed: {error} (expected nats://HOST:PORT, or several with commas)"))?;
-    let (signs, seen) = mpsc::channel(SIGN_QUEUE);
+        .map_err(|error| {
+            format!(
+                "--feed: {error} (expected nats://HOST:PORT, or several of these with commas between them)"
+            )
+        })?;
+    let (sender, link_events) = mpsc::channel(QUEUE_LINK_EVENTS);
     let is_first = AtomicBool::new(true);
     let options = access::connect_options(options, &servers)?
         .name("herald")
-        // What this node tells, it knows.
+        // A node knows its own notifications.
         .no_echo()
         .retry_on_initial_connect()
         .ping_interval(PING_INTERVAL)
         .client_capacity(QUEUE_NOTIFICATIONS)
         .subscription_capacity(QUEUE_NOTIFICATIONS)
-        // A server that lets in and throws out again is no reason to hurry.
+        // A server may accept connections and close them at once, so every try but the first one waits.
         .reconnect_delay_callback(move |tries| {
             if is_first.swap(false, Ordering::Relaxed) { Duration::ZERO } else { link::pause(tries) }
         })
-        // Leaves the choice to the client: this is where it says why the last tries failed.
+        // `None` leaves the choice of the server to the client. herald only notes here why the last tries failed.
         .reconnect_to_server_callback(|servers, _| {
             link::note(&servers);
             ready(None)
         })
         .event_callback(move |event| {
-            let signs = signs.clone();
+            let sender = sender.clone();
             async move {
-                if let Some(sign) = link::read(&event) {
-                    // Nobody looks any more when the feed is gone.
-                    let _ = signs.send(sign).await;
+                if let Some(event) = link::read(&event) {
+                    // This fails only when the feed is gone.
+                    let _ = sender.send(event).await;
                 }
             }
         });
     let client = options.connect(servers).await.map_err(|error| format!("--feed: {error}"))?;
-    Ok((client, seen))
+    Ok((client, link_events))
 }
 
-/// Tells the other nodes, until the feed is gone.
-async fn tell(client: Client, mut queue: mpsc::Receiver<LogNotification>) {
-    while let Some(news) = queue.recv().await {
-        let subject = subject_of(news.head.epoch);
-        let whole = wire::encode(&news, true);
-        let bytes = if whole.len() <= MAX_MESSAGE_BYTES { whole } else { wire::encode(&news, false) };
+/// Sends notifications to the other nodes, until the feed is gone.
+async fn send(client: Client, mut queue: mpsc::Receiver<LogNotification>) {
+    while let Some(notification) = queue.recv().await {
+        let subject = subject_of(notification.head.epoch);
+        let with_events = wire::encode(&notification, true);
+        let bytes = if with_events.len() <= MAX_MESSAGE_BYTES {
+            with_events
+        } else {
+            wire::encode(&notification, false)
+        };
         let Err(mut error) = client.publish(subject.clone(), bytes.into()).await else { continue };
-        // This server takes less: how far the log has grown fits into any message.
+        // This server has a lower limit. The head alone fits into any message.
         if error.kind() == PublishErrorKind::MaxPayloadExceeded {
-            match client.publish(subject.clone(), wire::encode(&news, false).into()).await {
+            match client.publish(subject.clone(), wire::encode(&notification, false).into()).await {
                 Ok(()) => continue,
-                Err(another) => error = another,
+                Err(second_error) => error = second_error,
             }
         }
-        tracing::warn!(%error, "the other nodes were not told; they will look for themselves");
+        tracing::warn!(%error, "the other nodes were not notified; they poll the log");
     }
-    // Ends the subscription too.
+    // This ends the subscription too.
     let _ = client.drain().await;
 }
 
-/// Passes on what the other nodes tell, and sees to it that the server lets them be heard, until the feed is gone.
-async fn hear(
+/// Passes on what other nodes send, until the feed is gone. When the server refuses the subscription, it subscribes again.
+async fn receive(
     client: Client,
-    mut news: Subscriber,
+    mut messages: Subscriber,
     mut epochs: watch::Receiver<Epoch>,
-    mut signs: mpsc::Receiver<Sign>,
+    mut link_events: mpsc::Receiver<LinkEvent>,
     feed: Weak<Nats>,
 ) {
     let mut link = Link::new();
     loop {
-        let mut is_elsewhere = false;
-        let is_to_ask = tokio::select! {
-            message = news.next() => {
+        let mut has_moved = false;
+        let must_probe = tokio::select! {
+            message = messages.next() => {
                 let Some(feed) = feed.upgrade() else { return };
                 let Some(message) = message else { break };
                 pass_on(&feed, &message.payload);
@@ -194,21 +201,21 @@ async fn hear(
                 if changed.is_err() {
                     return;
                 }
-                is_elsewhere = true;
+                has_moved = true;
                 true
             }
-            Some(sign) = signs.recv() => link.heed(sign),
-            () = sleep_until(link.next()) => link.wake(is_connected(&client)),
+            Some(event) = link_events.recv() => link.handle(event),
+            () = sleep_until(link.next_check()) => link.check(is_connected(&client)),
         };
         METRICS.feed_connected.set(i64::from(is_connected(&client) && !link.is_refused()));
-        if is_to_ask {
+        if must_probe {
             let subject = subject_of(*epochs.borrow_and_update());
-            if is_elsewhere || link.is_refused() {
-                // A server that once refused a subscription has forgotten it.
-                let Ok(again) = client.subscribe(subject.clone()).await else { break };
-                news = again;
+            if has_moved || link.is_refused() {
+                // A server drops a subscription that it refuses.
+                let Ok(subscriber) = client.subscribe(subject.clone()).await else { break };
+                messages = subscriber;
             }
-            // Says nothing to the others: only the server may object.
+            // Other nodes ignore an empty message. The server refuses it when this user may not publish.
             let _ = client.publish(subject, Vec::new().into()).await;
         }
     }
@@ -222,11 +229,11 @@ fn is_connected(client: &Client) -> bool {
 
 fn pass_on(feed: &Nats, payload: &[u8]) {
     match wire::decode(payload) {
-        Some(news) => {
-            METRICS.count_news(!news.events.is_empty());
-            feed.here.publish(news);
+        Some(notification) => {
+            METRICS.count_notification(!notification.events.is_empty());
+            feed.local.publish(notification);
         }
         None if payload.is_empty() => {}
-        None => tracing::debug!("news that this version of herald does not understand"),
+        None => tracing::debug!("this version of herald cannot read a notification of another node"),
     }
 }

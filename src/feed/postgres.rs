@@ -1,5 +1,5 @@
-//! The feed of several nodes on one Postgres: LISTEN and NOTIFY carry how far the log has grown, and nothing else. What
-//! this node wrote itself it has at hand; what others wrote it reads from the log.
+//! The feed of several nodes on one Postgres. LISTEN and NOTIFY carry the head of the log and no events. A node has its
+//! own events at hand, and reads those of other nodes from the log.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -15,60 +15,61 @@ use crate::messaging::{Chain, Epoch, Place, Position};
 use crate::metrics::METRICS;
 use crate::{postgres, random};
 
-/// What the nodes call it among themselves. Postgres keeps the channels of its databases apart, and in one database the
-/// number of the log's own table keeps apart the logs that are in several schemas.
+/// The name of the log's channel. Postgres separates the channels of its databases. Within one database, the number of the
+/// log's table separates the logs of several schemas.
 const CHANNEL_SQL: &str = "SELECT 'herald_log_' || 'log_head'::regclass::oid::text";
 
-/// The pause before Postgres is tried again.
+/// The pause before herald connects again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long Postgres has to answer. A network that has gone silent breaks no connection for a quarter of an hour.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long herald waits for an answer of Postgres. Without this, a connection over a network that has gone silent hangs
+/// for a quarter of an hour.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long nothing is heard before Postgres is asked whether it is still there.
+/// How long no notification comes before herald checks that the connection still works.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Carries news to every node that is connected to the same database.
+/// Carries notifications to every node that is connected to the same database.
 #[derive(Debug)]
 pub struct Postgres {
-    /// To the hub of this node.
-    here: InProcess,
-    /// To the other nodes: only the newest head is of interest.
-    elsewhere: watch::Sender<Option<Place>>,
+    /// Carries notifications to the hub of this node.
+    local: InProcess,
+    /// The head to tell the other nodes of. Only the newest one matters.
+    heads: watch::Sender<Option<Place>>,
 }
 
 impl Postgres {
-    /// Listens, and begins to carry news for as long as the feed lives.
+    /// Listens, and carries notifications for as long as the feed lives. It connects again whenever it loses Postgres.
     ///
     /// # Errors
-    /// Why Postgres cannot be listened to, in words for the operator. Later it is tried again.
+    /// Why it cannot listen now, for the operator.
     pub async fn start(url: &str) -> Result<Arc<Self>, String> {
         let options = postgres::parse(url)?;
-        let listening = listen(&options).await;
-        let (listener, channel) = listening
+        let (listener, channel) = listen(&options)
+            .await
             .map_err(|error| format!("cannot listen to Postgres: {}", postgres::describe(&error)))?;
         let node = random::id();
-        let (elsewhere, heads) = watch::channel(None);
-        let feed = Arc::new(Self { here: InProcess::default(), elsewhere });
-        tokio::spawn(tell(options.clone(), channel, node, heads.clone()));
-        tokio::spawn(hear(listener, options, node, Arc::downgrade(&feed), heads));
+        let (sender, heads) = watch::channel(None);
+        let feed = Arc::new(Self { local: InProcess::default(), heads: sender });
+        tokio::spawn(notify_nodes(options.clone(), channel, node, heads.clone()));
+        tokio::spawn(receive(listener, options, node, Arc::downgrade(&feed), heads));
         Ok(feed)
     }
 }
 
 impl Feed for Postgres {
-    fn publish(&self, news: LogNotification) {
-        self.elsewhere.send_replace(Some(news.head));
-        self.here.publish(news);
+    fn publish(&self, notification: LogNotification) {
+        self.heads.send_replace(Some(notification.head));
+        self.local.publish(notification);
     }
 
     fn listen(&self) -> mpsc::Receiver<LogNotification> {
-        self.here.listen()
+        self.local.listen()
     }
 }
 
-/// Tells the other nodes of every head, or of a later one.
-async fn tell(
+/// Notifies the other nodes of each head, or of a later one, until the feed is gone.
+async fn notify_nodes(
     options: PgConnectOptions,
     channel: String,
     node: Uuid,
@@ -77,10 +78,10 @@ async fn tell(
     let mut connection = None;
     while heads.changed().await.is_ok() {
         let Some(head) = *heads.borrow_and_update() else { continue };
-        let telling = notify(&options, &mut connection, &channel, write(node, head));
-        if let Err(error) = within_patience(telling).await {
+        let notified = notify(&options, &mut connection, &channel, write(node, head));
+        if let Err(error) = in_time(notified).await {
             let error = postgres::describe(&error);
-            tracing::warn!(error, "the other nodes were not told; they will look for themselves");
+            tracing::warn!(error, "the other nodes were not notified; they poll the log");
             connection = None;
         }
     }
@@ -95,29 +96,29 @@ async fn notify(
     let connection = match connection {
         Some(connection) => connection,
         None => {
-            let mut made = options.connect().await?;
-            postgres::settle(&mut made, CONNECT_TIMEOUT).await?;
-            connection.insert(made)
+            let mut opened = options.connect().await?;
+            postgres::settle(&mut opened, ANSWER_TIMEOUT).await?;
+            connection.insert(opened)
         }
     };
     sqlx::query("SELECT pg_notify($1, $2)").bind(channel).bind(payload).execute(connection).await?;
     Ok(())
 }
 
-async fn within_patience<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    timeout(CONNECT_TIMEOUT, answer).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+async fn in_time<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    timeout(ANSWER_TIMEOUT, answer).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
-/// Listens on the channel of the log, which is named beside.
+/// Listens on the channel of the log. Returns the listener and the name of the channel.
 async fn listen(options: &PgConnectOptions) -> Result<(PgListener, String), sqlx::Error> {
-    within_patience(async {
+    in_time(async {
         let pool = PgPoolOptions::new()
             .max_connections(1)
-            .acquire_timeout(CONNECT_TIMEOUT)
+            .acquire_timeout(ANSWER_TIMEOUT)
             .idle_timeout(None)
             .max_lifetime(None)
             .after_connect(|connection: &mut PgConnection, _| {
-                Box::pin(postgres::settle(connection, CONNECT_TIMEOUT))
+                Box::pin(postgres::settle(connection, ANSWER_TIMEOUT))
             })
             .connect_with(options.clone())
             .await?;
@@ -130,20 +131,23 @@ async fn listen(options: &PgConnectOptions) -> Result<(PgListener, String), sqlx
     .await
 }
 
-/// Hears of the heads that other nodes have written, until the feed is gone.
-async fn hear(
+/// Receives the heads that other nodes have written, until the feed is gone.
+async fn receive(
     mut listener: PgListener,
     options: PgConnectOptions,
     node: Uuid,
     feed: Weak<Postgres>,
     mut heads: watch::Receiver<Option<Place>>,
 ) {
-    let hearing = async {
+    let receiving = async {
         loop {
             let error = pass_on(listener, node, &feed).await;
             METRICS.feed_connected.set(0);
             let error = postgres::describe(&error);
-            tracing::warn!(error, "the other nodes are not heard; this one looks for itself until they are");
+            tracing::warn!(
+                error,
+                "no notifications arrive from other nodes; this one polls the log until they do"
+            );
             listener = loop {
                 sleep(RETRY_PAUSE).await;
                 if let Ok((listener, _)) = listen(&options).await {
@@ -154,18 +158,18 @@ async fn hear(
     };
     let gone = async { while heads.changed().await.is_ok() {} };
     tokio::select! {
-        () = hearing => {}
+        () = receiving => {}
         () = gone => {}
     }
 }
 
-/// Passes on what is heard for as long as the connection lasts: why it ended.
+/// Passes notifications on for as long as the connection lasts. Returns why it ended.
 async fn pass_on(mut listener: PgListener, node: Uuid, feed: &Weak<Postgres>) -> sqlx::Error {
     loop {
         let notification = match timeout(KEEPALIVE_INTERVAL, listener.recv()).await {
             Ok(Ok(notification)) => notification,
             Ok(Err(error)) => return error,
-            Err(_) => match within_patience(sqlx::query("SELECT 1").execute(&mut listener)).await {
+            Err(_) => match in_time(sqlx::query("SELECT 1").execute(&mut listener)).await {
                 Ok(_) => continue,
                 Err(error) => return error,
             },
@@ -173,8 +177,8 @@ async fn pass_on(mut listener: PgListener, node: Uuid, feed: &Weak<Postgres>) ->
         if let (Some(feed), Some((from, head))) = (feed.upgrade(), read(notification.payload()))
             && from != node
         {
-            METRICS.count_news(false);
-            feed.here.publish(LogNotification { head, events: Vec::new() });
+            METRICS.count_notification(false);
+            feed.local.publish(LogNotification { head, events: Vec::new() });
         }
     }
 }
@@ -183,7 +187,7 @@ fn write(node: Uuid, Place { epoch, position, chain }: Place) -> String {
     format!("{node} {} {} {}", epoch.0, position.0, chain.0)
 }
 
-/// The node that tells, and what; `None` when it is of another version.
+/// The node that sent the payload, and the head in it. `None` when another version of herald wrote it.
 fn read(payload: &str) -> Option<(Uuid, Place)> {
     let mut words = payload.split(' ');
     let node = words.next()?.parse().ok()?;

@@ -1,5 +1,5 @@
-//! Notifications as bytes, for the feeds that bring events along. They travel between nodes of one herald and are never kept: a
-//! node that does not understand them, of another version perhaps, reads the log instead.
+//! Notifications as bytes, for feeds that carry events. The bytes travel between nodes of one herald and are never stored. A
+//! node that cannot read them, for example because it is of another version, reads the log instead.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::messaging::{
     Position, Range, Record, SessionId, Timestamp, Unreadable, UserId,
 };
 
-/// Changed whenever what follows changes its meaning.
+/// The version of the format. It changes whenever the format or its meaning changes.
 const VERSION: u32 = 3;
 
 #[derive(Serialize, Deserialize)]
@@ -36,20 +36,21 @@ struct WireEvent {
     users: Option<Vec<Uuid>>,
     range: Option<(i64, i64)>,
     data: Option<String>,
-    /// Its id and text. All else of it is that of the event.
+    /// Its id and text. Everything else about it is in the event.
     message: Option<(Uuid, String)>,
 }
 
-/// Writes news, with the events or only how far the log has grown.
-pub(super) fn encode(news: &LogNotification, with_events: bool) -> Vec<u8> {
-    let events = if with_events { news.events.iter().map(|event| pack(event)).collect() } else { Vec::new() };
-    let Place { epoch, position, chain } = news.head;
+/// Writes a notification, with its events or with the head alone.
+pub(super) fn encode(notification: &LogNotification, with_events: bool) -> Vec<u8> {
+    let events =
+        if with_events { notification.events.iter().map(|event| pack(event)).collect() } else { Vec::new() };
+    let Place { epoch, position, chain } = notification.head;
     let wire =
         WireNotification { version: VERSION, epoch: epoch.0, head: position.0, chain: chain.0, events };
     serde_json::to_vec(&wire).unwrap_or_default()
 }
 
-/// Reads news; `None` when they are not understood.
+/// Reads a notification. `None` when this version of herald cannot.
 pub(super) fn decode(bytes: &[u8]) -> Option<LogNotification> {
     let wire: WireNotification = serde_json::from_slice(bytes).ok()?;
     let events =
@@ -117,7 +118,7 @@ mod tests {
         })
     }
 
-    fn news() -> LogNotification {
+    fn notification() -> LogNotification {
         let users: Arc<[UserId]> = [2, 4].into_iter().map(Uuid::from_u128).map(UserId).collect();
         let message = Arc::new(Message {
             position: Position(14),
@@ -144,17 +145,17 @@ mod tests {
     }
 
     #[test]
-    fn news_arrive_as_they_were_sent() {
-        let sent = news();
-        let heard = decode(&encode(&sent, true)).unwrap();
-        assert_eq!((heard.head, &heard.events), (sent.head, &sent.events));
-        let heard = decode(&encode(&sent, false)).unwrap();
-        assert_eq!((heard.head, heard.events.len()), (sent.head, 0));
+    fn a_notification_arrives_as_it_was_sent() {
+        let sent = notification();
+        let received = decode(&encode(&sent, true)).unwrap();
+        assert_eq!((received.head, &received.events), (sent.head, &sent.events));
+        let received = decode(&encode(&sent, false)).unwrap();
+        assert_eq!((received.head, received.events.len()), (sent.head, 0));
     }
 
     #[test]
-    fn what_is_not_understood_is_no_news() {
-        let bytes = encode(&news(), true);
+    fn bytes_of_another_version_are_ignored() {
+        let bytes = encode(&notification(), true);
         assert!(decode(&bytes[..bytes.len() - 1]).is_none());
         assert!(decode(b"").is_none());
         let newer = String::from_utf8(bytes).unwrap().replace("\"version\":3", "\"version\":4");

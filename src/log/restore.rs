@@ -1,10 +1,12 @@
-//! Putting a backup in the place of an SQLite database. Whatever stops herald in between, what is opened next is the
-//! database of before or the restored one, each as a whole.
+//! Puts a backup in the place of an SQLite database. herald may be stopped at any moment: the database that is opened next
+//! is the previous one or the restored one, and each is whole.
 //!
-//! 1. The backup is copied to `herald.db-restoring`, checked, brought up to date, and begins a new epoch there.
-//! 2. It is renamed to `herald.db-restored`. From here on the restore is decided: whoever next has the lock of the database
-//!    does what is left ([`finish`]).
-//! 3. The database of before gets a second name, its WAL is moved to that name, and the restored one takes its place.
+//! 1. herald copies the backup to `herald.db-restoring`, checks the copy, brings its schema up to date, and begins a new
+//!    epoch in it.
+//! 2. It renames the copy to `herald.db-restored`. From here on the restore is decided: the next process that has the
+//!    lock of the database completes it ([`finish`]).
+//! 3. It gives the previous database a second name, moves the WAL to that name, and puts the restored database in its
+//!    place.
 
 use std::ffi::OsString;
 use std::fs::{File, hard_link, remove_file, rename};
@@ -24,33 +26,33 @@ use super::file::{RESTORED, SqliteFile};
 use super::head::read_head;
 use super::{Database, DatabaseOptions};
 
-/// What ends the name of the copy that is being made.
+/// The suffix of a copy that is not complete.
 const RESTORING: &str = "-restoring";
 
-/// What SQLite would take for part of a database that is beside it.
+/// The suffixes of files that SQLite reads as part of the database beside them.
 const LOGS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// What SQLite and herald keep beside a database that is open.
-const BESIDE: [&str; 3] = ["-wal", "-shm", "-lock"];
+/// The suffixes of files that SQLite and herald keep beside an open database.
+const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-lock"];
 
-/// What to do instead where the database is Postgres.
+/// What to do on Postgres instead.
 const ON_POSTGRES: &str = "herald restore is for SQLite. For Postgres, stop every herald, restore with pg_restore or from the base backup, \
     run `herald migrate --restored`, and start them again";
 
 /// A backup that was restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
-    /// Where its log ends.
+    /// The position at which its log ends.
     pub position: i64,
-    /// Where the database of before is now; `None` if there was none.
+    /// The file of the previous database; `None` if that was empty or did not exist.
     pub kept: Option<PathBuf>,
 }
 
-/// Puts the backup `from` in the place of the database, which no herald may have open, and begins a new epoch. The
-/// database of before is kept.
+/// Puts the backup `from` in the place of the database, and begins a new epoch. No herald may have the database open. The
+/// previous database is kept.
 ///
 /// # Errors
-/// In words for the operator. Unless they say otherwise, the database is as it was.
+/// Why the restore failed, for the operator. Unless the error says otherwise, the database has not changed.
 pub async fn restore(options: &DatabaseOptions, from: &Path) -> Result<Restored, String> {
     let address = Address::parse(&options.url)?;
     let Address::Sqlite(url) = &address else { return Err(ON_POSTGRES.into()) };
@@ -65,7 +67,7 @@ pub async fn restore(options: &DatabaseOptions, from: &Path) -> Result<Restored,
     examine(&mut backup, None).await.map_err(|damage| wrong(&format!("it is damaged: {damage}")))?;
     drop(backup);
     let restoring = database.beside(RESTORING);
-    // What a restore that was killed has left.
+    // A restore that was killed may have left these files.
     remove_with_companions(&restoring);
     let (partial, _) = copy(from, restoring.clone(), options).await?;
     let position = begin_anew(&database, &restoring, options).await.map_err(|error| wrong(&error))?;
@@ -77,13 +79,13 @@ pub async fn restore(options: &DatabaseOptions, from: &Path) -> Result<Restored,
     Ok(Restored { position, kept })
 }
 
-/// Brings the copy up to date and has it begin a new epoch. The answer is where its log ends.
+/// Brings the schema of the copy up to date, and begins a new epoch in it. Returns the position at which its log ends.
 async fn begin_anew(database: &SqliteFile, copy: &Path, options: &DatabaseOptions) -> Result<i64, String> {
     let owner = database.path().metadata().map_err(|error| error.to_string())?;
-    // Where root restores somebody's database, it stays theirs. Nobody else can change this, or has to.
+    // When root restores a database, the file keeps its owner. For any other user the owner is right already.
     let _ = chown(copy, Some(owner.uid()), Some(owner.gid()));
     let name =
-        utf8_percent_encode(copy.to_str().ok_or("its name is no UTF-8")?, NON_ALPHANUMERIC).to_string();
+        utf8_percent_encode(copy.to_str().ok_or("its name is not UTF-8")?, NON_ALPHANUMERIC).to_string();
     let options = DatabaseOptions { url: format!("sqlite://{name}?mode=rw"), ..options.clone() };
     let opened = Database::open(&options).await?;
     let begun = match read_head(&opened.reader).await {
@@ -91,44 +93,46 @@ async fn begin_anew(database: &SqliteFile, copy: &Path, options: &DatabaseOption
         Err(fault) => Err(fault),
     };
     opened.close().await;
-    let head = begun.map_err(|fault| format!("no new epoch can be begun: {fault}"))?;
-    let is_whole = std::fs::metadata(with(copy, "-wal")).is_err();
-    for ending in BESIDE {
-        drop(remove_file(with(copy, ending)));
+    let head = begun.map_err(|fault| format!("herald cannot begin a new epoch: {fault}"))?;
+    let has_wal = std::fs::metadata(with_suffix(copy, "-wal")).is_ok();
+    for suffix in COMPANIONS {
+        drop(remove_file(with_suffix(copy, suffix)));
     }
-    if !is_whole {
-        return Err("its WAL cannot be emptied".into());
+    if has_wal {
+        return Err("SQLite cannot empty its WAL".into());
     }
     File::open(copy).and_then(|file| file.sync_all()).map_err(|error| error.to_string())?;
     Ok(head.position.0)
 }
 
-/// Brings a restore to its end that was decided, if there is one: for whoever has the lock, before the database is
-/// opened. The answer is where the database of before is now.
+/// Completes a restore that was decided, if there is one. The caller has the lock, and has not opened the database yet.
+/// Returns the file of the previous database, if there is one.
 ///
 /// # Errors
-/// In words for the operator.
+/// Why the files cannot be moved, for the operator.
 pub(super) fn finish(database: &SqliteFile) -> Result<Option<PathBuf>, String> {
     let restored = database.beside(RESTORED);
-    let put = || {
-        let made = match restored.metadata() {
+    let replace = || {
+        let since = match restored.metadata() {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            made => made?.modified()?,
+            metadata => metadata?.modified()?,
         };
-        let kept = keep(database, Timestamp::try_from(made).unwrap_or_default())?;
-        // A WAL that came back after a loss of power would be taken for one of the restored database.
+        let kept = keep(database, Timestamp::try_from(since).unwrap_or_default())?;
+        // Without this, a loss of power could bring the old WAL back, and SQLite would read it as part of the restored
+        // database.
         let folder = File::open(restored.parent().unwrap_or(Path::new("/")))?;
         folder.sync_all()?;
         rename(&restored, database.path())?;
         folder.sync_all()?;
         Ok(kept)
     };
-    put().map_err(|error: std::io::Error| {
+    replace().map_err(|error: std::io::Error| {
         format!("cannot put {} in the place of {}: {error}", restored.display(), database.path().display())
     })
 }
 
-/// Gives the database a second name, and moves its WAL there. May be repeated after it was stopped anywhere.
+/// Gives the database a second name with the time `since`, and moves its WAL there. It may be repeated wherever it was
+/// stopped.
 fn keep(database: &SqliteFile, since: Timestamp) -> std::io::Result<Option<PathBuf>> {
     let path = database.path();
     let is_empty = path.metadata()?.len() == 0 && !database.beside("-wal").exists();
@@ -136,18 +140,18 @@ fn keep(database: &SqliteFile, since: Timestamp) -> std::io::Result<Option<PathB
         return Ok(None);
     }
     let stamp = since.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ").to_string();
-    let node = |path: &Path| path.metadata().ok().map(|metadata| metadata.ino());
+    let inode = |path: &Path| path.metadata().ok().map(|metadata| metadata.ino());
     let mut kept = database.beside(&format!(".before-{stamp}"));
     let mut number = 1;
-    while kept.symlink_metadata().is_ok() && node(&kept) != node(path) {
+    while kept.symlink_metadata().is_ok() && inode(&kept) != inode(path) {
         number += 1;
         kept = database.beside(&format!(".before-{stamp}-{number}"));
     }
     if kept.symlink_metadata().is_err() {
         hard_link(path, &kept)?;
     }
-    for ending in LOGS {
-        match rename(database.beside(ending), with(&kept, ending)) {
+    for suffix in LOGS {
+        match rename(database.beside(suffix), with_suffix(&kept, suffix)) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -155,16 +159,16 @@ fn keep(database: &SqliteFile, since: Timestamp) -> std::io::Result<Option<PathB
     Ok(Some(kept))
 }
 
-fn with(path: &Path, ending: &str) -> PathBuf {
-    let mut path = OsString::from(path);
-    path.push(ending);
-    path.into()
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
 }
 
 fn remove_with_companions(path: &Path) {
     let _ = remove_file(path);
-    for ending in BESIDE {
-        drop(remove_file(with(path, ending)));
+    for suffix in COMPANIONS {
+        drop(remove_file(with_suffix(path, suffix)));
     }
 }
 
@@ -183,15 +187,15 @@ mod tests {
         }
     }
 
-    /// A database with its WAL, and one that is to take its place.
+    /// A database with its WAL, and a decided restore that is to replace it.
     fn decided() -> (Folder, SqliteFile) {
         let folder = std::env::temp_dir().join(format!("herald_restore_{}", crate::random::id().simple()));
         std::fs::create_dir(&folder).unwrap();
         let path = folder.join("herald.db");
-        for (ending, text) in OLD {
-            std::fs::write(with(&path, ending), text).unwrap();
+        for (suffix, text) in OLD {
+            std::fs::write(with_suffix(&path, suffix), text).unwrap();
         }
-        std::fs::write(with(&path, RESTORED), "new").unwrap();
+        std::fs::write(with_suffix(&path, RESTORED), "new").unwrap();
         let file = SqliteFile::create(&format!("sqlite://{}", path.display())).unwrap();
         (Folder(folder), file)
     }
@@ -202,29 +206,29 @@ mod tests {
 
     fn assert_done(database: &SqliteFile, kept: &Path) {
         assert_eq!(read(database.path()), "new");
-        for (ending, text) in OLD {
-            assert_eq!(read(&with(kept, ending)), text);
+        for (suffix, text) in OLD {
+            assert_eq!(read(&with_suffix(kept, suffix)), text);
         }
-        for ending in [&LOGS[..], &[RESTORED]].concat() {
-            assert!(!database.beside(ending).exists(), "{ending}");
+        for suffix in [&LOGS[..], &[RESTORED]].concat() {
+            assert!(!database.beside(suffix).exists(), "{suffix}");
         }
         assert_eq!(database.path().metadata().unwrap().nlink(), 1);
     }
 
     #[test]
-    fn a_decided_restore_is_brought_to_its_end_wherever_it_was_stopped() {
-        // Before its first step, and after each of the others: the second name, and what is moved to it.
+    fn a_decided_restore_is_completed_wherever_it_was_stopped() {
+        // It stops before the first step, after the second name, or after each file that is moved.
         for steps in [None, Some(0), Some(1), Some(2), Some(3)] {
             let (_folder, database) = decided();
             let since = database.beside(RESTORED).metadata().unwrap().modified().unwrap();
             let kept = keep(&database, Timestamp::try_from(since).unwrap()).unwrap().unwrap();
-            for ending in &LOGS[steps.unwrap_or(0)..] {
-                rename(with(&kept, ending), database.beside(ending)).unwrap();
+            for suffix in &LOGS[steps.unwrap_or(0)..] {
+                rename(with_suffix(&kept, suffix), database.beside(suffix)).unwrap();
             }
             if steps.is_none() {
                 remove_file(&kept).unwrap();
             }
-            // It is found again by its name, although there are two of it for the moment.
+            // The file now has two names. It is found by the name in the URL.
             let again = SqliteFile::create(&format!("sqlite://{}", database.path().display())).unwrap();
             let kept = finish(&again).unwrap().unwrap();
             assert_done(&database, &kept);
@@ -233,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_was_kept_before_is_replaced() {
+    fn a_previous_database_that_was_kept_before_is_never_replaced() {
         let (_folder, database) = decided();
         let since = database.beside(RESTORED).metadata().unwrap().modified().unwrap();
         let since = Timestamp::try_from(since).unwrap();

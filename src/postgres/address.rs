@@ -1,4 +1,4 @@
-//! The URL of a Postgres. Whatever in it herald would ignore or might misread is refused.
+//! Reads the URL of a Postgres. herald refuses a URL with a part that it would ignore or might misread.
 
 use std::borrow::Cow;
 
@@ -8,15 +8,15 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
-const UNREADABLE: &str = "the Postgres URL cannot be read: expected postgres://USER:PASSWORD@HOST:PORT/NAME. In a user name, \
-    a password or the name of a database, percent-encode every character but letters, digits and -._~: # is %23, / is \
-    %2F, ? is %3F, @ is %40, : is %3A, % is %25";
+const UNREADABLE: &str = "the Postgres URL cannot be read: expected postgres://USER:PASSWORD@HOST:PORT/NAME. In the user name, \
+    the password and the name of the database, percent-encode every character except letters, digits and -._~: # is %23, \
+    / is %2F, ? is %3F, @ is %40, : is %3A, % is %25";
 
-const SEVERAL_HOSTS: &str = "the Postgres URL names several hosts, and herald connects to one. Name a host that leads to the \
-    primary: a DNS name or a virtual address that follows a failover, or a proxy such as HAProxy or PgBouncer (session \
-    pooling) that does";
+const SEVERAL_HOSTS: &str = "the Postgres URL names several hosts, and herald connects to one. Name one host that always leads to \
+    the primary: a DNS name, a virtual address or a proxy (HAProxy, or PgBouncer with session pooling) that follows a \
+    failover";
 
-/// What can be said in a URL.
+/// The parameters that herald accepts in a URL.
 const KNOWN: [&str; 16] = [
     "application_name",
     "dbname",
@@ -36,7 +36,8 @@ const KNOWN: [&str; 16] = [
     "user",
 ];
 
-/// What others can be told in a URL. They are refused by name; what is not here may be a piece of a password.
+/// Parameters that other programs accept in a URL. herald refuses them by name. It does not repeat any other name, since
+/// that may be a piece of a password.
 const UNSUPPORTED: [&str; 32] = [
     "channel_binding",
     "client_encoding",
@@ -77,10 +78,11 @@ pub fn is_postgres(url: &str) -> bool {
     SCHEMES.iter().any(|scheme| url.starts_with(scheme))
 }
 
-/// Where Postgres is, and as whom herald connects. The start-up parameters are those that poolers let through.
+/// Where Postgres is, and the user that herald connects as. The options have only start-up parameters that poolers let
+/// through.
 ///
 /// # Errors
-/// In words for the operator, without any part of the URL but the names of known parameters.
+/// What is wrong with the URL, for the operator. The text repeats nothing of the URL except names of known parameters.
 pub fn parse(url: &str) -> Result<PgConnectOptions, String> {
     let rest = SCHEMES.iter().find_map(|scheme| url.strip_prefix(scheme)).ok_or(UNREADABLE)?;
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -100,30 +102,31 @@ pub fn parse(url: &str) -> Result<PgConnectOptions, String> {
     let readable = format!("postgres://{place}?{}", parameters.passed_on);
     let mut options: PgConnectOptions = readable
         .parse()
-        // The error of sqlx may quote a piece of a password.
+        // The error of sqlx may quote a piece of a password, so it is dropped.
         .map_err(|_| UNREADABLE)?;
-    // It may come from PGHOST.
+    // The host may come from PGHOST.
     if options.get_host().contains(',') {
         return Err(SEVERAL_HOSTS.into());
     }
     if let Some(mode) = parameters.tls {
         options = options.ssl_mode(mode);
     }
-    // Nothing of herald's is a floating-point number, and PgBouncer refuses this parameter.
+    // herald stores no floating-point numbers, and PgBouncer refuses this parameter.
     Ok(options.extra_float_digits(None).disable_statement_logging())
 }
 
-/// What follows the question mark.
+/// The parameters of a URL, which follow the question mark.
 #[derive(Default)]
 struct Parameters {
+    /// The parameters that sqlx reads, as text.
     passed_on: String,
-    /// Where it has to be another than is said.
+    /// The TLS mode to use instead of the one in the URL; `None` keeps that one.
     tls: Option<PgSslMode>,
 }
 
 impl Parameters {
     fn parse(query: &str) -> Result<Self, String> {
-        let mut these = Self::default();
+        let mut parameters = Self::default();
         let (mut mode, mut authority) = (None, None);
         for (number, parameter) in query.split('&').enumerate().filter(|(_, parameter)| !parameter.is_empty())
         {
@@ -131,7 +134,7 @@ impl Parameters {
             let text = decoded(value).ok_or(UNREADABLE)?;
             match name {
                 "target_session_attrs" => {
-                    is_of_a_primary(&text)?;
+                    asks_for_primary(&text)?;
                     continue;
                 }
                 "host" | "hostaddr" | "port" if text.contains(',') => return Err(SEVERAL_HOSTS.into()),
@@ -145,58 +148,58 @@ impl Parameters {
                 _ if KNOWN.contains(&name) || name.starts_with("options[") => {}
                 _ if UNSUPPORTED.contains(&name) => {
                     return Err(format!(
-                        "herald does not know the parameter `{name}` of a Postgres URL, and ignores none: leave it out. \
-                         Settings of a session can be given by ALTER ROLE … SET, times by --database-timeout"
+                        "herald does not support the parameter `{name}` of a Postgres URL, and ignores no parameter: \
+                         remove it. Use ALTER ROLE … SET for settings of a session, and --database-timeout for time-outs"
                     ));
                 }
                 _ if query.contains('@') => return Err(UNREADABLE.into()),
                 _ => {
                     let number = number + 1;
                     return Err(format!(
-                        "herald does not know parameter {number} of the Postgres URL, and ignores none: leave it out. If it \
-                         is part of a password: {UNREADABLE}"
+                        "herald does not know parameter {number} of the Postgres URL, and ignores no parameter: remove it. \
+                         If it is part of a password: {UNREADABLE}"
                     ));
                 }
             }
-            these.passed_on.push_str(parameter);
-            these.passed_on.push('&');
+            parameters.passed_on.push_str(parameter);
+            parameters.passed_on.push('&');
         }
-        these.tls = match (mode, authority.as_deref()) {
+        parameters.tls = match (mode, authority.as_deref()) {
             (None | Some(PgSslMode::Disable | PgSslMode::Prefer), Some(_)) => {
                 return Err(
-                    "sslrootcert without sslmode=verify-full verifies nothing: add it to the Postgres URL"
+                    "sslrootcert verifies nothing without sslmode=verify-full: add that to the Postgres URL"
                         .into(),
                 );
             }
             (Some(PgSslMode::Require), Some("system")) => Some(PgSslMode::VerifyFull),
-            // As libpq does: who names an authority wants it asked.
+            // libpq does the same: an authority that the URL names is always checked.
             (Some(PgSslMode::Require), Some(_)) => Some(PgSslMode::VerifyCa),
             _ => None,
         };
-        Ok(these)
+        Ok(parameters)
     }
 }
 
 fn tls_mode(value: &str) -> Result<PgSslMode, String> {
     match value {
-        // sqlx takes it for `disable`.
-        "allow" => Err("sslmode=allow is not supported: take prefer, or better verify-full".into()),
+        // sqlx reads `allow` as `disable`.
+        "allow" => Err("herald does not support sslmode=allow: use prefer, or better verify-full".into()),
         _ => value
             .parse()
             // The error of sqlx quotes the value, which may be a piece of a password.
-            .map_err(|_| "sslmode has to be disable, prefer, require, verify-ca or verify-full".to_owned()),
+            .map_err(|_| "sslmode must be disable, prefer, require, verify-ca or verify-full".to_owned()),
     }
 }
 
-/// herald takes a primary and nothing else, so that this is what can be asked for.
-fn is_of_a_primary(attributes: &str) -> Result<(), String> {
+/// Accepts the values that a primary satisfies. herald connects to nothing else.
+fn asks_for_primary(attributes: &str) -> Result<(), String> {
     match attributes {
         "any" | "primary" | "read-write" => Ok(()),
-        _ => Err("target_session_attrs has to be primary or read-write, or left out: herald writes".into()),
+        _ => Err("target_session_attrs must be primary, read-write or any, because herald writes".into()),
     }
 }
 
-/// The text that is percent-encoded; `None` if it is not, which mostly is a % that stands for itself.
+/// The text without its percent-encoding; `None` if the encoding is not valid. Mostly a % then stands for itself.
 fn decoded(text: &str) -> Option<Cow<'_, str>> {
     let are_codes = text
         .split('%')
@@ -211,13 +214,13 @@ mod tests {
 
     fn refusal(url: &str) -> String {
         match parse(url) {
-            Ok(options) => panic!("{url} was taken for {}", options.get_host()),
+            Ok(options) => panic!("{url} was read as host {}", options.get_host()),
             Err(reason) => reason,
         }
     }
 
     #[test]
-    fn a_password_that_is_not_encoded_is_refused_without_being_told() {
+    fn a_password_that_is_not_encoded_is_refused_and_never_quoted() {
         for password in [
             "hunter2#x",
             "hunter2/x",
@@ -245,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_arrives_as_it_is_meant() {
+    fn an_encoded_password_is_decoded() {
         for url in [
             "postgres://ada:hunter2@db:5433/herald",
             "postgresql://ada:p%23%2F%3F%40%25x@db:5433/herald?sslmode=verify-full&application_name=a@b",
@@ -261,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_ignored_is_refused_by_name() {
+    fn a_parameter_that_herald_would_ignore_is_refused_by_name() {
         for (url, word) in [
             ("postgres://ada:hunter2@a,b/herald", "several hosts"),
             ("postgres://ada:hunter2@a:1,b:2/herald?target_session_attrs=read-write", "several hosts"),
@@ -270,7 +273,7 @@ mod tests {
             ("postgres://ada:hunter2@a/herald?connect_timeout=3", "`connect_timeout`"),
             ("postgres://ada:hunter2@a/herald?channel_binding=require", "`channel_binding`"),
             ("postgres://ada:hunter2@a/herald?sslmode=allow", "sslmode=allow"),
-            ("postgres://ada:hunter2@a/herald?sslmode=hunter2", "sslmode has to be"),
+            ("postgres://ada:hunter2@a/herald?sslmode=hunter2", "sslmode must be"),
             ("postgres://ada:hunter2@a/herald?sslrootcert=/ca.pem", "sslmode=verify-full"),
             ("postgres://ada:hunter2@a/herald?sslmode=require&hunter2=x", "parameter 2"),
         ] {
@@ -280,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_that_is_named_is_asked() {
+    fn an_authority_that_the_url_names_is_always_checked() {
         for (parameters, expected) in [
             ("sslmode=require&sslrootcert=/ca.pem", "VerifyCa"),
             ("sslmode=require&sslrootcert=system", "VerifyFull"),

@@ -1,55 +1,57 @@
-//! Words for what goes wrong with a connection.
+//! Describes the failure of a connection in words for the operator.
 
 use std::io::{Error as IoError, ErrorKind};
 
 use sqlx::Error;
 
-/// What is wrong, and what to do. Without what a URL may have brought into it: Postgres quotes that.
+/// What is wrong, and what to do. The text leaves out what Postgres quotes, because that may be a part of the URL.
 pub fn describe(error: &Error) -> String {
     match error {
-        Error::Io(error) => of_network(error),
-        Error::Tls(error) => of_tls(&error.to_string()),
-        Error::Database(error) => of_server(error.code().as_deref().unwrap_or_default(), error.message()),
+        Error::Io(error) => describe_network(error),
+        Error::Tls(error) => describe_tls(&error.to_string()),
+        Error::Database(error) => {
+            describe_server(error.code().as_deref().unwrap_or_default(), error.message())
+        }
         Error::PoolTimedOut => {
-            "it does not answer in time. Check the host, the port, and firewalls in between".into()
+            "it does not answer in time. Check the host, the port, and the firewalls in between".into()
         }
         Error::InvalidArgument(reason) => reason.clone(),
         other => without_quotes(&other.to_string()),
     }
 }
 
-fn of_network(error: &IoError) -> String {
+fn describe_network(error: &IoError) -> String {
     let text = error.to_string();
     match error.kind() {
-        ErrorKind::ConnectionRefused => "nothing listens there (connection refused). Check the host and the port, and whether \
+        ErrorKind::ConnectionRefused => "nothing listens there (connection refused). Check the host and the port, and that \
              Postgres runs"
             .into(),
         ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe => {
-            "it closed the connection without a word. Is it Postgres, and not out of connections or behind a firewall?".into()
+            "it closed the connection and gave no reason. Check that it is Postgres, that it has connections left, and the firewalls in between".into()
         }
         ErrorKind::NotFound => {
-            "there is no such file: its socket, or a certificate or key that the URL names".into()
+            "there is no such file: the socket of Postgres, or a certificate or key that the URL names".into()
         }
         ErrorKind::PermissionDenied => {
-            "herald may not open its socket, or a certificate or key that the URL names".into()
+            "herald may not open a file: the socket of Postgres, or a certificate or key that the URL names".into()
         }
         ErrorKind::TimedOut => {
-            "it does not answer in time. Check the host, the port, and firewalls in between".into()
+            "it does not answer in time. Check the host, the port, and the firewalls in between".into()
         }
-        // What rustls says of a handshake comes as this.
-        ErrorKind::InvalidData => of_tls(&text),
+        // This is how an error of rustls in a handshake arrives.
+        ErrorKind::InvalidData => describe_tls(&text),
         _ if text.contains("lookup address") => {
-            "its host has no address (the name is not known). Check the host's name".into()
+            "its host has no address, because nobody knows the name. Check the name of the host".into()
         }
         _ => without_quotes(&text),
     }
 }
 
-fn of_tls(reason: &str) -> String {
+fn describe_tls(reason: &str) -> String {
     let advice = if reason.contains("UnknownIssuer") {
-        "Name the certificate authority by sslrootcert=FILE, or have it among the system's (or in SSL_CERT_FILE)"
+        "Name the certificate authority by sslrootcert=FILE, or add it to those of the system (or to SSL_CERT_FILE)"
     } else if reason.contains("not valid for name") {
-        "The URL has to name the host as the certificate does, or say sslmode=verify-ca"
+        "Name the host in the URL as the certificate names it, or use sslmode=verify-ca"
     } else if reason.contains("does not support TLS") {
         "Turn on `ssl` in Postgres, or change sslmode"
     } else {
@@ -58,12 +60,13 @@ fn of_tls(reason: &str) -> String {
     format!("TLS failed: {}. {advice}", without_quotes(reason))
 }
 
-/// By the codes of <https://www.postgresql.org/docs/current/errcodes-appendix.html>. PgBouncer has 08P01 for everything.
-fn of_server(code: &str, message: &str) -> String {
+/// The codes are those of <https://www.postgresql.org/docs/current/errcodes-appendix.html>. PgBouncer uses 08P01 for every
+/// error of its own.
+fn describe_server(code: &str, message: &str) -> String {
     match code {
         "28P01" => "the password is wrong, or there is no such user".into(),
-        "28000" => "it does not let this user in from here: see its log, and pg_hba.conf".into(),
-        "3D000" => "there is no such database: create it, with the encoding UTF8".into(),
+        "28000" => "it does not let this user in from this address: see its log and its pg_hba.conf".into(),
+        "3D000" => "there is no such database: create it with the encoding UTF8".into(),
         "08P01" if message.starts_with("no such database") => {
             "the pooler knows no such database: see [databases] in pgbouncer.ini".into()
         }
@@ -71,22 +74,23 @@ fn of_server(code: &str, message: &str) -> String {
             "the pooler knows no such user: see auth_file in pgbouncer.ini".into()
         }
         "08P01" if message.starts_with("unsupported startup parameter") => {
-            "the pooler lets no start-up parameters through. Leave `options` out of the URL and PGOPTIONS unset; what they \
-             say can be set by ALTER ROLE … SET"
+            "the pooler lets no start-up parameters through. Remove `options` from the URL and unset PGOPTIONS; use ALTER ROLE … \
+             SET instead"
                 .into()
         }
         "53300" => {
-            "all its connections are taken: raise max_connections, or have fewer --database-readers".into()
+            "all its connections are in use: raise max_connections, or lower --database-readers".into()
         }
         "57P03" => "it is starting or stopping. Try again".into(),
         _ => without_quotes(message),
     }
 }
 
-/// Without what stands in double quotes.
+/// The text with `…` for everything between double quotes.
 fn without_quotes(text: &str) -> String {
-    let parts = text.split('"').enumerate().map(|(index, part)| if index % 2 == 0 { part } else { "\"…\"" });
-    parts.collect()
+    let pieces =
+        text.split('"').enumerate().map(|(index, piece)| if index % 2 == 0 { piece } else { "\"…\"" });
+    pieces.collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is looked at before herald relies on a Postgres. Everything that waits has an end, and a reason to tell.
+//! Checks a Postgres before herald relies on it. Every wait has a limit, and every failure a reason for the operator.
 
 use std::time::Duration;
 
@@ -8,28 +8,29 @@ use tokio::time::{sleep, timeout};
 
 use super::{describe, settle};
 
-/// How often it is looked whether a connection is one. Poolers of transactions give themselves away at the first time,
-/// unless others use them at the same moment.
+/// How often herald checks that its connections are its own. The first check shows a pooler of transactions, unless
+/// others use the pooler at the same moment.
 const PROBES: usize = 5;
 
-const SHARED: &str = "there is a pooler in between that pools by transaction or by statement. herald needs connections of its \
-    own: LISTEN, settings and prepared statements belong to one. Use session pooling (pool_mode = session in PgBouncer), or \
-    connect directly";
+const SHARED: &str = "a pooler in between pools by transaction or by statement. herald needs connections of its own, because \
+    LISTEN, settings and prepared statements belong to one connection. Use session pooling (pool_mode = session in \
+    PgBouncer), or connect directly";
 
-const FEW: &str = "there is a pooler in between that gives herald no second connection. herald needs --database-readers + 4 at a \
-    time, and that for each node: raise default_pool_size of PgBouncer, or connect directly";
+const TOO_FEW: &str = "a pooler in between gives herald no second connection. Each node of herald needs --database-readers + 4 \
+    connections at a time: raise default_pool_size of PgBouncer, or connect directly";
 
-/// Connects, and looks whether this Postgres can hold the log: a primary, reached by connections that are herald's own,
-/// with the right characters and settings.
+/// Connects, and checks that this Postgres can hold the log: it is a primary, herald's connections are its own, and the
+/// encoding and the settings are right. Each step may take as long as `patience`.
 ///
 /// # Errors
-/// In words for the operator: why not, and what to do.
+/// Why it cannot hold the log and what to do, for the operator.
 pub async fn inspect(options: &PgConnectOptions, patience: Duration) -> Result<(), String> {
     let inspector = Inspector { options, patience };
     inspector.inspect().await.map_err(|error| format!("cannot use this Postgres: {}", describe(&error)))
 }
 
-/// Returns once Postgres cannot be reached, for those who wait for an answer that may take any time: why not.
+/// Returns the reason once Postgres cannot be reached. It is for a caller that waits for an answer which may take any
+/// time: Postgres is tried again after each `patience`.
 pub async fn lost(options: &PgConnectOptions, patience: Duration) -> String {
     loop {
         sleep(patience).await;
@@ -39,7 +40,10 @@ pub async fn lost(options: &PgConnectOptions, patience: Duration) -> String {
     }
 }
 
-/// Connects, and says why that is impossible if it is.
+/// Connects, and closes the connection again. Each step may take as long as `patience`.
+///
+/// # Errors
+/// Why Postgres cannot be reached, for the operator.
 pub async fn reach(options: &PgConnectOptions, patience: Duration) -> Result<(), String> {
     let inspector = Inspector { options, patience };
     let reached = async {
@@ -60,51 +64,55 @@ impl Inspector<'_> {
         let mut connection = self.within(self.options.connect()).await?;
         let mut other = self.within(self.options.connect()).await?;
         for _ in 0..PROBES {
-            self.are_apart(&mut connection, &mut other).await?;
+            self.check_exclusive(&mut connection, &mut other).await?;
         }
         self.within(other.close()).await?;
         self.within(settle(&mut connection, self.patience)).await?;
-        self.look_at_server(&mut connection).await?;
+        self.check_server(&mut connection).await?;
         self.within(connection.close()).await
     }
 
-    /// Fails if the two connections can be those of others, too. A pooler of transactions gives the process that was used
-    /// last, or the one that was used longest ago, to whoever begins a transaction.
-    async fn are_apart(&self, connection: &mut PgConnection, other: &mut PgConnection) -> Result<(), Error> {
+    /// Fails if others can use the two connections too. A pooler of transactions hands a process of Postgres to whoever
+    /// begins a transaction: the one that was used last, or the one that was used longest ago.
+    async fn check_exclusive(
+        &self,
+        connection: &mut PgConnection,
+        other: &mut PgConnection,
+    ) -> Result<(), Error> {
         let process = self.process(connection).await?;
         let again = self.process(connection).await?;
         match self.within(sqlx::raw_sql("BEGIN").execute(&mut *other)).await {
             Ok(_) => {}
-            // The first connection has all that there is, and keeps it.
-            Err(Error::PoolTimedOut) => return Err(refusal(FEW)),
-            // Where it is pooled by statement, there are no transactions.
+            // The pooler has only one, and the first connection keeps it.
+            Err(Error::PoolTimedOut) => return Err(refusal(TOO_FEW)),
+            // A pooler of statements allows no transactions.
             Err(_) => return Err(refusal(SHARED)),
         }
         let others = self.process(other).await?;
-        let at_last = if others == process { others.clone() } else { self.process(connection).await? };
+        let afterwards = if others == process { others.clone() } else { self.process(connection).await? };
         self.within(sqlx::raw_sql("COMMIT").execute(&mut *other)).await?;
-        if others == process || again != process || at_last != process {
+        if others == process || again != process || afterwards != process {
             return Err(refusal(SHARED));
         }
         Ok(())
     }
 
-    /// The process of Postgres that answers.
+    /// The id of the process of Postgres that answers.
     async fn process(&self, connection: &mut PgConnection) -> Result<String, Error> {
         self.ask(connection, "SELECT pg_backend_pid()::text").await
     }
 
-    async fn look_at_server(&self, connection: &mut PgConnection) -> Result<(), Error> {
+    async fn check_server(&self, connection: &mut PgConnection) -> Result<(), Error> {
         let encoding = self.ask(connection, "SELECT current_setting('server_encoding')").await?;
         if encoding != "UTF8" {
             return Err(refusal(format!(
-                "the database's encoding is {encoding}, which does not have every character. Create one with ENCODING 'UTF8' \
+                "the encoding of the database is {encoding}, which lacks some characters. Create a database with ENCODING 'UTF8' \
                  TEMPLATE template0"
             )));
         }
         for (setting, cost) in [
-            ("fsync", "a crash of its machine can lose what was answered, or the whole database"),
-            ("full_page_writes", "a crash of its machine can leave pages half written"),
+            ("fsync", "a crash of its machine can lose what herald has answered, or the whole database"),
+            ("full_page_writes", "a crash of its machine can leave half-written pages"),
         ] {
             let value = self.ask(connection, &format!("SELECT current_setting('{setting}')")).await?;
             if value == "off" {
@@ -114,10 +122,10 @@ impl Inspector<'_> {
         Ok(())
     }
 
-    /// The one text that answers, by the simple protocol, which poolers know best.
-    async fn ask(&self, connection: &mut PgConnection, question: &str) -> Result<String, Error> {
-        let question = sqlx::raw_sql(AssertSqlSafe(question.to_owned()));
-        self.within(question.fetch_one(connection)).await?.try_get(0)
+    /// The one text that this statement returns. It uses the simple protocol, which poolers support best.
+    async fn ask(&self, connection: &mut PgConnection, statement: &str) -> Result<String, Error> {
+        let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
+        self.within(statement.fetch_one(connection)).await?.try_get(0)
     }
 
     async fn within<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {

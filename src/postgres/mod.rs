@@ -1,10 +1,10 @@
-//! Postgres as operators have it: how it is reached, what each connection is set to, and whether herald can rely on it.
+//! Connections to Postgres: how herald reaches it, the settings of each session, and whether herald can rely on it.
 //!
-//! Here lives what `log` and `feed` have in common, because both connect: reading the URL, the settings of a session,
-//! what is checked at start, and words for what goes wrong. What never lives here: tables, and what is asked of them.
+//! Here lives what `log` and `feed` share, because both connect: the URL, the settings of a session, the checks at the
+//! start, and descriptions of failures. What never lives here: tables and queries.
 //!
-//! Nothing of a URL goes into a message or a log. It may hold a password, and a URL that is written wrongly holds it in
-//! unexpected places.
+//! No part of a URL goes into a message or a log. It may hold a password, and in a URL with a mistake the password may
+//! stand anywhere.
 
 mod address;
 mod fault;

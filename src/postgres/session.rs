@@ -1,14 +1,16 @@
-//! What each connection is set to. By SET once it is there, and not by start-up parameters, which poolers refuse.
+//! The settings of each connection. herald sets them after it has connected, because poolers refuse start-up parameters.
 
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Error, Row};
 
-/// Sets what herald relies on, whatever the server, the database or the role have, and looks whether it is so.
+/// Sets everything that herald relies on, whatever the defaults of the server, the database and the role are. Then it
+/// checks the result. A statement may take as long as `patience`.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`], in words for the operator, where this is no session of a primary.
+/// [`Error::InvalidArgument`] with a reason for the operator, when the session is not one of a primary or a setting does
+/// not hold.
 pub async fn settle(connection: &mut PgConnection, patience: Duration) -> Result<(), Error> {
     let millis = patience.as_millis();
     let wanted = wanted_settings(millis);
@@ -18,8 +20,8 @@ pub async fn settle(connection: &mut PgConnection, patience: Duration) -> Result
         });
         entries.collect::<Vec<_>>().join(", ")
     };
-    // Servers differ in what they know: idle_session_timeout is of 14, transaction_timeout of 17. The time-out of TCP is
-    // none over a socket of Unix, and so not looked at again.
+    // Older servers lack some settings: idle_session_timeout came with 14, transaction_timeout with 17. Over a Unix
+    // socket tcp_user_timeout stays 0, so the result is not checked for it.
     let set = format!(
         "SELECT set_config(name, value, false) FROM (VALUES {}, ('tcp_user_timeout', '{millis}')) AS wanted (name, value)
              WHERE current_setting(name, true) IS NOT NULL;
@@ -43,16 +45,17 @@ pub async fn settle(connection: &mut PgConnection, patience: Duration) -> Result
 
 fn wanted_settings(millis: u128) -> [(&'static str, String); 7] {
     [
-        // A node that was cut off or stopped amid a transaction holds the lock of the log's head. These make Postgres let
-        // go of it, whatever became of the node.
+        // A node that loses its network or stops in the middle of a transaction still holds the lock of the log's head.
+        // With these, Postgres releases the lock whatever happens to the node.
         ("statement_timeout", millis.to_string()),
         ("idle_in_transaction_session_timeout", millis.to_string()),
-        // What waits for a lock is a statement, and ends with it.
+        // A statement that waits for a lock ends by statement_timeout.
         ("lock_timeout", "0".into()),
-        // Connections wait for work, or for news, as long as it takes.
+        // Connections may wait for work or for a notification as long as it takes.
         ("idle_session_timeout", "0".into()),
         ("transaction_timeout", "0".into()),
-        // The writer waits for the head of the log and reads what came before: a snapshot of before it waited fails.
+        // The writer waits for the lock of the log's head, and must then see what was committed meanwhile. A stricter
+        // level would give it the snapshot from before the wait.
         ("default_transaction_isolation", "read committed".into()),
         ("default_transaction_read_only", "off".into()),
     ]
@@ -65,7 +68,7 @@ fn check(wanted: &[(&str, String)], row: &PgRow) -> Result<(), Error> {
             return refuse("it is a standby, which is read-only. Name the primary".into());
         }
         "read-only" if value == "on" => {
-            return refuse("it is read-only. Name a primary that can be written to".into());
+            return refuse("it is read-only. Name a primary that accepts writes".into());
         }
         "standby" | "read-only" => true,
         "synchronous_commit" => value == "on" || value == "remote_apply",
@@ -75,8 +78,8 @@ fn check(wanted: &[(&str, String)], row: &PgRow) -> Result<(), Error> {
         return Ok(());
     }
     refuse(format!(
-        "its setting `{name}` does not become what herald needs. Something between herald and Postgres takes SET for itself: \
-         use session pooling, or connect directly"
+        "its setting `{name}` does not take the value that herald needs. Something between herald and Postgres does not pass \
+         SET on: use session pooling, or connect directly"
     ))
 }
 

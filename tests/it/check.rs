@@ -80,7 +80,7 @@ async fn a_log_is_checked_beside_the_herald_that_writes_it() {
     let connection = connect(&app).await;
     execute(&connection, ["UPDATE conversations SET participant_count = 7".into()]).await;
     let (succeeded, text) = run(&["check", "--database", &app.database.url], "").await;
-    assert!(!succeeded && text.contains("participant_count is 7, and"), "{text}");
+    assert!(!succeeded && text.contains("participant_count is 7, but"), "{text}");
 }
 
 #[tokio::test]
@@ -165,40 +165,40 @@ async fn the_first_row_that_breaks_a_promise_is_named() {
         (event(&format!("actor_id = {}", user("dave")), 4), "who caused it, takes no part"),
         (event(&format!("actor_id = {}", user("dave")), 9), "event 9: its message"),
         (event(&format!("conversation_id = {}", user("dave")), 4), "event 4: its conversation was never started"),
-        (event("kind = 1", 6), "event 6: who started the conversation is not in it"),
+        (event("kind = 1", 6), "event 6: the user who started the conversation is not in it"),
         (event("kind = 1, users = (SELECT users FROM events WHERE position = 1)", 6), "event 6: its conversation was started before"),
         (event("users = (SELECT users FROM events WHERE position = 1)", 6), "who takes part already"),
         (event("users = substr(users, 1, 15)", 6), "row 6 of events: users has 15 bytes"),
         (event("users = substr(users, 1, 0)", 6), "event 6: it brings in nobody"),
         // Marks.
-        (event("from_position = 0", 8), "event 8: its mark begins at 0, and had come to 1"),
+        (event("from_position = 0", 8), "event 8: its mark begins at 0, but had come to 1"),
         (event("through_position = 1", 8), "event 8: its mark goes from 1 to 1"),
         (event("through_position = 9", 8), "event 8: its mark goes from 1 to 9"),
-        (event("through_position = 3", 8), "event 8: its mark names 3, where"),
-        (event("through_position = 2", 8), "event 8: its mark names 2, a message of whoever marked"),
-        (event("through_position = 5", 10), "event 10: its mark names 5, when"),
+        (event("through_position = 3", 8), "event 8: its mark names 3, but"),
+        (event("through_position = 2", 8), "event 8: its mark names 2, a message of the user who marked"),
+        (event("through_position = 5", 10), "event 10: its mark names 5, but"),
         (event(&format!("users = {told}"), 8), "who never took part"),
         // Conversations.
-        ("UPDATE conversations SET latest_position = 8 WHERE latest_position = 9".into(), "latest_position is 8, and 9"),
-        ("UPDATE conversations SET participant_count = 2 WHERE participant_count = 3".into(), "participant_count is 2, and 3"),
+        ("UPDATE conversations SET latest_position = 8 WHERE latest_position = 9".into(), "latest_position is 8, but 9"),
+        ("UPDATE conversations SET participant_count = 2 WHERE participant_count = 3".into(), "participant_count is 2, but 3"),
         ("UPDATE conversations SET created_at = 5".into(), "created_at is 5"),
         (format!("UPDATE conversations SET id = {} WHERE id = {room}", user("dave")), "no event started it"),
-        (format!("DELETE FROM conversations WHERE id = {room}"), "was started, and is not stored"),
+        (format!("DELETE FROM conversations WHERE id = {room}"), "was started, but is not stored"),
         // Participants.
-        ("UPDATE participants SET left_position = NULL WHERE left_position = 4".into(), "left_position is NULL, and 4"),
-        ("UPDATE participants SET left_position = 7 WHERE left_position = 4".into(), "left_position is 7, and 4"),
+        ("UPDATE participants SET left_position = NULL WHERE left_position = 4".into(), "left_position is NULL, but 4"),
+        ("UPDATE participants SET left_position = 7 WHERE left_position = 4".into(), "left_position is 7, but 4"),
         ("UPDATE participants SET joined_position = 2 WHERE left_position = 4".into(), "no event brought this user in there"),
         ("UPDATE participants SET joined_at = 5 WHERE joined_position = 6".into(), "joined_at is 5"),
-        ("UPDATE participants SET delivered_through = 12 WHERE joined_position = 6".into(), "delivered_through is 12, and 9"),
-        ("UPDATE participants SET read_through = 1 WHERE joined_position = 6".into(), "read_through is 1, and 9"),
-        ("UPDATE participants SET read_through = 3 WHERE joined_position = 1 AND left_position = 4".into(), "read_through is 3, and 9"),
-        ("DELETE FROM participants WHERE joined_position = 6".into(), "at 6, and no row of participants says so"),
+        ("UPDATE participants SET delivered_through = 12 WHERE joined_position = 6".into(), "delivered_through is 12, but 9"),
+        ("UPDATE participants SET read_through = 1 WHERE joined_position = 6".into(), "read_through is 1, but 9"),
+        ("UPDATE participants SET read_through = 3 WHERE joined_position = 1 AND left_position = 4".into(), "read_through is 3, but 9"),
+        ("DELETE FROM participants WHERE joined_position = 6".into(), "at 6, but no row of participants says so"),
         (format!("UPDATE participants SET user_id = {} WHERE joined_position = 6", user("dave")), "no event brought this user in"),
         ("DELETE FROM users WHERE handle LIKE 'bob-%'".into(), "there is no such user"),
         // Sessions.
         ("UPDATE log_head SET sessions_ended = 0".into(), "session end 1: log_head"),
         ("UPDATE session_ends SET session_id = (SELECT id FROM sessions LIMIT 1)".into(), "session end 1: its session"),
-        ("DELETE FROM users WHERE handle LIKE 'dave-%'".into(), "sessions: 1: so many belong to no user"),
+        ("DELETE FROM users WHERE handle LIKE 'dave-%'".into(), "sessions: 1: this many belong to no user"),
         // What was started.
         (format!("UPDATE starts SET actor_id = {}", user("dave")), "they never took part"),
         (format!("UPDATE starts SET conversation_id = {}", user("dave")), "they never took part"),

@@ -102,7 +102,7 @@ async fn an_operator_sees_what_herald_does_and_whether_it_is_ready() {
 fn what_each_number_means_is_written_down() {
     // Those with labels show once there is something to count.
     METRICS.count_command(Outcome::Committed);
-    METRICS.count_news(true);
+    METRICS.count_notification(true);
     METRICS.count_log_read(Reason::Gap);
     METRICS.count_close(1001);
     METRICS.count_error("NOT_FOUND");

@@ -296,10 +296,10 @@ async fn a_server_that_refuses_is_told_in_one_line_and_one_that_lets_in_again_in
     }
     server.become_another(&users("hunter2", "herald.*", "herald.*")).await;
     let mut lines = Vec::new();
-    let last = herald.says("NATS carries the news again", &mut lines).await;
+    let last = herald.says("NATS carries notifications again", &mut lines).await;
     lines.retain(|line| !["igration", "http://", "database  "].iter().any(|start| line.contains(start)));
     assert_eq!(lines.len(), 2, "{lines:#?}");
-    let refused = "NATS does not carry the news: those of other nodes come late";
+    let refused = "NATS does not carry notifications: those of other nodes come late";
     assert!(lines[0].contains(refused) && lines[0].contains("authorization violation"), "{lines:#?}");
     assert!(lines[1].contains("NATS is connected"), "{lines:#?}");
     let failures = last.split_once("failures=").unwrap().1.split(' ').next().unwrap();
@@ -341,10 +341,10 @@ async fn a_node_that_writes_itself_shows_that_nats_is_of_no_use() {
     for (publish, subscribe) in [("herald.*", "other"), ("other", "herald.*")] {
         server.become_another(&users("right", publish, subscribe)).await;
         ada.send(&conversation, "unheard").await;
-        nodes[0].says("NATS does not carry the news", &mut Vec::new()).await;
+        nodes[0].says("NATS does not carry notifications", &mut Vec::new()).await;
         nodes[0].comes_to_be_connected("0").await;
         server.become_another(&all).await;
-        nodes[0].says("NATS carries the news again", &mut Vec::new()).await;
+        nodes[0].says("NATS carries notifications again", &mut Vec::new()).await;
         nodes[0].comes_to_be_connected("1").await;
     }
 }

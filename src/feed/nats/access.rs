@@ -1,5 +1,5 @@
-//! How herald gets into NATS: TLS, and who it is there. Files are looked at before the first connection, and read again
-//! at each, so that one that was replaced is used without a restart.
+//! How herald signs in to NATS, and TLS. herald checks the files before it first connects. It reads them again at each
+//! connection, so that it uses a replaced file without a restart.
 
 use std::path::{Path, PathBuf};
 
@@ -10,16 +10,16 @@ use tokio::task::spawn_blocking;
 
 use super::NatsOptions;
 
-/// Who herald is, by a file.
+/// A file that proves who herald is.
 #[derive(Clone)]
 enum Identity {
-    /// A JWT and the seed of the key that it was given to.
+    /// A file with a JWT and with the seed of its key.
     Credentials(PathBuf),
-    /// A seed alone.
+    /// A file with a seed alone.
     Nkey(PathBuf),
 }
 
-/// What the connection begins with. The error is in words for the operator, without any secret.
+/// The options with which the client connects. The error is for the operator, and repeats no secret.
 pub(super) fn connect_options(
     options: &NatsOptions,
     servers: &[ServerAddr],
@@ -40,16 +40,16 @@ pub(super) fn connect_options(
                 }
             })
         }
-        None => named_in_url(servers),
+        None => from_url(servers),
     };
     with_tls(connect, options)
 }
 
-/// The client takes nothing from the URL but the address.
-fn named_in_url(servers: &[ServerAddr]) -> ConnectOptions {
+/// Signs in with what the URLs hold. The client itself reads only the address from a URL.
+fn from_url(servers: &[ServerAddr]) -> ConnectOptions {
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let named = servers.iter().find_map(|server| Some((server.username()?, server.password())));
-    match named {
+    let credentials = servers.iter().find_map(|server| Some((server.username()?, server.password())));
+    match credentials {
         Some((user, Some(password))) => {
             ConnectOptions::with_user_and_password(decoded(user), decoded(password))
         }
@@ -72,17 +72,17 @@ fn with_tls(mut connect: ConnectOptions, options: &NatsOptions) -> Result<Connec
 }
 
 impl Identity {
-    /// Signs what the server asks to have signed.
+    /// Signs the server's nonce with the key from the file.
     fn prove(&self, nonce: &[u8]) -> Result<Auth, String> {
         let (Self::Credentials(file) | Self::Nkey(file)) = self;
         let text = read(file)?;
-        let wrong = |what: &str| format!("{}: there is no {what} in it", file.display());
+        let wrong = |what: &str| format!("{}: the file has no {what}", file.display());
         let seed = text.lines().map(str::trim).find(|line| line.starts_with("SU"));
         let pair = seed.and_then(|seed| KeyPair::from_seed(seed).ok());
         let pair = pair.ok_or_else(|| wrong("seed of a user (SU…)"))?;
         let mut auth = Auth::new();
         // A key pair fails to sign only when it has no seed. Its error says no more.
-        auth.signature = Some(pair.sign(nonce).map_err(|_| wrong("seed that signs"))?);
+        auth.signature = Some(pair.sign(nonce).map_err(|_| wrong("seed that can sign"))?);
         match self {
             Self::Nkey(_) => auth.nkey = Some(pair.public_key()),
             Self::Credentials(_) => {
@@ -99,7 +99,7 @@ fn holds(file: &Path, what: &str) -> Result<(), String> {
     if read(file)?.contains(what) {
         return Ok(());
     }
-    Err(format!("{}: there is no {what} in it (expected PEM)", file.display()))
+    Err(format!("{}: the file has no {what} (expected PEM)", file.display()))
 }
 
 fn read(file: &Path) -> Result<String, String> {

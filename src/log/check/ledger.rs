@@ -1,29 +1,34 @@
-//! What the events come to, told anew from the first one: who takes part when, how far each mark has come, how each
-//! conversation stands. It is written without `Facts`, which made the rows that are to be checked.
+//! The state that follows from the events: who takes part when, how far each mark has come, how each conversation stands.
+//! It does not use `messaging::Facts`, because those made the rows that are checked.
+//!
+//! Here the events are applied one by one, and each is checked against those before it. [`compare`] compares stored rows
+//! with the result.
 
-// A new kind of event has to be thought of everywhere.
+// A new kind of event must not fall into a wildcard arm.
 #![warn(clippy::wildcard_enum_match_arm)]
 
-use std::collections::{BTreeSet, HashMap};
+mod compare;
+
+use std::collections::HashMap;
 
 use crate::messaging::{
-    Audience, Chain, Change, Conversation, ConversationId, Event, Interval, Joined, Left, Mark, Marked,
-    Participation, People, Position, Range, Renamed, Sent, Started, Timestamp, UserId,
+    Audience, Chain, Change, ConversationId, Event, Interval, Joined, Left, Mark, Marked, Position, Range,
+    Renamed, Sent, Started, Timestamp, UserId,
 };
 
-/// The message that a mark names.
+/// The message at the position up to which a mark moves.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Named {
+pub(super) struct MarkedMessage {
     pub(super) conversation: ConversationId,
     pub(super) sender: UserId,
 }
 
-/// All that the events so far come to.
+/// The state that follows from the events so far.
 pub(super) struct Ledger {
     pub(super) position: Position,
     pub(super) chain: Chain,
     pub(super) at: Timestamp,
-    /// The events of before there were chains come first; none is among the later ones.
+    /// Whether an event with a chain has come. The events of earlier versions have none, and all come before it.
     has_chains: bool,
     conversations: HashMap<ConversationId, ConversationState>,
 }
@@ -31,26 +36,29 @@ pub(super) struct Ledger {
 struct ConversationState {
     created_at: Timestamp,
     latest: Position,
+    /// How many people take part now.
     present: u32,
-    /// Whether anybody joined or left since it was started.
+    /// Whether anybody has joined or left since the start.
     has_changed: bool,
     people: HashMap<UserId, Person>,
-    /// The last change of its title; `None` where no event changed it. The first title is in its row alone.
+    /// The last change of the title; `None` when no event changed it. The first title is only in the row.
     renamed: Option<Renamed>,
+    /// Whether a row of `conversations` was compared with it.
     is_stored: bool,
 }
 
 /// Somebody who takes or took part in a conversation.
 struct Person {
-    delivered: Position,
-    read: Position,
-    /// In the order in which they joined.
+    delivered_through: Position,
+    read_through: Position,
+    /// In the order in which the person joined.
     stays: Vec<Stay>,
 }
 
 struct Stay {
     interval: Interval,
     joined_at: Timestamp,
+    /// Whether a row of `participants` was compared with it.
     is_stored: bool,
 }
 
@@ -67,8 +75,8 @@ impl Person {
 
     fn through(&mut self, mark: Mark) -> &mut Position {
         match mark {
-            Mark::Delivered => &mut self.delivered,
-            Mark::Read => &mut self.read,
+            Mark::Delivered => &mut self.delivered_through,
+            Mark::Read => &mut self.read_through,
         }
     }
 }
@@ -84,26 +92,26 @@ impl Ledger {
         }
     }
 
-    /// Adds the next event.
+    /// Adds the next event. `marked` is the message that it marks, if it is a mark and there is such a message.
     ///
     /// # Errors
-    /// How it cannot follow from those before it.
-    pub(super) fn add(&mut self, event: &Event, named: Option<Named>) -> Result<(), String> {
-        self.order(event)?;
+    /// Why it cannot follow the events before it.
+    pub(super) fn add(&mut self, event: &Event, marked: Option<MarkedMessage>) -> Result<(), String> {
+        self.advance(event)?;
         match &event.change {
             Change::Started(Started { users }) => self.start(event, users),
             Change::Joined(Joined { users }) => self.join(event, users),
             Change::Left(Left) => self.leave(event),
             Change::Sent(Sent { message }) => {
-                let same = (message.conversation, message.sender, message.sent_at);
-                if same != (event.conversation, event.actor, event.at) {
+                let of_message = (message.conversation, message.sender, message.sent_at);
+                if of_message != (event.conversation, event.actor, event.at) {
                     return Err("its message has another conversation, sender or time".into());
                 }
-                self.taking_part(event).map(|_| ())
+                self.actor(event).map(|_| ())
             }
             Change::Marked(Marked { mark, range, audience }) => {
-                self.mark(event, *mark, *range, named)?;
-                self.tell(event, audience)
+                self.mark(event, *mark, *range, marked)?;
+                self.check_audience(event, audience)
             }
             Change::Renamed(renamed) => self.rename(event, renamed),
         }?;
@@ -115,7 +123,8 @@ impl Ledger {
         Ok(())
     }
 
-    fn order(&mut self, event: &Event) -> Result<(), String> {
+    /// Checks position, time and chain of the next event, and keeps them.
+    fn advance(&mut self, event: &Event) -> Result<(), String> {
         if event.position != self.position.next() {
             return Err(format!("the one before it is {}: positions have a gap", self.position.0));
         }
@@ -134,7 +143,7 @@ impl Ledger {
 
     fn start(&mut self, event: &Event, users: &[UserId]) -> Result<(), String> {
         if !users.contains(&event.actor) {
-            return Err("who started the conversation is not in it".into());
+            return Err("the user who started the conversation is not in it".into());
         }
         let conversation = ConversationState {
             created_at: event.at,
@@ -152,7 +161,7 @@ impl Ledger {
     }
 
     fn join(&mut self, event: &Event, users: &[UserId]) -> Result<(), String> {
-        self.taking_part(event)?;
+        self.actor(event)?;
         self.conversation(event)?.has_changed = true;
         self.bring_in(event, users)
     }
@@ -164,8 +173,8 @@ impl Ledger {
         let conversation = self.conversation(event)?;
         for user in users {
             let person = conversation.people.entry(*user).or_insert_with(|| Person {
-                delivered: event.position,
-                read: event.position,
+                delivered_through: event.position,
+                read_through: event.position,
                 stays: Vec::new(),
             });
             if person.is_present() {
@@ -179,7 +188,7 @@ impl Ledger {
     }
 
     fn leave(&mut self, event: &Event) -> Result<(), String> {
-        let person = self.taking_part(event)?;
+        let person = self.actor(event)?;
         if let Some(stay) = person.stays.last_mut() {
             stay.interval.left = Some(event.position);
         }
@@ -194,50 +203,50 @@ impl Ledger {
         event: &Event,
         mark: Mark,
         Range { from, through }: Range,
-        named: Option<Named>,
+        marked: Option<MarkedMessage>,
     ) -> Result<(), String> {
-        let person = self.taking_part(event)?;
+        let person = self.actor(event)?;
         let before = *person.through(mark);
         if from != before {
-            return Err(format!("its mark begins at {}, and had come to {}", from.0, before.0));
+            return Err(format!("its mark begins at {}, but had come to {}", from.0, before.0));
         }
         if through <= from || through >= event.position {
             return Err(format!("its mark goes from {} to {}", from.0, through.0));
         }
-        let Some(named) = named.filter(|named| named.conversation == event.conversation) else {
-            return Err(format!("its mark names {}, where its conversation has no message", through.0));
+        let Some(marked) = marked.filter(|marked| marked.conversation == event.conversation) else {
+            return Err(format!("its mark names {}, but its conversation has no message there", through.0));
         };
-        if named.sender == event.actor {
-            return Err(format!("its mark names {}, a message of whoever marked", through.0));
+        if marked.sender == event.actor {
+            return Err(format!("its mark names {}, a message of the user who marked", through.0));
         }
         if !person.was_present(through) {
-            return Err(format!("its mark names {}, when whoever marked took no part", through.0));
+            return Err(format!("its mark names {}, but the user who marked took no part then", through.0));
         }
         *person.through(mark) = through;
-        // To have read is to have received.
-        person.delivered = person.delivered.max(through);
+        // Whoever has read a message has also received it.
+        person.delivered_through = person.delivered_through.max(through);
         Ok(())
     }
 
     fn rename(&mut self, event: &Event, renamed: &Renamed) -> Result<(), String> {
-        self.taking_part(event)?;
+        self.actor(event)?;
         let conversation = self.conversation(event)?;
         if renamed.title == renamed.former {
-            return Err("it changes no title".into());
+            return Err("it does not change the title".into());
         }
         if conversation.renamed.as_ref().is_some_and(|last| last.title != renamed.former) {
-            return Err("its former title is not the one before it".into());
+            return Err("its former title is not the one that the conversation had".into());
         }
         conversation.renamed = Some(renamed.clone());
         Ok(())
     }
 
-    /// Whoever is told of a mark takes or took part.
-    fn tell(&mut self, event: &Event, audience: &Audience) -> Result<(), String> {
+    /// Checks that everybody in the audience of a mark takes or took part.
+    fn check_audience(&mut self, event: &Event, audience: &Audience) -> Result<(), String> {
         let Audience::Only(users) = audience else { return Ok(()) };
         let conversation = self.conversation(event)?;
         match users.iter().find(|user| !conversation.people.contains_key(user)) {
-            Some(stranger) => Err(format!("it tells {}, who never took part", stranger.0)),
+            Some(stranger) => Err(format!("its audience has {}, who never took part", stranger.0)),
             None => Ok(()),
         }
     }
@@ -248,110 +257,11 @@ impl Ledger {
             .ok_or_else(|| "its conversation was never started".into())
     }
 
-    fn taking_part(&mut self, event: &Event) -> Result<&mut Person, String> {
+    /// The user who caused the event, and who must take part in its conversation.
+    fn actor(&mut self, event: &Event) -> Result<&mut Person, String> {
         let person = self.conversation(event)?.people.get_mut(&event.actor);
         person
             .filter(|person| person.is_present())
             .ok_or_else(|| format!("{}, who caused it, takes no part in its conversation", event.actor.0))
     }
-
-    /// Compares a stored conversation with what the events say of it.
-    ///
-    /// # Errors
-    /// How the two differ.
-    pub(super) fn compare_conversation(&mut self, row: &Conversation) -> Result<(), String> {
-        let conversation = self.conversations.get_mut(&row.id).ok_or("no event started it")?;
-        conversation.is_stored = true;
-        same("created_at", &row.created_at.0, &conversation.created_at.0)?;
-        same("latest_position", &row.latest.0, &conversation.latest.0)?;
-        same("participant_count", &row.participants, &conversation.present)?;
-        if conversation.renamed.as_ref().is_some_and(|last| last.title != row.title) {
-            return Err("title is not the one that it was last given".into());
-        }
-        match row.people {
-            Some(_) if conversation.has_changed => {
-                Err("people is set, although somebody joined or left".into())
-            }
-            Some(people) if people != People::of(conversation.people.keys().copied()) => {
-                Err("people does not stand for those in it".into())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether this user takes or took part.
-    pub(super) fn took_part(&self, user: UserId, conversation: ConversationId) -> bool {
-        self.conversations
-            .get(&conversation)
-            .is_some_and(|conversation| conversation.people.contains_key(&user))
-    }
-
-    /// Compares a stored participation with what the events say of it.
-    ///
-    /// # Errors
-    /// How the two differ.
-    pub(super) fn compare_participation(&mut self, row: &Participation) -> Result<(), String> {
-        let conversation =
-            self.conversations.get_mut(&row.conversation).ok_or("no event started its conversation")?;
-        let person = conversation.people.get_mut(&row.user).ok_or("no event brought this user in")?;
-        let newest = person.stays.last().map(|stay| stay.interval.joined);
-        let found = person.stays.binary_search_by_key(&row.interval.joined, |stay| stay.interval.joined);
-        let stay = &mut person.stays[found.map_err(|_| "no event brought this user in there")?];
-        stay.is_stored = true;
-        same("joined_at", &row.joined_at.0, &stay.joined_at.0)?;
-        let left = |interval: Interval| interval.left.map_or("NULL".to_owned(), |left| left.0.to_string());
-        same("left_position", &left(row.interval), &left(stay.interval))?;
-        let is_newest = newest == Some(row.interval.joined);
-        let marks = [
-            ("delivered_through", row.delivered_through, person.delivered),
-            ("read_through", row.read_through, person.read),
-        ];
-        for (column, stored, come) in marks {
-            // In an earlier stay a mark need not go further than to the end of it.
-            let (first, last) = (stay.interval.joined, stay.interval.left.unwrap_or(Position(i64::MAX)));
-            let is_as_far = stored == come
-                || (!is_newest && stored < come && stored.clamp(first, last) == come.clamp(first, last));
-            if !is_as_far {
-                return same(column, &stored.0, &come.0);
-            }
-        }
-        Ok(())
-    }
-
-    /// What the events say, and no row was found for.
-    ///
-    /// # Errors
-    /// The first of it.
-    pub(super) fn all_was_stored(&self) -> Result<(), String> {
-        let conversations: BTreeSet<_> = self
-            .conversations
-            .iter()
-            .filter(|(_, conversation)| !conversation.is_stored)
-            .map(|(id, conversation)| (conversation.created_at, id))
-            .collect();
-        if let Some((_, id)) = conversations.first() {
-            return Err(format!("conversation {} was started, and is not stored", id.0));
-        }
-        let mut missing = BTreeSet::new();
-        for (id, conversation) in &self.conversations {
-            for (user, person) in &conversation.people {
-                let stays = person.stays.iter().filter(|stay| !stay.is_stored);
-                missing.extend(stays.map(|stay| (stay.interval.joined, id, user)));
-            }
-        }
-        match missing.first() {
-            Some((joined, id, user)) => Err(format!(
-                "user {} joined conversation {} at {}, and no row of participants says so",
-                user.0, id.0, joined.0
-            )),
-            None => Ok(()),
-        }
-    }
-}
-
-fn same<T: PartialEq + std::fmt::Display>(column: &str, stored: &T, told: &T) -> Result<(), String> {
-    if stored == told {
-        return Ok(());
-    }
-    Err(format!("{column} is {stored}, and {told} by the events"))
 }

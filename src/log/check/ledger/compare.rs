@@ -1,0 +1,115 @@
+//! Compares stored rows with the ledger.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
+use super::Ledger;
+use crate::messaging::{Conversation, ConversationId, Interval, Participation, People, Position, UserId};
+
+impl Ledger {
+    /// Compares a stored conversation with what follows from the events.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub(in crate::log::check) fn compare_conversation(&mut self, row: &Conversation) -> Result<(), String> {
+        let conversation = self.conversations.get_mut(&row.id).ok_or("no event started it")?;
+        conversation.is_stored = true;
+        equal("created_at", &row.created_at.0, &conversation.created_at.0)?;
+        equal("latest_position", &row.latest.0, &conversation.latest.0)?;
+        equal("participant_count", &row.participants, &conversation.present)?;
+        if conversation.renamed.as_ref().is_some_and(|last| last.title != row.title) {
+            return Err("title is not the one of its last change".into());
+        }
+        match row.people {
+            Some(_) if conversation.has_changed => {
+                Err("people is set, although somebody joined or left".into())
+            }
+            Some(people) if people != People::of(conversation.people.keys().copied()) => {
+                Err("people does not stand for its participants".into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether this user takes or took part in this conversation.
+    pub(in crate::log::check) fn took_part(&self, user: UserId, conversation: ConversationId) -> bool {
+        self.conversations
+            .get(&conversation)
+            .is_some_and(|conversation| conversation.people.contains_key(&user))
+    }
+
+    /// Compares a stored participation with what follows from the events.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub(in crate::log::check) fn compare_participation(&mut self, row: &Participation) -> Result<(), String> {
+        let conversation =
+            self.conversations.get_mut(&row.conversation).ok_or("no event started its conversation")?;
+        let person = conversation.people.get_mut(&row.user).ok_or("no event brought this user in")?;
+        let newest = person.stays.last().map(|stay| stay.interval.joined);
+        let found = person.stays.binary_search_by_key(&row.interval.joined, |stay| stay.interval.joined);
+        let stay = &mut person.stays[found.map_err(|_| "no event brought this user in there")?];
+        stay.is_stored = true;
+        equal("joined_at", &row.joined_at.0, &stay.joined_at.0)?;
+        equal("left_position", &left_position(row.interval), &left_position(stay.interval))?;
+        let is_newest = newest == Some(row.interval.joined);
+        let marks = [
+            ("delivered_through", row.delivered_through, person.delivered_through),
+            ("read_through", row.read_through, person.read_through),
+        ];
+        for (column, stored, expected) in marks {
+            // In an earlier stay a mark may stop at the end of the stay.
+            let (first, last) = (stay.interval.joined, stay.interval.left.unwrap_or(Position(i64::MAX)));
+            let is_as_far = stored == expected
+                || (!is_newest
+                    && stored < expected
+                    && stored.clamp(first, last) == expected.clamp(first, last));
+            if !is_as_far {
+                return equal(column, &stored.0, &expected.0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that every conversation and every stay of the ledger was compared with a row.
+    ///
+    /// # Errors
+    /// The first one without a row.
+    pub(in crate::log::check) fn all_was_stored(&self) -> Result<(), String> {
+        let conversations: BTreeSet<_> = self
+            .conversations
+            .iter()
+            .filter(|(_, conversation)| !conversation.is_stored)
+            .map(|(id, conversation)| (conversation.created_at, id))
+            .collect();
+        if let Some((_, id)) = conversations.first() {
+            return Err(format!("conversation {} was started, but is not stored", id.0));
+        }
+        let mut missing = BTreeSet::new();
+        for (id, conversation) in &self.conversations {
+            for (user, person) in &conversation.people {
+                let stays = person.stays.iter().filter(|stay| !stay.is_stored);
+                missing.extend(stays.map(|stay| (stay.interval.joined, id, user)));
+            }
+        }
+        match missing.first() {
+            Some((joined, id, user)) => Err(format!(
+                "user {} joined conversation {} at {}, but no row of participants says so",
+                user.0, id.0, joined.0
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The text of `left_position` in a row.
+fn left_position(interval: Interval) -> String {
+    interval.left.map_or_else(|| "NULL".to_owned(), |left| left.0.to_string())
+}
+
+fn equal<T: PartialEq + Display>(column: &str, stored: &T, expected: &T) -> Result<(), String> {
+    if stored == expected {
+        return Ok(());
+    }
+    Err(format!("{column} is {stored}, but {expected} by the events"))
+}
