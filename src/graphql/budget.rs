@@ -1,7 +1,7 @@
-//! What an answer may take up while it grows.
+//! The budget of an execution, which limits the bytes of its answer.
 //!
-//! Resolvers pay for what they answer before they answer it. When nothing is left they wait, and whoever executes ends
-//! the execution. So an answer that is too large never exists.
+//! A resolver pays for each value before it returns the value. When the budget is used up, the resolver waits, and the
+//! engine ends the execution. So an answer that is too large never exists.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,25 +14,28 @@ use super::large::{LargeAnswerPermit, LargeAnswers};
 use crate::error::Error;
 use crate::rates::Owner;
 
-/// Bytes that an element of a list takes up beside its texts, at least.
+/// The least number of bytes that an element of a list takes up in addition to its texts.
 const ELEMENT_BYTES: usize = 128;
 
-/// How many times as much as an answer may be read from the database for it. A message is read with its body, whether or
-/// not the body is asked for.
+/// The bytes that may be read from the database for an answer, as a multiple of the answer's limit. A message is read with
+/// its body even when the document does not ask for the body.
 const READ_FACTOR: usize = 2;
 
-/// Bytes from which on an answer is large.
+/// The bytes above which an answer is large, and needs a permit.
 const LARGE_ANSWER_BYTES: usize = 256 * 1024;
 
-/// What an execution may still take up.
+/// The bytes that an execution may still read and answer.
 #[derive(Debug)]
 pub(super) struct Budget {
-    most: usize,
+    /// The most bytes that an answer may have.
+    max_bytes: usize,
+    /// Bytes that are left for the answer.
     answer: AtomicUsize,
+    /// Bytes that are left for reading from the database.
     read: AtomicUsize,
     exceeded: Notify,
     large_answers: Arc<LargeAnswers>,
-    /// Whose room a large answer takes; nobody's, where no answer can be large.
+    /// The owner whose permit a large answer takes. `None` when no answer can be large.
     owner: Option<Owner>,
     permit: OnceCell<LargeAnswerPermit>,
 }
@@ -42,18 +45,18 @@ pub(super) struct Budget {
 pub(super) enum Exceeded {
     /// The answer would be too large.
     TooLarge,
-    /// There is no room for a large answer now.
+    /// There is no permit for a large answer now.
     NoRoom,
 }
 
 impl Budget {
-    /// A budget for answers of at most `most` bytes. One that grows large takes room.
-    pub(super) fn new(most: usize, large_answers: Arc<LargeAnswers>, owner: Option<Owner>) -> Arc<Self> {
+    /// A budget for answers of at most `max_bytes`. An answer that grows large takes a permit.
+    pub(super) fn new(max_bytes: usize, large_answers: Arc<LargeAnswers>, owner: Option<Owner>) -> Arc<Self> {
         let budget = Self {
             large_answers,
             owner,
             permit: OnceCell::new(),
-            most,
+            max_bytes,
             answer: AtomicUsize::new(0),
             read: AtomicUsize::new(0),
             exceeded: Notify::new(),
@@ -62,23 +65,23 @@ impl Budget {
         Arc::new(budget)
     }
 
-    /// Begins again, for another answer of the same execution.
+    /// Restores the whole budget, for the next answer of the same execution.
     pub(super) fn renew(&self) {
-        self.answer.store(self.most, Ordering::Relaxed);
-        self.read.store(self.most.saturating_mul(READ_FACTOR), Ordering::Relaxed);
+        self.answer.store(self.max_bytes, Ordering::Relaxed);
+        self.read.store(self.max_bytes.saturating_mul(READ_FACTOR), Ordering::Relaxed);
     }
 
-    /// Is over when the budget was exceeded.
+    /// Waits until the budget is exceeded, and returns how. May be cancelled.
     pub(super) async fn exceeded(&self) -> Exceeded {
         self.exceeded.notified().await;
         let is_spent = self.answer.load(Ordering::Relaxed).min(self.read.load(Ordering::Relaxed)) == 0;
         if is_spent { Exceeded::TooLarge } else { Exceeded::NoRoom }
     }
 
-    /// Waits for room for a large answer. It is kept as long as the budget.
+    /// Waits for a permit for a large answer, and keeps it as long as the budget lives.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when there is none in time.
+    /// [`Error::Unavailable`] when no permit is free in time.
     pub(super) async fn take_permit(&self) -> Result<(), Error> {
         if let Some(owner) = self.owner {
             self.permit.get_or_try_init(|| self.large_answers.permit(owner)).await?;
@@ -86,22 +89,22 @@ impl Budget {
         Ok(())
     }
 
-    /// Whether the answer took room.
+    /// Whether the answer has a permit, because it is large.
     pub(super) fn has_permit(&self) -> bool {
         self.permit.initialized()
     }
 
-    /// Reads messages with `read`, which says how many bytes they have, and pays for them. At most `most` are read. If they
-    /// make the answer a large one they are read again once there is room, so that none wait in memory.
+    /// Reads at most `max_messages` messages with `read`, which also returns their bytes, and pays for them. If they make
+    /// the answer large, it drops them, waits for a permit and reads them again. So no messages wait in memory.
     pub(super) async fn read<'a, T>(
         &self,
-        most: usize,
+        max_messages: usize,
         read: impl Fn() -> BoxFuture<'a, Result<(T, usize), Error>>,
     ) -> Result<T, Error> {
         loop {
-            let permit = self.large_answers.reading(most).await?;
+            let permit = self.large_answers.reading(max_messages).await?;
             let (messages, bytes) = read().await?;
-            if self.read_so_far().saturating_add(bytes) <= LARGE_ANSWER_BYTES
+            if self.read_bytes().saturating_add(bytes) <= LARGE_ANSWER_BYTES
                 || self.owner.is_none()
                 || self.has_permit()
             {
@@ -115,33 +118,34 @@ impl Budget {
         }
     }
 
-    /// Pays for a text in the answer.
+    /// Pays for a text in the answer. Waits for ever when the budget is exceeded.
     pub(super) async fn pay(&self, bytes: usize) {
         self.take(&self.answer, bytes).await;
-        let spent = self.most.saturating_sub(self.answer.load(Ordering::Relaxed));
+        let spent = self.max_bytes.saturating_sub(self.answer.load(Ordering::Relaxed));
         if spent > LARGE_ANSWER_BYTES && !self.has_permit() && self.take_permit().await.is_err() {
             self.give_up().await;
         }
     }
 
-    /// Pays for the elements of a list in the answer.
+    /// Pays for the elements of a list in the answer, without their texts.
     pub(super) async fn pay_elements(&self, elements: usize) {
         self.pay(elements.saturating_mul(ELEMENT_BYTES)).await;
     }
 
-    async fn take(&self, from: &AtomicUsize, bytes: usize) {
-        let taken = from.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+    async fn take(&self, account: &AtomicUsize, bytes: usize) {
+        let taken =
+            account.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
         if taken.is_err() {
-            from.store(0, Ordering::Relaxed);
+            account.store(0, Ordering::Relaxed);
             self.give_up().await;
         }
     }
 
-    fn read_so_far(&self) -> usize {
-        self.most.saturating_mul(READ_FACTOR).saturating_sub(self.read.load(Ordering::Relaxed))
+    fn read_bytes(&self) -> usize {
+        self.max_bytes.saturating_mul(READ_FACTOR).saturating_sub(self.read.load(Ordering::Relaxed))
     }
 
-    /// Has whoever executes end the execution. An error instead would be one for each of the fields that follow.
+    /// Makes the engine end the execution, and waits for that. An error would instead appear once for each later field.
     async fn give_up(&self) {
         self.exceeded.notify_one();
         std::future::pending::<()>().await;
@@ -149,6 +153,6 @@ impl Budget {
 }
 
 /// The budget of this execution.
-pub(super) fn budget<'a>(ctx: &Context<'a>) -> Result<&'a Arc<Budget>, Error> {
+pub(super) fn budget_of<'a>(ctx: &Context<'a>) -> Result<&'a Arc<Budget>, Error> {
     ctx.data_opt::<Arc<Budget>>().ok_or(Error::Internal)
 }

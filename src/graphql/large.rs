@@ -1,5 +1,5 @@
-//! Large answers: a few at a time, and one of each caller. One takes up many times its own size while it is made, and
-//! waits in memory until its client has read it.
+//! Permits for large answers: a few at a time, and one for each owner. While herald makes an answer, it takes up many times
+//! its own size. Then it waits in memory until its client has read it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -10,25 +10,30 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use crate::error::Error;
 use crate::rates::Owner;
 
-/// Large answers at a time: of all callers, and of one.
-const MAX_LARGE_ANSWERS: (usize, usize) = (8, 1);
+/// Large answers at a time, of all owners.
+const MAX_LARGE_ANSWERS: usize = 8;
 
-/// Messages that may be read at a time and are not yet paid for. Some pages of the largest size.
+/// Large answers at a time, of one owner.
+const MAX_LARGE_ANSWERS_PER_OWNER: usize = 1;
+
+/// Messages that may be read at a time before they are paid for: two of the largest pages by default.
 const MAX_MESSAGES_READING: usize = 400;
 
-/// How long an answer waits for room. Others are read meanwhile, or cut off by the write timeout.
+/// How long an answer waits for a permit. Meanwhile clients read other answers, or the write timeout closes their
+/// connections.
 const PERMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The room that there is for large answers.
+/// The permits for large answers.
 #[derive(Debug)]
 pub(super) struct LargeAnswers {
-    /// Messages that all executions may be reading at a time.
+    /// Permits for messages that all executions read at a time.
     reading: Semaphore,
     all: Arc<Semaphore>,
+    // A `std` mutex, because it is never locked across an await.
     by_owner: Mutex<HashMap<Owner, Weak<Semaphore>>>,
 }
 
-/// Room for one large answer. It is free again when this is dropped.
+/// A permit for one large answer. It is free again when this is dropped.
 #[derive(Debug)]
 pub(super) struct LargeAnswerPermit {
     _of_owner: OwnedSemaphorePermit,
@@ -39,30 +44,30 @@ impl Default for LargeAnswers {
     fn default() -> Self {
         Self {
             reading: Semaphore::new(MAX_MESSAGES_READING),
-            all: Arc::new(Semaphore::new(MAX_LARGE_ANSWERS.0)),
+            all: Arc::new(Semaphore::new(MAX_LARGE_ANSWERS)),
             by_owner: Mutex::default(),
         }
     }
 }
 
 impl LargeAnswers {
-    /// Waits until so many messages more may be read. They are paid for before the permit goes.
+    /// Waits until this number of messages may be read. The caller pays for them before it drops the permit.
     pub(super) async fn reading(&self, messages: usize) -> Result<SemaphorePermit<'_>, Error> {
         let messages = u32::try_from(messages.clamp(1, MAX_MESSAGES_READING)).unwrap_or(u32::MAX);
         self.reading.acquire_many(messages).await.map_err(|_| Error::Internal)
     }
 
-    /// Waits for room.
+    /// Waits for a permit for a large answer of this owner.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when there is none in time.
+    /// [`Error::Unavailable`] when no permit is free in time.
     pub(super) async fn permit(&self, owner: Owner) -> Result<LargeAnswerPermit, Error> {
         let (own, all) = (self.of(owner), Arc::clone(&self.all));
-        let room = async {
+        let permit = async {
             let of_owner = own.acquire_owned().await.ok()?;
             Some(LargeAnswerPermit { _of_owner: of_owner, _of_all: all.acquire_owned().await.ok()? })
         };
-        tokio::time::timeout(PERMIT_TIMEOUT, room).await.ok().flatten().ok_or(Error::Unavailable)
+        tokio::time::timeout(PERMIT_TIMEOUT, permit).await.ok().flatten().ok_or(Error::Unavailable)
     }
 
     fn of(&self, owner: Owner) -> Arc<Semaphore> {
@@ -71,7 +76,7 @@ impl LargeAnswers {
             return known;
         }
         by_owner.retain(|_, known| known.strong_count() > 0);
-        let own = Arc::new(Semaphore::new(MAX_LARGE_ANSWERS.1));
+        let own = Arc::new(Semaphore::new(MAX_LARGE_ANSWERS_PER_OWNER));
         by_owner.insert(owner, Arc::downgrade(&own));
         own
     }
@@ -83,7 +88,7 @@ mod tests {
     use crate::network::Network;
 
     #[tokio::test(start_paused = true)]
-    async fn one_owner_leaves_room_for_others_and_what_is_read_makes_room() {
+    async fn one_owner_leaves_permits_to_others_and_a_dropped_permit_is_free() {
         let large_answers = LargeAnswers::default();
         let owner = |last: u8| Owner::Network(Network::of([127, 0, 0, last].into()));
         let first = large_answers.permit(owner(1)).await.unwrap();

@@ -1,7 +1,7 @@
-//! Reading the members of a JSON object one by one, so that what is wrong with one of them leaves the others readable.
+//! Reads the members of a JSON object one by one, so that a bad member leaves the others readable.
 //!
-//! serde's derived structs are not enough for that: one bad member fails them as a whole, and they take an array for
-//! an object.
+//! A struct that derives serde's traits cannot do that: one bad member fails the whole struct, and it accepts an array
+//! instead of an object.
 
 use std::fmt;
 
@@ -9,15 +9,15 @@ use serde::Deserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// A member of an object, which is JSON that was scanned but not read.
+/// A member of an object. Its JSON is known to be complete, and not yet read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) enum Member<'a> {
-    /// It is not there.
+    /// The object does not have it.
     #[default]
     Absent,
-    /// Its value.
+    /// The object has it once, with this value.
     Once(&'a RawValue),
-    /// It is there more than once, so nobody can tell what is meant.
+    /// The object has it more than once, so nobody knows which value is meant.
     Repeated,
 }
 
@@ -28,10 +28,10 @@ impl<'a> From<Option<&'a RawValue>> for Member<'a> {
 }
 
 impl<'a> Member<'a> {
-    /// The value as a `T`, which is called `kind` in the refusal; `None` where the member is absent or null.
+    /// The value as a `T`; `None` when the member is absent or null. The error calls the member `name`, and a `T` `kind`.
     ///
     /// # Errors
-    /// What is wrong with the member that is called `name`.
+    /// What is wrong with the member, as the end of a sentence.
     pub(crate) fn read<T: DeserializeOwned>(self, name: &str, kind: &str) -> Result<Option<T>, String> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         serde_json::from_str(text).map(Some).map_err(|error| {
@@ -39,10 +39,11 @@ impl<'a> Member<'a> {
         })
     }
 
-    /// The value, which must be an object, as its members of these names.
+    /// The members with these names of the value, which must be an object; `None` when the member is absent or null. The
+    /// error calls the member `name`.
     ///
     /// # Errors
-    /// What is wrong with the member that is called `name`.
+    /// What is wrong with the member, as the end of a sentence.
     pub(crate) fn object<const N: usize>(
         self,
         name: &str,
@@ -58,30 +59,29 @@ impl<'a> Member<'a> {
         match self {
             Self::Absent => Ok(None),
             Self::Once(value) => Ok(Some(value.get()).filter(|text| *text != "null")),
-            Self::Repeated => Err(format!("`{name}` is there more than once")),
+            Self::Repeated => Err(format!("`{name}` appears more than once")),
         }
     }
 }
 
-/// The members of these names of the object that `text` is. Others are passed over, whatever is in them, as long as
-/// it is JSON: how deep it is, how large its numbers are and what its strings escape is looked at by whoever reads
-/// them.
+/// The members with these names of the object in `text`. Other members are skipped, and may hold any JSON. Depth, numbers
+/// and escapes inside a member are checked only when the member is read.
 pub(crate) fn members<'a, const N: usize>(
     text: &'a str,
     names: [&str; N],
 ) -> serde_json::Result<[Member<'a>; N]> {
-    let mut reader = serde_json::Deserializer::from_str(without_mark(text));
+    let mut reader = serde_json::Deserializer::from_str(without_byte_order_mark(text));
     let members = Object(names).deserialize(&mut reader)?;
     reader.end()?;
     Ok(members)
 }
 
-/// The text without the byte order mark with which some editors and libraries begin it (RFC 8259, section 8.1).
-fn without_mark(text: &str) -> &str {
+/// The text without a byte order mark, which some editors and libraries write at its start (RFC 8259, section 8.1).
+fn without_byte_order_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// The place in the text is left out: it would be that within the member.
+/// The error without its line and column, which would count from the start of the member.
 fn unreadable(name: &str, error: &serde_json::Error) -> String {
     let reason = error.to_string();
     format!("`{name}` cannot be read: {}", reason.split(" at line ").next().unwrap_or_default())
@@ -124,7 +124,7 @@ impl<'de, const N: usize> Visitor<'de> for Object<'_, N> {
     }
 }
 
-/// Which of these names a key is. It is compared as bytes, so that a key that is no valid text is merely unknown.
+/// The index of a key among these names. Keys are compared as bytes, so a key that is not valid text is an unknown name.
 struct Name<'n>(&'n [&'n str]);
 
 impl<'de> DeserializeSeed<'de> for Name<'_> {
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_one_member_leaves_the_others_readable() {
+    fn a_bad_member_leaves_the_others_readable() {
         let deep = "[".repeat(10_000) + &"]".repeat(10_000);
         for odd in ["1e400", r#""\ud83d""#, "null", deep.as_str(), r#"{"a":"other"}"#] {
             assert_eq!(strings(&format!(r#"{{"b":{odd},"a":"x","\ud83d":{odd}}}"#)), Ok(Some("x".into())));
@@ -165,12 +165,12 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_read_or_named_in_the_refusal() {
+    fn a_member_is_read_or_named_in_the_error() {
         assert_eq!(strings("\u{feff}{\"\\u0061\":\"x\"}"), Ok(Some("x".into())));
         assert_eq!(strings("{}"), Ok(None));
         assert_eq!(strings(r#"{"a":null}"#), Ok(None));
         assert_eq!(strings(r#"{"a":7}"#), Err("`a` must be a string".into()));
-        assert_eq!(strings(r#"{"a":"1","a":"1"}"#), Err("`a` is there more than once".into()));
+        assert_eq!(strings(r#"{"a":"1","a":"1"}"#), Err("`a` appears more than once".into()));
         assert!(strings(r#"{"a":"\ud83d"}"#).unwrap_err().starts_with("`a` cannot be read: "));
     }
 

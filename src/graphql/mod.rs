@@ -1,7 +1,7 @@
 //! The GraphQL API: requests in, responses out.
 //!
-//! `document/` reads documents into plans, `schema/` is what can be asked, `execution/` runs plans. Beside them is what
-//! all three work with: who calls, what an answer may cost, what a response looks like. What never lives here: rules of
+//! `document/` turns documents into plans, `schema/` has the types and resolvers, `execution/` runs plans. The files beside
+//! them serve all three: the caller, the budget of an answer, the form of a response. What never lives here: rules of
 //! messaging, SQL, and the bytes of any transport.
 
 mod budget;

@@ -1,4 +1,4 @@
-//! The parameters of a GraphQL request: the same in every transport.
+//! The parameters of a GraphQL request, which are the same in every transport.
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -6,27 +6,27 @@ use serde_json::{Map, Value};
 use super::document::Hash;
 use super::members::{Member, members};
 
-/// What a request asks (<https://graphql.github.io/graphql-over-http/draft/#sec-Request-Parameters>).
+/// The parameters of a request (<https://graphql.github.io/graphql-over-http/draft/#sec-Request-Parameters>).
 #[derive(Debug, Default)]
 pub(crate) struct Params {
-    /// The document.
+    /// The text of the document.
     pub(crate) query: Option<String>,
-    /// The name of a document that this server knows.
+    /// The id of a document that this server knows.
     pub(crate) document_id: Option<String>,
-    /// Which of the document's operations.
+    /// The name of the operation to execute. `None` when the document has only one.
     pub(crate) operation_name: Option<String>,
-    /// Values for its variables.
+    /// The values of its variables.
     pub(crate) variables: Option<Map<String, Value>>,
-    /// What is beyond the specification.
+    /// Members beyond the specification.
     pub(crate) extensions: Option<Extensions>,
 }
 
-/// The extensions of a request that mean something here. Others are let pass.
+/// The extensions that herald knows. It ignores all others.
 #[derive(Debug, Default)]
 pub(crate) struct Extensions {
     persisted_query: Option<PersistedQuery>,
-    /// The connection that the request belongs to, for whoever cannot send headers: an `EventSource`, and an
-    /// operation on a socket that a router shares.
+    /// The id of the connection that the request belongs to. It is for clients that cannot send headers: an `EventSource`,
+    /// and an operation on a socket that a router shares.
     pub(crate) connection_id: Option<String>,
 }
 
@@ -39,17 +39,17 @@ struct PersistedQuery {
 }
 
 /// The only version of persisted queries.
-const VERSION: u32 = 1;
+const PERSISTED_QUERY_VERSION: u32 = 1;
 
-/// How `documentId` names a document by its hash
+/// The prefix of a `documentId` that is a hash
 /// (<https://github.com/graphql/graphql-over-http/blob/main/spec/Appendix%20A%20--%20Persisted%20Documents.md>).
-const SHA256: &str = "sha256:";
+const SHA256_PREFIX: &str = "sha256:";
 
-/// What a text is called in refusals.
+/// How errors call a text.
 const STRING: &str = "a string";
 
 impl Params {
-    /// Reads the parameters from the object that `text` is.
+    /// Reads the parameters from the JSON object in `text`.
     ///
     /// # Errors
     /// What is wrong with them, as the end of a sentence.
@@ -67,7 +67,7 @@ impl Params {
         if params.names_a_document() { Ok(params) } else { Err("there is no `query`".into()) }
     }
 
-    /// Reads the parameters from a message's member.
+    /// Reads the parameters from the `payload` of a message.
     ///
     /// # Errors
     /// What is wrong with them, as the end of a sentence.
@@ -75,18 +75,18 @@ impl Params {
         match payload {
             Member::Once(value) => Self::read(value.get()),
             Member::Absent => Err("there is no `payload`".into()),
-            Member::Repeated => Err("`payload` is there more than once".into()),
+            Member::Repeated => Err("`payload` appears more than once".into()),
         }
     }
 
-    /// Takes in variables and extensions that are JSON in texts of their own, as in a URL.
+    /// Adds variables and extensions that are JSON texts of their own, as in a URL.
     ///
     /// # Errors
     /// What is wrong with them, as the end of a sentence.
     pub(crate) fn with_json(self, variables: Option<&str>, extensions: Option<&str>) -> Result<Self, String> {
         let json = |name: &str, text: Option<&'_ str>| {
             let value = text.map(serde_json::from_str::<Box<RawValue>>).transpose();
-            value.map_err(|error| format!("`{name}` is no JSON: {error}"))
+            value.map_err(|error| format!("`{name}` is not JSON: {error}"))
         };
         let (variables, extensions) = (json("variables", variables)?, json("extensions", extensions)?);
         Ok(Self {
@@ -96,37 +96,37 @@ impl Params {
         })
     }
 
-    /// Whether there is anything to execute.
+    /// Whether they name a document, by its text or by its hash.
     pub(crate) fn names_a_document(&self) -> bool {
         self.query.is_some() || self.document_id.is_some() || self.persisted().is_some()
     }
 
-    /// The connection that the request names itself.
+    /// The id of the connection, when the extensions name it.
     pub(crate) fn connection_id(&self) -> Option<&str> {
         self.extensions.as_ref()?.connection_id.as_deref()
     }
 
-    /// The document's text. Some clients always send one, an empty one where the document is named.
+    /// The text of the document, if any. An empty text does not count beside a hash, because some clients always send a text.
     pub(super) fn text(&self) -> Option<&str> {
-        let is_named = self.document_id.is_some() || self.persisted().is_some();
-        self.query.as_deref().filter(|text| !(is_named && text.is_empty()))
+        let has_hash = self.document_id.is_some() || self.persisted().is_some();
+        self.query.as_deref().filter(|text| !(has_hash && text.is_empty()))
     }
 
-    /// The hash by which the document is named, if it is.
+    /// The hash that names the document, if any.
     ///
     /// # Errors
-    /// Why the name cannot be one.
+    /// Why the name is not a hash, as a sentence.
     pub(super) fn hash(&self) -> Result<Option<Hash>, &'static str> {
         let text = match (&self.document_id, self.persisted()) {
-            (Some(id), _) => id.strip_prefix(SHA256).unwrap_or(id),
-            (None, Some(persisted)) if persisted.version != VERSION => {
-                return Err("This version of persisted queries is not supported: use version 1.");
+            (Some(id), _) => id.strip_prefix(SHA256_PREFIX).unwrap_or(id),
+            (None, Some(persisted)) if persisted.version != PERSISTED_QUERY_VERSION => {
+                return Err("herald does not support this version of persisted queries: use version 1.");
             }
             (None, Some(persisted)) => &persisted.sha256_hash,
             (None, None) => return Ok(None),
         };
         let hash = Hash::parse(text);
-        hash.map(Some).ok_or("A document is named by its SHA-256, as 64 hexadecimal digits.")
+        hash.map(Some).ok_or("The name of a document must be its SHA-256, as 64 hexadecimal digits.")
     }
 
     fn persisted(&self) -> Option<&PersistedQuery> {
@@ -136,8 +136,8 @@ impl Params {
 
 impl Extensions {
     fn read(extensions: Member<'_>) -> Result<Option<Self>, String> {
-        let found = extensions.object("extensions", ["persistedQuery", "connectionId"])?;
-        let Some([persisted_query, connection_id]) = found else { return Ok(None) };
+        let members = extensions.object("extensions", ["persistedQuery", "connectionId"])?;
+        let Some([persisted_query, connection_id]) = members else { return Ok(None) };
         Ok(Some(Self {
             persisted_query: PersistedQuery::read(persisted_query)?,
             connection_id: connection_id.read("extensions.connectionId", STRING)?,
@@ -147,8 +147,8 @@ impl Extensions {
 
 impl PersistedQuery {
     fn read(persisted_query: Member<'_>) -> Result<Option<Self>, String> {
-        let found = persisted_query.object("extensions.persistedQuery", ["version", "sha256Hash"])?;
-        let Some([version, hash]) = found else { return Ok(None) };
+        let members = persisted_query.object("extensions.persistedQuery", ["version", "sha256Hash"])?;
+        let Some([version, hash]) = members else { return Ok(None) };
         let version = version.read("extensions.persistedQuery.version", "a whole number")?;
         let sha256_hash = hash.read("extensions.persistedQuery.sha256Hash", STRING)?;
         match (version, sha256_hash) {

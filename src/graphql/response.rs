@@ -1,4 +1,4 @@
-//! Responses, as bytes and as refusals.
+//! Responses: how herald makes them and writes them as JSON. Every error has a code.
 
 use std::sync::Arc;
 
@@ -9,49 +9,49 @@ use super::budget::Budget;
 use crate::error::Error;
 use crate::metrics::METRICS;
 
-/// This is no GraphQL request.
+/// The request is not a GraphQL request.
 pub(crate) const BAD_REQUEST: &str = "BAD_REQUEST";
 /// The document cannot be parsed.
 pub(crate) const PARSE_FAILED: &str = "GRAPHQL_PARSE_FAILED";
-/// The document, or its variables, do not fit the schema.
+/// The document or its variables do not fit the schema.
 pub(crate) const VALIDATION_FAILED: &str = "GRAPHQL_VALIDATION_FAILED";
 /// The document asks for more than this herald allows.
 pub(crate) const LIMIT_EXCEEDED: &str = "LIMIT_EXCEEDED";
 
-/// Errors that a response tells. A document can have as many as it has tokens, and nobody reads them.
+/// Errors that a response has at most. A document can have as many errors as tokens, and nobody reads so many.
 const MAX_ERRORS: usize = 100;
 
-/// What a request came to. Every error in it has a code.
+/// The response to a request. Every error in it has a code.
 #[derive(Debug, Default)]
 pub(crate) struct Response {
     errors: Vec<ServerError>,
     /// The data as JSON; `None` when nothing was executed.
     data: Option<String>,
-    /// Headers for a response over HTTP.
+    /// Headers to add when the response goes over HTTP.
     pub(crate) http_headers: HeaderMap,
-    /// What the answer takes up until it is read.
-    kept: Option<Arc<Budget>>,
+    /// The budget, which holds the permit of a large answer until the client has read it.
+    budget: Option<Arc<Budget>>,
 }
 
-/// A response as text, with what it takes up. Whoever writes it keeps it until it is written.
+/// A response as text. The transport keeps it until the client has read it, because it holds the permit of a large answer.
 #[derive(Debug)]
 pub(crate) struct Written {
     text: String,
-    kept: Option<Arc<Budget>>,
+    budget: Option<Arc<Budget>>,
 }
 
 impl Written {
-    /// The same in another form.
+    /// The same response with another text.
     pub(crate) fn replaced(self, text: String) -> Self {
         Self { text, ..self }
     }
 
-    /// Whether it takes up anything that others wait for.
+    /// Whether it holds a permit that other answers wait for.
     pub(crate) fn is_kept(&self) -> bool {
-        self.kept.is_some()
+        self.budget.is_some()
     }
 
-    /// The text.
+    /// The JSON text.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
@@ -66,15 +66,15 @@ impl AsRef<[u8]> for Written {
 impl Response {
     /// The response to a request that is not executed.
     pub(crate) fn refused(errors: Vec<ServerError>) -> Self {
-        Self { errors: told(errors, VALIDATION_FAILED), ..Self::default() }
+        Self { errors: with_codes(errors, VALIDATION_FAILED), ..Self::default() }
     }
 
     /// The response to a request that was executed. `data` is JSON.
     pub(crate) fn executed(data: String, errors: Vec<ServerError>) -> Self {
-        Self { errors: told(errors, "BAD_INPUT"), data: Some(data), ..Self::default() }
+        Self { errors: with_codes(errors, "BAD_INPUT"), data: Some(data), ..Self::default() }
     }
 
-    /// Whether the request was refused before anything was executed.
+    /// Whether herald refused the request and executed nothing.
     pub(crate) fn is_refusal(&self) -> bool {
         self.data.is_none()
     }
@@ -105,14 +105,14 @@ impl Response {
         }
     }
 
-    /// Has the response keep what it takes up.
+    /// Makes the response hold this budget, and with it the permit.
     pub(super) fn keep(&mut self, budget: Arc<Budget>) {
-        self.kept = Some(budget);
+        self.budget = Some(budget);
     }
 
-    /// The response as JSON, with what it takes up.
+    /// The response as JSON, with the permit that it holds.
     pub(crate) fn write(self) -> Written {
-        Written { text: self.to_json(), kept: self.kept }
+        Written { text: self.to_json(), budget: self.budget }
     }
 
     /// The errors alone, as the WebSocket protocol's `error` message wants them.
@@ -122,7 +122,7 @@ impl Response {
     }
 
     fn errors_json(&self) -> String {
-        // What GraphQL produced can always be written as JSON.
+        // The errors of GraphQL can always be written as JSON.
         serde_json::to_string(&self.errors).unwrap_or_default()
     }
 
@@ -133,7 +133,7 @@ impl Response {
     }
 }
 
-/// A response that is nothing but this error.
+/// A response with this error alone.
 pub(crate) fn failure(error: &Error) -> Response {
     let async_graphql::Error { message, source, extensions } = error.clone().into();
     let mut error = ServerError::new(message, None);
@@ -162,8 +162,8 @@ fn code(error: &ServerError) -> Option<&str> {
     }
 }
 
-/// The errors that are told. Those that async-graphql raised by itself have no code yet.
-fn told(mut errors: Vec<ServerError>, fallback: &str) -> Vec<ServerError> {
+/// At most [`MAX_ERRORS`] of the errors. An error that async-graphql raised has no code yet, and gets `fallback`.
+fn with_codes(mut errors: Vec<ServerError>, fallback: &str) -> Vec<ServerError> {
     errors.truncate(MAX_ERRORS);
     for error in errors.iter_mut().filter(|error| code(error).is_none()) {
         set_code(error, fallback);
@@ -171,7 +171,7 @@ fn told(mut errors: Vec<ServerError>, fallback: &str) -> Vec<ServerError> {
     errors
 }
 
-/// Gives an error its code.
+/// Sets the code of an error.
 pub(super) fn set_code(error: &mut ServerError, code: &str) {
     error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", code);
 }

@@ -1,5 +1,5 @@
-//! From a valid document to the plan of one of its operations: fragments are spread, conditions applied, and fields
-//! with the same key merged (<https://spec.graphql.org/September2025/#CollectFields()>).
+//! Makes the plan of an operation: it spreads fragments, applies conditions, and merges fields with the same key
+//! (<https://spec.graphql.org/September2025/#CollectFields()>).
 
 use std::collections::HashSet;
 
@@ -19,11 +19,11 @@ use super::{Document, Schema, introspection};
 use crate::config::Limits;
 use crate::graphql::response::{LIMIT_EXCEEDED, Response, refusal};
 
-/// Fields that an operation may select once its fragments are spread, counted once for each type that their parent can
-/// have. The documents of large apps have some hundreds; more would be cheap to write and dear to keep.
+/// Fields that an operation may select after its fragments are spread, counted once for each type that their parent can
+/// have. Documents of large apps have some hundreds. More would be cheap to send, and take much memory.
 const MAX_FIELDS: usize = 10_000;
 
-/// The plan of an operation where exactly these of the document's conditions are true.
+/// The plan of an operation when exactly these conditions of the document are true.
 ///
 /// # Errors
 /// The response that says which limit it exceeds.
@@ -45,11 +45,11 @@ pub(super) fn plan(
     }
     let is_query = operation.is_query();
     let selects = |name: &str| {
-        let is_it = |selection: &Positioned<lowered::Selection>| match &selection.node {
+        let is_named = |selection: &Positioned<lowered::Selection>| match &selection.node {
             lowered::Selection::Field(field) => field.node.name.node == name,
             _ => false,
         };
-        set.node.items.iter().any(is_it)
+        set.node.items.iter().any(is_named)
     };
     Ok(Plan {
         kind: match operation.operation_type {
@@ -67,31 +67,32 @@ pub(super) fn plan(
     })
 }
 
-/// The fields that answer under one key.
+/// The fields of the document that have the same response key.
 type Group<'a> = Vec<&'a Node<executable::Field>>;
 
-/// Fields, and the part of the syntax tree that selects them.
+/// The fields of a plan, with the part of the syntax tree that selects them.
 type Collected = (Box<[Field]>, Positioned<lowered::SelectionSet>);
 
 struct Collector<'a> {
     schema: &'a Schema,
     limits: &'a Limits,
     document: &'a executable::ExecutableDocument,
-    /// The variables in an `@skip` or `@include` that are true.
+    /// The variables of `@skip` and `@include` that are true.
     conditions: HashSet<&'a str>,
     values: Values<'a>,
+    /// How many fields have been collected.
     fields: usize,
 }
 
 impl<'a> Collector<'a> {
-    /// What is selected of an object of this type, merged from several selection sets.
+    /// The fields that several selection sets select of an object of this type, merged.
     fn object(
         &mut self,
         object: &Name,
         sets: &[&'a SelectionSet],
         depth: usize,
     ) -> Result<Collected, Box<Response>> {
-        within("levels deep", depth, self.limits.max_depth)?;
+        within("levels", depth, self.limits.max_depth)?;
         let mut groups = IndexMap::default();
         let mut spread = HashSet::new();
         for set in sets {
@@ -103,7 +104,7 @@ impl<'a> Collector<'a> {
             self.fields += 1;
             if self.fields > MAX_FIELDS {
                 let message = format!(
-                    "The operation selects more than {MAX_FIELDS} fields once its fragments are spread."
+                    "The operation selects more than {MAX_FIELDS} fields after its fragments are spread."
                 );
                 return Err(Box::new(refusal(LIMIT_EXCEEDED, message)));
             }
@@ -112,13 +113,13 @@ impl<'a> Collector<'a> {
             fields.push(field);
         }
         if items.is_empty() {
-            // The executor takes an object of which nothing is selected for null.
+            // The executor answers null for an object without selections.
             items.push(typename());
         }
         Ok((fields.into(), anywhere(lowered::SelectionSet { items })))
     }
 
-    /// Adds the selections of a set to the groups that they belong to.
+    /// Adds the selections of a set to their groups. `spread` has the fragments that were spread already.
     fn group(
         &self,
         object: &Name,
@@ -173,7 +174,7 @@ impl<'a> Collector<'a> {
         depth: usize,
     ) -> Result<(Field, Option<Positioned<lowered::Selection>>), Box<Response>> {
         let first = group[0];
-        // An object may define a field more strictly than its interface does.
+        // An object may define a field with a stricter type than its interface.
         let schema = self.schema;
         let definition = schema.field(object, &first.name).map_or(&*first.definition, |found| &***found);
         let sets: Vec<_> = group.iter().map(|field| &field.selection_set).collect();
@@ -182,7 +183,7 @@ impl<'a> Collector<'a> {
         if is_meta && let Inner::Object(fields) = inner {
             inner = Inner::Introspection(fields);
         }
-        let rows = self.rows(object, definition, first);
+        let rows = self.rows_of(object, definition, first);
         let item = (!is_meta).then(|| self.lowered(key, first, definition, set));
         Ok((Field { key: Key::new(key), ty: definition.ty.clone(), inner, rows }, item))
     }
@@ -194,8 +195,7 @@ impl<'a> Collector<'a> {
         depth: usize,
     ) -> Result<(Inner, Positioned<lowered::SelectionSet>), Box<Response>> {
         let schema = self.schema;
-        let named = schema.named(ty);
-        match named {
+        match schema.named(ty) {
             Some(ExtendedType::Object(object)) => {
                 let (fields, set) = self.object(&object.name, sets, depth)?;
                 Ok((Inner::Object(fields), set))
@@ -214,17 +214,20 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// How often what is selected of a field's value comes.
-    fn rows(&self, object: &Name, definition: &FieldDefinition, field: &executable::Field) -> Rows {
+    /// How many elements the field's value has.
+    fn rows_of(&self, object: &Name, definition: &FieldDefinition, field: &executable::Field) -> Rows {
         if object.starts_with("__") {
             let is_list = definition.ty.is_list();
             return Rows::Fixed(if is_list { self.schema.introspection_rows(&definition.name) } else { 1 });
         }
         let given = |name: &str| field.specified_argument_by_name(name).map(|value| &**value);
         if let Some(size) = definition.argument_by_name("first") {
-            let by_default = size.default_value.as_ref().and_then(|size| size.to_i32());
-            let by_default = by_default.and_then(|size| usize::try_from(size).ok());
-            let default = by_default.unwrap_or(self.limits.page_size).min(self.limits.max_page_size);
+            let default = size
+                .default_value
+                .as_ref()
+                .and_then(|size| usize::try_from(size.to_i32()?).ok())
+                .unwrap_or(self.limits.page_size)
+                .min(self.limits.max_page_size);
             let sizes = ["first", "last"].into_iter().filter_map(|name| size_of(given(name)?)).collect();
             return Rows::Page { sizes, default: default as u64 };
         }
@@ -244,9 +247,10 @@ impl<'a> Collector<'a> {
     ) -> Positioned<lowered::Selection> {
         let pos = place(field, &self.document.sources);
         let arguments = field.arguments.iter().map(|argument: &Node<Argument>| {
-            let value = self
-                .values
-                .given(&argument.value, definition.argument_by_name(&argument.name).map(|it| &**it));
+            let value = self.values.given(
+                &argument.value,
+                definition.argument_by_name(&argument.name).map(|argument| &**argument),
+            );
             (Positioned::new(Key::new(&argument.name), pos), Positioned::new(value, pos))
         });
         let lowered = lowered::Field {

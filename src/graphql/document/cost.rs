@@ -1,30 +1,32 @@
-//! What a plan may come to, before anything is executed.
+//! The cost of a plan, which is known before anything is executed.
 
 use async_graphql::{Value, Variables};
 
 use super::plan::{Field, Inner, Items, Plan, Rows, Size};
 
-/// The number of fields that an answer may have: each counted as often as the lists around it have elements.
+/// The number of fields that an answer may have. Each field counts once for each element of the lists around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::graphql) struct Cost(pub(in crate::graphql) u64);
 
 impl Cost {
-    /// The cost of an operation with these variables. It saturates.
+    /// The cost of an operation with these variables. It saturates at `u64::MAX`.
     pub(in crate::graphql) fn of(plan: &Plan, variables: &Variables) -> Self {
-        Self(set(&plan.root, variables))
+        Self(cost_of_set(&plan.root, variables))
     }
 }
 
-fn set(fields: &[Field], variables: &Variables) -> u64 {
+fn cost_of_set(fields: &[Field], variables: &Variables) -> u64 {
     fields.iter().map(|field| cost(field, variables)).fold(0, u64::saturating_add)
 }
 
 fn cost(field: &Field, variables: &Variables) -> u64 {
     let each = match &field.inner {
         Inner::Leaf => return 1,
-        Inner::Object(fields) | Inner::Introspection(fields) => set(fields, variables),
-        // An object has one type.
-        Inner::Abstract(types) => types.iter().map(|(_, fields)| set(fields, variables)).max().unwrap_or(0),
+        Inner::Object(fields) | Inner::Introspection(fields) => cost_of_set(fields, variables),
+        // The object has one of these types.
+        Inner::Abstract(types) => {
+            types.iter().map(|(_, fields)| cost_of_set(fields, variables)).max().unwrap_or(0)
+        }
     };
     field.rows.of(variables).saturating_mul(each).saturating_add(1)
 }
@@ -46,7 +48,7 @@ impl Rows {
 }
 
 impl Size {
-    /// The size, where it is given. A negative one is refused when it is executed, and costs nothing.
+    /// The size; `None` when no value is given. A negative size costs nothing, and is refused when it is executed.
     fn of(&self, variables: &Variables) -> Option<u64> {
         match self {
             Self::Given(size) => Some(*size),

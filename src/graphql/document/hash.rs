@@ -1,4 +1,4 @@
-//! The SHA-256 by which a document is known.
+//! The SHA-256 that names a document.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ impl Hash {
         Self(Sha256::digest(text).into())
     }
 
-    /// Reads 64 hexadecimal digits.
+    /// Reads 64 hexadecimal digits of any case; `None` for every other text.
     pub(in crate::graphql) fn parse(text: &str) -> Option<Self> {
         if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;

@@ -1,4 +1,4 @@
-//! What is asked about the schema, answered from the schema.
+//! Answers introspection from the schema.
 
 use apollo_compiler::executable::Operation;
 use apollo_compiler::introspection::{check_max_depth, partial_execute};
@@ -9,29 +9,29 @@ use async_graphql::{PathSegment, Pos, ServerError, Variables};
 use super::{Document, Plan, Schema, one_of};
 use crate::graphql::response::{LIMIT_EXCEEDED, Response, VALIDATION_FAILED, refusal};
 
-/// What was asked about the schema.
+/// The answers about the schema.
 #[derive(Debug, Default)]
 pub(in crate::graphql) struct Introspected {
-    /// The answers, under the keys of the response.
+    /// The answers under their response keys.
     pub(in crate::graphql) data: JsonMap,
-    /// What went wrong with arguments.
+    /// The errors in arguments.
     pub(in crate::graphql) errors: Vec<ServerError>,
 }
 
-/// Refuses introspection whose lists nest so deep that the answer would multiply.
+/// Checks that the lists of an introspection do not nest so deep that the answer would become too large.
 ///
 /// # Errors
-/// The response that says so.
+/// The response that refuses it.
 pub(super) fn check(document: &Document, operation: &Operation) -> Result<(), Box<Response>> {
     check_max_depth(&document.parsed, operation).map_err(|_| {
-        let message = "The introspection nests `fields`, `inputFields`, `interfaces` and `possibleTypes` deeper than \
-             two of them: ask for types by name.";
+        let message = "The introspection nests more than two of `fields`, `inputFields`, `interfaces` and \
+             `possibleTypes`: ask for types by name.";
         Box::new(refusal(LIMIT_EXCEEDED, message))
     })
 }
 
 impl Schema {
-    /// The answers to the root fields that ask about the schema, under their keys.
+    /// The answers to the root fields that ask about the schema.
     ///
     /// # Errors
     /// The response that says which variable does not fit.
@@ -50,19 +50,19 @@ impl Schema {
         });
         let values = coerce_variable_values(&self.parsed, operation, &values.collect()).map_err(refuse)?;
         let (schema, implementers) = (&self.parsed, &self.implementers);
-        let answered = partial_execute(schema, implementers, &document, operation, &values);
-        let answered = answered.map_err(refuse)?;
-        let mut data = answered.data.unwrap_or_default();
-        one_of::settle(&plan.root, &mut data);
-        Ok(Introspected { data, errors: answered.errors.into_iter().map(error).collect() })
+        let response =
+            partial_execute(schema, implementers, &document, operation, &values).map_err(refuse)?;
+        let mut data = response.data.unwrap_or_default();
+        one_of::restore(&plan.root, &mut data);
+        Ok(Introspected { data, errors: response.errors.into_iter().map(error).collect() })
     }
 }
 
 fn error(error: GraphQLError) -> ServerError {
-    let place = error.locations.first().map(|place| Pos { line: place.line, column: place.column });
+    let pos = error.locations.first().map(|place| Pos { line: place.line, column: place.column });
     let path = error.path.into_iter().map(|segment| match segment {
         ResponseDataPathSegment::Field(name) => PathSegment::Field(name.to_string()),
         ResponseDataPathSegment::ListIndex(index) => PathSegment::Index(index),
     });
-    ServerError { path: path.collect(), ..ServerError::new(error.message, place) }
+    ServerError { path: path.collect(), ..ServerError::new(error.message, pos) }
 }

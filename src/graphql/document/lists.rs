@@ -1,19 +1,21 @@
-//! Whether fields that would be merged have lists of different lengths for an argument. apollo-compiler 1.33 compares lists
-//! only as far as the shorter goes (<https://spec.graphql.org/September2025/#sec-Field-Selection-Merging>).
+//! Finds fields that cannot be merged because an argument has lists of different lengths. apollo-compiler 1.33 misses them: it
+//! compares two lists only up to the length of the shorter one (<https://spec.graphql.org/September2025/#sec-Field-Selection-Merging>).
 
 use apollo_compiler::Node;
 use apollo_compiler::ast::{Definition, Document, Selection, Value};
 
 use super::Schema;
 
-/// Whether a document has such a conflict. It is looked for in a copy of the document in which each argument with a list in
-/// it is a text, which is compared as a whole.
+/// Whether a document has such a conflict. It validates a copy of the document, in which each argument that holds a list is
+/// a text. Texts are compared as a whole.
 pub(super) fn conflict(schema: &Schema, document: &Document) -> bool {
     let mut copy = document.clone();
     for definition in &mut copy.definitions {
         match definition {
-            Definition::OperationDefinition(operation) => write(&mut operation.make_mut().selection_set),
-            Definition::FragmentDefinition(fragment) => write(&mut fragment.make_mut().selection_set),
+            Definition::OperationDefinition(operation) => {
+                replace_lists(&mut operation.make_mut().selection_set)
+            }
+            Definition::FragmentDefinition(fragment) => replace_lists(&mut fragment.make_mut().selection_set),
             _ => {}
         }
     }
@@ -24,7 +26,7 @@ pub(super) fn conflict(schema: &Schema, document: &Document) -> bool {
         .any(|diagnostic| diagnostic.error.unstable_error_name() == Some("ConflictingFieldArgument"))
 }
 
-fn write(selections: &mut [Selection]) {
+fn replace_lists(selections: &mut [Selection]) {
     for selection in selections {
         match selection {
             Selection::Field(field) => {
@@ -33,9 +35,9 @@ fn write(selections: &mut [Selection]) {
                     let text = argument.value.to_string();
                     argument.make_mut().value = Node::new(Value::String(text));
                 }
-                write(&mut field.selection_set);
+                replace_lists(&mut field.selection_set);
             }
-            Selection::InlineFragment(inline) => write(&mut inline.make_mut().selection_set),
+            Selection::InlineFragment(inline) => replace_lists(&mut inline.make_mut().selection_set),
             Selection::FragmentSpread(_) => {}
         }
     }

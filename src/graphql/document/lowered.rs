@@ -1,4 +1,4 @@
-//! Pieces of the syntax tree that async-graphql executes.
+//! Makes parts of the syntax tree that async-graphql executes.
 
 use apollo_compiler::ast::{self, Type};
 use apollo_compiler::executable::Operation;
@@ -10,7 +10,7 @@ use async_graphql::{Name as Key, Pos, Positioned};
 use super::plan::{Defaulted, TYPENAME};
 use super::values::lowered_type;
 
-/// The operation that selects this set, with the variables that it declares and those that stand for defaults.
+/// An operation with this selection set. It declares the operation's own variables, and those that stand for defaults.
 pub(super) fn operation(
     operation: &Operation,
     defaulted: &[Defaulted],
@@ -19,9 +19,9 @@ pub(super) fn operation(
     let declared =
         operation.variables.iter().map(|variable| (variable.name.as_str(), lowered_type(&variable.ty)));
     let defaulted = defaulted.iter().map(|variable| {
-        // Of any type: what it stands for was held to its own.
-        let any = lowered_type(&Type::Named(apollo_compiler::name!("String")));
-        (variable.name.as_str(), any)
+        // The type does not matter, because the value was already checked against the type of the argument.
+        let any_type = lowered_type(&Type::Named(apollo_compiler::name!("String")));
+        (variable.name.as_str(), any_type)
     });
     let definitions = declared.chain(defaulted).map(|(name, ty)| {
         anywhere(lowered::VariableDefinition {
@@ -42,18 +42,19 @@ pub(super) fn operation(
         selection_set,
     })
 }
-/// Where a field stands in the text.
+
+/// The line and column of a node in the text.
 pub(super) fn place<T>(node: &Node<T>, sources: &SourceMap) -> Pos {
-    let place = node.line_column_range(sources).map(|range| range.start);
-    place.map_or(Pos::default(), |place| Pos { line: place.line, column: place.column })
+    let start = node.line_column_range(sources).map(|range| range.start);
+    start.map_or(Pos::default(), |start| Pos { line: start.line, column: start.column })
 }
 
-/// What stands nowhere in the text.
+/// A node that has no place in the text.
 pub(super) fn anywhere<T>(node: T) -> Positioned<T> {
     Positioned::new(node, Pos::default())
 }
 
-/// Has the executor say which type an object has.
+/// The selection by which the executor answers the type of an object.
 pub(super) fn typename() -> Positioned<lowered::Selection> {
     anywhere(lowered::Selection::Field(anywhere(lowered::Field {
         alias: Some(anywhere(Key::new(TYPENAME))),
@@ -64,7 +65,7 @@ pub(super) fn typename() -> Positioned<lowered::Selection> {
     })))
 }
 
-/// Selects a set of objects of one type only.
+/// An inline fragment that applies a selection set to objects of one type.
 pub(super) fn on(
     object: &Name,
     selection_set: Positioned<lowered::SelectionSet>,

@@ -1,10 +1,10 @@
-//! The front end: a document's text becomes a plan that the executor can only carry out in one way.
+//! The front end: it turns the text of a document into a plan, which the executor can execute in only one way.
 //!
-//! A document goes through these steps, each in its file: [`parse`] reads and validates it, within limits; [`collect`]
-//! merges its selections and applies `@skip` and `@include`, and writes the result as a [`plan`] and as the syntax tree
-//! that async-graphql executes; [`cost`] says what a plan may come to; [`variables`] coerces the values that a request
-//! brings. [`introspection`] answers what is asked about the schema. All of it follows the specification of
-//! September 2025 (<https://spec.graphql.org/September2025/>). What never lives here: resolvers, and what they answer.
+//! A document goes through these steps, each in its file. [`parse`] reads and validates it within the limits. [`collect`]
+//! merges its selections and applies `@skip` and `@include`; the result is a [`plan`], with the syntax tree that
+//! async-graphql executes. [`cost`] counts the fields that a plan may answer. [`variables`] coerces the values of a
+//! request's variables. [`introspection`] answers questions about the schema. All of it follows the specification of
+//! September 2025 (<https://spec.graphql.org/September2025/>). What never lives here: resolvers and their answers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,38 +41,41 @@ pub(super) use introspection::Introspected;
 pub(super) use plan::{Field, Inner, Plan, TYPENAME};
 pub(super) use schema::Schema;
 
-/// Documents and plans that are remembered: at most so many of each, of so many bytes of memory.
-const CACHE_CAPACITY: (usize, u64) = (1_000, 16 * 1024 * 1024);
+/// The number of documents that the cache expects, and the number of plans.
+const EXPECTED_CACHED: usize = 1_000;
+
+/// Bytes of memory that cached documents may take, and the same for plans.
+const MAX_CACHE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A valid document.
 #[derive(Debug)]
 pub(super) struct Document {
-    /// Of the text as it was sent.
+    /// The hash of the text as it was sent.
     pub(super) hash: Hash,
     parsed: Valid<ExecutableDocument>,
-    /// The variables on which an `@skip` or `@include` depends.
+    /// The names of the variables on which an `@skip` or `@include` depends, sorted.
     conditions: Vec<String>,
     /// About how many bytes of memory it takes.
-    size: usize,
+    memory_bytes: usize,
 }
 
 impl Document {
-    /// The operation that is to be executed.
+    /// The operation with this name, or the only operation.
     ///
     /// # Errors
-    /// Why the name does not tell one.
+    /// The response that says that there is no such operation, or that the name is missing.
     pub(super) fn operation(&self, name: Option<&str>) -> Result<&Operation, Box<Response>> {
         let found = self.parsed.operations.get(name);
         found.map(|operation| &**operation).map_err(|_| {
             let reason = match name {
-                Some(name) => format!("There is no operation named {name:?} in the document."),
-                None => "The document has several operations: say which with `operationName`.".into(),
+                Some(name) => format!("The document has no operation named {name:?}."),
+                None => "The document has several operations: choose one with `operationName`.".into(),
             };
             Box::new(refusal(VALIDATION_FAILED, reason))
         })
     }
 
-    /// The names of all operations; `None` for one without a name.
+    /// The names of all operations; `None` for an operation without a name.
     pub(super) fn operation_names(&self) -> impl Iterator<Item = Option<&str>> {
         self.parsed
             .operations
@@ -81,52 +84,52 @@ impl Document {
     }
 }
 
-/// What tells one plan of a document from another.
+/// The key of a plan in the cache.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct PlanKey {
     document: Hash,
     operation: Option<String>,
-    /// The values of the document's conditions, in order.
+    /// The values of the document's conditions, in their order.
     conditions: Vec<bool>,
 }
 
-/// The documents that can be executed: those that were used lately, or a set that was given once and for all.
+/// The documents that herald can execute. It caches recent ones, or it executes only those that the operator trusts.
 pub(super) struct Documents {
     limits: Limits,
     schema: Arc<Schema>,
-    recent: Cache<Hash, Arc<Document>, Size>,
-    plans: Cache<PlanKey, Arc<Plan>, Size>,
+    recent: Cache<Hash, Arc<Document>, MemoryBytes>,
+    plans: Cache<PlanKey, Arc<Plan>, MemoryBytes>,
+    /// The trusted documents; `None` when any document is accepted.
     trusted: Option<HashMap<Hash, Arc<Document>>>,
 }
 
 /// Weighs documents and plans by the memory that they take.
 #[derive(Clone)]
-struct Size;
+struct MemoryBytes;
 
-impl Weighter<Hash, Arc<Document>> for Size {
+impl Weighter<Hash, Arc<Document>> for MemoryBytes {
     fn weight(&self, _: &Hash, document: &Arc<Document>) -> u64 {
-        document.size as u64
+        document.memory_bytes as u64
     }
 }
 
-impl Weighter<PlanKey, Arc<Plan>> for Size {
+impl Weighter<PlanKey, Arc<Plan>> for MemoryBytes {
     fn weight(&self, _: &PlanKey, plan: &Arc<Plan>) -> u64 {
-        plan.size() as u64
+        plan.memory_bytes() as u64
     }
 }
 
 impl Documents {
     pub(super) fn new(limits: Limits, schema: Arc<Schema>) -> Self {
-        let (most, bytes) = CACHE_CAPACITY;
-        let recent = Cache::with_weighter(most, bytes, Size);
-        let plans = Cache::with_weighter(most, bytes, Size);
+        let recent = Cache::with_weighter(EXPECTED_CACHED, MAX_CACHE_BYTES, MemoryBytes);
+        let plans = Cache::with_weighter(EXPECTED_CACHED, MAX_CACHE_BYTES, MemoryBytes);
         Self { limits, schema, recent, plans, trusted: None }
     }
 
-    /// From now on only these documents are executed.
+    /// Accepts only these documents from now on.
     ///
     /// # Errors
-    /// The hash of the one that is not acceptable, and the response that says why.
+    /// The hash of the first document that is not valid, and the response that says why.
     pub(super) fn trust<'a>(
         &mut self,
         texts: impl IntoIterator<Item = &'a str>,
@@ -137,7 +140,7 @@ impl Documents {
             let document = parse::read(&self.schema, &self.limits, hash, text);
             let document = Arc::new(document.map_err(|refusal| (hash, refusal))?);
             for name in document.operation_names() {
-                // Whatever its variables are, what it selects has to be within the limits.
+                // With all conditions true a plan stands for what other variables select, and must be within the limits.
                 let conditions = vec![true; document.conditions.len()];
                 let plan = self.plan_of(&document, name, conditions);
                 plan.map_err(|refusal| (hash, refusal))?;
@@ -151,7 +154,7 @@ impl Documents {
     /// The document with this text, this hash, or both.
     ///
     /// # Errors
-    /// The response that says what is wrong with it, or that its text is needed.
+    /// The response that says what is wrong with the document, or that its text is needed.
     pub(super) fn find(
         &self,
         text: Option<&str>,
@@ -167,7 +170,7 @@ impl Documents {
         };
         if let Some(trusted) = &self.trusted {
             return trusted.get(&hash).cloned().ok_or_else(|| {
-                let message = "This server executes only the documents that it was given.";
+                let message = "This server executes only documents that its operator trusts.";
                 Box::new(refusal("DOCUMENT_NOT_TRUSTED", message))
             });
         }
@@ -175,7 +178,7 @@ impl Documents {
             return Ok(document);
         }
         let Some(text) = text else {
-            // Clients know it by this very message, and send the text along with the hash then.
+            // Clients recognise exactly this message, and then send the text with the hash.
             return refuse("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound");
         };
         let document = Arc::new(parse::read(&self.schema, &self.limits, hash, text)?);
@@ -183,7 +186,7 @@ impl Documents {
         Ok(document)
     }
 
-    /// Coerces what a request gives for an operation's variables.
+    /// Coerces the values that a request gives for the variables of an operation.
     ///
     /// # Errors
     /// The response that says which value does not fit.
@@ -196,7 +199,7 @@ impl Documents {
             .map_err(|reason| Box::new(refusal(VALIDATION_FAILED, reason)))
     }
 
-    /// What an operation of a document selects with these variables.
+    /// The plan of an operation with these variables.
     ///
     /// # Errors
     /// The response that says which limit it exceeds.
@@ -224,13 +227,13 @@ impl Documents {
             return Ok(plan);
         }
         let operation = document.operation(operation_name)?;
-        let true_ones = document
+        let true_conditions = document
             .conditions
             .iter()
             .zip(&key.conditions)
             .filter(|(_, is_true)| **is_true)
             .map(|(name, _)| &**name);
-        let plan = collect::plan(&self.schema, &self.limits, document, operation, true_ones.collect())?;
+        let plan = collect::plan(&self.schema, &self.limits, document, operation, true_conditions.collect())?;
         let plan = Arc::new(plan);
         self.plans.insert(key, Arc::clone(&plan));
         Ok(plan)

@@ -1,6 +1,7 @@
-//! `__Type.isOneOf`, which apollo-compiler 1.33 does not know (<https://spec.graphql.org/September2025/#sec-The-__Type-Type>).
-//! It is null for everything but input objects, and no input object of herald is a OneOf. So is `inputFields`, which the
-//! introspection answers in its place.
+//! Adds `__Type.isOneOf`, which apollo-compiler 1.33 lacks (<https://spec.graphql.org/September2025/#sec-The-__Type-Type>).
+//!
+//! The field is false for an input object, because herald has no OneOf, and null for every other type. `inputFields` is null
+//! for the same types. So the introspection executes `inputFields` in its place, and each list becomes false.
 
 use apollo_compiler::ast::{DirectiveList, FieldDefinition, Type};
 use apollo_compiler::executable::{ExecutableDocument, Selection, SelectionSet};
@@ -26,7 +27,7 @@ pub(super) fn define(schema: &mut Schema) {
     ty.make_mut().fields.insert(name!("isOneOf"), Component::new(definition));
 }
 
-/// A document that asks for `inputFields` wherever it asked for `isOneOf`.
+/// The document with `inputFields` in the place of each `isOneOf`.
 pub(super) fn replaced(document: &Valid<ExecutableDocument>) -> Valid<ExecutableDocument> {
     let mut document = ExecutableDocument::clone(document);
     let operations = document.operations.anonymous.iter_mut().chain(document.operations.named.values_mut());
@@ -59,26 +60,26 @@ fn replace(set: &mut SelectionSet) {
     }
 }
 
-/// Puts what `isOneOf` is in the place of the input fields that were answered for it.
-pub(super) fn settle(fields: &[Field], answered: &mut JsonMap) {
+/// Replaces the lists that were answered for `isOneOf` with false.
+pub(super) fn restore(fields: &[Field], answered: &mut JsonMap) {
     for field in fields {
         let Some(value) = answered.get_mut(field.key.as_str()) else { continue };
         match &field.inner {
             Inner::Leaf if value.is_array() && !field.ty.is_list() => *value = JsonValue::Bool(false),
-            Inner::Object(fields) | Inner::Introspection(fields) => settle_value(fields, value),
+            Inner::Object(fields) | Inner::Introspection(fields) => restore_value(fields, value),
             Inner::Leaf | Inner::Abstract(_) => {}
         }
     }
 }
 
-fn settle_value(fields: &[Field], value: &mut JsonValue) {
+fn restore_value(fields: &[Field], value: &mut JsonValue) {
     match value {
         JsonValue::Array(values) => {
             for value in values {
-                settle_value(fields, value);
+                restore_value(fields, value);
             }
         }
-        JsonValue::Object(answered) => settle(fields, answered),
+        JsonValue::Object(answered) => restore(fields, answered),
         _ => {}
     }
 }

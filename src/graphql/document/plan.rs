@@ -1,5 +1,5 @@
-//! What an operation comes to: its fields in the order of the response, each once, and the syntax tree that
-//! async-graphql executes.
+//! The plan of an operation: its fields in the order of the response, each once, and the syntax tree that async-graphql
+//! executes.
 
 use std::collections::HashMap;
 
@@ -10,66 +10,66 @@ use async_graphql::parser::types::{
 use async_graphql::{Name, Positioned, Value, Variables};
 use sha2::{Digest, Sha256};
 
-/// The key under which the executor says which type an object has. No document can name it.
+/// The key under which the executor answers the type of an object. No document can use it.
 pub(in crate::graphql) const TYPENAME: &str = "\0typename";
 
-/// The arguments of a subscription that decide which events come, and not how an event looks.
+/// The arguments of a subscription that select events, and do not change how an event is rendered.
 const SELECTING_ARGUMENTS: [&str; 3] = ["after", "conversationId", "includeOwn"];
 
-/// Bytes of memory that a field of a plan takes, with its part of the syntax tree. Measured.
-const FIELD_BYTES: usize = 800;
+/// Bytes of memory that a field of a plan takes, with its part of the syntax tree. The number was measured.
+const MEMORY_BYTES_PER_FIELD: usize = 800;
 
-/// A field of a response.
+/// A field of the response.
 #[derive(Debug)]
 pub(in crate::graphql) struct Field {
-    /// The key under which it is answered.
+    /// Its response key.
     pub(in crate::graphql) key: Name,
     /// Its type, which says whether it may be null.
     pub(in crate::graphql) ty: Type,
     pub(in crate::graphql) inner: Inner,
-    /// How often what is inside comes.
+    /// How many elements its value has.
     pub(super) rows: Rows,
 }
 
 /// What is selected of a field's value.
 #[derive(Debug)]
 pub(in crate::graphql) enum Inner {
-    /// The value itself.
+    /// A scalar or an enum, of which nothing is selected.
     Leaf,
     /// These fields of an object.
     Object(Box<[Field]>),
-    /// These fields, depending on the type of the object.
+    /// These fields for each type that the object can have.
     Abstract(Box<[(Name, Box<[Field]>)]>),
-    /// What is asked about the schema. It is answered from the schema, not by resolvers.
+    /// These fields of the schema itself. The schema answers them, not a resolver.
     Introspection(Box<[Field]>),
 }
 
-/// How many elements a field's list has.
+/// How many elements the value of a field has.
 #[derive(Debug)]
 pub(super) enum Rows {
-    /// It is no list, or one that is known to be this long.
+    /// This number: 1 for a value that is not a list.
     Fixed(u64),
-    /// A page: of the size that one of these arguments names, or of the default size.
+    /// The size of a page: the first of these sizes that has a value, or else the default.
     Page { sizes: Vec<Size>, default: u64 },
-    /// As many as are asked for by name.
+    /// One for each element of a list argument.
     Items(Items),
 }
 
-/// The size of a page, where an argument names it.
+/// The size of a page that an argument gives.
 #[derive(Debug)]
 pub(super) enum Size {
     Given(u64),
     Variable(Name),
 }
 
-/// The length of a list that an argument is.
+/// The length of a list that an argument gives.
 #[derive(Debug)]
 pub(super) enum Items {
     Given(u64),
     Variable(Name),
 }
 
-/// A variable that stands for another where that has no value and the argument has a default.
+/// A variable that stands for another one. It takes the default of the argument when the other one has no value.
 #[derive(Debug)]
 pub(super) struct Defaulted {
     pub(super) name: Name,
@@ -77,19 +77,19 @@ pub(super) struct Defaulted {
     pub(super) default: Value,
 }
 
-/// What an operation selects, once its fragments are spread, its fields merged and its conditions applied.
+/// What an operation selects, after its fragments are spread, its conditions applied and its fields merged.
 #[derive(Debug)]
 pub(in crate::graphql) struct Plan {
     /// Query, mutation or subscription.
     pub(in crate::graphql) kind: OperationType,
     pub(in crate::graphql) root: Box<[Field]>,
-    /// Whether there is anything for resolvers to answer.
+    /// Whether resolvers answer any root field.
     pub(in crate::graphql) has_resolved: bool,
-    /// Whether the schema itself is asked for.
+    /// Whether a root field asks about the schema.
     pub(in crate::graphql) asks_schema: bool,
-    /// Whether `Query.cursor` is asked for, so that the head of the log has to be read first.
+    /// Whether it selects `Query.cursor`. Then herald must read the head of the log first.
     pub(in crate::graphql) asks_cursor: bool,
-    /// How many fields it selects, each once for each type that its parent can have.
+    /// How many fields it selects. A field counts once for each type that its parent can have.
     pub(in crate::graphql) fields: usize,
     pub(super) operation: Positioned<OperationDefinition>,
     pub(super) defaulted: Vec<Defaulted>,
@@ -97,11 +97,12 @@ pub(in crate::graphql) struct Plan {
 
 impl Plan {
     /// About how many bytes of memory it takes.
-    pub(super) fn size(&self) -> usize {
-        FIELD_BYTES * (self.fields + 1) + arguments_bytes(&self.operation.node.selection_set.node)
+    pub(super) fn memory_bytes(&self) -> usize {
+        let arguments = arguments_bytes(&self.operation.node.selection_set.node);
+        MEMORY_BYTES_PER_FIELD * (self.fields + 1) + arguments
     }
 
-    /// The document that the executor is given. It leaves no choice: every field stands once, in order.
+    /// The document for the executor. It has each field once, in the order of the response.
     pub(in crate::graphql) fn executable(&self) -> ExecutableDocument {
         ExecutableDocument {
             operations: DocumentOperations::Single(self.operation.clone()),
@@ -109,7 +110,7 @@ impl Plan {
         }
     }
 
-    /// The variables that the executor is given.
+    /// The variables for the executor: these, and the ones that stand for defaults.
     pub(in crate::graphql) fn variables(&self, variables: &Variables) -> Variables {
         let mut all = variables.clone();
         for Defaulted { name, stands_for, default } in &self.defaulted {
@@ -118,12 +119,12 @@ impl Plan {
         all
     }
 
-    /// Tells subscriptions apart by everything that can make an event look different. Where a subscription begins and
-    /// which conversation it follows are left out.
+    /// A digest of everything that can change how an event is rendered. It leaves out where a subscription begins and which
+    /// conversation it follows.
     pub(in crate::graphql) fn fingerprint(&self, variables: &Variables) -> [u8; 16] {
-        let mut print = Print { hash: Sha256::new(), variables };
-        print.set(&self.operation.node.selection_set.node, &SELECTING_ARGUMENTS);
-        let digest = print.hash.finalize();
+        let mut fingerprint = Fingerprint { hash: Sha256::new(), variables };
+        fingerprint.set(&self.operation.node.selection_set.node, &SELECTING_ARGUMENTS);
+        let digest = fingerprint.hash.finalize();
         std::array::from_fn(|i| digest[i])
     }
 }
@@ -163,12 +164,12 @@ fn value_bytes(value: &async_graphql_value::Value) -> usize {
     size_of::<Value>() + inner
 }
 
-struct Print<'a> {
+struct Fingerprint<'a> {
     hash: Sha256,
     variables: &'a Variables,
 }
 
-impl Print<'_> {
+impl Fingerprint<'_> {
     fn set(&mut self, set: &SelectionSet, left_out: &[&str]) {
         self.text("{");
         for selection in &set.items {
@@ -189,7 +190,7 @@ impl Print<'_> {
                     self.text(condition.map_or("", |condition| &condition.node.on.node));
                     self.set(&inline.node.selection_set.node, &[]);
                 }
-                // Every fragment is spread.
+                // A plan has no fragment spreads.
                 Selection::FragmentSpread(_) => {}
             }
         }
@@ -197,7 +198,7 @@ impl Print<'_> {
     }
 
     fn value(&mut self, value: &async_graphql_value::Value) {
-        // A variable is known by its value.
+        // A variable counts by its value.
         let value = value.clone().into_const_with(|name| {
             Ok::<_, std::convert::Infallible>(self.variables.get(&name).cloned().unwrap_or_default())
         });
@@ -205,7 +206,7 @@ impl Print<'_> {
         self.text(&value.to_string());
     }
 
-    /// With its length, so that no two sequences of texts read the same.
+    /// Adds the text with its length, so that different sequences of texts never look the same.
     fn text(&mut self, text: &str) {
         self.hash.update(text.len().to_be_bytes());
         self.hash.update(text);

@@ -1,5 +1,5 @@
-//! Whether variables stand only where values of their types may, also inside lists and input objects, which
-//! apollo-compiler 1.33 does not look into (<https://spec.graphql.org/September2025/#sec-All-Variable-Usages-Are-Allowed>).
+//! Checks that each variable is used only where its type is allowed. apollo-compiler 1.33 does not check this inside lists and
+//! input objects (<https://spec.graphql.org/September2025/#sec-All-Variable-Usages-Are-Allowed>).
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use apollo_compiler::{ExecutableDocument, Name, Node};
 
 use super::Schema;
 
-/// The first variable of an operation that stands where it may not, in words.
+/// The error about the first variable of an operation that is used where its type is not allowed; `None` without one.
 pub(super) fn misplaced(
     schema: &Schema,
     document: &ExecutableDocument,
@@ -26,6 +26,7 @@ struct Usages<'a> {
     schema: &'a Schema,
     document: &'a ExecutableDocument,
     operation: &'a Operation,
+    /// The fragments that were visited.
     seen: HashSet<&'a Name>,
     misplaced: Option<String>,
 }
@@ -101,7 +102,7 @@ impl<'a> Usages<'a> {
         };
         if !is_allowed {
             let reason = format!(
-                "Variable `${name}` of type `{}` stands where a value of type `{ty}` is needed.",
+                "Variable `${name}` of type `{}` is used where a value of type `{ty}` is required.",
                 declared.ty
             );
             self.misplaced.get_or_insert(reason);

@@ -1,4 +1,4 @@
-//! The schema as the front end knows it: parsed once from the SDL that the resolvers print.
+//! The schema of the front end. It is parsed once, from the SDL that the resolvers print.
 
 use apollo_compiler::ast::{FieldDefinition, Type};
 use apollo_compiler::collections::HashMap;
@@ -8,16 +8,16 @@ use apollo_compiler::{Name, Schema as Parsed};
 
 use super::one_of;
 
-/// The schema to which documents are held.
+/// The schema against which documents are validated.
 #[derive(Debug)]
 pub(in crate::graphql) struct Schema {
     pub(super) parsed: Valid<Parsed>,
     pub(super) implementers: HashMap<Name, Implementers>,
-    /// Elements that a list of the introspection system has, on average.
+    /// The average lengths of the lists of the introspection system.
     averages: Averages,
 }
 
-/// How many elements the lists of `__Schema` and `__Type` have, rounded up.
+/// The average number of elements of each list of `__Schema` and `__Type`, rounded up.
 #[derive(Debug)]
 struct Averages {
     types: u64,
@@ -27,15 +27,15 @@ struct Averages {
     input_fields: u64,
 }
 
-/// Elements of a list of the introspection system that is short in every schema: interfaces, possible types,
-/// directives and their locations.
+/// The assumed number of elements of lists that are short in every schema: interfaces, possible types, directives and
+/// their locations.
 const SHORT_LIST: u64 = 8;
 
 impl Schema {
     /// The schema that this SDL defines.
     ///
     /// # Panics
-    /// When it is no valid SDL: it was printed from the schema itself.
+    /// When the SDL is not valid. That cannot happen, because the schema itself prints it.
     pub(in crate::graphql) fn new(sdl: &str) -> Self {
         let mut parsed = Parsed::parse(sdl, "schema.graphql").expect("the schema prints SDL");
         one_of::define(&mut parsed);
@@ -43,12 +43,12 @@ impl Schema {
         Self { implementers: parsed.implementers_map(), averages: Averages::of(&parsed), parsed }
     }
 
-    /// The definition of a field of an object type.
+    /// The definition of a field of an object type; `None` when it has no such field.
     pub(super) fn field(&self, object: &Name, field: &Name) -> Option<&Component<FieldDefinition>> {
         self.parsed.type_field(object, field).ok()
     }
 
-    /// The named type inside a type.
+    /// The named type inside a type, without its lists and non-nulls.
     pub(super) fn named(&self, ty: &Type) -> Option<&ExtendedType> {
         self.parsed.types.get(ty.inner_named_type())
     }

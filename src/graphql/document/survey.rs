@@ -1,4 +1,4 @@
-//! What a document consists of, counted before it is validated.
+//! Counts the parts of a document before it is validated.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,31 +8,32 @@ use apollo_compiler::ast::{
 };
 use apollo_compiler::{Name, Node};
 
-/// Selections that validation may have to look at in all, where each operation looks at each fragment that it reaches
-/// once. Validation takes some 3 µs each.
+/// Selections that validation may have to visit in all. It visits each fragment once for each operation that reaches the
+/// fragment, and takes some 3 µs for each selection.
 pub(super) const MAX_REACHED_FIELDS: usize = 20_000;
 
-/// What a document consists of. Each fragment is looked at once.
+/// The counts of a document. Each fragment counts once.
 #[derive(Default)]
 pub(super) struct Survey {
     pub(super) aliases: usize,
     pub(super) directives: usize,
-    /// Names that stand inside brackets.
+    /// Names inside brackets.
     pub(super) names: usize,
-    /// The variables on which a directive depends.
+    /// The variables in the arguments of directives.
     pub(super) conditions: HashSet<String>,
-    /// Whether arguments of fields are lists of different lengths.
+    /// Whether the lists in arguments of fields have different lengths.
     pub(super) has_different_lists: bool,
-    list: Option<usize>,
-    /// A field that stands twice in one input object, which apollo-compiler 1.33 lets pass
+    /// The length of the first list.
+    list_length: Option<usize>,
+    /// A field that one input object has twice. apollo-compiler 1.33 does not refuse it
     /// (<https://spec.graphql.org/September2025/#sec-Input-Object-Field-Uniqueness>).
-    pub(super) repeated: Option<Name>,
-    /// Of each fragment: its selections, and the fragments that it spreads.
+    pub(super) repeated_field: Option<Name>,
+    /// For each fragment, the number of its selections and the fragments that it spreads.
     fragments: HashMap<Name, (usize, Vec<Name>)>,
 }
 
 impl Survey {
-    /// Counts.
+    /// The counts of this document.
     pub(super) fn of(document: &Document) -> Self {
         let mut survey = Self::default();
         for definition in &document.definitions {
@@ -56,7 +57,7 @@ impl Survey {
                 self.selections(&fragment.selection_set, &mut found);
                 self.fragments.insert(fragment.name.clone(), found);
             }
-            // Validation refuses what defines types.
+            // Validation refuses definitions of types.
             _ => {}
         }
     }
@@ -84,7 +85,7 @@ impl Survey {
                     found.1.push(spread.fragment_name.clone());
                 }
                 Selection::InlineFragment(inline) => {
-                    // `on` is a name, too.
+                    // The keyword `on` is a name, too.
                     self.names += 2 * usize::from(inline.type_condition.is_some());
                     self.directives(&inline.directives, true);
                     self.selections(&inline.selection_set, found);
@@ -104,7 +105,7 @@ impl Survey {
         }
     }
 
-    /// Looks at directives, which stand inside brackets or not.
+    /// Counts directives. `is_inside` says whether they are inside brackets.
     fn directives(&mut self, directives: &[Node<Directive>], is_inside: bool) {
         self.directives += directives.len();
         self.names += directives.len() * usize::from(is_inside);
@@ -136,7 +137,7 @@ impl Survey {
                 let mut names = HashSet::new();
                 for (name, value) in fields {
                     if !names.insert(name) {
-                        self.repeated.get_or_insert_with(|| name.clone());
+                        self.repeated_field.get_or_insert_with(|| name.clone());
                     }
                     self.names += 1;
                     self.value(value);
@@ -150,7 +151,7 @@ impl Survey {
     fn lists(&mut self, value: &Value) {
         match value {
             Value::List(values) => {
-                let length = *self.list.get_or_insert(values.len());
+                let length = *self.list_length.get_or_insert(values.len());
                 self.has_different_lists |= length != values.len();
                 for value in values {
                     self.lists(value);
@@ -165,7 +166,7 @@ impl Survey {
         }
     }
 
-    /// How many selections the operations reach in all. Stops counting beyond [`MAX_REACHED_FIELDS`].
+    /// How many selections the operations reach in all. It stops counting beyond [`MAX_REACHED_FIELDS`].
     pub(super) fn reach(&mut self, document: &Document) -> usize {
         let mut reach = 0;
         for definition in &document.definitions {
@@ -179,14 +180,14 @@ impl Survey {
         reach
     }
 
-    fn reach_of(&mut self, operation: &OperationDefinition, most: usize) -> usize {
-        let mut own = (0, Vec::new());
-        // Counts aliases and directives a second time, which were compared with their limits before.
-        self.selections(&operation.selection_set, &mut own);
-        let (mut reach, mut waiting) = own;
+    fn reach_of(&mut self, operation: &OperationDefinition, max: usize) -> usize {
+        let mut found = (0, Vec::new());
+        // This counts aliases and directives again. They have already been compared with their limits.
+        self.selections(&operation.selection_set, &mut found);
+        let (mut reach, mut waiting) = found;
         let mut seen = HashSet::new();
         while let Some(name) = waiting.pop() {
-            if reach > most {
+            if reach > max {
                 break;
             }
             if let Some((selections, spreads)) = self.fragments.get(&name)

@@ -5,13 +5,13 @@ use serde_json::json;
 use super::*;
 use crate::graphql::response::{LIMIT_EXCEEDED, PARSE_FAILED};
 
-fn documents() -> Documents {
+fn new_documents() -> Documents {
     let schema = Schema::new(&crate::graphql::sdl());
     Documents::new(crate::config::ServeArgs::default().limits, Arc::new(schema))
 }
 
 fn plan(text: &str) -> Result<Arc<Plan>, Box<Response>> {
-    let documents = documents();
+    let documents = new_documents();
     let document = documents.find(Some(text), None)?;
     documents.plan(&document, None, &Variables::default())
 }
@@ -74,7 +74,7 @@ fn conditions_are_applied_and_an_object_of_which_nothing_is_left_is_still_asked_
     assert_eq!(executed("{ viewer { handle @skip(if: true) } }"), "viewer{#}");
     assert_eq!(executed("{ viewer @include(if: false) { id } cursor }"), "cursor");
     assert_eq!(executed("{ ...F @skip(if: true) cursor } fragment F on Query { viewer { id } }"), "cursor");
-    let documents = documents();
+    let documents = new_documents();
     let text = "query($a: Boolean!) { cursor @skip(if: $a) viewer @include(if: $a) { id } }";
     let document = documents.find(Some(text), None).unwrap();
     for (given, keys) in [(true, ["viewer"]), (false, ["cursor"])] {
@@ -172,7 +172,7 @@ fn at_most_a_hundred_errors_are_told() {
 
 #[test]
 fn a_document_that_comes_again_is_not_read_again() {
-    let documents = documents();
+    let documents = new_documents();
     let first = documents.find(Some("{ cursor }"), None).unwrap();
     let again = documents.find(Some("{ cursor }"), Some(Hash::of("{ cursor }"))).unwrap();
     let by_name = documents.find(None, Some(Hash::of("{ cursor }"))).unwrap();
@@ -182,7 +182,7 @@ fn a_document_that_comes_again_is_not_read_again() {
 }
 
 fn fingerprint(text: &str, variables: &serde_json::Value) -> [u8; 16] {
-    let documents = documents();
+    let documents = new_documents();
     let document = documents.find(Some(text), None).unwrap();
     let operation = document.operation(None).unwrap();
     let variables = documents.variables(operation, variables.as_object().unwrap().clone()).unwrap();
@@ -215,7 +215,7 @@ fn subscriptions_that_look_the_same_have_the_same_fingerprint() {
 
 #[test]
 fn variables_are_coerced_as_the_specification_says() {
-    let documents = documents();
+    let documents = new_documents();
     let coerce = |declared: &str, given: serde_json::Value| {
         let text =
             format!("query({declared}) {{ cursor @skip(if: true) node(id: 1) @skip(if: true) {{ id }} }}");

@@ -1,25 +1,25 @@
-//! What apollo-parser 0.8 reads differently from the specification, mended with its own lexer. So there is one opinion of
+//! Corrects texts that apollo-parser 0.8 does not read as the specification says. It uses the parser's own lexer, so both agree
 //! where a token begins and ends.
 
 use apollo_parser::{Lexer, Token, TokenKind};
 
-/// The document with white space in the place of what the parser does not know: commas, which mean nothing wherever they
-/// stand (<https://spec.graphql.org/September2025/#sec-Insignificant-Commas>), and descriptions of operations, fragments
-/// and variables (<https://spec.graphql.org/September2025/#sec-Descriptions>). `None` when there is neither, or when the
-/// document has no tokens to speak of. Every other token stays where it is.
-pub(super) fn without_what_means_nothing(text: &str, most: usize) -> Option<String> {
-    let (tokens, errors) = Lexer::new(text).with_limit(most).lex();
+/// The document with spaces in the place of two kinds of tokens that mean nothing and that the parser refuses. One is commas
+/// (<https://spec.graphql.org/September2025/#sec-Insignificant-Commas>). The other is descriptions of operations, fragments
+/// and variables (<https://spec.graphql.org/September2025/#sec-Descriptions>). Every other token keeps its place. `None`
+/// when the document has neither, or when the lexer cannot read it within `max_tokens`.
+pub(super) fn without_ignored(text: &str, max_tokens: usize) -> Option<String> {
+    let (tokens, errors) = Lexer::new(text).with_limit(max_tokens).lex();
     if !errors.is_empty() {
         return None;
     }
     let significant: Vec<_> = tokens.iter().filter(|token| is_significant(token)).collect();
     let mut blanks: Vec<_> = tokens.iter().filter(|token| token.kind() == TokenKind::Comma).collect();
-    let mut depth = Depth::default();
+    let mut brackets = Brackets::default();
     let mut before = None;
     for pair in significant.windows(2) {
         let [token, next] = pair else { continue };
-        depth.pass(token);
-        if token.kind() == TokenKind::StringValue && is_description(&depth, before, next) {
+        brackets.pass(token);
+        if token.kind() == TokenKind::StringValue && is_description(&brackets, before, next) {
             blanks.push(token);
         }
         before = Some(token.kind());
@@ -38,14 +38,14 @@ pub(super) fn without_what_means_nothing(text: &str, most: usize) -> Option<Stri
     String::from_utf8(bytes).ok()
 }
 
-/// How many names stand inside brackets.
-pub(super) fn names_inside(text: &str, most: usize) -> usize {
-    let (tokens, _) = Lexer::new(text).with_limit(most).lex();
-    let mut depth = Depth::default();
+/// How many names are inside brackets.
+pub(super) fn names_inside(text: &str, max_tokens: usize) -> usize {
+    let (tokens, _) = Lexer::new(text).with_limit(max_tokens).lex();
+    let mut brackets = Brackets::default();
     let mut names = 0;
     for token in &tokens {
-        depth.pass(token);
-        names += usize::from(token.kind() == TokenKind::Name && depth.is_inside());
+        brackets.pass(token);
+        names += usize::from(token.kind() == TokenKind::Name && brackets.is_inside());
     }
     names
 }
@@ -54,21 +54,21 @@ fn is_significant(token: &Token<'_>) -> bool {
     !matches!(token.kind(), TokenKind::Whitespace | TokenKind::Comment | TokenKind::Comma)
 }
 
-/// Whether a string describes what follows it. A default value stands behind `=`, or inside brackets of its own.
-fn is_description(depth: &Depth, before: Option<TokenKind>, next: &Token<'_>) -> bool {
-    if !depth.is_inside() {
+/// Whether a string is the description of what follows it. A default value comes after `=`, or inside brackets of its own.
+fn is_description(brackets: &Brackets, before: Option<TokenKind>, next: &Token<'_>) -> bool {
+    if !brackets.is_inside() {
         return matches!(next.data(), "query" | "mutation" | "subscription" | "fragment");
     }
-    depth.is_in_variables() && next.kind() == TokenKind::Dollar && before != Some(TokenKind::Eq)
+    brackets.is_in_variables() && next.kind() == TokenKind::Dollar && before != Some(TokenKind::Eq)
 }
 
 /// The brackets that are open at a token.
 #[derive(Default)]
-struct Depth {
+struct Brackets {
     open: Vec<TokenKind>,
 }
 
-impl Depth {
+impl Brackets {
     fn pass(&mut self, token: &Token<'_>) {
         match token.kind() {
             kind @ (TokenKind::LCurly | TokenKind::LParen | TokenKind::LBracket) => self.open.push(kind),
@@ -83,7 +83,7 @@ impl Depth {
         !self.open.is_empty()
     }
 
-    /// Whether the innermost bracket can be that of an operation's variables.
+    /// Whether the only open bracket can be the one around an operation's variables.
     fn is_in_variables(&self) -> bool {
         self.open == [TokenKind::LParen]
     }

@@ -1,4 +1,4 @@
-//! Values and types as async-graphql writes them.
+//! Turns values and types of the document into those of async-graphql.
 
 use apollo_compiler::Node;
 use apollo_compiler::ast::{InputValueDefinition, Type, Value};
@@ -11,10 +11,10 @@ use async_graphql_value::indexmap::IndexMap;
 use super::Schema;
 use super::plan::Defaulted;
 
-/// Writes the values of one operation.
+/// Turns the values of one operation into those of async-graphql.
 pub(super) struct Values<'a> {
     pub(super) schema: &'a Schema,
-    /// Variables that stand for others which may be absent.
+    /// The variables that stand for absent ones with a default, as far as they were needed.
     pub(super) defaulted: Vec<Defaulted>,
 }
 
@@ -23,7 +23,7 @@ impl Values<'_> {
     pub(super) fn given(&mut self, value: &Value, definition: Option<&InputValueDefinition>) -> Lowered {
         let Some(definition) = definition else { return self.value(value, None) };
         match (value, &definition.default_value) {
-            // Where the variable is absent the default holds (section 6.4.1).
+            // When the variable is absent, the argument takes its default (section 6.4.1).
             (Value::Variable(name), Some(default)) => {
                 Lowered::Variable(self.default(name, default, &definition.ty))
             }
@@ -31,8 +31,9 @@ impl Values<'_> {
         }
     }
 
+    /// The name of the variable that stands for this one or, when it is absent, for the default.
     fn default(&mut self, variable: &str, default: &Node<Value>, ty: &Type) -> Name {
-        // No document can name a variable so.
+        // No document can use this name for a variable.
         let name = Name::new(format!("{variable}\0{default}"));
         if self.defaulted.iter().all(|known| known.name != name) {
             let default = self.constant(default, ty);
@@ -44,7 +45,7 @@ impl Values<'_> {
 
     /// A value that contains no variables.
     pub(super) fn constant(&mut self, value: &Value, ty: &Type) -> Constant {
-        // Validation has made sure that there are none.
+        // Validation ensures that it contains none.
         let lowered = self.value(value, Some(ty));
         lowered.into_const().unwrap_or_default()
     }
@@ -56,7 +57,7 @@ impl Values<'_> {
             Value::Boolean(value) => Lowered::Boolean(*value),
             Value::Enum(name) => Lowered::Enum(Name::new(name)),
             Value::String(text) => Lowered::String(text.clone()),
-            // An id may be written as a number of any size. It is a text.
+            // A document may write an id as a number of any size. It becomes a text.
             Value::Int(number) if ty.is_some_and(|ty| ty.inner_named_type() == "ID") => {
                 Lowered::String(number.as_str().to_owned())
             }
@@ -82,14 +83,14 @@ impl Values<'_> {
     }
 }
 
-/// The number that a text is. One that is too large for every type is none: validation has refused it already.
+/// The number in a text. A number that is too large for every type becomes null; validation has refused it already.
 fn number_of(text: &str) -> Lowered {
-    // First as a whole number: `-0` is 0, and a number with a fraction otherwise.
+    // The text is read as an integer first, so that `-0` is 0 and not a floating-point number.
     let whole = text.parse::<i64>().map(Number::from);
     whole.or_else(|_| text.parse()).map_or(Lowered::Null, Lowered::Number)
 }
 
-/// A type.
+/// The same type as async-graphql has it.
 pub(super) fn lowered_type(ty: &Type) -> LoweredType {
     let base = match ty {
         Type::Named(name) | Type::NonNullNamed(name) => BaseType::Named(Name::new(name)),

@@ -1,4 +1,4 @@
-//! The values that a request gives for the variables of an operation, coerced to their types
+//! Coerces the values that a request gives for the variables of an operation to their types
 //! (<https://spec.graphql.org/September2025/#CoerceVariableValues()>).
 
 use apollo_compiler::ast::Type;
@@ -11,13 +11,13 @@ use serde_json::{Map, Value as Json};
 use super::Schema;
 use super::values::Values;
 
-/// The largest whole number of which a double holds every smaller one, so that it means the same to every client.
+/// The largest integer up to which a double holds every integer. So a number below it means the same to every client.
 const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
 
-/// Coerces the values; what the operation does not declare is dropped.
+/// Coerces the values. A value that the operation does not declare is dropped.
 ///
 /// # Errors
-/// Which value does not fit, in words.
+/// The first value that does not fit its type, as a sentence.
 pub(super) fn coerce(
     schema: &Schema,
     operation: &Operation,
@@ -34,7 +34,7 @@ pub(super) fn coerce(
             (None, None) if ty.is_non_null() => {
                 return Err(format!("Variable `${name}` of type `{ty}` is missing."));
             }
-            // There is a difference between a variable that is null and one that is absent.
+            // A variable that is absent is not the same as a variable that is null.
             (None, None) => continue,
         };
         coerced.insert(Name::new(name), value);
@@ -50,7 +50,7 @@ fn value_of(schema: &Schema, value: Json, ty: &Type) -> Result<Value, String> {
         let item = ty.item_type();
         return match value {
             Json::Array(values) => values.into_iter().map(|value| value_of(schema, value, item)).collect(),
-            // A single value stands for the list of it.
+            // A single value stands for a list of one element.
             single => Ok(Value::List(vec![value_of(schema, single, item)?])),
         };
     }
@@ -59,49 +59,49 @@ fn value_of(schema: &Schema, value: Json, ty: &Type) -> Result<Value, String> {
         (Some(ExtendedType::InputObject(input)), Json::Object(given)) => {
             return input_of(schema, given, input);
         }
-        (Some(ExtendedType::Enum(of)), Json::String(value)) => enum_of(value, of),
+        (Some(ExtendedType::Enum(ty)), Json::String(value)) => enum_of(value, ty),
         (Some(ExtendedType::Scalar(_)), value) => scalar_of(value, name),
         _ => None,
     };
-    coerced.ok_or_else(|| format!("needs a value of type `{name}`"))
+    coerced.ok_or_else(|| format!("must be a value of type `{name}`"))
 }
 
-fn enum_of(value: String, of: &EnumType) -> Option<Value> {
-    of.values.contains_key(value.as_str()).then(|| Value::Enum(Name::new(value)))
+fn enum_of(value: String, ty: &EnumType) -> Option<Value> {
+    ty.values.contains_key(value.as_str()).then(|| Value::Enum(Name::new(value)))
 }
 
 fn scalar_of(value: Json, name: &str) -> Option<Value> {
     match (name, value) {
         ("Int", Json::Number(number)) => {
-            let whole = number.as_i64().or_else(|| whole(&number))?;
-            i32::try_from(whole).ok().map(Value::from)
+            let integer = number.as_i64().or_else(|| integer_of(&number))?;
+            i32::try_from(integer).ok().map(Value::from)
         }
         ("Float", Json::Number(number)) => Some(Value::Number(number)),
         ("Boolean", Json::Bool(value)) => Some(Value::Boolean(value)),
         ("ID", Json::Number(number)) => {
             let fraction = number.as_f64().filter(|_| number.is_f64()).map(f64::fract);
-            match (whole(&number), fraction) {
-                (Some(whole), _) => Some(Value::String(whole.to_string())),
-                // A whole number, of which the JSON reader has kept as much as a double holds.
+            match (integer_of(&number), fraction) {
+                (Some(integer), _) => Some(Value::String(integer.to_string())),
+                // An integer beyond 64 bits. The JSON reader has kept what a double holds of it.
                 (None, Some(0.0)) => Some(Value::String(number.as_f64()?.to_string())),
                 (None, Some(_)) => None,
                 (None, None) => Some(Value::String(number.to_string())),
             }
         }
-        // `ID`, `String`, and herald's own scalars, which are all written as texts.
+        // The other scalars are texts: `ID`, `String` and herald's own.
         ("Int" | "Float" | "Boolean", _) => None,
         (_, Json::String(text)) => Some(Value::String(text)),
         _ => None,
     }
 }
 
-/// The whole number that a number with a fraction or an exponent is, such as `1.0`.
-fn whole(number: &Number) -> Option<i64> {
+/// The integer that a number with a fraction or an exponent stands for, such as `1.0`; `None` when it is not an integer.
+fn integer_of(number: &Number) -> Option<i64> {
     let value = number.as_f64().filter(|_| number.is_f64())?;
-    let is_whole = value.fract() == 0.0 && value.abs() <= MAX_EXACT_INTEGER;
-    // Exact, since it was found to be whole and small enough.
+    let is_integer = value.fract() == 0.0 && value.abs() <= MAX_EXACT_INTEGER;
+    // This is exact, because the value is an integer and small enough.
     #[expect(clippy::cast_possible_truncation)]
-    is_whole.then_some(value as i64)
+    is_integer.then_some(value as i64)
 }
 
 fn input_of(schema: &Schema, mut given: Map<String, Json>, input: &InputObjectType) -> Result<Value, String> {

@@ -1,4 +1,4 @@
-//! What mutations are given. A field is checked by the mutation that takes it, and refused by its name.
+//! The inputs of mutations. The mutation checks each field, and its errors name the field.
 
 use async_graphql::{ID, InputObject};
 
@@ -21,16 +21,16 @@ pub(super) struct RegisterInput {
 pub(super) struct LoginInput {
     /// The handle they registered with.
     pub(super) handle: String,
-    /// Their password.
+    /// The password that they registered with.
     pub(super) password: String,
 }
 
 /// What is to be started.
 #[derive(InputObject)]
 pub(super) struct StartConversationInput {
-    /// What to call it, if anything. A conversation that `distinct` finds keeps its own title.
+    /// Its title, if any. A conversation that `distinct` finds keeps its own title.
     pub(super) title: Option<String>,
-    /// The others in it.
+    /// The other people in it.
     pub(super) participant_handles: Vec<String>,
     /// Chosen by the client, unique to this start. A retry with the same key and input returns the conversation of the
     /// first try, whoever has joined or left since; with another input it is refused with `IDEMPOTENCY_KEY_REUSED`. A
@@ -46,34 +46,34 @@ pub(super) struct StartConversationInput {
 /// Who is to be added, and where.
 #[derive(InputObject)]
 pub(super) struct ParticipantsInput {
-    /// Where.
+    /// The conversation that they join.
     pub(super) conversation_id: ID,
-    /// Whom. Those who take part already stay as they are.
+    /// Who joins. Those who take part already stay as they are.
     pub(super) handles: Vec<String>,
 }
 
 /// What is to be left.
 #[derive(InputObject)]
 pub(super) struct LeaveConversationInput {
-    /// Which conversation.
+    /// The conversation that the viewer leaves.
     pub(super) conversation_id: ID,
 }
 
 /// What is to be renamed.
 #[derive(InputObject)]
 pub(super) struct RenameConversationInput {
-    /// Which conversation.
+    /// The conversation that gets another title.
     pub(super) conversation_id: ID,
-    /// Its title from here on. Without one, or with null, it has none.
+    /// Its title from here on. Without a title, or with null, it has none.
     pub(super) title: Option<String>,
 }
 
 /// What is to be sent.
 #[derive(InputObject)]
 pub(super) struct SendMessageInput {
-    /// Where to.
+    /// The conversation that the message is sent to.
     pub(super) conversation_id: ID,
-    /// What to say. Stored unchanged.
+    /// The text of the message. It is stored unchanged.
     pub(super) body: String,
     /// Chosen by the client, unique to this send. A retry with the same key and body returns the message
     /// that the first try stored; with another body it is refused with `IDEMPOTENCY_KEY_REUSED`.

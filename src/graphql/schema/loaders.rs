@@ -1,4 +1,4 @@
-//! Batching: what many resolvers ask for one by one is asked of the log at once.
+//! Loaders: many resolvers each ask for one thing, and a loader reads all of these things from the log at once.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -16,13 +16,16 @@ use crate::messaging::{
 /// Loads users.
 pub(crate) struct Users(pub(crate) Database);
 
-/// Loads everything that may change.
+/// Loads everything that may change, so it caches nothing.
 pub(crate) struct Rows(pub(crate) Database);
 
-/// A batch as a whole never fails: each key has an answer of its own, or a failure of its own.
+/// The result of a batch. The batch itself never fails: each key has its own value or its own failure.
 type Found<K, V> = Result<HashMap<K, Result<V, Unavailable>>, Unavailable>;
 
-/// What one key came to. `None` when there is no such thing.
+/// Loads the value of one key, in a batch with others. `None` when there is no such thing.
+///
+/// # Errors
+/// When the database does not answer for this key.
 pub(crate) async fn load<K, V, L, C>(loader: &DataLoader<L, C>, key: K) -> Result<Option<V>, Unavailable>
 where
     K: Send + Sync + Hash + Eq + Clone + 'static,
@@ -32,7 +35,7 @@ where
 {
     let found = loader.load_one(key.clone()).await?;
     if matches!(found, Some(Err(Unavailable))) {
-        // A failure is not to be remembered, and the loader can only forget everything.
+        // The loader must not cache a failure. It can only clear the whole cache.
         loader.clear::<K>();
     }
     found.transpose()
@@ -58,7 +61,7 @@ impl Loader<ConversationId> for Rows {
     }
 }
 
-/// How a conversation's title changed next after a position.
+/// The key of the next change of a conversation's title after a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct RenamedAfter(pub(crate) ConversationId, pub(crate) Position);
 
@@ -72,7 +75,7 @@ impl Loader<RenamedAfter> for Rows {
     }
 }
 
-/// A message that a viewer may see, in a conversation that they take part in.
+/// The key of a message that a viewer may see, in a conversation that they take part in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct MessageFor(pub(crate) UserId, pub(crate) MessageId);
 
@@ -86,7 +89,7 @@ impl Loader<MessageFor> for Rows {
     }
 }
 
-/// The message at a position.
+/// The key of the message at a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct MessageAt(pub(crate) Position);
 
@@ -100,7 +103,7 @@ impl Loader<MessageAt> for Rows {
     }
 }
 
-/// The message at a position, if a viewer took part when it was sent.
+/// The key of the message at a position, if the viewer took part when it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SeenAt(pub(crate) UserId, pub(crate) Position);
 
@@ -114,7 +117,7 @@ impl Loader<SeenAt> for Rows {
     }
 }
 
-/// The newest of the messages that somebody received.
+/// Loads the newest of the messages that a recipient received.
 impl Loader<Received> for Rows {
     type Value = Result<Arc<Message>, Unavailable>;
     type Error = Unavailable;
@@ -124,7 +127,7 @@ impl Loader<Received> for Rows {
     }
 }
 
-/// Whether a user takes part in a conversation.
+/// The key of whether a user takes part in a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct TakesPart(pub(crate) UserId, pub(crate) ConversationId);
 
@@ -138,7 +141,7 @@ impl Loader<TakesPart> for Rows {
     }
 }
 
-/// How many messages a viewer has not read in a conversation.
+/// The key of how many messages a viewer has not read in a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct UnreadOf(pub(crate) UserId, pub(crate) ConversationId);
 
@@ -152,7 +155,8 @@ impl Loader<UnreadOf> for Rows {
     }
 }
 
-/// How far the message at a position has come, or had come at another.
+/// The key of how far the message at the first position has come. The second position asks how far it had come there;
+/// `None` asks for now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct CountsAt(pub(crate) Position, pub(crate) Option<Position>);
 
@@ -161,16 +165,16 @@ impl Loader<CountsAt> for Rows {
     type Error = Unavailable;
 
     async fn load(&self, keys: &[CountsAt]) -> Found<CountsAt, Counts> {
-        let (then, now): (Vec<CountsAt>, Vec<CountsAt>) = keys.iter().partition(|key| key.1.is_some());
+        let (past, now): (Vec<CountsAt>, Vec<CountsAt>) = keys.iter().partition(|key| key.1.is_some());
         let wanted: Vec<_> = now.iter().map(|key| key.0).collect();
         let mut found = pair(&now, self.0.counts(&wanted).await);
-        let wanted: Vec<_> = then.iter().filter_map(|key| Some((key.0, key.1?))).collect();
-        found.extend(pair(&then, self.0.counts_as_of(&wanted).await));
+        let wanted: Vec<_> = past.iter().filter_map(|key| Some((key.0, key.1?))).collect();
+        found.extend(pair(&past, self.0.counts_as_of(&wanted).await));
         Ok(found)
     }
 }
 
-/// A page of a conversation's messages, as far as a viewer may see them.
+/// The key of a page of a conversation's messages, of those that a viewer may see.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct MessagesPage {
     pub(crate) conversation: ConversationId,
@@ -189,11 +193,11 @@ impl Loader<MessagesPage> for Rows {
     }
 }
 
-/// A page of a conversation's participants.
+/// The key of a page of a conversation's participants.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct ParticipantsPage(
     pub(crate) ConversationId,
-    /// As of here; as of now, if there is none.
+    /// The position as of which the page is; `None` stands for now.
     pub(crate) Option<Position>,
     pub(crate) Page<ParticipantKey>,
 );
@@ -208,11 +212,11 @@ impl Loader<ParticipantsPage> for Rows {
     }
 }
 
-/// A page of a message's receipts.
+/// The key of a page of a message's receipts.
 #[derive(Debug, Clone)]
 pub(crate) struct ReceiptsPage(
     pub(crate) Arc<Message>,
-    /// As of here; as of now, if there is none.
+    /// The position as of which the page is; `None` stands for now.
     pub(crate) Option<Position>,
     pub(crate) Page<ParticipantKey>,
 );
@@ -243,11 +247,12 @@ impl Loader<ReceiptsPage> for Rows {
     }
 }
 
+/// Each key with its value.
 fn pair<K: Clone + Hash + Eq, V>(keys: &[K], values: Each<V>) -> HashMap<K, Result<V, Unavailable>> {
     keys.iter().cloned().zip(values).collect()
 }
 
-/// The same without the keys for which there is nothing.
+/// Each key that has a value, with the value.
 fn present<K: Clone + Hash + Eq, V>(
     keys: &[K],
     values: Each<Option<V>>,

@@ -1,8 +1,8 @@
 //! The GraphQL schema and its resolvers.
 //!
-//! Here live queries, mutations, subscriptions and types, and what resolvers work with: the services, the loaders that
-//! gather what is asked for one by one, and Relay's pages. What never lives here: rules of messaging (a resolver makes a
-//! command, it does not decide), SQL, and how a document is read or executed.
+//! Here live queries, mutations, subscriptions and types, and what resolvers use: the services, the loaders that load many
+//! things by one statement, and pages of Relay. What never lives here: rules of messaging (a resolver makes a command and
+//! does not decide), SQL, and how herald reads or executes a document.
 
 mod input;
 pub(crate) mod loaders;
@@ -23,7 +23,7 @@ use self::subscription::Subscription;
 /// The schema that async-graphql executes.
 pub(crate) type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 
-/// A schema to which data can be added.
+/// The builder of the schema, to which the engine adds its data.
 pub(crate) fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
     Schema::build(Query, Mutation, Subscription)
 }

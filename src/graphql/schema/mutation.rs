@@ -1,4 +1,4 @@
-//! What can be changed. Each mutation makes a command of its input and hands it to the writer; none decides.
+//! The mutations. Each makes a command of its input and hands it to the writer. None decides whether the command is allowed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use super::payload::{
     ConversationPayload, LeaveConversationPayload, LogoutPayload, MarkPayload, SendMessagePayload,
     SessionPayload,
 };
-use super::services::services;
+use super::services::services_of;
 use super::types::{Conversation, Cursor, DateTime, Message, User};
 use crate::error::Error;
-use crate::graphql::caller::{caller, viewer};
+use crate::graphql::caller::{caller_of, viewer_of};
 use crate::graphql::cookie;
 use crate::log::{Committed, UserRow};
 use crate::messaging::{
@@ -35,25 +35,25 @@ pub(crate) struct Mutation;
 impl Mutation {
     /// Creates a user and signs them in.
     async fn register(&self, ctx: &Context<'_>, input: RegisterInput) -> Result<SessionPayload> {
-        let services = services(ctx)?;
-        let from = caller(ctx)?.address;
+        let services = services_of(ctx)?;
+        let from = caller_of(ctx)?.address;
         let RegisterInput { handle, display_name, password, idempotency_key } = input;
         if let Some(rates) = &services.rates {
-            // With a key it may try a password, as a sign-in does.
+            // With a key, a registration checks a password, as a sign-in does.
             match idempotency_key {
                 Some(_) => rates.sign_in(from, &handle)?,
                 None => rates.register(from)?,
             }
         }
-        let key = key(idempotency_key.as_deref())?;
+        let key = parse_key(idempotency_key.as_deref())?;
         let user = services.accounts.register(from, &handle, &display_name, &password, key.as_ref()).await?;
         Ok(begin_session(ctx, user).await?)
     }
 
-    /// A wrong password and an unknown handle give the same answer, in the same time.
+    /// Signs a user in. A wrong password and an unknown handle give the same answer, in the same time.
     async fn login(&self, ctx: &Context<'_>, input: LoginInput) -> Result<SessionPayload> {
-        let services = services(ctx)?;
-        let from = caller(ctx)?.address;
+        let services = services_of(ctx)?;
+        let from = caller_of(ctx)?.address;
         if let Some(rates) = &services.rates {
             rates.sign_in(from, &input.handle)?;
         }
@@ -63,8 +63,8 @@ impl Mutation {
 
     /// Ends the session used for this request, and closes every socket that it opened.
     async fn logout(&self, ctx: &Context<'_>) -> Result<LogoutPayload> {
-        let ended = services(ctx)?.accounts.sessions.end(viewer(ctx)?).await.map_err(Error::from)?;
-        ctx.append_http_header("set-cookie", cookie::clear(caller(ctx)?.is_secure));
+        let ended = services_of(ctx)?.accounts.sessions.end(viewer_of(ctx)?).await.map_err(Error::from)?;
+        ctx.append_http_header("set-cookie", cookie::clear(caller_of(ctx)?.is_secure));
         Ok(LogoutPayload { ended })
     }
 
@@ -75,15 +75,17 @@ impl Mutation {
         input: StartConversationInput,
     ) -> Result<ConversationPayload> {
         let title = input.title.as_deref().map(Title::parse).transpose().map_err(Error::invalid("title"))?;
-        let key = key(input.idempotency_key.as_deref())?;
+        let key = parse_key(input.idempotency_key.as_deref())?;
         limit(ctx, |rates, user| rates.start(user, input.participant_handles.len()))?;
-        let with = users(ctx, "participantHandles", &input.participant_handles).await?;
+        let with = users_named(ctx, "participantHandles", &input.participant_handles).await?;
         limit(ctx, |rates, user| rates.invite_each(user, &with))?;
         let conversation = ConversationId(random::id());
         let is_distinct = input.distinct.unwrap_or(false);
         let start = Start { conversation, title, with, key, is_distinct };
-        let started = services(ctx)?.submit(ctx, Action::Start(start)).await;
-        let started = started.map_err(|error| error.about("participantHandles"))?;
+        let started = services_of(ctx)?
+            .submit(ctx, Action::Start(start))
+            .await
+            .map_err(|error| error.about("participantHandles"))?;
         let conversation = started.conversation.ok_or(Error::Internal)?;
         Ok(ConversationPayload {
             conversation: Conversation::as_of(conversation, started.as_of),
@@ -99,13 +101,13 @@ impl Mutation {
     ) -> Result<ConversationPayload> {
         let conversation = conversation_id(&input.conversation_id)?;
         limit(ctx, |rates, user| rates.invite(user, input.handles.len()))?;
-        let users = users(ctx, "handles", &input.handles).await?;
+        let users = users_named(ctx, "handles", &input.handles).await?;
         limit(ctx, |rates, user| rates.invite_each(user, &users))?;
-        let added = services(ctx)?.submit(ctx, Action::Add(Add { conversation, users })).await?;
+        let added = services_of(ctx)?.submit(ctx, Action::Add(Add { conversation, users })).await?;
         Ok(ConversationPayload { conversation: Conversation::by_id(conversation), cursor: cursor(&added) })
     }
 
-    /// From here on the viewer receives nothing more of it.
+    /// Takes the viewer out of a conversation. From here on they receive nothing more of it.
     async fn leave_conversation(
         &self,
         ctx: &Context<'_>,
@@ -113,7 +115,7 @@ impl Mutation {
     ) -> Result<LeaveConversationPayload> {
         let conversation = conversation_id(&input.conversation_id)?;
         limit(ctx, Rates::mark)?;
-        let left = services(ctx)?.submit(ctx, Action::Leave(Leave { conversation })).await?;
+        let left = services_of(ctx)?.submit(ctx, Action::Leave(Leave { conversation })).await?;
         Ok(LeaveConversationPayload { cursor: cursor(&left) })
     }
 
@@ -126,28 +128,28 @@ impl Mutation {
         let conversation = conversation_id(&input.conversation_id)?;
         let title = input.title.as_deref().map(Title::parse).transpose().map_err(Error::invalid("title"))?;
         limit(ctx, Rates::send)?;
-        let renamed = services(ctx)?.submit(ctx, Action::Rename(Rename { conversation, title })).await?;
+        let renamed = services_of(ctx)?.submit(ctx, Action::Rename(Rename { conversation, title })).await?;
         Ok(ConversationPayload { conversation: Conversation::by_id(conversation), cursor: cursor(&renamed) })
     }
 
     /// Sends a message. When this is answered the message is stored and will not be lost.
     async fn send_message(&self, ctx: &Context<'_>, input: SendMessageInput) -> Result<SendMessagePayload> {
-        let services = services(ctx)?;
+        let services = services_of(ctx)?;
         limit(ctx, Rates::send)?;
         let action = Action::Send(Send {
             conversation: conversation_id(&input.conversation_id)?,
             message: MessageId(random::id()),
             body: Body::parse(&input.body, services.limits.max_message_chars)
                 .map_err(Error::invalid("body"))?,
-            key: key(input.idempotency_key.as_deref())?,
+            key: parse_key(input.idempotency_key.as_deref())?,
         });
         let sent = services.submit(ctx, action).await?;
         Ok(SendMessagePayload { cursor: cursor(&sent), message: message(sent)? })
     }
 
     /// Says that the viewer has received this message and every earlier one of its conversation.
-    /// Refused with `SENDER_CANNOT_MARK` for the viewer's own message. Saying it again changes nothing
-    /// and tells nobody.
+    /// Refused with `SENDER_CANNOT_MARK` for the viewer's own message. Saying it again changes nothing,
+    /// and nobody is told.
     async fn mark_delivered(&self, ctx: &Context<'_>, input: MarkInput) -> Result<MarkPayload> {
         Ok(mark(ctx, &input.message_id, Mark::Delivered).await?)
     }
@@ -158,15 +160,15 @@ impl Mutation {
     }
 }
 
-/// Counts what the viewer is about to do, where rates are enforced.
+/// Counts a request of the viewer against a rate, unless rates are switched off.
 fn limit(ctx: &Context<'_>, count: impl FnOnce(&Rates, UserId) -> Result<(), Error>) -> Result<(), Error> {
-    let user = viewer(ctx)?.user.id;
-    services(ctx)?.rates.as_ref().map_or(Ok(()), |rates| count(rates, user))
+    let user = viewer_of(ctx)?.user.id;
+    services_of(ctx)?.rates.as_ref().map_or(Ok(()), |rates| count(rates, user))
 }
 
 async fn begin_session(ctx: &Context<'_>, user: Arc<UserRow>) -> Result<SessionPayload, Error> {
-    let (token, session) = services(ctx)?.accounts.sessions.begin(user).await?;
-    ctx.append_http_header("set-cookie", cookie::set(&token, &session, caller(ctx)?.is_secure));
+    let (token, session) = services_of(ctx)?.accounts.sessions.begin(user).await?;
+    ctx.append_http_header("set-cookie", cookie::set(&token, &session, caller_of(ctx)?.is_secure));
     Ok(SessionPayload {
         token: token.to_string(),
         expires_at: DateTime(session.expires_at),
@@ -177,7 +179,7 @@ async fn begin_session(ctx: &Context<'_>, user: Arc<UserRow>) -> Result<SessionP
 async fn mark(ctx: &Context<'_>, id: &ID, mark: Mark) -> Result<MarkPayload, Error> {
     let id: MessageId = id.parse().map_err(|_| Error::NotFound("message"))?;
     limit(ctx, Rates::mark)?;
-    let marked = services(ctx)?.submit(ctx, Action::Mark(MarkThrough { message: id, mark })).await?;
+    let marked = services_of(ctx)?.submit(ctx, Action::Mark(MarkThrough { message: id, mark })).await?;
     Ok(MarkPayload { cursor: cursor(&marked), message: message(marked)? })
 }
 
@@ -190,30 +192,37 @@ fn cursor(committed: &Committed) -> Cursor {
     Cursor::new(committed.place)
 }
 
-fn key(text: Option<&str>) -> Result<Option<IdempotencyKey>, Error> {
+fn parse_key(text: Option<&str>) -> Result<Option<IdempotencyKey>, Error> {
     text.map(IdempotencyKey::parse).transpose().map_err(Error::invalid("idempotencyKey"))
 }
 
 fn conversation_id(id: &ID) -> Result<ConversationId, Error> {
-    // An id that cannot be one looks like one that nobody has.
+    // A text that is not an id gets the same error as an id that nobody has.
     id.parse().map_err(|_| Error::NotFound("conversation"))
 }
 
-/// The users with these handles, each of which must be somebody's.
-async fn users(ctx: &Context<'_>, field: &'static str, handles: &[String]) -> Result<Vec<UserId>, Error> {
-    let services = services(ctx)?;
-    viewer(ctx)?;
-    let most = services.limits.max_participants;
+/// The users with these handles, in the same order.
+///
+/// # Errors
+/// [`Error::BadInput`] about `field` when a handle is nobody's, or when there are none or too many.
+async fn users_named(
+    ctx: &Context<'_>,
+    field: &'static str,
+    handles: &[String],
+) -> Result<Vec<UserId>, Error> {
+    let services = services_of(ctx)?;
+    viewer_of(ctx)?;
+    let max_handles = services.limits.max_participants;
     if handles.is_empty() {
-        return Err(Error::bad_input(field, "must name somebody"));
+        return Err(Error::bad_input(field, "must have at least one handle"));
     }
-    if handles.len() > most as usize {
-        return Err(Error::bad_input(field, format!("must be at most {most}")));
+    if handles.len() > max_handles as usize {
+        return Err(Error::bad_input(field, format!("must have at most {max_handles} handles")));
     }
     let unknown = |handle: &str| {
-        // What is no handle at all may be long: a few letters of it suffice to recognise it.
-        let handle: String = handle.chars().take(40).collect();
-        Error::bad_input(field, format!("names {handle:?}, which is nobody's handle"))
+        // A text that is not a handle may be long. Its beginning is enough to recognise it.
+        let start: String = handle.chars().take(40).collect();
+        Error::bad_input(field, format!("has {start:?}, which is nobody's handle"))
     };
     let mut parsed = Vec::with_capacity(handles.len());
     for handle in handles {

@@ -1,4 +1,4 @@
-//! Relay's pages: arguments in, connections out (<https://relay.dev/graphql/connections.htm>).
+//! Pages of Relay: reads the arguments, and makes connections (<https://relay.dev/graphql/connections.htm>).
 
 use async_graphql::connection::{Connection, CursorType, Edge};
 use async_graphql::{Context, OutputType};
@@ -8,11 +8,11 @@ use uuid::Uuid;
 
 use crate::config::Limits;
 use crate::error::Error;
-use crate::graphql::budget::budget;
+use crate::graphql::budget::budget_of;
 use crate::log::{Direction, Page, ParticipantKey};
 use crate::messaging::{Position, UserId};
 
-/// The place of an element in its list.
+/// The key by which a list is ordered. A cursor holds the key of its element.
 pub(crate) trait Key: Sized + Clone + Send + Sync {
     fn to_text(&self) -> String;
     fn from_text(text: &str) -> Option<Self>;
@@ -39,12 +39,12 @@ impl Key for ParticipantKey {
     }
 }
 
-/// A key as a client sees it: opaque.
+/// A key that clients see as opaque text.
 #[derive(Clone)]
 pub(crate) struct Opaque<K>(K);
 
 impl<K: Key> Opaque<K> {
-    /// The place of the element with this key, as an edge has it.
+    /// The cursor of the element with this key.
     pub(crate) fn of(key: K) -> String {
         Self(key).encode_cursor()
     }
@@ -67,12 +67,17 @@ impl<K: Key> CursorType for Opaque<K> {
     }
 }
 
-/// How many elements a list has at most: as many as its argument says or, where it says nothing, a page's worth.
+/// The size of a list: what the argument says, or the default size of a page.
+///
+/// # Errors
+/// [`Error::BadInput`] when the argument is negative or above the largest size.
 pub(crate) fn size(argument: &'static str, size: Option<i32>, limits: &Limits) -> Result<usize, Error> {
     let Some(size) = size else { return Ok(limits.page_size) };
-    let most = limits.max_page_size;
-    let size = usize::try_from(size).ok().filter(|size| *size <= most);
-    size.ok_or_else(|| Error::bad_input(argument, format!("must be from 0 to {most}")))
+    let max_size = limits.max_page_size;
+    usize::try_from(size)
+        .ok()
+        .filter(|size| *size <= max_size)
+        .ok_or_else(|| Error::bad_input(argument, format!("must be from 0 to {max_size}")))
 }
 
 /// The arguments of a connection field.
@@ -84,11 +89,14 @@ pub(crate) struct PageArgs {
 }
 
 impl PageArgs {
-    /// What to ask the log for: one more than the client wants, which tells whether there is more.
+    /// The page to read from the log. It has one element more than the client wants, which shows whether there is more.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] for `first` with `last`, a size out of range, or a cursor of another list.
     pub(crate) fn page<K: Key>(self, limits: &Limits) -> Result<Page<K>, Error> {
         let (limit, direction) = match (self.first, self.last) {
             (Some(_), Some(_)) => {
-                return Err(Error::bad_input("first", "cannot be combined with `last`: choose one"));
+                return Err(Error::bad_input("first", "cannot be combined with `last`: use one of them"));
             }
             (first, None) => (size("first", first, limits)? + 1, Direction::First),
             (None, Some(last)) => (size("last", Some(last), limits)? + 1, Direction::Last),
@@ -104,24 +112,24 @@ impl PageArgs {
     }
 }
 
-/// Makes a connection of what the log returned for `page`, in the order of the list.
+/// Makes a connection of the rows that the log returned for `page`. They are in the order of the list.
 pub(crate) async fn connection<K: Key, N: OutputType>(
     ctx: &Context<'_>,
     page: &Page<K>,
     rows: impl IntoIterator<Item = (K, N)>,
 ) -> Result<Connection<Opaque<K>, N>, Error> {
     let mut rows: Vec<_> = rows.into_iter().collect();
-    budget(ctx)?.pay_elements(rows.len()).await;
+    budget_of(ctx)?.pay_elements(rows.len()).await;
     let wanted = page.limit - 1;
-    let more = rows.len() > wanted;
+    let has_more = rows.len() > wanted;
     let (previous, next) = match page.direction {
         Direction::First => {
             rows.truncate(wanted);
-            (page.after.is_some(), more)
+            (page.after.is_some(), has_more)
         }
         Direction::Last => {
             rows.drain(..rows.len().saturating_sub(wanted));
-            (more, page.before.is_some())
+            (has_more, page.before.is_some())
         }
     };
     let mut connection = Connection::new(previous, next);

@@ -1,4 +1,4 @@
-//! What mutations answer.
+//! The payloads that mutations answer with.
 
 use async_graphql::SimpleObject;
 

@@ -1,17 +1,16 @@
-//! What can be asked.
+//! The queries.
 
 use async_graphql::connection::Connection;
 use async_graphql::{Context, ID, Object, Result};
 
 use super::page::{Opaque, PageArgs, connection};
-use super::services::services;
+use super::services::services_of;
 use super::types::{Conversation, Cursor, Message, Node, User, node};
 use crate::error::Error;
-use crate::graphql::caller::{caller, viewer};
-use crate::messaging::Place;
-use crate::messaging::{Handle, Position};
+use crate::graphql::caller::{caller_of, viewer_of};
+use crate::messaging::{Handle, Place, Position};
 
-/// The head of the log, read before anything else of the response was.
+/// The head of the log, which herald reads before anything else of the response.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Snapshot(pub(crate) Place);
 
@@ -24,7 +23,7 @@ pub(crate) struct Query;
 impl Query {
     /// The signed-in user; null when nobody is signed in.
     async fn viewer(&self, ctx: &Context<'_>) -> Result<Option<User>> {
-        Ok(caller(ctx)?.viewer().ok().map(|session| User::from(session.user.clone())))
+        Ok(caller_of(ctx)?.viewer().ok().map(|session| User::from(session.user.clone())))
     }
 
     /// A place in the event log that this whole response is sure to include. Ask for it beside a
@@ -42,10 +41,10 @@ impl Query {
         first: Option<i32>,
         last: Option<i32>,
     ) -> Result<Connection<Opaque<Position>, Conversation>> {
-        let services = services(ctx)?;
+        let services = services_of(ctx)?;
         let page = PageArgs { after, before, first, last }.page(&services.limits)?;
-        let viewer = viewer(ctx)?.user.id;
-        let found = services.database.conversations(viewer, &page).await.map_err(Error::from)?;
+        let viewer_id = viewer_of(ctx)?.user.id;
+        let found = services.database.conversations(viewer_id, &page).await.map_err(Error::from)?;
         Ok(connection(ctx, &page, found.into_iter().map(|row| (row.latest, Conversation::from(row)))).await?)
     }
 
@@ -67,9 +66,9 @@ impl Query {
 
     /// Finds a user to talk to by exact handle.
     async fn user(&self, ctx: &Context<'_>, handle: String) -> Result<Option<User>> {
-        viewer(ctx)?;
+        viewer_of(ctx)?;
         let Ok(handle) = Handle::parse(&handle) else { return Ok(None) };
-        let mut found = services(ctx)?.database.users_by_handle([&handle]).await.map_err(Error::from)?;
+        let mut found = services_of(ctx)?.database.users_by_handle([&handle]).await.map_err(Error::from)?;
         Ok(found.pop().map(|row| User::from(std::sync::Arc::new(row))))
     }
 
@@ -80,9 +79,9 @@ impl Query {
 
     /// Several things by their global ids, in the same order, null for each that cannot be seen.
     async fn nodes(&self, ctx: &Context<'_>, ids: Vec<ID>) -> Result<Vec<Option<Node>>> {
-        let most = services(ctx)?.limits.max_page_size;
-        if ids.len() > most {
-            return Err(Error::bad_input("ids", format!("must be at most {most}")).into());
+        let max_ids = services_of(ctx)?.limits.max_page_size;
+        if ids.len() > max_ids {
+            return Err(Error::bad_input("ids", format!("must have at most {max_ids} ids")).into());
         }
         let nodes = futures_util::future::try_join_all(ids.iter().map(|id| node(ctx, id))).await?;
         Ok(nodes)

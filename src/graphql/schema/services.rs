@@ -1,4 +1,4 @@
-//! What the resolvers work with.
+//! The services that resolvers use.
 
 use std::sync::Arc;
 
@@ -16,9 +16,9 @@ use crate::log::{Committed, Database, Writer};
 use crate::messaging::{Action, Command};
 use crate::rates::Rates;
 
-use crate::graphql::caller::caller;
+use crate::graphql::caller::caller_of;
 
-/// Everything behind the schema.
+/// Everything that resolvers use. The schema holds one.
 pub(crate) struct Services {
     pub(crate) database: Database,
     pub(crate) writer: Writer,
@@ -27,12 +27,12 @@ pub(crate) struct Services {
     pub(crate) rates: Option<Arc<Rates>>,
     pub(crate) limits: Limits,
     pub(crate) rows: DataLoader<Rows>,
-    /// Users never change, so they are remembered.
+    /// Users never change, so the loader caches them.
     pub(crate) users: DataLoader<Users, LruCache>,
 }
 
-/// Users that are remembered.
-const MAX_REMEMBERED_USERS: usize = 20_000;
+/// Users that the loader caches.
+const MAX_CACHED_USERS: usize = 20_000;
 
 impl Services {
     pub(crate) fn new(
@@ -45,26 +45,28 @@ impl Services {
     ) -> Self {
         let delay = std::time::Duration::ZERO;
         let rows = DataLoader::new(Rows(database.clone()), spawn).delay(delay);
-        let users =
-            DataLoader::with_cache(Users(database.clone()), spawn, LruCache::new(MAX_REMEMBERED_USERS))
-                .delay(delay);
+        let users = DataLoader::with_cache(Users(database.clone()), spawn, LruCache::new(MAX_CACHED_USERS))
+            .delay(delay);
         Self { database, writer, hub, accounts, rates, limits, rows, users }
     }
 
-    /// Has the signed-in caller's action carried out.
+    /// Submits an action of the signed-in caller to the writer, and waits until it is durable.
+    ///
+    /// # Errors
+    /// Why the action is refused, or that it failed.
     pub(crate) async fn submit(&self, ctx: &Context<'_>, action: Action) -> Result<Committed, Error> {
-        let caller = caller(ctx)?;
+        let caller = caller_of(ctx)?;
         let command = Command { actor: caller.viewer()?.user.id, origin: caller.origin(), action };
         Ok(self.writer.submit(command).await?)
     }
 }
 
-/// Runs a loader's statement in the span of the request that first asks for it, so that a failure is logged with its id.
+/// Runs a loader in the span of the request that first asks for it, so that the log names the request of a failure.
 fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
     tokio::spawn(task.in_current_span())
 }
 
-/// The services that this schema was built with.
-pub(crate) fn services<'a>(ctx: &Context<'a>) -> Result<&'a Arc<Services>, Error> {
+/// The services of this schema.
+pub(crate) fn services_of<'a>(ctx: &Context<'a>) -> Result<&'a Arc<Services>, Error> {
     ctx.data_opt::<Arc<Services>>().ok_or(Error::Internal)
 }

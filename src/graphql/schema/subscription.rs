@@ -1,5 +1,5 @@
-//! What can be followed. A subscription's resolver does not follow the log itself. It says in its [`EventSource`] what
-//! it wants, and renders the events that the engine sends there.
+//! The subscriptions. A resolver of a subscription does not follow the log itself. It puts its request into its
+//! [`EventSource`], and renders the events that the engine sends there.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::hub::VisibleEvent;
 use crate::messaging::Kinds;
 
-/// What a subscription wants to follow, in the client's words.
+/// The arguments of a subscription, as the client gave them.
 #[derive(Debug, Clone)]
 pub(crate) struct SubscriptionRequest {
     pub(crate) kinds: Kinds,
@@ -22,7 +22,7 @@ pub(crate) struct SubscriptionRequest {
     pub(crate) includes_own: bool,
 }
 
-/// Connects a running execution with whoever follows on its behalf.
+/// Connects the execution of a subscription with the engine, which follows the log for it.
 #[derive(Debug)]
 pub(crate) struct EventSource {
     requested: Mutex<Option<SubscriptionRequest>>,
@@ -30,21 +30,22 @@ pub(crate) struct EventSource {
 }
 
 impl EventSource {
-    /// A source, and the end into which the engine sends events one by one.
+    /// A source, and the sender through which the engine passes events one by one.
     pub(crate) fn new() -> (mpsc::Sender<VisibleEvent>, Arc<Self>) {
         let (sender, events) = mpsc::channel(1);
         (sender, Arc::new(Self { requested: Mutex::default(), events: Mutex::new(Some(events)) }))
     }
 
-    /// What the resolver wants, once it has run.
+    /// The request of the resolver; `None` until the resolver has run.
     pub(crate) fn requested(&self) -> Option<SubscriptionRequest> {
         self.requested.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn open(&self, requested: SubscriptionRequest) -> Result<mpsc::Receiver<VisibleEvent>, Error> {
-        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let events = events
-            .ok_or_else(|| Error::bad_input("subscription", "must select exactly one field of its own"))?;
+        let events =
+            self.events.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(|| {
+                Error::bad_input("subscription", "must select exactly one field of its own")
+            })?;
         *self.requested.lock().unwrap_or_else(PoisonError::into_inner) = Some(requested);
         Ok(events)
     }
@@ -81,11 +82,11 @@ impl Subscription {
         #[graphql(default_with = "Some(false)")] include_own: Option<bool>,
     ) -> Result<impl Stream<Item = Result<MessageSent>>> {
         Ok(open(ctx, Kinds::Sent, after, conversation_id, include_own)?
-            .map(|seen| Ok(MessageSent::only(seen)?)))
+            .map(|visible| Ok(MessageSent::only(visible)?)))
     }
 
-    /// Messages being received and read. In a large conversation (more than 32 participants, unless the operator
-    /// says otherwise) told only to the senders of the messages it covers and to the recipient's own connections.
+    /// Messages that were received or read. In a large conversation (more than 32 participants, unless the operator
+    /// sets another limit) this is told only to the senders of those messages and to the recipient's own connections.
     async fn status_changed(
         &self,
         ctx: &Context<'_>,
@@ -94,7 +95,7 @@ impl Subscription {
         #[graphql(default_with = "Some(false)")] include_own: Option<bool>,
     ) -> Result<impl Stream<Item = Result<StatusChanged>>> {
         Ok(open(ctx, Kinds::Marked, after, conversation_id, include_own)?
-            .map(|seen| Ok(StatusChanged::only(seen)?)))
+            .map(|visible| Ok(StatusChanged::only(visible)?)))
     }
 
     /// Everything, in one order, with one cursor.

@@ -8,11 +8,11 @@ use futures_util::FutureExt;
 
 use super::{DateTime, Message, Participant};
 use crate::error::Error;
-use crate::graphql::budget::budget;
-use crate::graphql::caller::viewer;
+use crate::graphql::budget::budget_of;
+use crate::graphql::caller::viewer_of;
 use crate::graphql::schema::loaders::{MessagesPage, ParticipantsPage, RenamedAfter, UnreadOf, load};
 use crate::graphql::schema::page::{Opaque, PageArgs, connection};
-use crate::graphql::schema::services::services;
+use crate::graphql::schema::services::services_of;
 use crate::log::{ConversationRow, Direction, Page, ParticipantKey};
 use crate::messaging::{self, ConversationId, Position};
 
@@ -21,25 +21,25 @@ use crate::messaging::{self, ConversationId, Position};
 pub(crate) struct Conversation {
     id: ConversationId,
     known: Option<Arc<ConversationRow>>,
-    /// Where the viewer left, if they take no part now: what came after is none of their business.
+    /// The position at which the viewer left; `None` while they take part. They see nothing from after it.
     as_of: Option<Position>,
 }
 
 impl Conversation {
-    /// The conversation with this id; the rest is looked up when it is asked for.
+    /// The conversation with this id. The rest is loaded when a resolver needs it.
     pub(crate) fn by_id(id: ConversationId) -> Self {
         Self::as_of(id, None)
     }
 
-    /// The same as it was at a position, for somebody who left there.
+    /// The conversation as it was at a position, for a viewer who left there. `None` shows it as it is now.
     pub(crate) fn as_of(id: ConversationId, as_of: Option<Position>) -> Self {
         Self { id, known: None, as_of }
     }
 
-    async fn row(&self, ctx: &Context<'_>) -> Result<Arc<ConversationRow>, Error> {
+    async fn load_row(&self, ctx: &Context<'_>) -> Result<Arc<ConversationRow>, Error> {
         match &self.known {
             Some(row) => Ok(Arc::clone(row)),
-            None => load(&services(ctx)?.rows, self.id).await?.ok_or(Error::NotFound("conversation")),
+            None => load(&services_of(ctx)?.rows, self.id).await?.ok_or(Error::NotFound("conversation")),
         }
     }
 }
@@ -58,29 +58,29 @@ impl Conversation {
         self.id.into()
     }
 
-    /// What it is called, if anything. To somebody who has left: what it was called then.
+    /// Its title, if any. For a viewer who has left, the title that it had then.
     async fn title(&self, ctx: &Context<'_>) -> Result<Option<String>> {
-        // The row comes first. Every change of the title that the row shows is in the log by then, and is found below.
-        let row = self.row(ctx).await?;
+        // The row must be read first. Every change of the title that it shows is then in the log, and is found below.
+        let row = self.load_row(ctx).await?;
         let renamed = match self.as_of {
             Some(as_of) => {
-                load(&services(ctx)?.rows, RenamedAfter(self.id, as_of)).await.map_err(Error::from)?
+                load(&services_of(ctx)?.rows, RenamedAfter(self.id, as_of)).await.map_err(Error::from)?
             }
             None => None,
         };
         let title = renamed.map_or_else(|| row.title.clone(), |renamed| renamed.former);
         let title = title.as_ref().map(ToString::to_string);
-        budget(ctx)?.pay(title.as_ref().map_or(0, String::len)).await;
+        budget_of(ctx)?.pay(title.as_ref().map_or(0, String::len)).await;
         Ok(title)
     }
 
     /// When it was started.
     async fn created_at(&self, ctx: &Context<'_>) -> Result<DateTime> {
-        Ok(DateTime(self.row(ctx).await?.created_at))
+        Ok(DateTime(self.load_row(ctx).await?.created_at))
     }
 
-    /// Those who take part now, in the order in which they joined. To somebody who has left: those who took part
-    /// then, with their marks of then.
+    /// Those who take part now, in the order in which they joined. For a viewer who has left, those who took part
+    /// then, with the marks that they had then.
     async fn participants(
         &self,
         ctx: &Context<'_>,
@@ -89,18 +89,18 @@ impl Conversation {
         first: Option<i32>,
         last: Option<i32>,
     ) -> Result<Connection<Opaque<ParticipantKey>, Participant>> {
-        let services = services(ctx)?;
+        let services = services_of(ctx)?;
         let page = PageArgs { after, before, first, last }.page(&services.limits)?;
         let key = ParticipantsPage(self.id, self.as_of, page.clone());
-        let parts = load(&services.rows, key).await.map_err(Error::from)?.unwrap_or_default();
-        let parts = parts.into_iter().map(|part| {
-            let key = ParticipantKey { joined: part.interval.joined, user: part.user };
-            (key, Participant::as_of(part, self.as_of))
+        let participations = load(&services.rows, key).await.map_err(Error::from)?.unwrap_or_default();
+        let participants = participations.into_iter().map(|participation| {
+            let key = ParticipantKey { joined: participation.interval.joined, user: participation.user };
+            (key, Participant::as_of(participation, self.as_of))
         });
-        Ok(connection(ctx, &page, parts).await?)
+        Ok(connection(ctx, &page, participants).await?)
     }
 
-    /// In the order in which they were sent; `last: 50` is the newest page.
+    /// The messages in the order in which they were sent. `last: 50` is the newest page.
     async fn messages(
         &self,
         ctx: &Context<'_>,
@@ -109,9 +109,9 @@ impl Conversation {
         first: Option<i32>,
         last: Option<i32>,
     ) -> Result<Connection<Opaque<Position>, Message>> {
-        let services = services(ctx)?;
+        let services = services_of(ctx)?;
         let page = PageArgs { after, before, first, last }.page(&services.limits)?;
-        let key = MessagesPage { conversation: self.id, viewer: viewer(ctx)?.user.id, page: page.clone() };
+        let key = MessagesPage { conversation: self.id, viewer: viewer_of(ctx)?.user.id, page: page.clone() };
         let messages = load_messages(ctx, key).await?;
         let messages =
             messages.into_iter().map(|message| (message.position, Message::as_of(message, self.as_of)));
@@ -121,23 +121,23 @@ impl Conversation {
     /// The newest message that the viewer may see.
     async fn last_message(&self, ctx: &Context<'_>) -> Result<Option<Message>> {
         let newest = Page { after: None, before: None, limit: 1, direction: Direction::Last };
-        let key = MessagesPage { conversation: self.id, viewer: viewer(ctx)?.user.id, page: newest };
+        let key = MessagesPage { conversation: self.id, viewer: viewer_of(ctx)?.user.id, page: newest };
         let newest = load_messages(ctx, key).await?.pop();
         Ok(newest.map(|message| Message::as_of(message, self.as_of)))
     }
 
     /// Messages from others that the viewer has not marked as read.
     async fn unread_count(&self, ctx: &Context<'_>) -> Result<i32> {
-        let key = UnreadOf(viewer(ctx)?.user.id, self.id);
-        let unread = load(&services(ctx)?.rows, key).await.map_err(Error::from)?.unwrap_or(0);
+        let key = UnreadOf(viewer_of(ctx)?.user.id, self.id);
+        let unread = load(&services_of(ctx)?.rows, key).await.map_err(Error::from)?.unwrap_or(0);
         Ok(i32::try_from(unread).unwrap_or(i32::MAX))
     }
 }
 
-/// Messages of a page, which are paid for as they are read.
+/// Loads the messages of a page, and pays for them from the budget.
 async fn load_messages(ctx: &Context<'_>, page: MessagesPage) -> Result<Vec<Arc<messaging::Message>>, Error> {
-    let rows = &services(ctx)?.rows;
-    let most = page.page.limit;
+    let rows = &services_of(ctx)?.rows;
+    let limit = page.page.limit;
     let read = || {
         let page = page.clone();
         let read = async move {
@@ -147,5 +147,5 @@ async fn load_messages(ctx: &Context<'_>, page: MessagesPage) -> Result<Vec<Arc<
         };
         read.boxed()
     };
-    budget(ctx)?.read(most, read).await
+    budget_of(ctx)?.read(limit, read).await
 }

@@ -1,4 +1,4 @@
-//! The cursor: a place in the log, in a form that only herald reads.
+//! The scalar for a place in the log, in a form that only herald reads.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use base64::Engine;
@@ -8,13 +8,13 @@ use sha2::{Digest, Sha256};
 use crate::error::Error;
 use crate::messaging::{Chain, Epoch, Place, Position};
 
-/// Bytes of the check that tells a mangled cursor from one of another epoch.
-const CHECK_BYTES: usize = 4;
+/// Bytes of the checksum. It tells a damaged cursor from a cursor of another epoch.
+const CHECKSUM_BYTES: usize = 4;
 
-/// Bytes of a cursor: epoch, position, chain, check.
-const CURSOR_BYTES: usize = 3 * 8 + CHECK_BYTES;
+/// Bytes of a cursor: epoch, position, chain, checksum.
+const CURSOR_BYTES: usize = 3 * 8 + CHECKSUM_BYTES;
 
-/// A place in the log as clients hold it.
+/// A place in the log as opaque text, which may come from a client and be wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cursor(String);
 
@@ -41,34 +41,37 @@ impl Cursor {
         for number in [epoch.0, position.0, chain.0] {
             bytes.extend(number.to_be_bytes());
         }
-        bytes.extend(check(&bytes));
+        bytes.extend(checksum(&bytes));
         Self(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// What a client says is a cursor. Whether it is, [`Self::place`] tells.
+    /// A cursor from a client. [`Self::place`] checks it.
     pub(crate) fn claimed(text: &str) -> Self {
         Self(text.to_owned())
     }
 
-    /// The text that clients hold.
+    /// The opaque text.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The place that a client's cursor names. Whether the log has it, the log tells.
+    /// The place that the cursor names. The caller must check that the log has this place.
+    ///
+    /// # Errors
+    /// [`Error::CursorInvalid`] when herald did not make this cursor.
     pub(crate) fn place(&self) -> Result<Place, Error> {
         let bytes = URL_SAFE_NO_PAD.decode(&self.0).map_err(|_| Error::CursorInvalid)?;
         let (numbers, given) =
-            bytes.split_at_checked(bytes.len().wrapping_sub(CHECK_BYTES)).ok_or(Error::CursorInvalid)?;
+            bytes.split_at_checked(bytes.len().wrapping_sub(CHECKSUM_BYTES)).ok_or(Error::CursorInvalid)?;
         let number = |at: usize| {
             let number = numbers.get(8 * at..8 * (at + 1))?.try_into().ok()?;
             Some(i64::from_be_bytes(number))
         };
         let (epoch, position) = number(0).zip(number(1)).ok_or(Error::CursorInvalid)?;
-        // The cursors of before there were chains have none, as the events of then.
+        // Cursors of earlier versions have no chain, like the events of those versions.
         let chain =
             if bytes.len() == CURSOR_BYTES { number(2).map_or(Chain::START, Chain) } else { Chain::START };
-        let is_whole = [CURSOR_BYTES, CURSOR_BYTES - 8].contains(&bytes.len()) && given == check(numbers);
+        let is_whole = [CURSOR_BYTES, CURSOR_BYTES - 8].contains(&bytes.len()) && given == checksum(numbers);
         if !is_whole || position < Position::START.0 {
             return Err(Error::CursorInvalid);
         }
@@ -76,7 +79,7 @@ impl Cursor {
     }
 }
 
-fn check(bytes: &[u8]) -> [u8; CHECK_BYTES] {
+fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {
     let digest = Sha256::new().chain_update(b"herald cursor").chain_update(bytes).finalize();
     std::array::from_fn(|i| digest[i])
 }
@@ -86,15 +89,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_names_its_place_and_shows_every_change_of_a_letter() {
+    fn a_cursor_names_its_place_and_a_changed_letter_makes_it_invalid() {
         let place = Place { epoch: Epoch(-7), position: Position(42), chain: Chain(-3) };
         let cursor = Cursor::new(place);
         assert_eq!(cursor.place(), Ok(place));
         for index in 0..cursor.0.len() {
             let mut letters: Vec<char> = cursor.0.chars().collect();
             letters[index] = if letters[index] == 'A' { 'B' } else { 'A' };
-            let mangled = Cursor(letters.into_iter().collect());
-            assert_eq!(mangled.place(), Err(Error::CursorInvalid), "letter {index}");
+            let damaged = Cursor(letters.into_iter().collect());
+            assert_eq!(damaged.place(), Err(Error::CursorInvalid), "letter {index}");
             let cut = Cursor(cursor.0[..index].to_owned());
             assert_eq!(cut.place(), Err(Error::CursorInvalid), "cut at {index}");
         }
@@ -102,9 +105,9 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_of_before_there_were_chains_names_a_place_of_then() {
+    fn a_cursor_without_a_chain_names_a_place_without_a_chain() {
         let mut bytes: Vec<u8> = [-7_i64, 42].into_iter().flat_map(i64::to_be_bytes).collect();
-        bytes.extend(check(&bytes));
+        bytes.extend(checksum(&bytes));
         let place = Place { epoch: Epoch(-7), position: Position(42), chain: Chain::START };
         assert_eq!(Cursor(URL_SAFE_NO_PAD.encode(bytes)).place(), Ok(place));
     }

@@ -1,4 +1,4 @@
-//! Instants, as the schema shows them.
+//! The scalar for instants.
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 
@@ -9,7 +9,7 @@ use crate::messaging::Timestamp;
 pub(crate) struct DateTime(pub(crate) Timestamp);
 
 /// An instant, RFC 3339 in UTC with six digits of a second, such as `2026-11-24T06:30:00.000000Z`. The times of events
-/// strictly increase with the log, by whatever the clocks do: to sort by them as text is to sort as the log is.
+/// strictly increase with the log, whatever the clocks do. So sorting them as text gives the order of the log.
 #[Scalar(specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -23,7 +23,7 @@ impl ScalarType for DateTime {
     }
 
     fn to_value(&self) -> Value {
-        // A time that no calendar has can only come from a broken clock; it is shown as the epoch.
+        // A time outside of the calendar can only come from a broken clock. It is shown as 1970-01-01.
         let instant = jiff::Timestamp::from_microsecond(self.0.0).unwrap_or_default();
         Value::String(format!("{instant:.6}"))
     }

@@ -7,10 +7,10 @@ use async_graphql::{Context, ID, Object, Result};
 
 use super::{Conversation, DateTime, DeliveryStatus, Receipt, User};
 use crate::error::Error;
-use crate::graphql::budget::budget;
+use crate::graphql::budget::budget_of;
 use crate::graphql::schema::loaders::{CountsAt, ReceiptsPage, load};
 use crate::graphql::schema::page::{Opaque, PageArgs, connection};
-use crate::graphql::schema::services::services;
+use crate::graphql::schema::services::services_of;
 use crate::log::ParticipantKey;
 use crate::messaging::{self, Counts, Position};
 
@@ -18,22 +18,23 @@ use crate::messaging::{self, Counts, Position};
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
     row: Arc<messaging::Message>,
+    /// The position at which the viewer left the conversation; `None` while they take part.
     as_of: Option<Position>,
 }
 
 impl Message {
-    /// A message as it is now, for somebody who takes part in its conversation.
+    /// A message as it is now, for a viewer who takes part in its conversation.
     pub(crate) fn now(row: Arc<messaging::Message>) -> Self {
         Self { row, as_of: None }
     }
 
-    /// A message as it was at a position, for somebody who left there.
+    /// A message as it was at a position, for a viewer who left there. `None` shows it as it is now.
     pub(crate) fn as_of(row: Arc<messaging::Message>, as_of: Option<Position>) -> Self {
         Self { row, as_of }
     }
 
     async fn counts(&self, ctx: &Context<'_>) -> Result<Counts, Error> {
-        let counts = load(&services(ctx)?.rows, CountsAt(self.row.position, self.as_of)).await?;
+        let counts = load(&services_of(ctx)?.rows, CountsAt(self.row.position, self.as_of)).await?;
         Ok(counts.unwrap_or_default())
     }
 }
@@ -50,20 +51,20 @@ impl Message {
         self.row.id.into()
     }
 
-    /// Where it was said.
+    /// The conversation that it was sent to.
     async fn conversation(&self) -> Conversation {
         Conversation::as_of(self.row.conversation, self.as_of)
     }
 
-    /// Who said it.
+    /// Who sent it.
     async fn sender(&self) -> User {
         User::by_id(self.row.sender)
     }
 
-    /// What was said.
+    /// Its text.
     async fn body(&self, ctx: &Context<'_>) -> Result<&str> {
         let body = self.row.body.as_str();
-        budget(ctx)?.pay(body.len()).await;
+        budget_of(ctx)?.pay(body.len()).await;
         Ok(body)
     }
 
@@ -72,19 +73,19 @@ impl Message {
         Opaque::of(self.row.position)
     }
 
-    /// When it was stored: later than every message before it, by whatever the clocks do.
+    /// When it was stored. This is later than the time of every message before it, whatever the clocks do.
     async fn sent_at(&self) -> DateTime {
         DateTime(self.row.sent_at)
     }
 
-    /// The status that all recipients have reached: in a group, the least advanced of them decides. To somebody who
-    /// has left the conversation, this and the counts and receipts are as they were then.
+    /// The status that all recipients have reached: in a group, the least advanced of them decides. For a viewer
+    /// who has left the conversation, this and the counts and receipts are as they were then.
     async fn status(&self, ctx: &Context<'_>) -> Result<DeliveryStatus> {
         Ok(self.counts(ctx).await?.status().into())
     }
 
-    /// How many were in the conversation, the sender aside, when the message was sent. Later joins and leaves
-    /// don't move it.
+    /// How many people were in the conversation when the message was sent, without the sender. Later joins and leaves
+    /// do not change it.
     async fn recipient_count(&self, ctx: &Context<'_>) -> Result<i32> {
         Ok(int(self.counts(ctx).await?.recipients))
     }
@@ -99,7 +100,7 @@ impl Message {
         Ok(int(self.counts(ctx).await?.read))
     }
 
-    /// One row per recipient.
+    /// How far it has come with each recipient.
     async fn receipts(
         &self,
         ctx: &Context<'_>,
@@ -108,7 +109,7 @@ impl Message {
         first: Option<i32>,
         last: Option<i32>,
     ) -> Result<Connection<Opaque<ParticipantKey>, Receipt>> {
-        let services = services(ctx)?;
+        let services = services_of(ctx)?;
         let page = PageArgs { after, before, first, last }.page(&services.limits)?;
         let key = ReceiptsPage(Arc::clone(&self.row), self.as_of, page.clone());
         let receipts = load(&services.rows, key).await.map_err(Error::from)?.unwrap_or_default();

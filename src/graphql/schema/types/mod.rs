@@ -1,4 +1,4 @@
-//! The types of the schema, one file each. They are made of `messaging`'s types, never of rows.
+//! The types of the schema, one file for each. They hold types of `messaging` and of `log`, never entities.
 
 mod conversation;
 mod cursor;

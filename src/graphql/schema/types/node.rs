@@ -4,9 +4,9 @@ use async_graphql::{Context, ID, Interface};
 
 use super::{Conversation, Message, User};
 use crate::error::Error;
-use crate::graphql::caller::viewer;
+use crate::graphql::caller::viewer_of;
 use crate::graphql::schema::loaders::{MessageFor, TakesPart, load};
-use crate::graphql::schema::services::services;
+use crate::graphql::schema::services::services_of;
 use crate::messaging::{ConversationId, MessageId, UserId};
 
 /// Anything with a global id.
@@ -22,11 +22,11 @@ pub(crate) enum Node {
     Message(Message),
 }
 
-/// What the id stands for, as far as the viewer may see it.
+/// The thing with this id; `None` when there is none or the viewer may not see it.
 pub(crate) async fn node(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, Error> {
-    viewer(ctx)?;
+    viewer_of(ctx)?;
     if let Ok(id) = id.parse::<UserId>() {
-        let row = load(&services(ctx)?.users, id).await?;
+        let row = load(&services_of(ctx)?.users, id).await?;
         return Ok(row.map(User::from).map(Node::User));
     }
     if let Ok(id) = id.parse::<ConversationId>() {
@@ -39,12 +39,12 @@ pub(crate) async fn node(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, Er
 }
 
 async fn conversation(ctx: &Context<'_>, id: ConversationId) -> Result<Option<Conversation>, Error> {
-    let key = TakesPart(viewer(ctx)?.user.id, id);
-    let takes_part = load(&services(ctx)?.rows, key).await?.unwrap_or(false);
+    let key = TakesPart(viewer_of(ctx)?.user.id, id);
+    let takes_part = load(&services_of(ctx)?.rows, key).await?.unwrap_or(false);
     Ok(takes_part.then(|| Conversation::by_id(id)))
 }
 
 async fn message(ctx: &Context<'_>, id: MessageId) -> Result<Option<Message>, Error> {
-    let key = MessageFor(viewer(ctx)?.user.id, id);
-    Ok(load(&services(ctx)?.rows, key).await?.map(Message::now))
+    let key = MessageFor(viewer_of(ctx)?.user.id, id);
+    Ok(load(&services_of(ctx)?.rows, key).await?.map(Message::now))
 }

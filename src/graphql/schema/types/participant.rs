@@ -4,41 +4,42 @@ use async_graphql::{Context, Object, Result};
 
 use super::{DateTime, Message, User};
 use crate::error::Error;
-use crate::graphql::caller::viewer;
+use crate::graphql::caller::viewer_of;
 use crate::graphql::schema::loaders::{SeenAt, load};
-use crate::graphql::schema::services::services;
+use crate::graphql::schema::services::services_of;
 use crate::log::Received;
 use crate::messaging::{Mark, Participation, Position};
 
 /// Somebody who takes part in a conversation.
 #[derive(Debug, Clone)]
 pub(crate) struct Participant {
-    part: Participation,
+    participation: Participation,
+    /// The position at which the viewer left the conversation; `None` while they take part.
     as_of: Option<Position>,
 }
 
 impl Participant {
-    /// A participation, as it was read as of a position.
-    pub(crate) fn as_of(part: Participation, as_of: Option<Position>) -> Self {
-        Self { part, as_of }
+    /// A participation that was loaded as of a position. `None` stands for now.
+    pub(crate) fn as_of(participation: Participation, as_of: Option<Position>) -> Self {
+        Self { participation, as_of }
     }
 
     /// The newest message up to the mark that this participant received and the viewer may see.
     async fn marked(&self, ctx: &Context<'_>, mark: Mark) -> Result<Option<Message>, Error> {
-        let rows = &services(ctx)?.rows;
-        let viewer = viewer(ctx)?.user.id;
-        let through = self.part.through(mark);
-        // The marks of somebody new begin where they joined, and those of then at the start of the log.
-        if through == self.part.interval.joined || through == Position::START {
+        let rows = &services_of(ctx)?.rows;
+        let viewer_id = viewer_of(ctx)?.user.id;
+        let through = self.participation.through(mark);
+        // A new participant's mark stands at the position of joining. As of an earlier position it may stand at the start.
+        if through == self.participation.interval.joined || through == Position::START {
             return Ok(None);
         }
-        // Mostly the viewer may see the very message at the mark.
-        let mut found = load(rows, SeenAt(viewer, through)).await?;
+        // In most cases the viewer may see the message at the mark itself.
+        let mut found = load(rows, SeenAt(viewer_id, through)).await?;
         if found.is_none() {
             let received = Received {
-                conversation: self.part.conversation,
-                recipient: self.part.user,
-                seen_by: viewer,
+                conversation: self.participation.conversation,
+                recipient: self.participation.user,
+                seen_by: viewer_id,
                 after: Position::START,
                 through,
             };
@@ -51,14 +52,14 @@ impl Participant {
 /// Somebody who takes part in a conversation.
 #[Object]
 impl Participant {
-    /// Who it is.
+    /// Who takes part.
     async fn user(&self) -> User {
-        User::by_id(self.part.user)
+        User::by_id(self.participation.user)
     }
 
     /// When they joined.
     async fn joined_at(&self) -> DateTime {
-        DateTime(self.part.joined_at)
+        DateTime(self.participation.joined_at)
     }
 
     /// The newest message that this participant has received, of those that the viewer may see.

@@ -1,4 +1,4 @@
-//! Receipts: how far a message has come with one recipient.
+//! Receipts: how far a message has come with one recipient, and since when.
 
 use async_graphql::Object;
 

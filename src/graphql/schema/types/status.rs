@@ -1,4 +1,4 @@
-//! Where a message stands.
+//! The enum for how far a message has come.
 
 use async_graphql::Enum;
 

@@ -6,9 +6,9 @@ use async_graphql::{Context, ID, Object, Result};
 
 use super::DateTime;
 use crate::error::Error;
-use crate::graphql::budget::budget;
+use crate::graphql::budget::budget_of;
 use crate::graphql::schema::loaders::load;
-use crate::graphql::schema::services::services;
+use crate::graphql::schema::services::services_of;
 use crate::log::UserRow;
 use crate::messaging::UserId;
 
@@ -20,15 +20,15 @@ pub(crate) struct User {
 }
 
 impl User {
-    /// The user with this id; the rest is looked up when it is asked for.
+    /// The user with this id. The rest is loaded when a resolver needs it.
     pub(crate) fn by_id(id: UserId) -> Self {
         Self { id, known: None }
     }
 
-    async fn row(&self, ctx: &Context<'_>) -> Result<Arc<UserRow>, Error> {
+    async fn load_row(&self, ctx: &Context<'_>) -> Result<Arc<UserRow>, Error> {
         match &self.known {
             Some(row) => Ok(Arc::clone(row)),
-            None => load(&services(ctx)?.users, self.id).await?.ok_or(Error::NotFound("user")),
+            None => load(&services_of(ctx)?.users, self.id).await?.ok_or(Error::NotFound("user")),
         }
     }
 }
@@ -49,18 +49,18 @@ impl User {
 
     /// Lower-case, unique, 3 to 32 of a-z, 0-9, `_` and `-`.
     async fn handle(&self, ctx: &Context<'_>) -> Result<String> {
-        Ok(self.row(ctx).await?.handle.to_string())
+        Ok(self.load_row(ctx).await?.handle.to_string())
     }
 
     /// The name as its owner writes it.
     async fn display_name(&self, ctx: &Context<'_>) -> Result<String> {
-        let name = self.row(ctx).await?.display_name.to_string();
-        budget(ctx)?.pay(name.len()).await;
+        let name = self.load_row(ctx).await?.display_name.to_string();
+        budget_of(ctx)?.pay(name.len()).await;
         Ok(name)
     }
 
     /// When they registered.
     async fn created_at(&self, ctx: &Context<'_>) -> Result<DateTime> {
-        Ok(DateTime(self.row(ctx).await?.created_at))
+        Ok(DateTime(self.load_row(ctx).await?.created_at))
     }
 }

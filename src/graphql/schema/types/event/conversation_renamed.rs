@@ -2,14 +2,14 @@
 
 use async_graphql::{Context, Object, Result};
 
-use super::Told;
-use crate::graphql::budget::budget;
+use super::TypedEvent;
+use crate::graphql::budget::budget_of;
 use crate::graphql::schema::types::{Conversation, Cursor, DateTime, User};
 use crate::messaging::Renamed;
 
 /// Somebody gave a conversation another title.
 #[derive(Debug, Clone)]
-pub(crate) struct ConversationRenamed(pub(crate) Told<Renamed>);
+pub(crate) struct ConversationRenamed(pub(crate) TypedEvent<Renamed>);
 
 /// Somebody gave a conversation another title.
 #[Object]
@@ -32,7 +32,7 @@ impl ConversationRenamed {
     /// The title that it was given; null if its title was taken away.
     async fn title(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         let title = self.0.change.title.as_ref().map(ToString::to_string);
-        budget(ctx)?.pay(title.as_ref().map_or(0, String::len)).await;
+        budget_of(ctx)?.pay(title.as_ref().map_or(0, String::len)).await;
         Ok(title)
     }
 

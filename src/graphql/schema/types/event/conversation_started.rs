@@ -2,13 +2,13 @@
 
 use async_graphql::Object;
 
-use super::Told;
+use super::TypedEvent;
 use crate::graphql::schema::types::{Conversation, Cursor, DateTime, User};
 use crate::messaging::Started;
 
 /// A conversation began. One event however many it starts with: `conversation.participants` says who they are.
 #[derive(Debug, Clone)]
-pub(crate) struct ConversationStarted(pub(crate) Told<Started>);
+pub(crate) struct ConversationStarted(pub(crate) TypedEvent<Started>);
 
 /// A conversation began. One event however many it starts with: `conversation.participants` says who they are.
 #[Object]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::Object;
 
-use super::Told;
+use super::TypedEvent;
 use crate::error::Error;
 use crate::graphql::schema::types::{Conversation, Cursor, DateTime, Message};
 use crate::hub::VisibleEvent;
@@ -12,12 +12,12 @@ use crate::messaging::Sent;
 
 /// A message was sent.
 #[derive(Debug, Clone)]
-pub(crate) struct MessageSent(pub(crate) Told<Sent>);
+pub(crate) struct MessageSent(pub(crate) TypedEvent<Sent>);
 
 impl MessageSent {
-    /// The event of a subscription to this kind.
-    pub(crate) fn only(seen: VisibleEvent) -> Result<Self, Error> {
-        Told::only(seen, Sent::of).map(Self)
+    /// An event of a subscription to this kind.
+    pub(crate) fn only(visible: VisibleEvent) -> Result<Self, Error> {
+        TypedEvent::only(visible, Sent::of).map(Self)
     }
 }
 
@@ -34,7 +34,7 @@ impl MessageSent {
         self.0.at()
     }
 
-    /// Where it was sent.
+    /// The conversation that it was sent to.
     pub(crate) async fn conversation(&self) -> Conversation {
         self.0.conversation()
     }

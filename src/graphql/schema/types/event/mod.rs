@@ -1,6 +1,6 @@
-//! Events, as subscribers see them: one file for each kind, made of the kind's own value in `messaging`.
+//! Events as subscribers see them. There is one file for each kind, whose type holds the kind's own value of `messaging`.
 
-// A new kind of event has to be thought of everywhere.
+// A new kind of event must not fall into a wildcard arm.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod conversation_renamed;
@@ -29,7 +29,7 @@ pub(crate) use status_changed::StatusChanged;
 #[graphql(
     field(name = "cursor", ty = "Cursor", desc = "Subscribe again with this as `after` to go on from here."),
     field(name = "at", ty = "DateTime", desc = "When it happened, by the server's clock."),
-    field(name = "conversation", ty = "Conversation", desc = "Where it happened.")
+    field(name = "conversation", ty = "Conversation", desc = "The conversation that it happened in.")
 )]
 pub(crate) enum Event {
     MessageSent(MessageSent),
@@ -41,18 +41,19 @@ pub(crate) enum Event {
 }
 
 impl From<VisibleEvent> for Event {
-    fn from(seen: VisibleEvent) -> Self {
-        let event = || seen.clone();
-        match seen.shared.event.change.clone() {
+    fn from(visible: VisibleEvent) -> Self {
+        match visible.shared.event.change.clone() {
             Change::Started(change) => {
-                Self::ConversationStarted(ConversationStarted(Told::of(event(), change)))
+                Self::ConversationStarted(ConversationStarted(TypedEvent::of(visible, change)))
             }
-            Change::Joined(change) => Self::ParticipantsJoined(ParticipantsJoined(Told::of(event(), change))),
-            Change::Left(change) => Self::ParticipantLeft(ParticipantLeft(Told::of(event(), change))),
-            Change::Sent(change) => Self::MessageSent(MessageSent(Told::of(event(), change))),
-            Change::Marked(change) => Self::StatusChanged(StatusChanged(Told::of(event(), change))),
+            Change::Joined(change) => {
+                Self::ParticipantsJoined(ParticipantsJoined(TypedEvent::of(visible, change)))
+            }
+            Change::Left(change) => Self::ParticipantLeft(ParticipantLeft(TypedEvent::of(visible, change))),
+            Change::Sent(change) => Self::MessageSent(MessageSent(TypedEvent::of(visible, change))),
+            Change::Marked(change) => Self::StatusChanged(StatusChanged(TypedEvent::of(visible, change))),
             Change::Renamed(change) => {
-                Self::ConversationRenamed(ConversationRenamed(Told::of(event(), change)))
+                Self::ConversationRenamed(ConversationRenamed(TypedEvent::of(visible, change)))
             }
         }
     }
@@ -60,35 +61,35 @@ impl From<VisibleEvent> for Event {
 
 /// An event of one kind, as one viewer sees it.
 #[derive(Debug, Clone)]
-pub(crate) struct Told<K> {
-    seen: VisibleEvent,
+pub(crate) struct TypedEvent<K> {
+    visible: VisibleEvent,
     change: K,
 }
 
-impl<K> Told<K> {
-    fn of(seen: VisibleEvent, change: K) -> Self {
-        Self { seen, change }
+impl<K> TypedEvent<K> {
+    fn of(visible: VisibleEvent, change: K) -> Self {
+        Self { visible, change }
     }
 
-    /// The event of a subscription to one kind, which is given no other.
+    /// An event of a subscription to one kind, which receives no other kind.
     ///
     /// # Errors
     /// [`Error::Internal`] for an event of another kind.
-    fn only(seen: VisibleEvent, kind: impl FnOnce(Change) -> Option<K>) -> Result<Self, Error> {
-        let change = kind(seen.shared.event.change.clone()).ok_or(Error::Internal)?;
-        Ok(Self { seen, change })
+    fn only(visible: VisibleEvent, kind: impl FnOnce(Change) -> Option<K>) -> Result<Self, Error> {
+        let change = kind(visible.shared.event.change.clone()).ok_or(Error::Internal)?;
+        Ok(Self { visible, change })
     }
 
     fn event(&self) -> &messaging::Event {
-        &self.seen.shared.event
+        &self.visible.shared.event
     }
 
     fn view(&self) -> View {
-        self.seen.view
+        self.visible.view
     }
 
     fn cursor(&self) -> Cursor {
-        Cursor::new(self.seen.shared.place())
+        Cursor::new(self.visible.shared.place())
     }
 
     fn at(&self) -> DateTime {
@@ -96,7 +97,7 @@ impl<K> Told<K> {
     }
 
     fn conversation(&self) -> Conversation {
-        Conversation::as_of(self.event().conversation, self.seen.view.as_of)
+        Conversation::as_of(self.event().conversation, self.visible.view.as_of)
     }
 
     fn actor(&self) -> User {

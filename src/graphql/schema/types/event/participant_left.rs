@@ -2,13 +2,13 @@
 
 use async_graphql::Object;
 
-use super::Told;
+use super::TypedEvent;
 use crate::graphql::schema::types::{Conversation, Cursor, DateTime, User};
 use crate::messaging::Left;
 
 /// Somebody left a conversation. The last event of the conversation that this user sees.
 #[derive(Debug, Clone)]
-pub(crate) struct ParticipantLeft(pub(crate) Told<Left>);
+pub(crate) struct ParticipantLeft(pub(crate) TypedEvent<Left>);
 
 /// Somebody left a conversation. The last event of the conversation that this user sees.
 #[Object]
@@ -23,7 +23,7 @@ impl ParticipantLeft {
         self.0.at()
     }
 
-    /// What they left.
+    /// The conversation that they left.
     pub(crate) async fn conversation(&self) -> Conversation {
         self.0.conversation()
     }

@@ -2,14 +2,14 @@
 
 use async_graphql::Object;
 
-use super::Told;
+use super::TypedEvent;
 use crate::graphql::schema::types::{Conversation, Cursor, DateTime, User};
 use crate::messaging::Joined;
 
 /// People joined a conversation. A client that finds its own user among them takes a snapshot of the conversation:
 /// somebody who comes back is not told one by one of what happened to their messages while they were away.
 #[derive(Debug, Clone)]
-pub(crate) struct ParticipantsJoined(pub(crate) Told<Joined>);
+pub(crate) struct ParticipantsJoined(pub(crate) TypedEvent<Joined>);
 
 /// People joined a conversation. A client that finds its own user among them takes a snapshot of the conversation:
 /// somebody who comes back is not told one by one of what happened to their messages while they were away.
@@ -25,7 +25,7 @@ impl ParticipantsJoined {
         self.0.at()
     }
 
-    /// What they joined.
+    /// The conversation that they joined.
     pub(crate) async fn conversation(&self) -> Conversation {
         self.0.conversation()
     }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Object, Result};
 
-use super::Told;
+use super::TypedEvent;
 use crate::error::Error;
-use crate::graphql::budget::budget;
+use crate::graphql::budget::budget_of;
 use crate::graphql::schema::loaders::{MessageAt, load};
 use crate::graphql::schema::page::size;
-use crate::graphql::schema::services::services;
+use crate::graphql::schema::services::services_of;
 use crate::graphql::schema::types::{Conversation, Cursor, DateTime, DeliveryStatus, Message, User};
 use crate::hub::VisibleEvent;
 use crate::log::Received;
@@ -17,15 +17,15 @@ use crate::messaging::{self, Covered, Marked};
 
 /// Somebody received or read messages.
 #[derive(Debug, Clone)]
-pub(crate) struct StatusChanged(pub(crate) Told<Marked>);
+pub(crate) struct StatusChanged(pub(crate) TypedEvent<Marked>);
 
 impl StatusChanged {
-    /// The event of a subscription to this kind.
-    pub(crate) fn only(seen: VisibleEvent) -> Result<Self, Error> {
-        Told::only(seen, Marked::of).map(Self)
+    /// An event of a subscription to this kind.
+    pub(crate) fn only(visible: VisibleEvent) -> Result<Self, Error> {
+        TypedEvent::only(visible, Marked::of).map(Self)
     }
 
-    /// The messages whose receipt changed, as far as the viewer sees them.
+    /// The messages whose receipts changed, of those that the viewer may see.
     fn received(&self) -> Received {
         Received::by(self.0.event(), self.0.change.range, self.0.view())
     }
@@ -43,12 +43,12 @@ impl StatusChanged {
         self.0.cursor()
     }
 
-    /// When they said so.
+    /// When they marked the messages.
     pub(crate) async fn at(&self) -> DateTime {
         self.0.at()
     }
 
-    /// Where the messages were sent.
+    /// The conversation of the messages.
     pub(crate) async fn conversation(&self) -> Conversation {
         self.0.conversation()
     }
@@ -58,30 +58,29 @@ impl StatusChanged {
         self.0.actor()
     }
 
-    /// DELIVERED or READ. To have read a message is to have received it.
+    /// DELIVERED or READ. Whoever has read a message has also received it.
     async fn status(&self) -> DeliveryStatus {
         self.0.change.mark.into()
     }
 
     /// The newest message that this change covers, of those that the viewer may see.
     async fn message(&self, ctx: &Context<'_>) -> Result<Message> {
-        let rows = &services(ctx)?.rows;
-        let message = match self.0.view().covered {
+        let rows = &services_of(ctx)?.rows;
+        let newest = match self.0.view().covered {
             Covered::After(_) => load(rows, MessageAt(self.0.change.range.through)).await,
             Covered::StaysOf(_) => load(rows, self.received()).await,
         };
-        let message = message.map_err(Error::from)?.ok_or(Error::NotFound("message"))?;
-        Ok(self.show(message))
+        Ok(self.show(newest.map_err(Error::from)?.ok_or(Error::NotFound("message"))?))
     }
 
     /// The messages whose receipt by this recipient changed, of those that the viewer may see, newest first, at most
     /// `first` of them.
     async fn messages(&self, ctx: &Context<'_>, first: Option<i32>) -> Result<Vec<Message>> {
-        let services = services(ctx)?;
+        let services = services_of(ctx)?;
         let first = size("first", first, &services.limits)?;
         let messages =
             services.database.messages_received(self.received(), first).await.map_err(Error::from)?;
-        budget(ctx)?.pay_elements(messages.len()).await;
+        budget_of(ctx)?.pay_elements(messages.len()).await;
         Ok(messages.into_iter().map(|message| self.show(message)).collect())
     }
 }
