@@ -1,8 +1,8 @@
-//! herald's database schema, step by step.
+//! The migrations of herald's database schema.
 //!
-//! Here lives every statement that creates or changes a table, written once for SQLite and Postgres: a
-//! migration is plain SQL in which `{id}`, `{bytes}` and `{bigint}` stand for the column types that the
-//! two name differently. What never lives here: queries, and anything that knows what the rows mean.
+//! Here lives every statement that creates or changes a table, written once for SQLite and Postgres. A migration is plain
+//! SQL, in which `{id}`, `{bytes}` and `{bigint}` stand for column types that have different names in the two. What never
+//! lives here: queries, and anything that knows what the rows mean.
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -14,7 +14,7 @@ mod m20261130_000004_places;
 mod m20261130_000005_repeatable;
 mod m20261201_000006_event_data;
 
-/// Applies the migrations, in order, each once. Its table of applied names is `seaql_migrations`.
+/// Applies the migrations in order, each once. The table `seaql_migrations` has the names of those that were applied.
 #[derive(Debug)]
 pub struct Migrator;
 
@@ -40,8 +40,9 @@ async fn run_script(manager: &SchemaManager<'_>, script: &str) -> Result<(), DbE
     Ok(())
 }
 
-/// The same, without what has been done already. Earlier heralds did not run a migration in a transaction on SQLite: one
-/// that was killed amid it left the first of its statements done, word for word, and the migration not recorded.
+/// Runs the statements of `script` that have not been executed yet. On SQLite, earlier versions of herald ran a migration
+/// without a transaction. When one was killed during a migration, the first statements were executed and the migration was
+/// not recorded.
 async fn finish_script(manager: &SchemaManager<'_>, script: &str) -> Result<(), DbErr> {
     for statement in statements(manager, script) {
         let is_sqlite = manager.get_database_backend() == sea_orm::DbBackend::Sqlite;
@@ -55,14 +56,15 @@ async fn finish_script(manager: &SchemaManager<'_>, script: &str) -> Result<(), 
 fn statements(manager: &SchemaManager<'_>, script: &str) -> Vec<String> {
     let (id, bytes, bigint) = match manager.get_database_backend() {
         sea_orm::DbBackend::Postgres => ("uuid", "bytea", "bigint"),
-        // `INTEGER PRIMARY KEY` makes the position the row's own address in SQLite; `BIGINT` would not.
+        // In SQLite, `INTEGER PRIMARY KEY` makes the position the id of the row. `BIGINT` would not.
         _ => ("blob", "blob", "integer"),
     };
     let script = script.replace("{id}", id).replace("{bytes}", bytes).replace("{bigint}", bigint);
     script.split(';').map(str::trim).filter(|statement| !statement.is_empty()).map(str::to_owned).collect()
 }
 
-/// Whether SQLite has the table, index or column that this statement would create. It keeps the text of each.
+/// Whether SQLite has the table, index or column that this statement creates. SQLite stores the text of the statement for
+/// a table and an index.
 async fn is_done(manager: &SchemaManager<'_>, statement: &str) -> Result<bool, DbErr> {
     let added = statement.strip_prefix("ALTER TABLE ").and_then(|rest| rest.split_once(" ADD COLUMN "));
     if let Some((table, column)) = added {

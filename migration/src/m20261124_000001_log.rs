@@ -1,11 +1,11 @@
-//! The log, what it is about (conversations, participants, messages), and who may speak (users, sessions).
+//! Creates the tables of the log, of conversations, participants and messages, and of users and sessions.
 
 use sea_orm_migration::prelude::*;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// Positions are those of `events`; times are milliseconds since 1970 in UTC.
+/// All positions are those of `events`. Times are milliseconds since 1970 in UTC; a later migration makes them microseconds.
 const UP: &str = "
 CREATE TABLE log_head (
     id {bigint} PRIMARY KEY CHECK (id = 1),

@@ -1,11 +1,11 @@
-//! Which sessions were ended, in order, so that every node can look for those that it has not heard of.
+//! Creates a table of the sessions that were ended, in order. Each node reads those that it does not know yet.
 
 use sea_orm_migration::prelude::*;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// `number` counts 1, 2, 3, … without gaps, visible in that order: it is counted in the row of `log_head`.
+/// `number` counts 1, 2, 3, … without gaps. Rows become visible in this order, because the row of `log_head` has the count.
 const UP: &str = "
 ALTER TABLE log_head ADD COLUMN sessions_ended {bigint} NOT NULL DEFAULT 0;
 

@@ -1,6 +1,6 @@
-//! On Postgres, `events` and `messages` do without foreign keys. The writer decides under the log's lock whether there is
-//! such a conversation and such a user, and neither is ever deleted; each key costs a query and a row lock per row, which
-//! together cost more than the rows themselves. SQLite checks them for next to nothing, and cannot drop them.
+//! On Postgres, removes the foreign keys of `events` and `messages`. The writer checks under the log's lock that the
+//! conversation and the user exist, and neither is ever deleted. Each foreign key costs a query and a row lock for each
+//! row, and together they cost more than the rows. SQLite checks them at almost no cost, and cannot drop them.
 
 use sea_orm_migration::prelude::*;
 

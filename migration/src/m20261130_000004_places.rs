@@ -1,15 +1,16 @@
-//! What makes a place in the log known again (`chain`, `home`), and times in microseconds that strictly increase.
+//! Adds `chain` and `home`, by which herald recognises a place in the log. Turns times into microseconds that strictly
+//! increase.
 //!
-//! An earlier herald that still runs on the same Postgres can no longer read or write messages and events, and says so:
-//! it would take microseconds for milliseconds, and leave out what it knows nothing of.
+//! An earlier version of herald on the same Postgres can then no longer read or write messages and events, and fails with
+//! an error. Otherwise it would read microseconds as milliseconds, and store events without a chain.
 
 use sea_orm_migration::prelude::*;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// The events of before have chain 0. Where their times were equal or went back, they are moved forward by as little as
-/// makes them increase.
+/// Existing events have chain 0. Where their times are equal or go back, each moves forward by as little as makes them
+/// increase.
 const UP: &str = "
 ALTER TABLE log_head ADD COLUMN chain {bigint} NOT NULL DEFAULT 0;
 ALTER TABLE log_head ADD COLUMN at_micros {bigint} NOT NULL DEFAULT 0;
@@ -36,7 +37,7 @@ UPDATE sessions SET created_at = created_at * 1000, last_used_at = last_used_at 
 UPDATE session_ends SET expires_at = expires_at * 1000;
 ";
 
-/// Without a value, no event is stored: an earlier herald does not know that it has to give one.
+/// Refuses an event without a chain. So an earlier version of herald, which gives none, can store no event.
 const ON_POSTGRES: &str = "ALTER TABLE events ALTER COLUMN chain DROP DEFAULT";
 
 #[allow(elided_lifetimes_in_paths, reason = "the trait, expanded by async_trait, leaves this one out")]

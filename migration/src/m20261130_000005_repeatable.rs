@@ -1,12 +1,12 @@
-//! What makes creating repeatable: which conversations are the one of just their people, what was started under which
-//! key, and what was asked for when somebody registered under one.
+//! Makes it safe to repeat a request that creates something. It adds which conversations are the distinct one of their
+//! people, what was started under each key, and what was registered under each key.
 
 use sea_orm_migration::prelude::*;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// `people`, `request` and `registration` are SHA-256. `starts` only grows, as `messages` does.
+/// `people`, `request` and `registration` are SHA-256. `starts` only grows, like `messages`.
 const UP: &str = "
 ALTER TABLE conversations ADD COLUMN people {bytes};
 CREATE INDEX conversations_by_people ON conversations (people) WHERE people IS NOT NULL;

@@ -1,11 +1,11 @@
-//! Room for what later kinds of events say, and a way to the changes of a conversation's title.
+//! Adds a column for the data of later kinds of events, and an index for changes of a conversation's title.
 
 use sea_orm_migration::prelude::*;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// `data` is JSON that only the kind of the event reads. Kind 7 is that of a changed title.
+/// `data` is JSON that only the kind of the event reads. Kind 7 is a changed title.
 const UP: &str = "
 ALTER TABLE events ADD COLUMN data text;
 CREATE INDEX events_by_title ON events (conversation_id, position) WHERE kind = 7;

@@ -1,16 +1,16 @@
-//! Values of 32 bytes that stand for larger ones: two are equal just when what they stand for is. They are stored, so
-//! what goes into them never changes.
+//! Digests of 32 bytes. Two digests are equal exactly when the digested values are equal. They are stored, so the input of
+//! each digest never changes.
 
 use sha2::{Digest, Sha256};
 
 use super::{Title, UserId};
 
-/// Stands for a set of people, in whatever order they are named, and however often.
+/// A digest of a set of people. Order and repetition do not matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct People(pub [u8; 32]);
 
 impl People {
-    /// These people.
+    /// The digest of these people.
     pub fn of(users: impl IntoIterator<Item = UserId>) -> Self {
         let mut users: Vec<UserId> = users.into_iter().collect();
         users.sort_unstable();
@@ -23,12 +23,13 @@ impl People {
     }
 }
 
-/// Stands for what was asked for when a conversation was started.
+/// A digest of a request to start a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Request(pub [u8; 32]);
 
 impl Request {
-    /// A conversation of these people. What is added here later has to leave the value of requests without it as it is.
+    /// The digest of a request for a conversation of these people. A later addition must not change the digest of a request
+    /// without it.
     pub fn new(people: People, title: Option<&Title>, is_distinct: bool) -> Self {
         let mut digest = Sha256::new();
         digest.update(people.0);

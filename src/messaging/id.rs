@@ -1,4 +1,4 @@
-//! Identities. Each kind has its own type, and a prefix that tells the kind in text.
+//! Ids. Each kind of thing has its own type of id, and its own prefix in text.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,7 +24,7 @@ macro_rules! id {
         impl FromStr for $name {
             type Err = NotAnId;
 
-            /// Accepts exactly what `Display` writes, so that one thing has one id.
+            /// Accepts exactly what `Display` writes, so that one id has one text.
             fn from_str(text: &str) -> Result<Self, NotAnId> {
                 let hex = text.strip_prefix(concat!($prefix, "_")).ok_or(NotAnId)?;
                 if hex.len() != 32 || !hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
@@ -37,22 +37,22 @@ macro_rules! id {
 }
 
 id!(
-    /// A user.
+    /// The id of a user.
     UserId,
     "usr"
 );
 id!(
-    /// A conversation of two or of many.
+    /// The id of a conversation.
     ConversationId,
     "cnv"
 );
 id!(
-    /// A message.
+    /// The id of a message.
     MessageId,
     "msg"
 );
 id!(
-    /// A signed-in session. Never shown to clients; the token that proves it is another thing.
+    /// The id of a signed-in session. Clients never see it; they prove the session by its token.
     SessionId,
     "ses"
 );
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_reads_back_only_as_what_it_is() {
+    fn an_id_is_read_only_as_its_own_kind_and_spelling() {
         let id = MessageId(Uuid::from_u128(7));
         let text = id.to_string();
         assert_eq!(text, "msg_00000000000000000000000000000007");

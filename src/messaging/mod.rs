@@ -1,7 +1,7 @@
 //! The rules of messaging, as pure functions over plain data.
 //!
 //! Here lives what a conversation is, who takes part in it and when, what may happen to it, and what each participant
-//! may see: [`decide()`] turns a [`Command`] and the [`Facts`] that [`needs()`] names into a [`Decision`] or a
+//! may see. [`decide()`] turns a [`Command`] and the [`Facts`] that [`needs()`] names into a [`Decision`] or a
 //! [`Refusal`]. `command` has one file for each action, `event` one for each kind of event. What never lives here: I/O
 //! of any kind, the clock, randomness, the database, GraphQL. The caller passes ids and times in, so property tests can
 //! run the rules by the million without a database.

@@ -2,25 +2,25 @@
 
 use super::{Audience, ConversationId, Event, Mark, Position, Range, Timestamp, UserId};
 
-/// The part of the log during which someone takes part: from the event that brought them in up to and with
-/// the event by which they left.
+/// The positions of the log during which a user takes part: from the event that brought them in through the event by which
+/// they left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Interval {
-    /// The event that brought them in.
+    /// The position of the event that brought them in.
     pub joined: Position,
-    /// The event by which they left; absent while they take part.
+    /// The position of the event by which they left; `None` while they take part.
     pub left: Option<Position>,
 }
 
 impl Interval {
-    /// Whether what happened at `position` happened while they took part.
+    /// Whether they took part at `position`.
     pub fn holds(&self, position: Position) -> bool {
         self.joined <= position && self.left.is_none_or(|left| position <= left)
     }
 }
 
-/// One person's part in one conversation, from one joining to one leaving. Whoever comes back begins another,
-/// and brings along how far their marks had come.
+/// The participation of one user in one conversation, from one joining to one leaving. A user who comes back begins another
+/// one, and keeps their marks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Participation {
     /// The conversation.
@@ -31,10 +31,10 @@ pub struct Participation {
     pub interval: Interval,
     /// The time of the event that brought them in.
     pub joined_at: Timestamp,
-    /// The user has received every message up to here. It may be behind the position where this participation begins or
-    /// ended.
+    /// The user has received every message up to this position. It may be before or after the positions of this
+    /// participation.
     pub delivered_through: Position,
-    /// The user has read every message up to here. Never after `delivered_through`.
+    /// The user has read every message up to this position. It is never after `delivered_through`.
     pub read_through: Position,
 }
 
@@ -51,12 +51,12 @@ impl Participation {
         }
     }
 
-    /// Whether they take part now.
+    /// Whether the user takes part now.
     pub fn is_open(&self) -> bool {
         self.interval.left.is_none()
     }
 
-    /// How far the given mark has come.
+    /// The position of this mark.
     pub fn through(&self, mark: Mark) -> Position {
         match mark {
             Mark::Delivered => self.delivered_through,
@@ -64,7 +64,7 @@ impl Participation {
         }
     }
 
-    /// Whether a mark up to `through` covers anything of this part that was not covered before.
+    /// Whether moving the mark to `through` covers positions of this participation that it did not cover before.
     pub fn is_reached(&self, mark: Mark, through: Position) -> bool {
         self.interval.joined < through && self.interval.left.is_none_or(|left| self.through(mark) < left)
     }
@@ -78,30 +78,30 @@ impl Participation {
     }
 }
 
-/// How one viewer sees one event. Viewers with the same view of an event see exactly the same, except for what is
-/// asked about themselves.
+/// How one viewer sees one event. Viewers with the same view of an event see the same, except for fields about
+/// themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct View {
-    /// Which of the messages that a mark covers the viewer sees.
+    /// The messages that the viewer sees, of those that a mark covers.
     pub covered: Covered,
-    /// Where the viewer left the conversation, if they take no part in it now: all that the event leads to is shown as
-    /// it was then. `None` shows it as it is.
+    /// The position at which the viewer left the conversation; `None` while they take part. Everything that the event leads
+    /// to is shown as it was there.
     pub as_of: Option<Position>,
 }
 
-/// The messages that a mark covers, as far as a viewer sees them.
+/// The messages that a viewer sees, of those that a mark covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Covered {
-    /// Those after this position, up to the one that the mark names. Most viewers took part all the while, and share
-    /// this view.
+    /// The messages after this position, up to the one that the mark names. Most viewers took part during all of it, and
+    /// share this view.
     After(Position),
-    /// Those that were sent while this viewer took part, who came and went meanwhile. There may be none: then the mark
-    /// is nothing to the viewer.
+    /// The messages that were sent while this viewer took part. The viewer left or joined in between. There may be no such
+    /// message; then the viewer does not see the event.
     StaysOf(UserId),
 }
 
-/// What a person who took part during `intervals` sees of `event`; `None` when it is nothing to them. The intervals
-/// are in their order.
+/// What a viewer sees of `event`; `None` when they do not see it. `intervals` are all participations of the viewer in the
+/// conversation, in their order.
 pub fn view(event: &Event, viewer: UserId, intervals: &[Interval]) -> Option<View> {
     let begun = intervals.partition_point(|interval| interval.joined <= event.position);
     intervals[..begun].last().filter(|interval| interval.holds(event.position))?;
@@ -111,20 +111,20 @@ pub fn view(event: &Event, viewer: UserId, intervals: &[Interval]) -> Option<Vie
         return None;
     }
     let covered = match event.change.covers() {
-        Some(range) => covered(viewer, &intervals[..begun], range)?,
+        Some(range) => covered_by(range, viewer, &intervals[..begun])?,
         None => Covered::After(Position::START),
     };
     Some(View { covered, as_of: intervals.last()?.left })
 }
 
-/// A mark on messages of which the viewer may see none is nothing to the viewer.
-fn covered(viewer: UserId, intervals: &[Interval], range: Range) -> Option<Covered> {
+/// The messages in `range` that the viewer sees; `None` when no interval meets the range.
+fn covered_by(range: Range, viewer: UserId, intervals: &[Interval]) -> Option<Covered> {
     let Range { from, through } = range;
     let first = intervals.partition_point(|interval| interval.left.is_some_and(|left| left <= from));
     let mut meeting = intervals[first..].iter().take_while(|interval| interval.joined < through);
     let first = meeting.next()?;
     if first.holds(through) {
-        // No other can come after it.
+        // No later interval meets the range.
         return Some(Covered::After(first.joined.max(from)));
     }
     Some(Covered::StaysOf(viewer))

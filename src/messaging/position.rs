@@ -1,10 +1,10 @@
-//! Places in the log and instants in time. Order comes from positions, never from clocks.
+//! Places in the log, and instants. Positions give the order of events; clocks never do.
 
 use sha2::{Digest, Sha256};
 
 use super::{Event, Range};
 
-/// A position in the event log. The first event has position 1; [`Position::START`] is before it.
+/// A position in the log. The first event has position 1, and [`Position::START`] is before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Position(pub i64);
 
@@ -19,7 +19,7 @@ impl Position {
     }
 }
 
-/// Microseconds since 1970-01-01 in UTC. Those of events strictly increase with their positions.
+/// Microseconds since 1970-01-01 in UTC. The times of events strictly increase with their positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(pub i64);
 
@@ -31,9 +31,9 @@ impl Timestamp {
     }
 }
 
-/// A random number that changes when the log starts anew. It is drawn when the database is created, whenever the log
-/// does not continue the events that a node knows, and when an operator asks for it. A cursor is valid only in its own
-/// epoch.
+/// A random number that names one unbroken history of the log. herald draws a new one when it creates the database, when
+/// the log does not continue the events that a node knows, and when an operator asks for it. A cursor is valid only in its
+/// own epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Epoch(pub i64);
 
@@ -45,11 +45,11 @@ pub struct Epoch(pub i64);
 pub struct Chain(pub i64);
 
 impl Chain {
-    /// The chain before the first event, and before the first chained event of a log that is older than chains.
+    /// The chain before the first event. In a log from an earlier version, the events without a chain have it too.
     pub const START: Self = Self(0);
 
-    /// The value at `event`, which comes right after a place that has this one. It covers all of the event but a
-    /// message's text, which stands for nothing else.
+    /// The chain at `event`, which comes right after the place with this chain. It covers everything in the event except the
+    /// text of a message.
     #[must_use]
     pub fn after(self, event: &Event) -> Self {
         let mut digest = Sha256::new();
@@ -65,7 +65,7 @@ impl Chain {
             digest.update(name);
         }
         let record = event.change.record();
-        // One byte: kinds have small numbers.
+        // One byte is enough, because kinds have small numbers.
         digest.update(&record.kind.to_be_bytes()[7..]);
         for user in record.users.iter().flat_map(|users| users.iter()) {
             digest.update(user.0.as_bytes());
@@ -85,7 +85,7 @@ impl Chain {
     }
 }
 
-/// A place in one particular log, as a cursor names it.
+/// A place in one particular log. A cursor names a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Place {
     /// The epoch of the log.
@@ -97,13 +97,13 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place of `event` in the log that this place is of.
+    /// The place of `event` in the same log.
     #[must_use]
     pub fn at(self, event: &Event) -> Self {
         Self { epoch: self.epoch, position: event.position, chain: event.chain }
     }
 
-    /// Whether `event` comes right after this place: by its position, and in this very log.
+    /// Whether `event` comes right after this place in the same log. Both its position and its chain must fit.
     pub fn is_continued_by(&self, event: &Event) -> bool {
         event.position == self.position.next() && event.chain == self.chain.after(event)
     }
@@ -120,7 +120,7 @@ mod tests {
     };
 
     #[test]
-    fn whatever_differs_in_an_event_makes_another_chain() {
+    fn any_difference_in_an_event_changes_its_chain() {
         let id = Uuid::from_u128;
         let users = |ids: &[u128]| ids.iter().map(|n| UserId(id(*n))).collect::<Vec<_>>().into();
         let marked = |mark, from, through, audience| {

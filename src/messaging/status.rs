@@ -1,9 +1,9 @@
 //! How far a message has come.
 
-/// Where a message stands. Ordered: it only ever moves forward.
+/// How far a message has come with all of its recipients. It only moves forward, in the order of the variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Status {
-    /// Stored.
+    /// It is stored.
     Sent,
     /// Every recipient has received it.
     Delivered,
@@ -14,16 +14,16 @@ pub enum Status {
 /// How many recipients a message has, and how many of them have received and read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// The participants whose interval holds the message, its sender aside.
+    /// The participants whose interval holds the message, without its sender.
     pub recipients: u32,
-    /// Those whose delivered mark has reached it.
+    /// The recipients whose delivered mark has reached it.
     pub delivered: u32,
-    /// Those whose read mark has reached it.
+    /// The recipients whose read mark has reached it.
     pub read: u32,
 }
 
 impl Counts {
-    /// The status that all recipients have reached; with no recipients there is nobody to reach.
+    /// The status that all recipients have reached. Without recipients it stays [`Status::Sent`].
     pub fn status(&self) -> Status {
         match self.recipients {
             0 => Status::Sent,

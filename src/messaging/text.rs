@@ -1,4 +1,4 @@
-//! Text that has been checked: whoever holds one of these types need not check again.
+//! Texts that have been checked. A value of one of these types needs no further check.
 
 mod characters;
 
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use self::characters::{breaks_line, closes_its_directions, is_blank};
 
-/// Why a text was refused, in words for the person who wrote it.
+/// Why a text is refused, for the person who wrote it. The phrase follows the name of the field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid(pub String);
 
@@ -18,12 +18,12 @@ macro_rules! text {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The text itself.
+            /// The text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
 
-            /// Takes a text that was checked when it was stored.
+            /// Takes a text without a check, because it was checked before it was stored.
             pub fn trusted(text: impl Into<Arc<str>>) -> Self {
                 Self(text.into())
             }
@@ -42,19 +42,19 @@ text!(
     Handle
 );
 text!(
-    /// A name as people write it: 1 to 100 characters of one line, some of which can be seen.
+    /// A name as people write it: 1 to 100 characters of one line, with at least one visible character.
     DisplayName
 );
 text!(
-    /// A conversation's title: 1 to 200 characters of one line, some of which can be seen.
+    /// A conversation's title: 1 to 200 characters of one line, with at least one visible character.
     Title
 );
 text!(
-    /// A message's text: some of it can be seen, at most as many characters as the operator allows.
+    /// A message's text: at least one visible character, and at most as many characters as the operator allows.
     Body
 );
 text!(
-    /// A client's own name for one thing that it has created: 1 to 128 characters of one line, some of which can be seen.
+    /// A client's own name for one thing that it creates: 1 to 128 characters of one line, with at least one visible character.
     IdempotencyKey
 );
 text!(
@@ -63,10 +63,10 @@ text!(
 );
 
 impl Handle {
-    /// Checks a handle. Upper case is refused rather than folded: a handle has one spelling.
+    /// Checks a handle. Upper case is refused and not converted, so that a handle has one spelling.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let known = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
-        if (3..=32).contains(&text.len()) && text.bytes().all(known) {
+        let is_allowed = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+        if (3..=32).contains(&text.len()) && text.bytes().all(is_allowed) {
             Ok(Self(text.into()))
         } else {
             Err(Invalid("must be 3 to 32 of a-z, 0-9, _ and -".into()))
@@ -89,9 +89,9 @@ impl Title {
 }
 
 impl Body {
-    /// Checks a message's text, of at most `most` characters. What passes is stored unchanged.
-    pub fn parse(text: &str, most: usize) -> Result<Self, Invalid> {
-        length(text, most)?;
+    /// Checks a message's text of at most `max_chars` characters. The text is kept unchanged.
+    pub fn parse(text: &str, max_chars: usize) -> Result<Self, Invalid> {
+        check_length(text, max_chars)?;
         if is_blank(text) {
             return Err(blank());
         }
@@ -110,7 +110,7 @@ impl IdempotencyKey {
 }
 
 impl ConnectionId {
-    /// Checks a connection id; header-safe, since it travels in `X-Connection-Id` too.
+    /// Checks a connection id. It must fit into a header, because `X-Connection-Id` carries it too.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         if (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) {
             Ok(Self(text.into()))
@@ -120,30 +120,30 @@ impl ConnectionId {
     }
 }
 
-fn one_line(text: &str, most: usize) -> Result<Arc<str>, Invalid> {
-    length(text, most)?;
+fn one_line(text: &str, max_chars: usize) -> Result<Arc<str>, Invalid> {
+    check_length(text, max_chars)?;
     if is_blank(text) {
         return Err(blank());
     }
     if text.chars().any(breaks_line) {
-        return Err(Invalid("must be of one line, without control characters".into()));
+        return Err(Invalid("must be one line without control characters".into()));
     }
     if !closes_its_directions(text) {
         return Err(Invalid(
-            "must end every change of the direction of writing that it begins, and no other".into(),
+            "must end every change of the writing direction that it begins, and no other".into(),
         ));
     }
     Ok(text.into())
 }
 
 fn blank() -> Invalid {
-    Invalid("must not be blank: nothing of it can be seen".into())
+    Invalid("must have at least one visible character".into())
 }
 
-fn length(text: &str, most: usize) -> Result<(), Invalid> {
-    // Bytes first: a character has at most four, so a huge text is refused without being counted.
-    if text.len() > most.saturating_mul(4) || text.chars().count() > most {
-        return Err(Invalid(format!("must be at most {most} characters long")));
+fn check_length(text: &str, max_chars: usize) -> Result<(), Invalid> {
+    // A character has at most four bytes. So a huge text is refused without counting its characters.
+    if text.len() > max_chars.saturating_mul(4) || text.chars().count() > max_chars {
+        return Err(Invalid(format!("must have at most {max_chars} characters")));
     }
     Ok(())
 }
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn one_line_is_one_line_and_turns_nothing_round() {
+    fn one_line_has_no_line_break_and_reverses_nothing_around_it() {
         for good in ["Ada", "שלום", "\u{2067}שלום\u{2069} Ada", "a\u{200d}b"] {
             assert_eq!(Title::parse(good).unwrap().as_str(), good);
         }

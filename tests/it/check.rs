@@ -161,7 +161,7 @@ async fn the_first_row_that_breaks_a_promise_is_named() {
         ("UPDATE messages SET sent_at_micros = 5 WHERE position = 2".into(), "event 2: its message"),
         (format!("UPDATE messages SET conversation_id = {room} WHERE position = 12"), "event 12: its message"),
         // Who takes part.
-        (event("kind = 9", 4), "row 4 of events: kind is none"),
+        (event("kind = 9", 4), "row 4 of events: kind is unknown"),
         (event(&format!("actor_id = {}", user("dave")), 4), "who caused it, takes no part"),
         (event(&format!("actor_id = {}", user("dave")), 9), "event 9: its message"),
         (event(&format!("conversation_id = {}", user("dave")), 4), "event 4: its conversation was never started"),

@@ -8,7 +8,7 @@ use crate::messaging::{Facts, UserId};
 /// The actor added people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Joined {
-    /// Those who took no part in it before.
+    /// The users who joined. None of them took part before.
     pub users: Arc<[UserId]>,
 }
 

@@ -3,7 +3,7 @@
 use super::{Audience, Event, Kind, Range, Record, Unreadable};
 use crate::messaging::{Facts, UserId};
 
-/// The actor left. This event is the last that they see of the conversation.
+/// The actor left. It is the last event of the conversation that they see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Left;
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::{Audience, Event, Kind, Range, Record, Unreadable};
 use crate::messaging::{Facts, UserId};
 
-/// The two things a recipient can say of a message. To have read is to have received.
+/// What a recipient says about messages. A message that is read is also received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Mark {
-    /// It arrived.
+    /// The messages are received.
     Delivered,
-    /// It was read.
+    /// The messages are read.
     Read,
 }
 
@@ -27,12 +27,12 @@ impl Mark {
 /// The actor moved their mark forward: they received or read the messages in a range.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Marked {
-    /// Received, or read.
+    /// Which mark moved.
     pub mark: Mark,
-    /// From where the mark had come before, through the message that was named.
+    /// The range from the earlier position of the mark through the message that the actor named.
     pub range: Range,
-    /// Everyone in a small conversation; in a large one the senders of the messages it covers and whoever marked, so
-    /// that a message to N people costs N receipts and not N².
+    /// Everyone in a small conversation. In a large one, the senders of the messages in the range and the actor. So a
+    /// message to N people causes N deliveries of receipts and not N².
     pub audience: Audience,
 }
 
@@ -72,7 +72,7 @@ impl Kind for Marked {
     }
 
     fn is_activity(&self) -> bool {
-        // Reading moves no conversation up a list.
+        // A mark does not move its conversation to the top of a list.
         false
     }
 

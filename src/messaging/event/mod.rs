@@ -1,8 +1,8 @@
-//! What happened: the events of the log.
+//! The events of the log.
 //!
-//! Each kind of event has one file here, which says all that herald's core knows about the kind: its data, who may see
-//! it, what it changes, and the form in which it is kept and sent. `docs/development/add-an-event.md` adds one step by
-//! step. What never lives here: who may cause an event, which [`super::command`] decides, and how it looks to clients.
+//! Each kind of event has one file here, with everything that herald's core knows about the kind: its data, who may see
+//! it, what it changes, and its stored form. `docs/development/add-an-event.md` adds a kind step by step. What never lives
+//! here: who may cause an event, which [`super::command`] decides, and how clients see it.
 
 mod joined;
 mod left;
@@ -24,12 +24,12 @@ pub use renamed::Renamed;
 pub use sent::{Message, Sent};
 pub use started::Started;
 
-/// Which connection of which session caused a change. Both, so that nobody can claim another's connection.
+/// The session and the connection that caused an event. It needs both, so that nobody can claim another's connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
-    /// The session that was signed in.
+    /// The signed-in session.
     pub session: SessionId,
-    /// The connection, as its client named it.
+    /// The connection id that the client chose.
     pub connection: ConnectionId,
 }
 
@@ -38,21 +38,21 @@ pub struct Origin {
 pub struct Event {
     /// Its place in the order of all events.
     pub position: Position,
-    /// What the log comes to with this event.
+    /// The chain of the log at this event.
     pub chain: Chain,
-    /// When it was decided: later than every event before it.
+    /// When it was decided. It is later than the time of every event before it.
     pub at: Timestamp,
     /// The conversation it belongs to.
     pub conversation: ConversationId,
-    /// Who did it.
+    /// The user who caused it.
     pub actor: UserId,
-    /// The connection that did it, which is not told of it; absent where none was named.
+    /// The connection that caused it, which does not receive it. `None` when the client named no connection.
     pub origin: Option<Origin>,
     /// What it changed.
     pub change: Change,
 }
 
-/// Which of those who take part are told of an event.
+/// The participants who receive an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Audience {
     /// Every participant.
@@ -61,40 +61,40 @@ pub enum Audience {
     Only(Arc<[UserId]>),
 }
 
-/// What every kind of event says of itself. Nothing has a default, so a kind that leaves something out does not
+/// Everything that each kind of event must define. Nothing has a default, so a kind that leaves something out does not
 /// compile.
 trait Kind: Sized {
     /// The numbers under which its events are stored. They stay in people's databases, so a number is never changed
     /// and never given to another kind.
     const NUMBERS: &'static [i64];
 
-    /// Its stored form: the columns of its row, its members between nodes, and what the chain covers.
+    /// Its stored form, which fills the columns of its row and the messages between nodes. The chain covers it.
     fn record(&self) -> Record;
 
-    /// The event whose stored form this is.
+    /// The change with this stored form.
     fn read(record: Record) -> Result<Self, Unreadable>;
 
-    /// Which of those who take part are told.
+    /// The participants who receive it.
     fn audience(&self) -> &Audience;
 
-    /// The part of the log that it is about, where the viewer's stays decide which messages in it they see. An event
-    /// that is about none is seen whole.
+    /// The range of the log whose messages it is about. A viewer sees those that were sent during their stays. `None` when
+    /// every viewer sees the whole event.
     fn covers(&self) -> Option<Range>;
 
-    /// Those who take part from this event on.
+    /// The users who take part from this event on.
     fn joining(&self) -> &[UserId];
 
-    /// Those for whom this event is the last, of which one may be the actor.
+    /// The users for whom this event is the last one. The actor may be among them.
     fn leaving<'a>(&'a self, actor: &'a UserId) -> &'a [UserId];
 
     /// Whether it moves its conversation to the top of a list.
     fn is_activity(&self) -> bool;
 
-    /// Carries it over to the facts of its conversation.
+    /// Applies it to the facts of its conversation.
     fn apply(&self, event: &Event, facts: &mut Facts);
 }
 
-/// Makes the closed list of kinds. Each line is one kind; what dispatches over the kinds is written here once.
+/// Makes the closed list of kinds. Each line of its input is one kind. All code that distinguishes the kinds is here.
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident,)*) => {
         /// What an event changed.
@@ -110,7 +110,7 @@ macro_rules! kinds {
         }
 
         impl $kind {
-            /// This kind of change; `None` when it is of another.
+            /// The change as this kind; `None` when it is of another kind.
             pub fn of(change: Change) -> Option<Self> {
                 if let Change::$kind(change) = change { Some(change) } else { None }
             }
@@ -118,12 +118,15 @@ macro_rules! kinds {
 
         impl Kinds {
             $(#[$doc])*
-            #[allow(non_upper_case_globals, reason = "each is called as its kind is")]
+            #[allow(non_upper_case_globals, reason = "each has the name of its kind")]
             pub const $kind: Self = Self(Some($kind::NUMBERS));
         })*
 
         impl Change {
-            /// The change whose stored form this is.
+            /// The change with this stored form.
+            ///
+            /// # Errors
+            /// When the record is of no known kind, or misses what its kind needs.
             pub fn read(record: Record) -> Result<Self, Unreadable> {
                 $(if $kind::NUMBERS.contains(&record.kind) {
                     return $kind::read(record).map(Self::$kind);
@@ -136,22 +139,22 @@ macro_rules! kinds {
                 match self { $(Self::$kind(change) => change.record(),)* }
             }
 
-            /// Which of those who take part are told.
+            /// The participants who receive it.
             pub fn audience(&self) -> &Audience {
                 match self { $(Self::$kind(change) => change.audience(),)* }
             }
 
-            /// The part of the log whose messages it is about, if any.
+            /// The range of the log whose messages it is about, if any.
             pub fn covers(&self) -> Option<Range> {
                 match self { $(Self::$kind(change) => change.covers(),)* }
             }
 
-            /// Those who take part from this event on.
+            /// The users who take part from this event on.
             pub fn joining(&self) -> &[UserId] {
                 match self { $(Self::$kind(change) => change.joining(),)* }
             }
 
-            /// Those for whom this event of `actor`'s is the last.
+            /// The users for whom this event of `actor` is the last one.
             pub fn leaving<'a>(&'a self, actor: &'a UserId) -> &'a [UserId] {
                 match self { $(Self::$kind(change) => change.leaving(actor),)* }
             }
@@ -161,7 +164,7 @@ macro_rules! kinds {
                 match self { $(Self::$kind(change) => change.is_activity(),)* }
             }
 
-            /// The kind that it is of.
+            /// Its kind.
             pub fn kind(&self) -> Kinds {
                 match self { $(Self::$kind(_) => Kinds::$kind,)* }
             }
@@ -199,12 +202,12 @@ impl Kinds {
     /// Every kind.
     pub const ALL: Self = Self(None);
 
-    /// Whether `event` is one of them.
+    /// Whether `event` is of one of these kinds.
     pub fn hold(self, event: &Event) -> bool {
         self == Self::ALL || self == event.change.kind()
     }
 
-    /// The numbers under which they are stored; `None` stands for all.
+    /// The numbers under which they are stored; `None` stands for all kinds.
     pub fn numbers(self) -> Option<&'static [i64]> {
         self.0
     }

@@ -1,4 +1,4 @@
-//! The plain form that every kind of event is kept and sent in.
+//! The plain form in which every kind of event is stored and sent.
 
 use std::sync::Arc;
 
@@ -7,28 +7,28 @@ use thiserror::Error;
 use super::Message;
 use crate::messaging::{Position, UserId};
 
-/// A part of the log: `from < position <= through`.
+/// A range of the log: the positions with `from < position <= through`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Range {
-    /// Right before its first position.
+    /// The position right before the first one of the range.
     pub from: Position,
-    /// Its last position.
+    /// The last position of the range.
     pub through: Position,
 }
 
-/// What an event changed, in plain members. The log keeps them in columns, the feed sends them, and the chain covers
-/// them; so a new kind of event needs no column and no code in either.
+/// What an event changed, in plain members. The log stores them in columns, the feed sends them, and the chain covers them.
+/// So a new kind of event needs no new column, and no new code in the log or the feed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Record {
     /// The number of its kind.
     pub kind: i64,
-    /// The people it is about, in their order.
+    /// The users that it is about, in their order.
     pub users: Option<Arc<[UserId]>>,
-    /// The part of the log it is about.
+    /// The range of the log that it is about.
     pub range: Option<Range>,
-    /// Whatever else its kind says, as JSON that only this kind reads.
+    /// The rest of its data, as JSON that only its kind reads.
     pub data: Option<String>,
-    /// The message that it sent, which the log keeps in a table of its own.
+    /// The message that it sent. The log stores it in a table of its own.
     pub message: Option<Arc<Message>>,
 }
 
@@ -42,16 +42,16 @@ impl Record {
     }
 }
 
-/// Why a [`Record`] is no event. Each text continues the name of the member that is wrong: `kind` or `data`.
+/// Why a [`Record`] is not an event. Each text follows the name of the wrong member, which is `kind` or `data`.
 #[derive(Debug, Error)]
 pub enum Unreadable {
     /// No kind has this number.
-    #[error("is none that this version of herald knows")]
+    #[error("is unknown to this version of herald")]
     Kind,
     /// The kind needs this member of the record, and the record has none.
-    #[error("needs {0}, and the event has none")]
+    #[error("needs {0}, but the event has none")]
     Missing(&'static str),
-    /// The data has another form than the kind writes.
+    /// The data does not have the form that its kind writes.
     #[error("cannot be read: {0}")]
     Malformed(#[from] serde_json::Error),
 }

@@ -10,11 +10,11 @@ use crate::messaging::{Facts, Title, UserId};
 pub struct Renamed {
     /// The title from here on, if any.
     pub title: Option<Title>,
-    /// The title up to here, which whoever left before goes on seeing.
+    /// The title before it. Users who left earlier still see this one.
     pub former: Option<Title>,
 }
 
-/// The form of its data.
+/// The JSON of its data.
 #[derive(Serialize, Deserialize)]
 struct Data {
     title: Option<String>,

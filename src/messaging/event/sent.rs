@@ -12,12 +12,12 @@ pub struct Sent {
     pub message: Arc<Message>,
 }
 
-/// A message: immutable once stored.
+/// A message. It never changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// The position of the event that sent it.
     pub position: Position,
-    /// Its public identity.
+    /// Its id, which clients see.
     pub id: MessageId,
     /// The conversation that it was sent to.
     pub conversation: ConversationId,
@@ -30,7 +30,7 @@ pub struct Message {
 }
 
 impl Sent {
-    /// Whether the log keeps a message beside an event of this kind.
+    /// Whether the log stores a message for an event with this number of a kind.
     pub fn is_stored_as(kind: i64) -> bool {
         Self::NUMBERS.contains(&kind)
     }

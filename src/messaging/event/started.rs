@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Audience, Event, Kind, Range, Record, Unreadable};
 use crate::messaging::{Facts, UserId};
 
-/// The actor started the conversation. One event, however many people it starts with.
+/// The actor started the conversation. This is one event for any number of participants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Started {
     /// Everyone in it, the actor among them.

@@ -1,25 +1,25 @@
-//! What the characters of a text are, by the properties that Unicode gives them.
+//! Properties of characters and texts, by Unicode.
 
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
 use icu_properties::{CodePointMapData, CodePointSetData};
 
-/// Characters that are letters or symbols to Unicode and are drawn as nothing at all: BRAILLE PATTERN BLANK, EGYPTIAN
+/// Characters that Unicode calls letters or symbols, and that fonts draw as nothing: BRAILLE PATTERN BLANK, EGYPTIAN
 /// HIEROGLYPH FULL BLANK and HALF BLANK, MUSICAL SYMBOL NULL NOTEHEAD.
 const DRAWN_AS_NOTHING: [char; 4] = ['\u{2800}', '\u{13441}', '\u{13442}', '\u{1d159}'];
 
-/// Whether there is nothing to be seen in a text: spaces, what is ignored where it cannot be shown (fillers, joiners,
-/// tags, selectors), formats, and marks without anything that they could belong to.
+/// Whether a reader sees nothing of a text. Spaces, format characters, ignorable characters (fillers, joiners, tags,
+/// selectors) and marks are not visible by themselves.
 pub(super) fn is_blank(text: &str) -> bool {
     !text.chars().any(is_visible)
 }
 
-/// Whether a character is seen when it stands alone.
+/// Whether a character is visible when it stands alone.
 fn is_visible(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_graphic();
     }
     let category = CodePointMapData::<GeneralCategory>::new().get(c);
-    let is_seen = !matches!(
+    let has_shape = !matches!(
         category,
         GeneralCategory::Control
             | GeneralCategory::Format
@@ -30,21 +30,21 @@ fn is_visible(c: char) -> bool {
             | GeneralCategory::SpacingMark
             | GeneralCategory::EnclosingMark
     );
-    is_seen
+    has_shape
         && !DRAWN_AS_NOTHING.contains(&c)
         && !CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
 
-/// Whether a character begins a new line: a control, or one of the two separators that Unicode has for it. NEXT LINE
-/// (U+0085) is a control.
+/// Whether a character may begin a new line: it is a control character, such as NEXT LINE (U+0085), or one of the two
+/// separators of Unicode.
 pub(super) fn breaks_line(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Whether every change of direction in a text ends in it, so that it cannot turn round what is written after it, nor
-/// end a change that was begun before it. As the Unicode Bidirectional Algorithm pairs them
-/// (<https://www.unicode.org/reports/tr9/#Explicit_Levels_and_Directions>): a PDF ends the embedding or override that was
-/// begun last, within the same isolate; a PDI ends the isolate that was begun last, and all embeddings within it.
+/// Whether a text ends every change of the writing direction that it begins, and no other change. So it cannot reverse the
+/// text around it. The Unicode Bidirectional Algorithm pairs the characters
+/// (<https://www.unicode.org/reports/tr9/#Explicit_Levels_and_Directions>): a PDF ends the last embedding or override within
+/// the same isolate; a PDI ends the last isolate and all embeddings within it.
 pub(super) fn closes_its_directions(text: &str) -> bool {
     let mut open = Vec::new();
     for c in text.chars() {
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_seen_is_blank() {
+    fn a_text_without_a_visible_character_is_blank() {
         for blank in [
             "",
             " ",
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn directions_are_closed_in_the_order_in_which_bidi_pairs_them() {
+    fn directions_are_paired_as_the_bidirectional_algorithm_pairs_them() {
         for closed in [
             "plain",
             "שלום",
@@ -158,10 +158,10 @@ mod tests {
             "\u{2068}a",
             "a\u{202c}",
             "a\u{2069}",
-            // One is closed twice, the other not at all.
+            // Two overrides begin, and one ends.
             "\u{202e}\u{202d}a\u{202c}",
             "\u{202a}a\u{202c}\u{202c}",
-            // The PDF is within the isolate, and ends nothing; the PDI ends no embedding.
+            // The PDF within the isolate ends nothing. The PDI ends no embedding outside of its isolate.
             "\u{202e}\u{2066}a\u{202c}\u{2069}",
             "\u{202e}a\u{2069}",
             "\u{2066}a\u{202c}",
