@@ -1,9 +1,9 @@
 //! herald carries messages between people and tells every sender, live, how far each has come.
 //!
-//! The way in: [`transport`] reads bytes, [`graphql`] makes commands of them, [`messaging`] decides, [`log`] commits and
-//! notifies the [`feed`]. The way out: the [`feed`] notifies the [`hub`], which hands each event to the subscribers who may
-//! see it; [`graphql`] renders it once for all who see the same; [`transport`] writes the bytes. `ARCHITECTURE.md` has
-//! the map and the invariants.
+//! The way in: [`transport`] reads bytes, [`graphql`] makes commands of them, [`messaging`] decides, [`log`] commits
+//! and notifies the [`feed`]. The way out: the [`feed`] notifies the [`hub`], which hands each event to the subscribers
+//! who may see it; [`graphql`] renders it once for all who see the same; [`transport`] writes the bytes.
+//! `ARCHITECTURE.md` has the map and the invariants.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails should say where, and then stop"))]
 

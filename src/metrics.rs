@@ -1,5 +1,5 @@
-//! Every metric of this process, with its name and meaning. `docs/operations.md` says what an operator concludes from each.
-//! What never lives here: anything that herald itself acts on.
+//! Every metric of this process, with its name and meaning. `docs/operations.md` says what an operator concludes from
+//! each. What never lives here: anything that herald itself acts on.
 
 use std::sync::LazyLock;
 

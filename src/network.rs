@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 /// The first bits of an IPv6 address, which its owner cannot choose: one customer has at least a /64 (RFC 6177).
 const IPV6_PREFIX_BITS: u32 = 64;
 
-/// An IPv4 address, or an IPv6 network. herald counts by this wherever it counts by address, because an IPv6 host may use
-/// any of 2^64 addresses.
+/// An IPv4 address, or an IPv6 network. herald counts by this wherever it counts by address, because an IPv6 host may
+/// use any of 2^64 addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Network(IpAddr);
 

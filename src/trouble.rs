@@ -1,5 +1,5 @@
-//! Logs a failure that lasts: one line when it begins, some while it lasts, one when it is over. A line for each failure
-//! would hide the first cause. It would also fill the disk, which may be the cause.
+//! Logs a failure that lasts: one line when it begins, some while it lasts, one when it is over. A line for each
+//! failure would hide the first cause. It would also fill the disk, which may be the cause.
 
 use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -59,8 +59,8 @@ impl Vitals {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).values().next().copied()
     }
 
-    /// Runs `work` of a part. When it panics, the panic is counted, the part is noted as failing, and the result is `None`.
-    /// The work may then be half done, so the caller must continue from a safe state.
+    /// Runs `work` of a part. When it panics, the panic is counted, the part is noted as failing, and the result is
+    /// `None`. The work may then be half done, so the caller must continue from a safe state.
     pub async fn guard<T>(&self, part: Part, work: impl Future<Output = T>) -> Option<T> {
         // The caller discards what `work` was changing, so unwinding is safe.
         let done = AssertUnwindSafe(work).catch_unwind().await.ok();

@@ -1,8 +1,8 @@
 //! The migrations of herald's database schema.
 //!
-//! Here lives every statement that creates or changes a table, written once for SQLite and Postgres. A migration is plain
-//! SQL, in which `{id}`, `{bytes}` and `{bigint}` stand for column types that have different names in the two. What never
-//! lives here: queries, and anything that knows what the rows mean.
+//! Here lives every statement that creates or changes a table, written once for SQLite and Postgres. A migration is
+//! plain SQL, in which `{id}`, `{bytes}` and `{bigint}` stand for column types that have different names in the two.
+//! What never lives here: queries, and anything that knows what the rows mean.
 
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
@@ -40,9 +40,9 @@ async fn run_script(manager: &SchemaManager<'_>, script: &str) -> Result<(), DbE
     Ok(())
 }
 
-/// Runs the statements of `script` that have not been executed yet. On SQLite, earlier versions of herald ran a migration
-/// without a transaction. When one was killed during a migration, the first statements were executed and the migration was
-/// not recorded.
+/// Runs the statements of `script` that have not been executed yet. On SQLite, earlier versions of herald ran a
+/// migration without a transaction. When one was killed during a migration, the first statements were executed and the
+/// migration was not recorded.
 async fn finish_script(manager: &SchemaManager<'_>, script: &str) -> Result<(), DbErr> {
     for statement in statements(manager, script) {
         let is_sqlite = manager.get_database_backend() == sea_orm::DbBackend::Sqlite;
@@ -63,8 +63,8 @@ fn statements(manager: &SchemaManager<'_>, script: &str) -> Vec<String> {
     script.split(';').map(str::trim).filter(|statement| !statement.is_empty()).map(str::to_owned).collect()
 }
 
-/// Whether SQLite has the table, index or column that this statement creates. SQLite stores the text of the statement for
-/// a table and an index.
+/// Whether SQLite has the table, index or column that this statement creates. SQLite stores the text of the statement
+/// for a table and an index.
 async fn is_done(manager: &SchemaManager<'_>, statement: &str) -> Result<bool, DbErr> {
     let added = statement.strip_prefix("ALTER TABLE ").and_then(|rest| rest.split_once(" ADD COLUMN "));
     if let Some((table, column)) = added {

@@ -5,7 +5,8 @@ use sea_orm_migration::prelude::*;
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// All positions are those of `events`. Times are milliseconds since 1970 in UTC; a later migration makes them microseconds.
+/// All positions are those of `events`. Times are milliseconds since 1970 in UTC; a later migration makes them
+/// microseconds.
 const UP: &str = "
 CREATE TABLE log_head (
     id {bigint} PRIMARY KEY CHECK (id = 1),

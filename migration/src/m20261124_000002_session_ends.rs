@@ -5,7 +5,8 @@ use sea_orm_migration::prelude::*;
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// `number` counts 1, 2, 3, … without gaps. Rows become visible in this order, because the row of `log_head` has the count.
+/// `number` counts 1, 2, 3, … without gaps. Rows become visible in this order, because the row of `log_head` has the
+/// count.
 const UP: &str = "
 ALTER TABLE log_head ADD COLUMN sessions_ended {bigint} NOT NULL DEFAULT 0;
 

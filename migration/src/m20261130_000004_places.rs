@@ -1,8 +1,8 @@
 //! Adds `chain` and `home`, by which herald recognises a place in the log. Turns times into microseconds that strictly
 //! increase.
 //!
-//! An earlier version of herald on the same Postgres can then no longer read or write messages and events, and fails with
-//! an error. Otherwise it would read microseconds as milliseconds, and store events without a chain.
+//! An earlier version of herald on the same Postgres can then no longer read or write messages and events, and fails
+//! with an error. Otherwise it would read microseconds as milliseconds, and store events without a chain.
 
 use sea_orm_migration::prelude::*;
 

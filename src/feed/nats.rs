@@ -26,7 +26,8 @@ use crate::metrics::METRICS;
 const QUEUE_NOTIFICATIONS: usize = 1_024;
 
 /// The size in bytes up to which a message carries its events. A server accepts 1 MiB by default
-/// (<https://docs.nats.io/running-a-nats-service/configuration#limits>). For a larger batch, reading the log is as fast.
+/// (<https://docs.nats.io/running-a-nats-service/configuration#limits>). For a larger batch, reading the log is as
+/// fast.
 const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 
 /// How often herald checks the connection. After two pings without an answer it connects again.
@@ -38,7 +39,8 @@ const QUEUE_LINK_EVENTS: usize = 16;
 /// Where NATS is, and how herald signs in.
 #[derive(Clone)]
 pub struct NatsOptions {
-    /// URLs with `nats://` or `tls://`, host and port, separated by commas. A URL may have user and password, or a token.
+    /// URLs with `nats://` or `tls://`, host and port, separated by commas. A URL may have user and password, or a
+    /// token.
     pub servers: String,
     /// A file with credentials (JWT and seed), as `nsc` writes it.
     pub credentials: Option<PathBuf>,
@@ -106,7 +108,8 @@ impl Feed for Nats {
     }
 }
 
-/// The subject of the nodes of one herald. Another herald on the same servers has another epoch, and so another subject.
+/// The subject of the nodes of one herald. Another herald on the same servers has another epoch, and so another
+/// subject.
 fn subject_of(epoch: Epoch) -> String {
     format!("herald.{:016x}", epoch.0)
 }
@@ -179,7 +182,8 @@ async fn send(client: Client, mut queue: mpsc::Receiver<LogNotification>) {
     let _ = client.drain().await;
 }
 
-/// Passes on what other nodes send, until the feed is gone. When the server refuses the subscription, it subscribes again.
+/// Passes on what other nodes send, until the feed is gone. When the server refuses the subscription, it subscribes
+/// again.
 async fn receive(
     client: Client,
     mut messages: Subscriber,

@@ -15,15 +15,15 @@ use crate::messaging::{Chain, Epoch, Place, Position};
 use crate::metrics::METRICS;
 use crate::{postgres, random};
 
-/// The name of the log's channel. Postgres separates the channels of its databases. Within one database, the number of the
-/// log's table separates the logs of several schemas.
+/// The name of the log's channel. Postgres separates the channels of its databases. Within one database, the number of
+/// the log's table separates the logs of several schemas.
 const CHANNEL_SQL: &str = "SELECT 'herald_log_' || 'log_head'::regclass::oid::text";
 
 /// The pause before herald connects again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long herald waits for an answer of Postgres. Without this, a connection over a network that has gone silent hangs
-/// for a quarter of an hour.
+/// How long herald waits for an answer of Postgres. Without this, a connection over a network that has gone silent
+/// hangs for a quarter of an hour.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long no notification comes before herald checks that the connection still works.

@@ -1,5 +1,5 @@
-//! Notifications as bytes, for feeds that carry events. The bytes travel between nodes of one herald and are never stored. A
-//! node that cannot read them, for example because it is of another version, reads the log instead.
+//! Notifications as bytes, for feeds that carry events. The bytes travel between nodes of one herald and are never
+//! stored. A node that cannot read them, for example because it is of another version, reads the log instead.
 
 use std::sync::Arc;
 

@@ -17,8 +17,8 @@ use crate::rates::Owner;
 /// The least number of bytes that an element of a list takes up in addition to its texts.
 const ELEMENT_BYTES: usize = 128;
 
-/// The bytes that may be read from the database for an answer, as a multiple of the answer's limit. A message is read with
-/// its body even when the document does not ask for the body.
+/// The bytes that may be read from the database for an answer, as a multiple of the answer's limit. A message is read
+/// with its body even when the document does not ask for the body.
 const READ_FACTOR: usize = 2;
 
 /// The bytes above which an answer is large, and needs a permit.
@@ -94,8 +94,8 @@ impl Budget {
         self.permit.initialized()
     }
 
-    /// Reads at most `max_messages` messages with `read`, which also returns their bytes, and pays for them. If they make
-    /// the answer large, it drops them, waits for a permit and reads them again. So no messages wait in memory.
+    /// Reads at most `max_messages` messages with `read`, which also returns their bytes, and pays for them. If they
+    /// make the answer large, it drops them, waits for a permit and reads them again. So no messages wait in memory.
     pub(super) async fn read<'a, T>(
         &self,
         max_messages: usize,

@@ -77,8 +77,8 @@ pub(super) fn caller_of<'a>(ctx: &Context<'a>) -> Result<&'a Arc<Caller>, Error>
     }
 }
 
-/// The signed-in session of the caller whom this execution answers. A resolver that asks for it makes the rendering of an
-/// event private.
+/// The signed-in session of the caller whom this execution answers. A resolver that asks for it makes the rendering of
+/// an event private.
 ///
 /// # Errors
 /// [`Error::Unauthenticated`] when nobody is signed in, or else as [`caller_of`].

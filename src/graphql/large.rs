@@ -1,5 +1,5 @@
-//! Permits for large answers: a few at a time, and one for each owner. While herald makes an answer, it takes up many times
-//! its own size. Then it waits in memory until its client has read it.
+//! Permits for large answers: a few at a time, and one for each owner. While herald makes an answer, it takes up many
+//! times its own size. Then it waits in memory until its client has read it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};

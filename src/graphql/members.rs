@@ -28,7 +28,8 @@ impl<'a> From<Option<&'a RawValue>> for Member<'a> {
 }
 
 impl<'a> Member<'a> {
-    /// The value as a `T`; `None` when the member is absent or null. The error calls the member `name`, and a `T` `kind`.
+    /// The value as a `T`; `None` when the member is absent or null. The error calls the member `name`, and a `T`
+    /// `kind`.
     ///
     /// # Errors
     /// What is wrong with the member, as the end of a sentence.
@@ -39,8 +40,8 @@ impl<'a> Member<'a> {
         })
     }
 
-    /// The members with these names of the value, which must be an object; `None` when the member is absent or null. The
-    /// error calls the member `name`.
+    /// The members with these names of the value, which must be an object; `None` when the member is absent or null.
+    /// The error calls the member `name`.
     ///
     /// # Errors
     /// What is wrong with the member, as the end of a sentence.
@@ -64,8 +65,8 @@ impl<'a> Member<'a> {
     }
 }
 
-/// The members with these names of the object in `text`. Other members are skipped, and may hold any JSON. Depth, numbers
-/// and escapes inside a member are checked only when the member is read.
+/// The members with these names of the object in `text`. Other members are skipped, and may hold any JSON. Depth,
+/// numbers and escapes inside a member are checked only when the member is read.
 pub(crate) fn members<'a, const N: usize>(
     text: &'a str,
     names: [&str; N],
@@ -124,7 +125,8 @@ impl<'de, const N: usize> Visitor<'de> for Object<'_, N> {
     }
 }
 
-/// The index of a key among these names. Keys are compared as bytes, so a key that is not valid text is an unknown name.
+/// The index of a key among these names. Keys are compared as bytes, so a key that is not valid text is an unknown
+/// name.
 struct Name<'n>(&'n [&'n str]);
 
 impl<'de> DeserializeSeed<'de> for Name<'_> {

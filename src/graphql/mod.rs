@@ -1,8 +1,8 @@
 //! The GraphQL API: requests in, responses out.
 //!
-//! `document/` turns documents into plans, `schema/` has the types and resolvers, `execution/` runs plans. The files beside
-//! them serve all three: the caller, the budget of an answer, the form of a response. What never lives here: rules of
-//! messaging, SQL, and the bytes of any transport.
+//! `document/` turns documents into plans, `schema/` has the types and resolvers, `execution/` runs plans. The files
+//! beside them serve all three: the caller, the budget of an answer, the form of a response. What never lives here:
+//! rules of messaging, SQL, and the bytes of any transport.
 
 mod budget;
 mod caller;

@@ -25,8 +25,8 @@ pub(crate) struct Params {
 #[derive(Debug, Default)]
 pub(crate) struct Extensions {
     persisted_query: Option<PersistedQuery>,
-    /// The id of the connection that the request belongs to. It is for clients that cannot send headers: an `EventSource`,
-    /// and an operation on a socket that a router shares.
+    /// The id of the connection that the request belongs to. It is for clients that cannot send headers: an
+    /// `EventSource`, and an operation on a socket that a router shares.
     pub(crate) connection_id: Option<String>,
 }
 
@@ -106,7 +106,8 @@ impl Params {
         self.extensions.as_ref()?.connection_id.as_deref()
     }
 
-    /// The text of the document, if any. An empty text does not count beside a hash, because some clients always send a text.
+    /// The text of the document, if any. An empty text does not count beside a hash, because some clients always send a
+    /// text.
     pub(super) fn text(&self) -> Option<&str> {
         let has_hash = self.document_id.is_some() || self.persisted().is_some();
         self.query.as_deref().filter(|text| !(has_hash && text.is_empty()))

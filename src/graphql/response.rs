@@ -33,7 +33,8 @@ pub(crate) struct Response {
     budget: Option<Arc<Budget>>,
 }
 
-/// A response as text. The transport keeps it until the client has read it, because it holds the permit of a large answer.
+/// A response as text. The transport keeps it until the client has read it, because it holds the permit of a large
+/// answer.
 #[derive(Debug)]
 pub(crate) struct Written {
     text: String,

@@ -1,7 +1,8 @@
-//! Puts a backup in the place of an SQLite database. herald may be stopped at any moment: the database that is opened next
-//! is the previous one or the restored one, and each is whole.
+//! Puts a backup in the place of an SQLite database. herald may be stopped at any moment: the database that is opened
+//! next is the previous one or the restored one, and each is whole.
 //!
-//! 1. herald copies the backup to `herald.db-restoring`, checks the copy, brings its schema up to date, and begins a new
+//! 1. herald copies the backup to `herald.db-restoring`, checks the copy, brings its schema up to date, and begins a
+//!    new
 //!    epoch in it.
 //! 2. It renames the copy to `herald.db-restored`. From here on the restore is decided: the next process that has the
 //!    lock of the database completes it ([`finish`]).
@@ -48,8 +49,8 @@ pub struct Restored {
     pub kept: Option<PathBuf>,
 }
 
-/// Puts the backup `from` in the place of the database, and begins a new epoch. No herald may have the database open. The
-/// previous database is kept.
+/// Puts the backup `from` in the place of the database, and begins a new epoch. No herald may have the database open.
+/// The previous database is kept.
 ///
 /// # Errors
 /// Why the restore failed, for the operator. Unless the error says otherwise, the database has not changed.

@@ -1,5 +1,5 @@
-//! Digests of 32 bytes. Two digests are equal exactly when the digested values are equal. They are stored, so the input of
-//! each digest never changes.
+//! Digests of 32 bytes. Two digests are equal exactly when the digested values are equal. They are stored, so the input
+//! of each digest never changes.
 
 use sha2::{Digest, Sha256};
 
@@ -28,8 +28,8 @@ impl People {
 pub struct Request(pub [u8; 32]);
 
 impl Request {
-    /// The digest of a request for a conversation of these people. A later addition must not change the digest of a request
-    /// without it.
+    /// The digest of a request for a conversation of these people. A later addition must not change the digest of a
+    /// request without it.
     pub fn new(people: People, title: Option<&Title>, is_distinct: bool) -> Self {
         let mut digest = Sha256::new();
         digest.update(people.0);

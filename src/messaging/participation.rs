@@ -2,8 +2,8 @@
 
 use super::{Audience, ConversationId, Event, Mark, Position, Range, Timestamp, UserId};
 
-/// The positions of the log during which a user takes part: from the event that brought them in through the event by which
-/// they left.
+/// The positions of the log during which a user takes part: from the event that brought them in through the event by
+/// which they left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Interval {
     /// The position of the event that brought them in.
@@ -19,8 +19,8 @@ impl Interval {
     }
 }
 
-/// The participation of one user in one conversation, from one joining to one leaving. A user who comes back begins another
-/// one, and keeps their marks.
+/// The participation of one user in one conversation, from one joining to one leaving. A user who comes back begins
+/// another one, and keeps their marks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Participation {
     /// The conversation.
@@ -84,24 +84,24 @@ impl Participation {
 pub struct View {
     /// The messages that the viewer sees, of those that a mark covers.
     pub covered: Covered,
-    /// The position at which the viewer left the conversation; `None` while they take part. Everything that the event leads
-    /// to is shown as it was there.
+    /// The position at which the viewer left the conversation; `None` while they take part. Everything that the event
+    /// leads to is shown as it was there.
     pub as_of: Option<Position>,
 }
 
 /// The messages that a viewer sees, of those that a mark covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Covered {
-    /// The messages after this position, up to the one that the mark names. Most viewers took part during all of it, and
-    /// share this view.
+    /// The messages after this position, up to the one that the mark names. Most viewers took part during all of it,
+    /// and share this view.
     After(Position),
-    /// The messages that were sent while this viewer took part. The viewer left or joined in between. There may be no such
-    /// message; then the viewer does not see the event.
+    /// The messages that were sent while this viewer took part. The viewer left or joined in between. There may be no
+    /// such message; then the viewer does not see the event.
     StaysOf(UserId),
 }
 
-/// What a viewer sees of `event`; `None` when they do not see it. `intervals` are all participations of the viewer in the
-/// conversation, in their order.
+/// What a viewer sees of `event`; `None` when they do not see it. `intervals` are all participations of the viewer in
+/// the conversation, in their order.
 pub fn view(event: &Event, viewer: UserId, intervals: &[Interval]) -> Option<View> {
     let begun = intervals.partition_point(|interval| interval.joined <= event.position);
     intervals[..begun].last().filter(|interval| interval.holds(event.position))?;

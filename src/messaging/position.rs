@@ -31,9 +31,9 @@ impl Timestamp {
     }
 }
 
-/// A random number that names one unbroken history of the log. herald draws a new one when it creates the database, when
-/// the log does not continue the events that a node knows, and when an operator asks for it. A cursor is valid only in its
-/// own epoch.
+/// A random number that names one unbroken history of the log. herald draws a new one when it creates the database,
+/// when the log does not continue the events that a node knows, and when an operator asks for it. A cursor is valid
+/// only in its own epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Epoch(pub i64);
 
@@ -48,8 +48,8 @@ impl Chain {
     /// The chain before the first event. In a log from an earlier version, the events without a chain have it too.
     pub const START: Self = Self(0);
 
-    /// The chain at `event`, which comes right after the place with this chain. It covers everything in the event except the
-    /// text of a message.
+    /// The chain at `event`, which comes right after the place with this chain. It covers everything in the event
+    /// except the text of a message.
     #[must_use]
     pub fn after(self, event: &Event) -> Self {
         let mut digest = Sha256::new();

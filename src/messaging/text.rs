@@ -54,7 +54,8 @@ text!(
     Body
 );
 text!(
-    /// A client's own name for one thing that it creates: 1 to 128 characters of one line, with at least one visible character.
+    /// A client's own name for one thing that it creates: 1 to 128 characters of one line, with at least one visible
+    /// character.
     IdempotencyKey
 );
 text!(

@@ -1,6 +1,6 @@
 //! The metrics that Prometheus' own libraries have for every process, under the same names
-//! (<https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>). Each is read from `/proc` when it is
-//! asked for. A system without `/proc` shows none of them.
+//! (<https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>). Each is read from `/proc` when it
+//! is asked for. A system without `/proc` shows none of them.
 
 use std::fs;
 

@@ -36,8 +36,8 @@ const KNOWN: [&str; 16] = [
     "user",
 ];
 
-/// Parameters that other programs accept in a URL. herald refuses them by name. It does not repeat any other name, since
-/// that may be a piece of a password.
+/// Parameters that other programs accept in a URL. herald refuses them by name. It does not repeat any other name,
+/// since that may be a piece of a password.
 const UNSUPPORTED: [&str; 32] = [
     "channel_binding",
     "client_encoding",

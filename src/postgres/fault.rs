@@ -60,8 +60,8 @@ fn describe_tls(reason: &str) -> String {
     format!("TLS failed: {}. {advice}", without_quotes(reason))
 }
 
-/// The codes are those of <https://www.postgresql.org/docs/current/errcodes-appendix.html>. PgBouncer uses 08P01 for every
-/// error of its own.
+/// The codes are those of <https://www.postgresql.org/docs/current/errcodes-appendix.html>. PgBouncer uses 08P01 for
+/// every error of its own.
 fn describe_server(code: &str, message: &str) -> String {
     match code {
         "28P01" => "the password is wrong, or there is no such user".into(),

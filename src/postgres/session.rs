@@ -1,4 +1,5 @@
-//! The settings of each connection. herald sets them after it has connected, because poolers refuse start-up parameters.
+//! The settings of each connection. herald sets them after it has connected, because poolers refuse start-up
+//! parameters.
 
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use sqlx::{AssertSqlSafe, Error, Row};
 /// checks the result. A statement may take as long as `patience`.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] with a reason for the operator, when the session is not one of a primary or a setting does
-/// not hold.
+/// [`Error::InvalidArgument`] with a reason for the operator, when the session is not one of a primary or a setting
+/// does not hold.
 pub async fn settle(connection: &mut PgConnection, patience: Duration) -> Result<(), Error> {
     let millis = patience.as_millis();
     let wanted = wanted_settings(millis);

@@ -1,4 +1,4 @@
-//! Accounts: who may be whom, for how long, and how often one may try.
+//! Accounts: registration, sign-in, how long a session lives, and how often somebody may try.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -257,7 +257,7 @@ async fn signing_out_ends_the_session_with_its_sockets_and_no_other() {
 
     bob.send(&conversation, "still there?").await;
     assert_eq!(laptop.next("m").await["messageSent"]["message"]["body"], "still there?");
-    // A socket may sign itself out, too.
+    // A socket can end its own session, too.
     laptop.subscribe("o", LOGOUT, json!({})).await;
     assert_eq!(laptop.closed().await.code, 4403);
     assert_eq!(elsewhere.refused(VIEWER, json!({})).await, "UNAUTHENTICATED");
@@ -271,7 +271,7 @@ async fn guessing_one_handles_password_is_slowed_down() {
     for _ in 0..3 {
         assert_eq!(code(&app.post(LOGIN, credentials("ada", "a guess")).await), "INVALID_CREDENTIALS");
     }
-    // Not even the right guess is told from a wrong one now.
+    // Now the right password gets the same answer as a wrong one.
     for password in ["a guess", SECRET] {
         let refused = app.post(LOGIN, credentials("ada", password)).await;
         assert_eq!(code(&refused), "RATE_LIMITED");
@@ -343,9 +343,9 @@ async fn behind_a_proxy_addresses_are_told_apart_by_what_the_proxy_says() {
         assert!(register(handle, "203.0.113.1").await.get("errors").is_none());
     }
     assert_eq!(code(&register("carol", "203.0.113.1").await), "RATE_LIMITED");
-    // The proxy adds the address it sees at the end; what comes before is the client's own claim.
+    // The proxy adds the address that it sees at the end. The client itself may have written everything before it.
     assert_eq!(code(&register("carol", "198.51.100.7, 203.0.113.1").await), "RATE_LIMITED");
-    // Some proxies add theirs as another line.
+    // Some proxies add the address as another line.
     let two = [("x-forwarded-for", "198.51.100.7"), ("x-forwarded-for", "203.0.113.1")];
     let refused = ask(&app, &two, REGISTER, newcomer("carol", "Carol", SECRET)).await;
     assert_eq!(code(&refused.json()), "RATE_LIMITED");
@@ -424,7 +424,7 @@ async fn a_cookie_sent_along_from_a_foreign_page_is_refused_and_a_bearer_token_i
     let bearer = format!("Bearer {}", ada.json()["data"]["register"]["token"].as_str().unwrap());
     let foreign = [("authorization", bearer.as_str()), ("origin", "https://elsewhere.example")];
     assert_eq!(viewer(&app, &foreign).await, "ada");
-    // None of these signed it out.
+    // None of these ended the session.
     let here = format!("http://{}", app.address);
     assert_eq!(viewer(&app, &[("cookie", &cookie), ("origin", &here)]).await, "ada");
 }

@@ -79,7 +79,7 @@ async fn an_address_has_so_many_sockets_of_nobody() {
         assert_eq!(socket_from(&app, same).await.err(), Some(429), "{same}");
         socket_from(&app, other).await.expect("room for another address");
 
-        // Whoever is signed in leaves the place to the next.
+        // A socket on which a user has signed in no longer counts for its address.
         drop(greeted);
         let mut ada_s = Vec::new();
         for n in 0..3 {
@@ -117,7 +117,7 @@ async fn a_socket_of_nobody_on_which_nothing_is_asked_ends_regularly() {
             } => {}
         }
     };
-    // Which clients take for the end of a conversation, and not for a fault after which to come back.
+    // Clients take this code as a normal end. They do not connect again.
     assert_eq!(closed.code, 1000, "{closed:?}");
     heard(&mut phone).await;
 }
@@ -130,7 +130,7 @@ async fn health_checks_are_answered_when_everything_else_is_refused() {
     })
     .await;
     let mut held = vec![app.socket().await.stream.into_inner()];
-    // More than there are places for those who find no room.
+    // These are more connections than herald keeps to answer that it is full.
     for n in 0..400_u32 {
         let [.., last] = (1 + n % 4).to_be_bytes();
         held.push(connect_from([127, 0, 0, last], app.address).await);
@@ -204,7 +204,7 @@ async fn an_address_leaves_so_many_bytes_of_messages_unfinished() {
     for _ in 0..2 {
         let mut socket = socket_from(&app, "192.0.2.1").await.unwrap();
         hello(&mut socket, json!({})).await;
-        // What is whole does not count, however much it is.
+        // A complete message does not count, whatever its size.
         for _ in 0..4 {
             let ping = json!({ "type": "ping", "payload": { "text": "x".repeat(HALF) } });
             socket.send(ping.clone()).await;
@@ -223,7 +223,7 @@ async fn an_address_leaves_so_many_bytes_of_messages_unfinished() {
     assert_eq!(second.closed().await.code, 1013);
     heard(&mut socket_from(&app, "192.0.2.3").await.unwrap()).await;
 
-    // What the first has begun it may finish; then there is room again.
+    // The first socket may finish its message. Then there is room for another.
     let end = Frame::message(br#"{"type":"ping"}"#.to_vec(), OpCode::Data(Data::Continue), true);
     first.stream.send(Message::Frame(end)).await.unwrap();
     assert_eq!(first.receive().await, json!({ "type": "pong" }));
@@ -253,7 +253,7 @@ async fn an_address_leaves_so_many_bytes_of_requests_unfinished() {
         loop {
             let mut stream = begin("192.0.2.1", HALF).await;
             let mut answer = vec![0; 4096];
-            // Those that are not refused wait for the rest.
+            // herald waits for the rest of a request that it does not refuse.
             if let Ok(read) = timeout(Duration::from_secs(1), stream.read(&mut answer)).await {
                 break Reply::parse(&answer[..read.unwrap()]);
             }
@@ -289,6 +289,6 @@ async fn a_message_that_does_not_arrive_is_not_waited_for() {
     };
     let (closed, ()) = tokio::join!(closing, meanwhile);
     assert_eq!(closed.code, 1013, "{closed:?}");
-    // Nothing but pongs has come from this one for longer than a message may take.
+    // This socket has sent only pongs, for longer than a message may take.
     heard(&mut honest).await;
 }

@@ -1,4 +1,4 @@
-//! What an answer may come to, and what subscriptions may hold.
+//! How large an answer may be, and how many fields the subscriptions of a user may select.
 
 use serde_json::json;
 
@@ -27,14 +27,14 @@ async fn an_answer_ends_with_an_error_when_it_grows_too_large() {
     assert_eq!(code(&response), "LIMIT_EXCEEDED");
     assert_eq!((&response["data"], response["errors"].as_array().unwrap().len()), (&json!(null), 1));
 
-    // The same over a socket, which goes on.
+    // A socket gets the same error, and stays open.
     let mut phone = bob.socket("phone").await;
     phone.subscribe("1", NESTED, json!({ "id": conversation })).await;
     let told = phone.receive().await;
     assert_eq!((&told["type"], code(&told["payload"])), (&json!("next"), "LIMIT_EXCEEDED"));
     phone.completed("1").await;
 
-    // And in an event, after which the subscription goes on.
+    // An event that is too large is an error, too, and the subscription goes on.
     let event = "subscription($after: Cursor) { messageSent(after: $after) { message { conversation { messages(last: 20) { nodes { \
          conversation { messages(last: 6) { nodes { body } } } } } } } } }";
     phone.follow("2", event).await;
@@ -88,7 +88,7 @@ async fn the_different_subscriptions_of_a_user_are_bounded_and_let_go() {
     }
     phone.subscribe("8", &different(8), json!({})).await;
     assert_eq!(phone.refused("8").await, "LIMIT_EXCEEDED");
-    // The same once more holds nothing more, also on another socket, however it is written.
+    // The same subscription again costs nothing more, also on another socket and when it is written in another way.
     let mut laptop = ada.socket("laptop").await;
     laptop.follow("1", "subscription X($after: Cursor) { messageSent(after: $after) { cursor a1: at ...F } } fragment F on MessageSent { message { body } }").await;
     bob.send(&conversation, "hello").await;
@@ -96,10 +96,10 @@ async fn the_different_subscriptions_of_a_user_are_bounded_and_let_go() {
     for _ in 0..8 {
         assert_eq!(phone.receive().await["type"], "next");
     }
-    // What ends makes room.
+    // A subscription that ends makes room for another.
     phone.send(json!({ "type": "complete", "id": "0" })).await;
     phone.follow("8", &different(8)).await;
-    // Somebody else has room of their own.
+    // Another user has limits of their own.
     let mut other = bob.socket("phone").await;
     other.follow("1", &different(9)).await;
 }

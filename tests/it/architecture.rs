@@ -1,4 +1,4 @@
-//! The rooms of the tree, and the one way in which they may know of each other.
+//! The modules of the tree, and the one direction in which they may import each other.
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ fn rooms() -> Vec<(PathBuf, String, String)> {
         let text = std::fs::read_to_string(&path).unwrap();
         (path, room, text)
     });
-    // The program, and what puts the rooms together.
+    // The program itself, and what connects the modules.
     named.filter(|(_, room, _)| !["commands", "lib", "main"].contains(&room.as_str())).collect()
 }
 
@@ -71,7 +71,7 @@ fn the_rules_know_nothing_of_the_world_and_only_the_log_knows_sql() {
             "log" => &["async_graphql", "axum"],
             // LISTEN and NOTIFY, but no tables.
             "feed" => &["async_graphql", "axum", "entities", "sea_orm", "std::env"],
-            // The one place that looks at the environment.
+            // This is the only place that reads the environment.
             "config" => &["sea_orm", "entities"],
             _ => &["sea_orm", "entities", "std::env"],
         };

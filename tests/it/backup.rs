@@ -1,4 +1,4 @@
-//! `herald backup` and `herald restore`, as operators use them: from the real program.
+//! `herald backup` and `herald restore` of the real binary, as operators use them.
 
 use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt;
@@ -68,7 +68,7 @@ async fn a_backup_beside_a_herald_that_serves_has_every_message_that_was_answere
         .map(|name| keep_sending(ada.clone(), conversation.clone(), name, Arc::clone(&answered)))
         .map(tokio::spawn)
         .collect();
-    // Any number of times a day.
+    // A backup may be made any number of times.
     for number in 0..3 {
         ada.send(&conversation, &format!("before {number}")).await;
         let answered = answered.lock().unwrap().clone();
@@ -118,7 +118,7 @@ async fn a_backup_replaces_nothing_and_leaves_nothing_half_made() {
     let missing = url(&backups.join("missing.db"));
     let (succeeded, text) = backup(&missing, &backups.join("copy.db")).await;
     assert!(!succeeded && text.contains("there is no"), "{text}");
-    // A file may have 64 blocks: as if the disk were full then.
+    // A file may have 64 blocks. A larger file fails as on a full disk.
     let program = env!("CARGO_BIN_EXE_herald");
     let full = format!(
         "trap '' XFSZ; ulimit -f 64; exec {program} backup {}/full.db --database '{}'",
@@ -159,7 +159,7 @@ async fn a_restored_backup_takes_the_place_of_the_database_which_is_kept() {
     assert_eq!(socket.refused("m").await, "CURSOR_EXPIRED");
     drop(socket);
 
-    // What was kept is a database like any other, and can be put back.
+    // The database that was kept is complete, and can be restored.
     app.stop().await;
     let (succeeded, text) = restore(&app.database.url, &file.with_file_name(kept)).await;
     assert!(succeeded && text.contains("the log up to position 3"), "{text}");
@@ -220,7 +220,7 @@ async fn a_kill_during_a_restore_leaves_the_database_of_before_or_the_restored_o
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        // The moment is no matter: each is as good as any other.
+        // The kill may come at any moment.
         let _ = tokio::time::timeout(Duration::from_millis(3 * kill), child.wait()).await;
         let _ = child.start_kill();
         within("the end of the killed restore", child.wait()).await.unwrap();
@@ -251,10 +251,10 @@ async fn a_damaged_database_is_not_served() {
     let serve = ["serve", "--listen", "127.0.0.1:0", "--database", &app.database.url];
     let (succeeded, text) = run(&serve, "").await;
     assert!(!succeeded && text.contains("is damaged") && text.contains("herald restore"), "{text}");
-    // It was left as it is.
+    // herald has not changed the file.
     assert_eq!(std::fs::read(&file).unwrap(), damaged);
 
-    // Each page is well, but they are not of one moment.
+    // Each page is intact, but the pages are of different moments.
     std::fs::write(&file, &whole).unwrap();
     let connection = sea_orm::Database::connect(&app.database.url).await.unwrap();
     let behind = "UPDATE log_head SET position = position - 1";
@@ -264,7 +264,7 @@ async fn a_damaged_database_is_not_served() {
     assert!(!succeeded && text.contains("the log's head is at 50, and its newest event at 51"), "{text}");
 }
 
-// Whoever reads as of one moment makes the WAL grow. It does not stay as large.
+// A reader with a snapshot makes the WAL grow. Afterwards the WAL becomes small again.
 #[tokio::test]
 async fn a_large_wal_is_cut_and_its_size_can_be_watched() {
     const LARGE: u64 = 80 << 20;
@@ -280,7 +280,7 @@ async fn a_large_wal_is_cut_and_its_size_can_be_watched() {
     database.poll_head().await.unwrap();
     assert!(size() > LARGE);
     assert!(METRICS.wal_bytes.get() > i64::try_from(LARGE).unwrap());
-    // It is begun anew when it was written back.
+    // SQLite writes the WAL back into the database, and then starts it again.
     for _ in 0..2 {
         ada.send(&conversation, "hello").await;
     }

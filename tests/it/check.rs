@@ -1,4 +1,4 @@
-//! `herald check`: a sound log is found sound, and of one that is not, the first row that breaks a promise is named.
+//! `herald check`: it finds a sound log sound, and names the first row that breaks a promise.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::command_line::run;
 use crate::support::{TABLES, TestApp};
 
-/// A log of before there were chains: what is wrong in an event is not told by its chain.
+/// Makes the log one of an earlier version, without chains. So no chain shows that an event is wrong.
 const UNCHAINED: &str = "UPDATE events SET chain = 0; UPDATE log_head SET chain = 0";
 
 fn options(app: &TestApp) -> DatabaseOptions {
@@ -18,7 +18,7 @@ fn options(app: &TestApp) -> DatabaseOptions {
     DatabaseOptions { url, readers: 1, patience: Duration::from_secs(5), observer: None }
 }
 
-/// Some of everything: 13 events, of which the comments say the positions.
+/// A herald with some of everything: 13 events. The comments name their positions.
 async fn busy() -> TestApp {
     let app = TestApp::start().await;
     let (ada, bob, carol) = (app.user("ada").await, app.user("bob").await, app.user("carol").await);
@@ -46,7 +46,7 @@ async fn busy() -> TestApp {
     app
 }
 
-/// One connection, on which nothing refuses what makes no sense.
+/// A connection that does not enforce foreign keys.
 async fn connect(app: &TestApp) -> DatabaseConnection {
     let mut options = ConnectOptions::new(&app.database.url);
     options.max_connections(1).sqlx_logging(false);
@@ -109,7 +109,7 @@ async fn a_log_of_several_pages_is_read_to_its_end() {
     assert!(check(&options(&app)).await.unwrap_err().contains("joined at 521: joined_at is 5"));
 }
 
-// Nothing is known of what came before the chains; from the first one on they hold.
+// The events before the first chain are not protected by chains. From the first chain on, every event is.
 #[tokio::test]
 async fn a_log_that_was_begun_without_chains_is_sound() {
     let mut app = busy().await;
@@ -141,7 +141,7 @@ async fn the_first_row_that_breaks_a_promise_is_named() {
         |what: &str, position| format!("{UNCHAINED}; UPDATE events SET {what} WHERE position = {position}");
     let room = "(SELECT conversation_id FROM events WHERE position = 1)";
     let damages = [
-        // The order.
+        // Order.
         ("DELETE FROM events WHERE position = 4".to_owned(), "event 5: the one before it is 3"),
         ("UPDATE events SET chain = chain + 1 WHERE position = 5".into(), "event 5: its chain"),
         ("UPDATE events SET chain = 0 WHERE position = 12".into(), "event 12: its chain"),
@@ -160,7 +160,7 @@ async fn the_first_row_that_breaks_a_promise_is_named() {
         (format!("UPDATE messages SET sender_id = {} WHERE position = 2", user("dave")), "event 2: its message"),
         ("UPDATE messages SET sent_at_micros = 5 WHERE position = 2".into(), "event 2: its message"),
         (format!("UPDATE messages SET conversation_id = {room} WHERE position = 12"), "event 12: its message"),
-        // Who takes part.
+        // Participation.
         (event("kind = 9", 4), "row 4 of events: kind is unknown"),
         (event(&format!("actor_id = {}", user("dave")), 4), "who caused it, takes no part"),
         (event(&format!("actor_id = {}", user("dave")), 9), "event 9: its message"),
@@ -199,14 +199,14 @@ async fn the_first_row_that_breaks_a_promise_is_named() {
         ("UPDATE log_head SET sessions_ended = 0".into(), "session end 1: log_head"),
         ("UPDATE session_ends SET session_id = (SELECT id FROM sessions LIMIT 1)".into(), "session end 1: its session"),
         ("DELETE FROM users WHERE handle LIKE 'dave-%'".into(), "sessions: 1: this many belong to no user"),
-        // What was started.
+        // Starts.
         (format!("UPDATE starts SET actor_id = {}", user("dave")), "they never took part"),
         (format!("UPDATE starts SET conversation_id = {}", user("dave")), "they never took part"),
         ("UPDATE conversations SET people = (SELECT request FROM starts) WHERE latest_position = 9".into(), "people is set"),
         ("UPDATE conversations SET people = (SELECT request FROM starts) WHERE latest_position = 12".into(), "people does not"),
         ("UPDATE conversations SET people = substr(people, 1, 31)".into(), ": people has 31 bytes, not 32"),
         ("UPDATE conversations SET people = (SELECT people FROM conversations WHERE latest_position = 12) WHERE latest_position = 13".into(), "latest_position 13: another one has the same people"),
-        // Keys; without its index, which would refuse this.
+        // Keys. Their index would refuse this row, so it is dropped first.
         ("DROP INDEX messages_by_idempotency_key; UPDATE messages SET idempotency_key = 'k' WHERE position = 2".into(), "message at 9: its sender used"),
     ];
     execute(&connection, TABLES.map(|table| format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}")))

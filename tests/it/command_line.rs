@@ -18,7 +18,7 @@ pub(crate) async fn run(args: &[&str], input: &str) -> (bool, String) {
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // A command that takes no input may be gone before it was given any.
+    // A command that reads no input may end before the test writes its input.
     let _ = stdin.write_all(input.as_bytes()).await;
     drop(stdin);
     let output = child.wait_with_output().await.unwrap();

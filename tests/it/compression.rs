@@ -1,4 +1,4 @@
-//! Bodies that are packed: what is unpacked, what is packed for whom, and what never is.
+//! Compressed bodies: which requests herald decompresses, which answers it compresses, and which it never does.
 
 use std::io::{Read, Write};
 
@@ -56,7 +56,7 @@ async fn a_body_is_unpacked_only_as_far_as_it_may_be_long() {
     assert_eq!(post(&app, "gzip", &gzip(&body)).await.status, 200);
     body.push(b' ');
     assert_eq!(post(&app, "gzip", &gzip(&body)).await.status, 413);
-    // 48 KB that stand for 48 MB.
+    // About 48 KB, which decompress to 48 MB.
     let bomb = gzip(&vec![b' '; 48 * 1024 * 1024]);
     assert!(bomb.len() < MOST);
     assert_eq!(post(&app, "gzip", &bomb).await.status, 413);
@@ -74,7 +74,7 @@ async fn answer(app: &TestApp, accept_encoding: &str, query: &str) -> (Reply, Va
     stream.write_all((head + &body).as_bytes()).await.unwrap();
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.unwrap();
-    // Over HTTP/1.0 a body is what comes until the end.
+    // In HTTP/1.0 a body ends when the connection is closed.
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
     let head = Reply::parse(&bytes[..end]);
     let body = &bytes[end..];

@@ -1,4 +1,4 @@
-//! The page of every flag, which is made from the command line itself.
+//! The page with every flag, which is generated from the command line itself.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The main job, from the first word to the last tick.
+//! The main job: a message is sent, delivered and read, and its sender learns each step live.
 
 use serde_json::json;
 
@@ -59,7 +59,7 @@ async fn the_connection_that_caused_a_change_is_not_told_and_the_others_are() {
     let body = |data: serde_json::Value| data["messageSent"]["message"]["body"].as_str().unwrap().to_owned();
     assert_eq!(body(phone.next("m").await), "from my laptop");
     assert_eq!(body(laptop.next("m").await), "from my phone");
-    // Somebody else's connection of the same name is another origin.
+    // A connection of another user with the same id is another origin.
     assert_eq!(body(stranger.next("m").await), "from my phone");
     assert_eq!(body(stranger.next("m").await), "from my laptop");
 }

@@ -123,7 +123,7 @@ async fn participants_are_those_who_take_part_now_in_the_order_in_which_they_joi
     let app = TestApp::start().await;
     let (ada, bob, conversation) = app.pair().await;
     let (carol, dave) = (app.user("carol").await, app.user("dave").await);
-    // Anyone in it may add others, not only whoever started it.
+    // Every participant may add others, not only the user who started the conversation.
     bob.add(&conversation, &[&dave]).await;
     dave.add(&conversation, &[&carol]).await;
     assert_eq!(participants(&ada, &conversation).await[2..], [dave.handle.as_str(), &carol.handle]);
@@ -172,7 +172,7 @@ async fn the_conversation_of_others_looks_like_one_that_does_not_exist() {
     let (mallory, carol) = (app.user("mallory").await, app.user("carol").await);
     for query in [CONVERSATION, "query($id: ID!) { node(id: $id) { id } }", ADD, LEAVE, SEND] {
         let ask = async |id: &str| {
-            // Only one of these takes handles.
+            // Only one of these inputs has handles.
             let mut variables = json!({ "id": id });
             if query == ADD {
                 variables["handles"] = json!([mallory.handle, carol.handle]);
@@ -277,7 +277,7 @@ async fn pages_too_large_to_count_are_refused_before_they_are_read() {
     for query in [
         "{ conversations(first: 1000000000) { nodes { id } } }",
         "{ conversations(last: 2147483647) { nodes { id } } }",
-        // The product of these is beyond 64 bits.
+        // Their product does not fit into 64 bits.
         "{ conversations(first: 2147483647) { nodes { messages(first: 2147483647) { nodes {
             receipts(first: 2147483647) { nodes { status } }
         } } } } }",
@@ -303,7 +303,7 @@ async fn a_conversation_holds_as_many_as_the_operator_allows() {
     ada.add(&conversation, &[&carol, &bob]).await;
     let too_many = json!({ "id": conversation, "handles": [dave.handle] });
     assert_eq!(bad_field(&ada.post(ADD, too_many).await), "handles");
-    // Whoever leaves makes room.
+    // A participant who leaves makes room for another.
     carol.leave(&conversation).await;
     ada.add(&conversation, &[&dave]).await;
     assert_eq!(participants(&dave, &conversation).await.len(), 3);

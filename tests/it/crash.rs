@@ -1,4 +1,4 @@
-//! `kill -9` of the real binary in the middle of a stream of mutations: every answered one is there, once.
+//! `kill -9` of the real binary during a stream of mutations. Every mutation that was answered is stored, once.
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -41,7 +41,7 @@ impl Process {
                 && let Some((address, _)) = rest.split_once("/graphql")
             {
                 let address = address.parse().unwrap();
-                // What it says afterwards must not fill the pipe.
+                // The rest of the output is read, so that it does not fill the pipe.
                 tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
                 return Self { child, address };
             }
@@ -99,7 +99,7 @@ async fn every_answered_mutation_survives_a_kill_once_and_is_resumed_over() {
                 tokio::spawn(keep_sending(user, conversation, life * 8 + n, Arc::clone(&answered)))
             })
             .collect();
-        // A subscriber reads along, and the axe falls in the middle of it.
+        // A subscriber receives the messages, and herald is killed meanwhile.
         let mut socket = here(&bob).socket("desk").await;
         socket.follow_after("m", SENT, &cursor).await;
         for _ in 0..100 {
@@ -116,7 +116,8 @@ async fn every_answered_mutation_survives_a_kill_once_and_is_resumed_over() {
 
     let bob = User { address: process.address, ..bob };
     let ada = User { address: process.address, ..ada };
-    // Retried with the same key, the last of each sender is there once, whether or not it was before.
+    // A retry of each sender's last message with the same key. The message is stored once, whether the first try stored
+    // it or not.
     for name in 0..32 {
         let known = answered.lock().unwrap().iter().filter(|b| b.starts_with(&format!("{name}-"))).count();
         let body = format!("{name}-{known}");
@@ -139,7 +140,7 @@ async fn every_answered_mutation_survives_a_kill_once_and_is_resumed_over() {
         observer: None,
     };
     herald::log::check(&options).await.unwrap();
-    // The subscriber, resumed over every kill, has seen the history itself.
+    // The subscriber, which resumed after every kill, has received exactly the history.
     let mut socket = bob.socket("desk").await;
     socket.follow_after("m", SENT, &cursor).await;
     while received.len() < history.len() {
@@ -149,7 +150,7 @@ async fn every_answered_mutation_survives_a_kill_once_and_is_resumed_over() {
     assert_eq!(received, history);
 }
 
-// At whatever moment of its first start herald is killed, the next one opens what it left.
+// herald may be killed at any moment of its first start. The next herald can open the database.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_during_the_first_start_leaves_a_database_that_opens() {
     for kill in 0..30 {
@@ -161,7 +162,7 @@ async fn a_kill_during_the_first_start_leaves_a_database_that_opens() {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        // The moment is no matter: each is as good as any other.
+        // The kill may come at any moment.
         let _ = tokio::time::timeout(Duration::from_millis(2 * kill), child.wait()).await;
         let _ = child.start_kill();
         child.wait().await.unwrap();

@@ -1,5 +1,5 @@
-//! Creating is repeatable: what is asked for again, because its answer was lost or because two ask at once, is created
-//! once.
+//! Creating may be repeated. A request that comes again, because its answer was lost or because two clients send it at
+//! once, creates one thing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +48,8 @@ async fn refused(user: &User, input: Value) -> String {
     user.refused(START, json!({ "input": input })).await
 }
 
-/// What a user is told after a cursor, up to and with a message that is sent now: what it is, and of which conversation.
+/// What a user is told after a cursor, up to and with a message that is sent now: what it is, and of which
+/// conversation.
 async fn told(user: &User, after: &str, by: &User, conversation: &str) -> Vec<(String, String)> {
     by.send(conversation, "the end").await;
     let mut socket = user.socket("told").await;
@@ -74,7 +75,7 @@ async fn a_start_that_is_repeated_under_its_key_is_one_conversation() {
     for _ in 0..4 {
         assert_eq!(start(&ada, input(&[&bob, &carol])).await, first);
     }
-    // The order in which people are named says nothing. The key is the user's, not that of one session.
+    // The order of the handles does not matter. The key belongs to the user, not to one session.
     assert_eq!(start(&ada.sign_in_again().await, input(&[&carol, &bob, &ada, &bob])).await, first);
     let started = ("ConversationStarted".to_owned(), first.clone());
     assert_eq!(told(&bob, &before, &ada, &first).await, [started]);
@@ -110,7 +111,7 @@ async fn a_key_that_stands_for_another_start_is_refused() {
         assert_eq!(code(&refused), "BAD_INPUT", "{key:?}");
         assert_eq!(refused["errors"][0]["extensions"]["field"], "idempotencyKey");
     }
-    // What is refused takes no key.
+    // A refused request does not use up its key.
     let other = |input: Value| and(input, "idempotencyKey", "another key");
     assert_eq!(refused(&ada, other(with(&[&ada]))).await, "BAD_INPUT");
     start(&ada, other(with(&[&carol]))).await;
@@ -133,7 +134,7 @@ async fn a_start_is_repeated_whoever_has_joined_or_left_since() {
     let all = answer(&ada).await;
     assert_eq!((&all["id"], all["participants"]["nodes"].as_array().unwrap().len()), (&json!(id), 3));
 
-    // To whoever has left, it is as it was then.
+    // A user who has left sees the conversation as it was then.
     let message = ada.send(&id, "goodbye").await;
     ada.leave(&id).await;
     let then = answer(&ada).await;
@@ -142,7 +143,7 @@ async fn a_start_is_repeated_whoever_has_joined_or_left_since() {
     bob.send(&id, "she is gone").await;
     carol.leave(&id).await;
     assert_eq!(answer(&ada).await, then);
-    // Also by a herald that knows it from the database only.
+    // A herald that has just started finds it in the database.
     app.restart().await;
     assert_eq!(answer(&ada.at(app.address)).await, then);
 }
@@ -163,7 +164,7 @@ async fn the_one_conversation_of_just_these_people_is_found_by_each_of_them() {
         (&bob, and(distinct(&[&ada]), "title", "Coffee")),
     ] {
         let again = user.data(START, json!({ "input": input })).await;
-        // The title is that of who started it; nothing was appended to the log.
+        // The title is the one from the start, and nothing was appended to the log.
         assert_eq!(again, data, "{input}");
     }
     let three = start(&carol, distinct(&[&ada, &bob])).await;
@@ -173,7 +174,7 @@ async fn the_one_conversation_of_just_these_people_is_found_by_each_of_them() {
     assert_ne!(start(&ada, with(&[&bob])).await, first, "who does not ask for it does not get it");
     let events = told(&ada, &before, &bob, &first).await;
     assert_eq!(events.len(), 4, "{events:?}");
-    // As without `distinct`.
+    // These are refused as they are without `distinct`.
     assert_eq!(refused(&ada, distinct(&[&ada])).await, "BAD_INPUT");
     assert_eq!(
         refused(&ada, and(json!({ "participantHandles": ["nobody-at-all"] }), "distinct", true)).await,
@@ -193,14 +194,14 @@ async fn when_somebody_joins_or_leaves_it_is_not_that_of_just_these_people_any_m
     assert_ne!(second, first);
     let three = start(&ada, distinct(&[&bob, &carol])).await;
     assert_ne!(three, first, "it was not started with these three");
-    // Two are left over: those of the second, and yet it is not theirs.
+    // Now the same two people are in it as in `second`. It is still not their distinct conversation.
     carol.leave(&three).await;
     assert_eq!(start(&bob, distinct(&[&ada])).await, second);
 
     bob.leave(&second).await;
     let third = start(&ada, distinct(&[&bob])).await;
     assert_ne!(third, second);
-    // Whoever comes back does not make it what it was: there is never more than one.
+    // It does not become the distinct one again when somebody comes back. So there is never more than one.
     ada.add(&second, &[&bob]).await;
     assert_eq!(start(&bob, distinct(&[&ada])).await, third);
 }
@@ -272,7 +273,7 @@ async fn of_one_batch_each_start_sees_those_before_it() {
         start(2, 1, Some("found"), true),
         start(2, 3, Some("key"), true),
     ];
-    // The writer has its turn when all of these wait.
+    // The writer runs only after all of these are in its queue.
     let submitted = commands.map(|command| writer.submit(command));
     let answered: Vec<_> = join_all(submitted).await.into_iter().map(Result::unwrap).collect();
     let positions: Vec<_> = answered.iter().map(|committed| committed.place.position).collect();
@@ -282,10 +283,10 @@ async fn of_one_batch_each_start_sees_those_before_it() {
     assert_eq!(ids[2..6], [ids[2]; 4]);
     assert!(ids[0] != ids[2] && ids[2] != ids[6]);
 
-    // The next batch reads the same from the database.
+    // The next batch reads the same facts from the database.
     let found = writer.submit(start(2, 1, None, true)).await.unwrap();
     assert_eq!((found.conversation, found.place.position), (Some(ids[2]), Position(3)));
-    // Somebody leaves, and in the same batch it is started anew and found again.
+    // In one batch, somebody leaves, another conversation is started, and it is found.
     let leave =
         Command { actor: user(1), origin: None, action: Action::Leave(Leave { conversation: ids[2] }) };
     let commands = [start(1, 2, None, true), leave, start(1, 2, None, true), start(2, 1, None, true)];

@@ -1,4 +1,4 @@
-//! Documents that are known by their hash: persisted by whoever uses them, or trusted from the start.
+//! Documents that a request names by their hash: clients persist them, or the operator trusts them from the start.
 
 use std::path::PathBuf;
 
@@ -32,7 +32,7 @@ async fn a_document_can_be_named_by_its_hash_once_it_was_sent() {
     let strict = [("content-type", "application/json"), ("accept", "application/graphql-response+json")];
     let strict = app.request("POST", "/graphql", &strict, named.to_string().as_bytes()).await;
     assert_eq!((strict.status, strict.json()), (200, unknown.json()));
-    // The very words that clients look for.
+    // Clients look for exactly this message.
     assert_eq!(unknown.json()["errors"][0]["message"], "PersistedQueryNotFound");
 
     let both = json!({ "query": query, "extensions": persisted(&sha256(query)) });
@@ -42,7 +42,7 @@ async fn a_document_can_be_named_by_its_hash_once_it_was_sent() {
     assert_eq!(cursor(post(&app, &named).await), expected);
     let upper = json!({ "extensions": persisted(&sha256(query).to_uppercase()), "operationName": "Place" });
     assert_eq!(cursor(post(&app, &upper).await), expected);
-    // As graphql-ws sends it, which wants some text.
+    // graphql-ws sends an empty text, because it requires a `query`.
     let empty = json!({ "query": "", "extensions": persisted(&sha256(query)) });
     assert_eq!(cursor(post(&app, &empty).await), expected);
     let by_id = json!({ "documentId": format!("sha256:{}", sha256(query)) });
@@ -65,10 +65,10 @@ async fn a_subscription_can_be_named_by_its_hash_too() {
     let mut socket = bob.socket("desk").await;
     socket.send(json!({ "id": "a", "type": "subscribe", "payload": payload })).await;
     assert_eq!(socket.refused("a").await, "PERSISTED_QUERY_NOT_FOUND");
-    // Refused, but known from now on: the document is valid, only the caller is nobody.
+    // The request is refused because nobody is signed in. The document is valid, and herald knows it from now on.
     assert_eq!(app.post(query, json!({})).await["errors"][0]["extensions"]["code"], "BAD_REQUEST");
     socket.send(json!({ "id": "a", "type": "subscribe", "payload": payload })).await;
-    // Whatever is sent after this is answered comes.
+    // When this query is answered, the subscription has begun.
     socket.subscribe("b", "{ cursor }", json!({})).await;
     socket.next("b").await;
     socket.completed("b").await;
@@ -137,7 +137,7 @@ impl Drop for Trusted {
 async fn with_trusted_documents_nothing_else_is_executed() {
     let register = "mutation($input: RegisterInput!) { register(input: $input) { token user { id } } }";
     let (cursor, follow) = ("{ cursor }", "subscription { events { cursor } }");
-    // What it comes to depends on values that nobody has given yet.
+    // The cost of these operations depends on variables, which are not known at the start.
     let several = "query One($ids: [ID!]!) { nodes(ids: $ids) { id } }
         query Other($id: ID!, $first: Int!) { conversation(id: $id) { messages(first: $first) { nodes { id } } } }";
     let documents: serde_json::Map<String, Value> =
@@ -145,7 +145,7 @@ async fn with_trusted_documents_nothing_else_is_executed() {
     let file = Trusted::write(&json!(documents).to_string());
     let app = TestApp::with(|setup| setup.args.trusted_documents = Some(file.0.clone())).await;
 
-    // By name, and by text.
+    // The document is named by its hash, or sent as text.
     for named in [
         json!({ "documentId": format!("sha256:{}", sha256(cursor)) }),
         json!({ "extensions": persisted(&sha256(cursor)) }),
@@ -155,7 +155,7 @@ async fn with_trusted_documents_nothing_else_is_executed() {
     }
     let named = json!({ "documentId": sha256(several), "operationName": "One", "variables": { "ids": [] } });
     assert_eq!(post(&app, &named).await.json()["data"]["nodes"], json!([]));
-    // Neither a text that is not listed, nor its name, nor the schema; it differs by a space.
+    // These are not trusted: a text that differs by a space, its hash, and introspection.
     for other in [
         json!({ "query": "{  cursor }" }),
         json!({ "documentId": sha256("{  cursor }") }),
@@ -179,7 +179,7 @@ async fn documents_that_cannot_be_trusted_keep_herald_from_starting() {
     for (text, expected) in [
         ("[]".to_owned(), "JSON object"),
         (json!({ sha256("a"): "{ cursor }" }).to_string(), "is not the SHA-256 of its document"),
-        // As Relay writes it when it is told nothing else.
+        // Relay writes MD5 by default.
         (json!({ "0cc175b9c0f1b6a831c399e269772661": "{ cursor }" }).to_string(), "is not the SHA-256"),
         (json!({ sha256(invalid): invalid }).to_string(), "does not have a field `nothing`"),
         (json!({ sha256("{"): "{" }).to_string(), &sha256("{")),

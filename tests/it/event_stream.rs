@@ -50,7 +50,7 @@ async fn events_arrive_as_they_happen_and_their_id_is_the_cursor() {
     assert_eq!(open.head.status, 200);
     assert_eq!(open.head.header("content-type"), Some("text/event-stream"));
     assert_eq!(open.head.header("cache-control"), Some("no-store, no-transform"));
-    // It says at once when to come back, and from where on.
+    // The first block says after which pause to connect again, and with which id.
     let opening = open.block().await.unwrap();
     let lines: Vec<_> = opening.lines().collect();
     let retry: u64 = lines[0].strip_prefix("retry: ").unwrap().parse().unwrap();
@@ -81,18 +81,18 @@ async fn whoever_says_what_they_got_last_goes_on_from_there() {
     assert_eq!(body, "one");
     drop(open);
 
-    // The same URL: the header counts and not the variable.
+    // With the same URL, the header counts and the variable does not.
     let mut open = follow_by_url(&bob, &[("last-event-id", &id)], &parameters).await;
     assert_eq!(said(&mut open).await.0, "two");
     assert_eq!(said(&mut open).await.0, "three");
     ada.send(&conversation, "four").await;
     assert_eq!(said(&mut open).await.0, "four");
 
-    // An empty header is none.
+    // An empty header counts as absent.
     let mut open = follow_by_url(&bob, &[("last-event-id", "")], &parameters).await;
     assert_eq!(said(&mut open).await.0, "one");
 
-    // One that cannot send headers says it in the URL, as event-source-polyfill does. The header counts before it.
+    // A client that cannot send headers has the id in the URL, like event-source-polyfill. The header has precedence.
     let in_url = async |headers: &[(&str, &str)], id: &str| {
         let parameters = [("query", EVENTS), ("variables", &*variables), ("lastEventId", id)];
         follow_by_url(&bob, headers, &parameters).await
@@ -106,7 +106,7 @@ async fn whoever_says_what_they_got_last_goes_on_from_there() {
     assert_eq!(in_url(&[], "complete").await.head.status, 204);
     assert_eq!(in_url(&[], "mangled").await.refused().await, "CURSOR_INVALID");
 
-    // A document that has no such variable resumes as well.
+    // A document without this variable resumes, too.
     let query = "subscription { events { cursor ... on MessageSent { message { body } } } }";
     let mut open = follow_by_url(&bob, &[("last-event-id", &id)], &[("query", query)]).await;
     assert_eq!(said(&mut open).await.0, "two");
@@ -117,7 +117,7 @@ async fn what_the_connection_caused_is_left_out_live_and_on_replay() {
     let app = TestApp::start().await;
     let (ada, bob, conversation) = app.pair().await;
     let (desk, start) = (bob.on("desk"), bob.cursor().await);
-    // Named by the header, and by the URL for those who cannot send headers.
+    // The connection is named by the header, or by the URL for clients that cannot send headers.
     let url = json!({ "connectionId": "desk" }).to_string();
     let variables = json!({ "after": start }).to_string();
     let parameters = [("query", EVENTS), ("variables", &*variables), ("extensions", &*url)];
@@ -140,7 +140,7 @@ async fn nobody_elses_events_are_silenced_by_taking_their_connection_id() {
     let mut open = follow(&bob.on("desk"), &[], json!({ "after": start })).await;
     ada.on("desk").send(&conversation, "by another").await;
     again.send(&conversation, "in another session").await;
-    // Nor does a subscription, or anything else that came over HTTP without a name.
+    // A request over HTTP that names no connection is not omitted, either.
     bob.send(&conversation, "without a name").await;
     for expected in ["by another", "in another session", "without a name"] {
         assert_eq!(said(&mut open).await.0, expected);
@@ -218,7 +218,7 @@ async fn queries_and_mutations_are_answered_by_one_event() {
     assert_eq!(open.ended().await.1, End::Complete);
     let by_url = follow_by_url(&bob, &[], &[("query", "mutation { logout { ended } }")]).await;
     assert_eq!(by_url.head.status, 405);
-    // Who accepts both gets JSON, and the cookie is set in either form.
+    // A client that accepts both gets JSON. The cookie is set in both forms.
     let input = format!("{{ handle: {:?}, password: \"correct horse battery\" }}", bob.handle);
     let login = format!("mutation {{ login(input: {input}) {{ user {{ handle }} }} }}");
     let open = ask(&bob, &[], &login, json!({})).await;
@@ -241,16 +241,16 @@ async fn a_subscription_that_is_complete_says_so_and_is_not_begun_again() {
     let end = open.event().await;
     assert_eq!((end.name.as_str(), end.data.as_str()), ("complete", ""));
     assert_eq!(open.ended().await, (String::new(), End::Complete));
-    // An `EventSource` comes again with the last id all the same: this makes it stay away.
+    // An `EventSource` connects again with the last id even now. The answer 204 stops it.
     let parameters = [("query", EVENTS)];
     let again = follow_by_url(&bob, &[("last-event-id", &end.id)], &parameters).await;
     assert_eq!(again.head.status, 204);
-    // Nothing that is asked by POST is left undone for such a header.
+    // A POST with this header is executed as usual.
     let mut asked = ask(&bob, &[("last-event-id", &end.id)], "{ viewer { handle } }", json!({})).await;
     assert_eq!(asked.next().await.0["viewer"]["handle"], bob.handle.as_str());
 }
 
-// Otherwise a client that takes every ending for a lost network would come again for ever.
+// Otherwise a client that takes every end for a lost network would connect again for ever.
 #[tokio::test]
 async fn whoever_left_over_the_same_connection_is_told_that_there_is_nothing_more() {
     let app = TestApp::start().await;
@@ -259,7 +259,7 @@ async fn whoever_left_over_the_same_connection_is_told_that_there_is_nothing_mor
     let start = bob.cursor().await;
     ada.send(&conversation, "one").await;
     desk.leave(&conversation).await;
-    // What they have not seen yet comes first, and its place is not passed over at the beginning.
+    // First come the events that they have not seen yet. The id at the start must not be after these.
     let mut open = follow(&desk, &[], json!({ "after": start, "id": conversation })).await;
     let opening = open.block().await.unwrap();
     let begins = opening.lines().find_map(|line| line.strip_prefix("id: ")).unwrap();
@@ -269,7 +269,7 @@ async fn whoever_left_over_the_same_connection_is_told_that_there_is_nothing_mor
     assert_eq!(open.event().await.name, "complete");
     let mut open = follow(&desk, &[("last-event-id", &id)], json!({ "id": conversation })).await;
     assert_eq!(open.refused().await, "NOT_FOUND");
-    // Their other connections are told that they left.
+    // Their other connections receive the event that they left.
     let mut other = follow(&bob.on("phone"), &[("last-event-id", &id)], json!({ "id": conversation })).await;
     assert!(other.next().await.0["events"]["cursor"].is_string());
 }
@@ -342,7 +342,7 @@ async fn a_user_has_a_bounded_number_of_streams_and_sockets_open() {
     let _socket = bob.socket("desk").await;
     let mut third = follow(&bob, &[], json!({})).await;
     assert_eq!(third.refused().await, "LIMIT_EXCEEDED");
-    // Somebody else's are not counted, and whoever goes makes room.
+    // Streams of another user do not count, and a stream that ends makes room.
     ada.send(&conversation, "hello").await;
     let mut hers = follow(&ada, &[], json!({ "after": start })).await;
     assert_eq!(said(&mut hers).await.0, "hello");

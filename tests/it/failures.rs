@@ -1,4 +1,4 @@
-//! A database that fails: no answer that claims success, no event, and it recovers by itself.
+//! A database that fails: no answer claims success, no event is delivered, and herald recovers by itself.
 
 use sea_orm::{ConnectionTrait, Database, DbBackend};
 use serde_json::{Value, json};
@@ -42,7 +42,8 @@ async fn history(user: &User, conversation: &str) -> Vec<String> {
     nodes.iter().map(|node| node["body"].as_str().unwrap().to_owned()).collect()
 }
 
-// The driver, taken by surprise by the first failure, would go on in a transaction that is never committed.
+// At the first failure SQLite rolls the transaction back by itself. If the driver did not notice, it would run later
+// statements in a transaction that nobody commits.
 #[tokio::test]
 async fn a_failure_is_unavailable_and_what_is_answered_after_it_is_stored() {
     let mut app = TestApp::start().await;
@@ -123,7 +124,7 @@ async fn a_damaged_row_fails_its_own_command_and_no_other_in_the_batch() {
         }
     }
     assert_eq!(history(&bob, &sound).await.len(), 57);
-    // What is shown of the conversation is sound.
+    // The fields that do not need the damaged row are answered.
     let shown = cleo.data("{ conversations(first: 5) { nodes { id title } } }", json!({})).await;
     assert_eq!(shown["conversations"]["nodes"][0]["id"], damaged.as_str());
 }
@@ -132,7 +133,7 @@ async fn a_damaged_row_fails_its_own_command_and_no_other_in_the_batch() {
 async fn a_row_that_cannot_be_decoded_fails_its_own_command_and_no_other_in_the_batch() {
     let mut app = TestApp::start().await;
     if app.database.file().is_none() {
-        // Postgres has a type for each column, and takes no other.
+        // Postgres enforces the type of each column, so this damage cannot be stored.
         return;
     }
     let (ada, _, sound) = app.pair().await;

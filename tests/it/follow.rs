@@ -1,6 +1,6 @@
-//! Subscribers against a model: whatever people do, however often a subscriber is cut off, and whatever the feed
-//! loses, repeats or reorders, each ends with exactly what it was entitled to, in order, once, without its own
-//! echoes.
+//! Subscribers against a model. People act at random, subscribers are disconnected, and the feed loses, repeats and
+//! reorders notifications. In the end each subscriber has received exactly the events that it may see, in order, once,
+//! without those that it caused itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -190,7 +190,7 @@ impl Model {
                 let room = room.as_ref().and_then(|room| self.room(room));
                 let subscriber =
                     Subscriber { user: *by, connection: *connection, room, kinds: *kinds, start };
-                // Whoever has left may still follow to the end what they have not seen.
+                // A user who has left may still receive the events up to their leaving.
                 if let Some(room) = room
                     && !self.rooms[room].contains(by)
                     && self.expected(&subscriber).is_empty()
@@ -228,7 +228,7 @@ impl Model {
         if senders.is_empty() {
             return false;
         }
-        // Everyone who is there and may see any of the messages; in a large room only those it concerns.
+        // Every participant who may see one of the messages; in a large conversation only the audience.
         let mut seen = self.rooms[room].clone();
         seen.retain(|user| covered.iter().any(|(_, viewers)| viewers.contains(user)));
         if self.rooms[room].len() > SMALL as usize {
@@ -283,7 +283,7 @@ impl ReferenceStateMachine for Model {
     }
 }
 
-/// A feed that does everything a feed may do: it carries news, drops them, carries them twice, late, in the
+/// A feed that does everything a feed may do: it carries notifications, drops them, carries them twice, late, in the
 /// wrong order, and without the events.
 #[derive(Debug, Default)]
 struct Unreliable {
@@ -291,27 +291,27 @@ struct Unreliable {
 }
 
 impl Feed for Unreliable {
-    fn publish(&self, news: LogNotification) {
+    fn publish(&self, notification: LogNotification) {
         let (turn, listeners, held) = &mut *self.state.lock().unwrap();
-        // A fixed, irregular sequence: the steps around it are what proptest varies.
+        // A fixed pseudo-random sequence. proptest varies the steps around it.
         *turn = turn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let carried = match *turn >> 61 {
             0 => vec![],
-            1 => vec![news.clone(), news],
-            2 => vec![LogNotification { events: Vec::new(), ..news }],
-            3 => held.replace(news).into_iter().collect(),
-            4 => std::iter::once(news).chain(held.take()).collect(),
-            _ => vec![news],
+            1 => vec![notification.clone(), notification],
+            2 => vec![LogNotification { events: Vec::new(), ..notification }],
+            3 => held.replace(notification).into_iter().collect(),
+            4 => std::iter::once(notification).chain(held.take()).collect(),
+            _ => vec![notification],
         };
-        for news in carried {
-            listeners.retain(|listener| listener.try_send(news.clone()).is_ok());
+        for notification in carried {
+            listeners.retain(|listener| listener.try_send(notification.clone()).is_ok());
         }
     }
 
     fn listen(&self) -> mpsc::Receiver<LogNotification> {
-        let (listener, news) = mpsc::channel(1_000);
+        let (listener, notifications) = mpsc::channel(1_000);
         self.state.lock().unwrap().1.push(listener);
-        news
+        notifications
     }
 }
 
@@ -653,7 +653,7 @@ impl StateMachineTest for Herald {
             }
             herald.read(&model, index, model.log.len() + 1);
         }
-        // And nothing more. Too short a wait could only miss a fault, never make one up.
+        // Nothing more may come. A wait that is too short can miss a fault, but never report a false one.
         for (following, subscriber) in herald.following.iter_mut().zip(&model.subscribers) {
             let Some(reading) = &mut following.reading else { continue };
             let moment = Duration::from_millis(10);

@@ -1,6 +1,6 @@
-//! Whatever is sent, herald answers it or says what is wrong with it, and never says that something is wrong with herald.
+//! herald answers any input, or says what is wrong with the input. It never answers that herald itself failed.
 //!
-//! Inputs begin as those of `corpus/`, one a line, and are changed in places. What once went wrong belongs into the corpus.
+//! The inputs are the lines of `corpus/`, changed at random. An input that once went wrong belongs into the corpus.
 
 use futures_util::SinkExt;
 use proptest::prelude::*;
@@ -101,7 +101,7 @@ fn changed(corpus: &str, (first, edits): &(Index, Vec<Edit>)) -> String {
 /// Tries so many changed texts of a corpus.
 fn try_all(corpus: &str, cases: u32, fits: impl Fn(String) -> Result<(), String>) {
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
-    // The same in every run.
+    // The seed is the same in every run.
     let rng = TestRng::deterministic_rng(RngAlgorithm::default());
     let tried = TestRunner::new_with_rng(config, rng).run(&edits(), |edits| {
         let text = changed(corpus, &edits);
@@ -156,7 +156,7 @@ fn documents_are_answered_or_refused() {
 fn requests_are_answered_or_refused() {
     with_user(|runtime, user| {
         try_all(REQUESTS, 1_000, |text| {
-            // A changed request may sign the user out, and is refused from then on.
+            // A changed request may end the session. Later requests are then refused.
             runtime.block_on(posted(user, text.as_bytes()))
         });
     });
@@ -177,7 +177,7 @@ fn parameters_of_urls_are_answered_or_refused() {
                 .collect();
             runtime.block_on(async {
                 let path = format!("/graphql?{encoded}");
-                // Not as a stream, which would stay open: a subscription is refused.
+                // The request does not accept a stream, which would stay open. So a subscription is refused.
                 let headers = [("authorization", user.token.as_str())];
                 let reply = request(user.address, "GET", &path, &headers, b"").await;
                 match reply.status {
@@ -219,7 +219,7 @@ fn messages_on_sockets_are_answered_or_close_them_as_the_protocol_says() {
 async fn sent(user: &User, text: String) -> Result<(), String> {
     let mut socket: Socket = user.socket("phone").await;
     socket.stream.send(Message::text(text)).await.map_err(|error| error.to_string())?;
-    // What follows tells that the message was dealt with. The socket may be closed by then.
+    // The answer to this ping shows that herald has handled the message. The socket may be closed by then.
     let _ = socket.stream.send(Message::text(r#"{"type":"ping","payload":{"last":true}}"#)).await;
     loop {
         match socket.frame().await {

@@ -1,4 +1,4 @@
-//! GraphQL over HTTP: what is asked for and how, what is refused, and that every refusal is JSON.
+//! GraphQL over HTTP: the forms of a request, what is refused, and that every refusal is JSON.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -30,7 +30,7 @@ async fn post(app: &TestApp, accept: Option<&str>, body: &Value) -> Reply {
 /// Writes bytes, as far as they are taken, and reads to the end of the connection.
 async fn exchange(address: SocketAddr, bytes: &[u8]) -> Reply {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    // A server that has read enough may close before everything is written.
+    // The server may close the connection before the whole request is written.
     let _ = stream.write_all(bytes).await;
     rest(stream).await
 }
@@ -147,7 +147,7 @@ async fn a_field_that_fails_is_null_beside_the_others() {
         assert_eq!(body["errors"][0]["path"], json!(["user"]));
         assert_eq!(body["data"], json!({ "viewer": null, "user": null }));
 
-        // Where null is not allowed, it takes the place of what is around it.
+        // A null in a non-null field makes the object around it null.
         let required = json!({ "query": "{ viewer { id } conversations { nodes { id } } }" });
         let reply = post(&app, Some(accept), &required).await;
         assert_eq!(reply.status, 200);
@@ -197,7 +197,7 @@ async fn parameters_have_their_types_and_may_be_null() {
             assert_eq!(refusal(&app.request("GET", &path, &[], b"").await, 400), "BAD_REQUEST", "{path}");
         }
     }
-    // Whatever is beyond the parameters is let pass.
+    // Members that are not parameters are ignored.
     let odd = br#"{ "query": "{ __typename }", "odd": ["\ud83d", 1e400], "\ud83d": 1 }"#;
     assert_eq!(app.request("POST", "/graphql", &[("content-type", JSON)], odd).await.status, 200);
     refusal(&app.request("GET", "/graphql", &[], b"").await, 400);
@@ -455,13 +455,13 @@ async fn a_client_that_goes_away_leaves_its_message_wholly_there_or_absent() {
         for written in [whole.as_str(), &half[..half.len() - 9]] {
             let mut stream = TcpStream::connect(app.address).await.unwrap();
             stream.write_all(written.as_bytes()).await.unwrap();
-            // Each client goes when herald has got a little further with its request.
+            // Each client disconnects when herald is a little further with its request.
             for _ in 0..n {
                 tokio::task::yield_now().await;
             }
         }
     }
-    // A retry finds the message, or sends it: so each is there once, whatever became of the first try.
+    // A retry finds the message or sends it. So each is stored once, whatever happened to the first try.
     for n in 0..MANY {
         ada.data(SEND, variables(&format!("whole {n:02}"))).await;
     }

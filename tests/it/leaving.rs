@@ -1,5 +1,5 @@
-//! What somebody sees who has left, and somebody who came back: marks as of their leaving, and marks on all that they
-//! may see.
+//! What a user sees who has left, and a user who came back: marks as of their leaving, and marks on all messages that
+//! they may see.
 
 use serde_json::{Value, json};
 
@@ -49,13 +49,13 @@ async fn whoever_has_left_sees_marks_as_of_their_leaving_wherever_events_lead() 
     assert!(shown(&before).contains("DELIVERED"));
     assert!(!shown(&before).contains(r#""READ""#));
 
-    // Whatever happens then, and however she looks.
+    // Later events change nothing of what she sees.
     bob.mark_read(&second).await;
     ada.mark_read(&second).await;
     let third = ada.send(&conversation, "third").await;
     bob.mark_read(&third).await;
     assert_eq!(told(&carol, &start, 1).await, before);
-    // To whoever takes part, the same events lead to what is now.
+    // A participant sees the present state from the same events.
     let mut socket = ada.socket("desk").await;
     socket.follow_after("e", ASK, &start).await;
     let now = socket.next("e").await;
@@ -64,7 +64,7 @@ async fn whoever_has_left_sees_marks_as_of_their_leaving_wherever_events_lead() 
     let bobs: Vec<_> = bobs.filter(|part| part["user"]["handle"] == bob.handle).collect();
     assert_eq!(bobs[0]["readThrough"]["body"], "third");
 
-    // She comes back and sees what is now; she leaves again, and it is that leaving which counts.
+    // She comes back and sees the present state. She leaves again, and then the second leaving counts.
     ada.add(&conversation, &[&carol]).await;
     let back = told(&carol, &start, 1).await;
     assert_eq!(back[0]["events"]["message"]["readCount"], 1);
@@ -119,7 +119,7 @@ async fn whoever_came_back_is_told_of_marks_on_all_that_they_may_see() {
     let mut live = carol.socket("desk").await;
     live.follow("s", STATUS).await;
 
-    // A mark on what she may not see covers what she may see.
+    // A mark on a message that she may not see covers an earlier one that she may see.
     bob.mark_read(&gap).await;
     let first = ("m1".to_owned(), vec!["m1".to_owned()]);
     assert_eq!(marked(&mut live).await, first);
@@ -133,14 +133,14 @@ async fn whoever_came_back_is_told_of_marks_on_all_that_they_may_see() {
         bobs["readThrough"]["body"].clone()
     };
     assert_eq!(through().await, "m1");
-    // One that covers nothing of hers is nothing to her; the next event comes as it does to everyone.
+    // She does not receive a mark that covers none of her messages. The next event comes as usual.
     bob.mark_read(&later).await;
     assert_eq!(through().await, "m1");
     bob.mark_read(&m2).await;
     let last = ("m2".to_owned(), vec!["m2".to_owned()]);
     assert_eq!(marked(&mut live).await, last);
     assert_eq!(through().await, "m2");
-    // The same from the log.
+    // A replay from the log brings the same.
     let mut replayed = carol.socket("phone").await;
     replayed.follow_after("s", STATUS, &back).await;
     assert_eq!(marked(&mut replayed).await, first);

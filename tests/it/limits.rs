@@ -1,5 +1,5 @@
-//! Documents that ask for too much, or that make no sense: each gets an error, nothing of it is executed, and
-//! herald goes on.
+//! Documents that ask for too much or that are not valid. Each gets an error, herald executes nothing of it, and goes
+//! on.
 
 use herald::config::Switch;
 use serde_json::{Value, json};
@@ -165,7 +165,7 @@ async fn fragments_that_explode_when_they_are_spread_are_spread_once_or_refused(
     for (query, is_refused) in [
         (doubling(200, "__typename"), true),
         (doubling(60, "__typename"), false),
-        // These come to no field at all, however often they are spread.
+        // These select no field at all, however often they are spread.
         (doubling(60, "...nowhere"), true),
         (doubling(60, "... on User { ...nowhere }"), true),
     ] {
@@ -341,7 +341,7 @@ async fn the_operation_is_the_one_that_is_named() {
 async fn only_the_operation_that_is_executed_costs() {
     let app = TestApp::with(|setup| setup.args.limits.max_complexity = 500).await;
     let (ada, _, conversation) = app.pair().await;
-    // As GraphiQL sends them: all that is in the editor, and the name of the one that was clicked.
+    // GraphiQL sends the whole text of the editor, and the name of the operation that was clicked.
     let document = "
         query Cheap($id: ID!) { conversation(id: $id) { id } }
         query Dear($id: ID!, $first: Int!) { conversation(id: $id) { messages(first: $first) { nodes { id body } } } }

@@ -1,4 +1,4 @@
-//! Marks: how far messages have come, with whom, since when, and who is told of it.
+//! Marks: how far messages have come, with whom, since when, and who receives the events.
 
 use serde_json::{Value, json};
 
@@ -176,7 +176,7 @@ async fn a_message_that_nobody_was_there_to_receive_is_sent_and_no_more() {
     let data = ada.data(RECEIPTS, json!({ "id": message })).await;
     assert_eq!(data["message"]["receipts"]["nodes"], json!([]));
     assert_eq!(standing(&ada, &heard).await, "READ 1 1 1");
-    // Coming back does not make anyone a recipient of what was said in the meantime.
+    // A user who comes back does not become a recipient of messages from in between.
     ada.add(&conversation, &[&bob]).await;
     assert_eq!(standing(&ada, &message).await, "SENT 0 0 0");
 }
@@ -237,7 +237,7 @@ async fn a_mark_by_the_wrong_person_is_refused_and_moves_nothing() {
         for (who, message, refusal) in [
             (&ada, message.as_str(), "SENDER_CANNOT_MARK"),
             (&bob, theirs.as_str(), "SENDER_CANNOT_MARK"),
-            // Sent before she joined, or nothing to do with her, or nothing at all.
+            // The message is from before she joined, or of another conversation, or it does not exist.
             (&carol, message.as_str(), "NOT_FOUND"),
             (&dave, message.as_str(), "NOT_FOUND"),
             (&ada, unknown, "NOT_FOUND"),
@@ -287,7 +287,8 @@ async fn a_receipt_has_the_times_at_which_its_recipient_first_said_so() {
     let row = |delivered: &Value, read: &Value| [json!("READ"), delivered.clone(), read.clone()];
     assert_eq!(receipt(&ada, &messages[0]).await, row(&two_delivered, &three_read));
     assert_eq!(receipt(&bob, &messages[1]).await, row(&two_delivered, &three_read));
-    // Read without a word before: it was received then. What was said of a later message changes nothing.
+    // A message that was read without a delivered mark was delivered at that time. A mark on a later message changes
+    // nothing.
     assert_eq!(receipt(&ada, &messages[2]).await, row(&three_read, &three_read));
     assert_eq!(receipt(&ada, &messages[3]).await, row(&four_delivered, &four_read));
 
@@ -362,7 +363,7 @@ async fn a_change_lists_the_messages_it_covers_newest_first() {
     let four = ada.send(&conversation, "four").await;
     bob.mark_delivered(&four).await;
     assert_eq!(lists(&mut phone).await, [vec!["four", "three"], vec!["four", "three"], vec![]]);
-    // Carol joined after "two": that mark was nothing to her.
+    // Carol joined after "two", so she does not receive that mark.
     assert_eq!(lists(&mut tablet).await, [vec!["four", "three"], vec!["four", "three"], vec![]]);
     bob.mark_read(&four).await;
     let all = vec!["four", "three", "two", "one"];
@@ -386,7 +387,7 @@ async fn in_a_large_conversation_a_mark_is_told_to_those_it_concerns_live_and_on
     ada.send(&conversation, "one").await;
     let two = carol.send(&conversation, "two").await;
     bob.on("phone").mark_delivered(&two).await;
-    // By now those two were told: this covers one message more, and concerns its sender alone.
+    // Those two were told already. This mark covers one more message, and is told to its sender alone.
     let three = dave.send(&conversation, "three").await;
     bob.on("phone").mark_delivered(&three).await;
     carol.mark_read(&three).await;
@@ -439,7 +440,7 @@ async fn in_a_large_conversation_marks_made_at_once_are_each_told_to_those_they_
         let early = dave.send(&conversation, "early").await;
         carol.mark_delivered(&early).await;
         let late = ada.send(&conversation, "late").await;
-        // Bob's mark covers both, Carol's the later one only. The send keeps the writer busy meanwhile.
+        // Bob's mark covers both messages, and Carol's only the later one. The send keeps the writer busy meanwhile.
         tokio::join!(ada.send(&elsewhere, "tick"), bob.mark_delivered(&late), carol.mark_delivered(&late));
     }
     ada.send(&conversation, "done").await;

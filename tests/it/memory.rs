@@ -1,4 +1,4 @@
-//! The memory of the real binary, which is to come back to what it was.
+//! The memory of the real binary, which must return to its earlier size after a load.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -42,7 +42,7 @@ async fn hashing_many_passwords_leaves_the_memory_of_those_hashed_at_once() {
     });
     arrivals.buffer_unordered(16).collect::<Vec<_>>().await;
     let after = resident(herald.id().unwrap());
-    // Two times 19 MiB, and some for a hundred requests and their people.
+    // Two hashes of 19 MiB each, and some memory for a hundred requests and users.
     assert!(after <= before + 50, "{before} MiB before, {after} MiB after");
 }
 
@@ -68,12 +68,12 @@ async fn a_subscription_does_not_keep_its_document() {
     }
     bob.send(&conversation, "hello").await;
     for open in &mut sockets {
-        // One of each subscription, in whatever order.
+        // Each subscription brings one answer, in any order.
         for _ in 0..90 {
             assert_eq!(open.receive().await["type"], "next");
         }
     }
     let during = resident(herald.id().unwrap());
-    // The documents that are remembered, and some for the subscriptions. 540 documents would be 100 MiB and more.
+    // The cached documents, and some memory for the subscriptions. 540 documents would take 100 MiB or more.
     assert!(during <= before + 70, "{before} MiB before, {during} MiB with the subscriptions");
 }

@@ -1,4 +1,4 @@
-//! Messages: what is stored of them, once, and who may read them.
+//! Messages: what is stored, that it is stored once, and who may read it.
 
 use herald::config::Switch;
 use serde_json::{Value, json};
@@ -123,7 +123,7 @@ async fn a_body_that_is_empty_or_controls_something_is_refused() {
         assert_eq!(code(&refused), "BAD_INPUT", "{refused}");
         assert_eq!(refused["errors"][0]["extensions"]["field"], "body");
     }
-    // The limit counts characters, whatever bytes they take.
+    // The limit counts characters, not bytes.
     for body in [longest.as_str(), "👍👍👍👍👍👍👍👍👍👍👍👍"] {
         ada.send(&conversation, body).await;
     }
@@ -138,7 +138,7 @@ async fn a_send_that_is_tried_again_is_the_same_message() {
     desk.follow("m", SENT).await;
     let first = send_once(&ada, &conversation, "hello", "key 1").await;
     assert_eq!(send_once(&ada, &conversation, "hello", "key 1").await, first);
-    // The key belongs to the sender, and not to one session of theirs.
+    // The key belongs to the sender, not to one of the sender's sessions.
     assert_eq!(send_once(&ada.sign_in_again().await, &conversation, "hello", "key 1").await, first);
     assert_ne!(send_once(&ada, &conversation, "hello", "key 2").await, first);
 
@@ -224,12 +224,12 @@ async fn a_history_is_read_backwards_page_by_page() {
         assert_eq!((&info["hasNextPage"], &info["hasPreviousPage"]), (&json!(next), &json!(previous)));
         seen.splice(0..0, bodies);
         before = info["startCursor"].clone();
-        // What is sent meanwhile moves no page.
+        // A message that is sent meanwhile does not change the pages.
         bob.send(&conversation, "meanwhile").await;
     }
     assert_eq!(seen, all);
 
-    // And forwards from any place.
+    // Pages also go forwards from any place.
     let (bodies, info) = page(&bob, &conversation, json!({ "first": 3, "after": before })).await;
     assert_eq!(bodies, all[1..4]);
     assert_eq!(info["hasNextPage"], true);
@@ -306,7 +306,7 @@ async fn a_user_who_sends_too_often_is_slowed_down_and_nobody_else_is() {
     .await;
     let (ada, bob, conversation) = app.pair().await;
     let mut sent = 0;
-    // Ten seconds' worth at once, and one more for every second that this takes.
+    // The burst is the rate of ten seconds, and every second that the test takes adds the rate of one.
     let refused = loop {
         let response = ada.post(SEND, sending(&conversation, "hello", None)).await;
         if response.get("errors").is_some() {

@@ -1,4 +1,4 @@
-//! What an operator can watch and ask, of the real binary: the numbers of a process are counted in a process of its own.
+//! Metrics and health of the real binary. The metrics count a whole process, so each test needs a process of its own.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -75,7 +75,7 @@ async fn an_operator_sees_what_herald_does_and_whether_it_is_ready() {
         ("herald_commands_total{outcome=\"refused\"}", 1.0),
         ("herald_batches_total", 6.0),
         ("herald_batch_seconds_count", 6.0),
-        // There is nobody else.
+        // There is no other node.
         ("herald_news_total{carried=\"events\"}", 0.0),
         ("herald_news_total{carried=\"position\"}", 0.0),
         ("herald_errors_total{code=\"SENDER_CANNOT_MARK\"}", 1.0),
@@ -100,7 +100,7 @@ async fn an_operator_sees_what_herald_does_and_whether_it_is_ready() {
 
 #[test]
 fn what_each_number_means_is_written_down() {
-    // Those with labels show once there is something to count.
+    // A series with a label appears only after the first count.
     METRICS.count_command(Outcome::Committed);
     METRICS.count_notification(true);
     METRICS.count_log_read(Reason::Gap);

@@ -42,14 +42,14 @@ async fn every_part_is_ended_at_once() {
     let (ada, bob, conversation) = app.pair().await;
     let mut open = follow(&bob.on("desk"), EVENTS, json!({})).await;
     assert_eq!(open.head.status, 200);
-    // Letter by letter as Apollo's router writes it: Apollo's client for iOS compares the text.
+    // The text is exactly that of Apollo's router, because Apollo's client for iOS compares it.
     let content_type = r#"multipart/mixed;boundary="graphql";subscriptionSpec=1.0"#;
     assert_eq!(open.head.header("content-type"), Some(content_type));
     assert_eq!(open.head.header("cache-control"), Some("no-store, no-transform"));
     assert_eq!(open.through(BOUNDARY).await.as_deref(), Some(BOUNDARY));
-    // A first part follows at once, though nothing has happened.
+    // A first part follows at once, although there is no event.
     assert_eq!(part(&mut open).await, json!({}));
-    // What the connection caused itself is left out.
+    // Events that the connection caused itself are omitted.
     bob.on("desk").send(&conversation, "own").await;
     for body in ["one", "two"] {
         ada.send(&conversation, body).await;

@@ -1,5 +1,4 @@
-//! Several heralds on one Postgres, with either feed between them. SQLite is for one: there, these tests have nothing to
-//! do.
+//! Several nodes on one Postgres, with each feed between them. SQLite is for one node; there these tests do nothing.
 
 use std::sync::{Arc, Mutex};
 
@@ -143,7 +142,7 @@ async fn two_who_start_at_two_nodes_at_once_find_one_conversation() {
     }
 }
 
-// Through NATS, all that a node needs to know of an event to pass it on comes with the news.
+// A notification through NATS has everything that a node needs to deliver its events.
 #[tokio::test]
 async fn a_node_that_hears_everything_through_nats_does_not_read_the_log() {
     let Some(app) = on_each_feed().await.pop() else { return };
@@ -162,7 +161,7 @@ async fn a_node_that_hears_everything_through_nats_does_not_read_the_log() {
         let reads = statements.iter().filter(|sql| sql.contains("\"events\"") || sql.contains("log_head"));
         reads.cloned().collect::<Vec<_>>()
     };
-    // A subscription may begin with reading what was said meanwhile. What was read by nobody came by itself.
+    // A subscription may read the events from before it has joined. An event that no statement read came by the feed.
     loop {
         statements.lock().unwrap().clear();
         ada.send(&conversation, "the first").await;
@@ -186,7 +185,7 @@ async fn nats_may_come_later_and_go_and_come_back() {
     let scratch = Scratch::create("herald-it").unwrap();
     let mut nats = Nats::start(scratch.path()).await.unwrap();
     nats.kill().await;
-    // As it is by default: without news, a node looks into the log every second.
+    // This is the default: without notifications, a node polls the log every second.
     let app = TestApp::with(|setup| {
         setup.args.feed = Some(format!("nats://127.0.0.1:{}", nats.port()));
     })
@@ -209,7 +208,7 @@ async fn nats_may_come_later_and_go_and_come_back() {
     }
 }
 
-// Passwords hold what has to be encoded in a URL.
+// The passwords have characters that must be encoded in a URL.
 #[tokio::test]
 async fn nats_may_ask_for_a_password_or_a_token() {
     if std::env::var_os("HERALD_TEST_POSTGRES").is_none() {
@@ -235,8 +234,8 @@ async fn nats_may_ask_for_a_password_or_a_token() {
         let (ada, bob, conversation) = app.pair().await;
         let mut socket = bob.at(app.another_node().await).socket("desk").await;
         socket.follow("e", EVENTS).await;
-        // What was said before either node was let in comes with the first that is heard. The beginning may have been
-        // read from the log; what comes after it was heard.
+        // The messages from before both nodes could sign in come with the first notification. They may have been read
+        // from the log. The later ones came by the feed.
         let (mut sent, mut heard) = (0, 0);
         while heard < 5 {
             ada.send(&conversation, &sent.to_string()).await;
@@ -253,7 +252,7 @@ async fn nats_may_ask_for_a_password_or_a_token() {
     }
 }
 
-// Which each is told by the log, not by the feed: at most a second later.
+// Each node reads this from the database, not from the feed, at most a second later.
 #[tokio::test]
 async fn a_session_that_ends_at_one_node_has_ended_at_every_node() {
     if std::env::var_os("HERALD_TEST_POSTGRES").is_none() {
@@ -265,7 +264,7 @@ async fn a_session_that_ends_at_one_node_has_ended_at_every_node() {
     let nodes = [app.another_node().await, app.another_node().await];
     let mut sockets = Vec::new();
     for node in nodes {
-        // Also known there by its token alone.
+        // A request with the token alone works there, too.
         bob.at(node).data("{ viewer { id } }", json!({})).await;
         sockets.push(bob.at(node).socket("desk").await);
     }
@@ -279,7 +278,7 @@ async fn a_session_that_ends_at_one_node_has_ended_at_every_node() {
             "UNAUTHENTICATED"
         );
     }
-    // Generous to a machine that is busy; that it is no matter of minutes is what can be held here.
+    // The limit is generous, because the machine may be busy. It shows that it does not take minutes.
     assert!(ended.elapsed().as_secs() < 10, "{:?}", ended.elapsed());
     untouched.follow("e", EVENTS).await;
     ada.start(&[&other]).await;
@@ -304,7 +303,7 @@ async fn nodes_that_start_at_once_on_an_empty_database_agree_on_who_makes_it() {
 }
 
 #[tokio::test]
-async fn a_node_that_was_cut_off_from_the_news_hears_them_again() {
+async fn a_node_that_lost_the_feed_receives_notifications_again() {
     let Some(app) = on_each_feed().await.into_iter().next() else { return };
     let (ada, bob, conversation) = app.pair().await;
     let there = app.another_node().await;
@@ -317,7 +316,7 @@ async fn a_node_that_was_cut_off_from_the_news_hears_them_again() {
         WHERE datname = current_database() AND query LIKE 'LISTEN%'";
     database.execute_unprepared(cut).await.unwrap();
     database.close().await.unwrap();
-    // What was said meanwhile comes with the first that is heard of.
+    // The messages from in between come with the first notification.
     let mut expected = Vec::new();
     let mut heard = Vec::new();
     for n in 0.. {

@@ -1,4 +1,4 @@
-//! Opening a database: it is brought up to date as a whole or not at all, and an SQLite file has one herald.
+//! Opening a database: its schema is migrated as a whole or not at all, and an SQLite file has one herald.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::Duration;
@@ -34,7 +34,7 @@ async fn objects(connection: &DatabaseConnection) -> Vec<String> {
 async fn migrations_that_cannot_be_finished_leave_nothing_behind() {
     let database = TestDatabase::create().await;
     let connection = connect(&database).await;
-    // Among the last that herald makes.
+    // A later migration creates this table, so the first one has run when it fails.
     connection.execute_unprepared("CREATE TABLE session_ends (n integer)").await.unwrap();
     let before = objects(&connection).await;
     let error = Database::open(&options(&database.url)).await.unwrap_err();
@@ -44,7 +44,7 @@ async fn migrations_that_cannot_be_finished_leave_nothing_behind() {
     Database::open(&options(&database.url)).await.unwrap().close().await;
 }
 
-// Earlier heralds ran no migration in a transaction on SQLite. Those that were killed left files like these.
+// On SQLite, earlier versions of herald ran migrations without a transaction. When one was killed, it left such a file.
 #[tokio::test]
 async fn a_file_that_was_left_half_migrated_is_finished() {
     for steps in [1, 2] {
@@ -95,7 +95,7 @@ async fn an_sqlite_file_has_one_herald_at_a_time_by_whatever_name() {
                 .await;
         assert!(!succeeded && text.contains("another herald has"), "{text}");
     }
-    // It was in nobody's way.
+    // The first herald still works.
     app.user("ada").await;
     app.stop().await;
     let database = Database::open(&options(&app.database.url)).await.unwrap();
@@ -129,7 +129,7 @@ async fn commands_work_beside_a_herald_that_serves_unless_they_would_change_the_
     }
     let (succeeded, text) = run(&command(&["migrate", "--restored"]), "").await;
     assert!(!succeeded && text.contains("Stop the other one first"), "{text}");
-    // As if this were the herald of a later version.
+    // After this, the schema looks older than this herald.
     let connection = connect(&app.database).await;
     let newest = "DELETE FROM seaql_migrations WHERE version = (SELECT MAX(version) FROM seaql_migrations)";
     connection.execute_unprepared(newest).await.unwrap();

@@ -1,4 +1,4 @@
-//! Web pages of other origins: what they may do, and how browsers are told.
+//! Web pages of other origins: what they may do, and the headers that tell browsers.
 
 use clap::Parser;
 use herald::config::Cli;
@@ -81,7 +81,7 @@ async fn an_allowed_origin_is_let_in_and_no_other() {
     );
     assert_eq!(preflight(&app, OTHER).await.header("access-control-allow-origin"), None);
 
-    // Refusals can be read, too.
+    // A page may read a refusal, too.
     let headers = [("origin", APP), ("authorization", "Bearer nonsense")];
     let refused = app.request("GET", "/graphql?query=%7Bcursor%7D", &headers, b"").await;
     assert_eq!((refused.status, refused.header("access-control-allow-origin")), (401, Some(APP)));

@@ -1,4 +1,4 @@
-//! The hot queries are answered from indexes, whatever the tables grow to.
+//! The hot queries use indexes, so they stay fast for tables of any size.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -40,7 +40,7 @@ async fn statements(app: &TestApp) {
     cleo.leave(&group).await;
     let missed = ada.send(&group, "missed").await;
     ada.add(&group, &[&cleo]).await;
-    // On what cleo may not see, and on what she may.
+    // Marks on a message that cleo may not see, and on one that she may.
     let here = cleo.cursor().await;
     bob.mark_read(&missed).await;
     look(&cleo, &group, "last: 10").await;
@@ -51,7 +51,7 @@ async fn statements(app: &TestApp) {
     ada.data("query($handle: String!) { user(handle: $handle) { id } }", json!({ "handle": bob.handle }))
         .await;
     bob.sign_in_again().await;
-    // Live, and from a cursor on: everything, and one conversation.
+    // Subscriptions that are live, and from a cursor: to everything, and to one conversation.
     for conversation in [None, Some(&group)] {
         for kind in ["events", "messageSent", "statusChanged"] {
             let query = format!(
@@ -104,14 +104,14 @@ async fn plan(database: &DatabaseConnection, sql: &str) -> Vec<String> {
         }
         return steps;
     }
-    // A plan for any values; where it still reads a table from end to end, no index would do.
+    // This asks for a generic plan. If it still reads a whole table, no index fits.
     let parameters = (1..100).take_while(|n| sql.contains(&format!("${n}"))).count();
     let values = vec!["NULL"; parameters].join(", ");
     let execute = if parameters == 0 { "plan".to_owned() } else { format!("plan({values})") };
     for setting in ["SET enable_seqscan = off", "SET plan_cache_mode = force_generic_plan"] {
         database.execute_unprepared(setting).await.unwrap();
     }
-    // Where Postgres cannot tell the types of the parameters, they are ids, or ids with keys.
+    // When Postgres cannot infer the types of the parameters, they are ids, or an id and a key.
     let mut prepared = database.execute_unprepared(&format!("PREPARE plan AS {sql}")).await;
     for types in [["uuid", "uuid"], ["uuid", "text"]] {
         if prepared.is_err() {
@@ -152,7 +152,7 @@ async fn no_hot_query_reads_a_table_from_end_to_end() {
     let mut scanning = Vec::new();
     for sql in seen {
         let verb = sql.split_whitespace().next().unwrap_or_default().to_uppercase();
-        // Whether a column is there is asked without reading a row.
+        // This statement only asks whether a column exists, and reads no row.
         let reads_nothing = sql.contains("LIMIT 0)");
         if !["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].contains(&verb.as_str()) || reads_nothing {
             continue;

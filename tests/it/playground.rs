@@ -1,4 +1,4 @@
-//! The playground's pages. What they do is tested in a browser, by `tests/browser`.
+//! The pages of the playground, as herald serves them. `tests/browser` tests what they do in a browser.
 
 use crate::support::{TestApp, code};
 

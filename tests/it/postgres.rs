@@ -1,5 +1,5 @@
-//! A Postgres that fails, falls silent or is busy: the answer is UNAVAILABLE in bounded time, nothing is lost or doubled,
-//! and herald recovers by itself. On SQLite, these tests have nothing to do.
+//! A Postgres that fails, does not answer or is busy: herald answers UNAVAILABLE in bounded time, loses and repeats
+//! nothing, and recovers by itself. On SQLite, these tests do nothing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -89,7 +89,7 @@ async fn a_network_that_is_silent_or_gone_is_unavailable_until_it_is_back() {
         proxy.pass();
         send_until_answered(&ada, &conversation, &body).await;
         send_until_answered(&ada, &conversation, &n.to_string()).await;
-        // A subscription that could not begin has begun since.
+        // A subscription that could not begin during the failure has begun now.
         assert_eq!(said(&mut late).await, body);
         assert_eq!(said(&mut late).await, n.to_string());
         expected.extend([body, n.to_string()]);
@@ -99,7 +99,7 @@ async fn a_network_that_is_silent_or_gone_is_unavailable_until_it_is_back() {
     }
 }
 
-// A node that stops for whatever reason while it holds the lock of the log's head holds up all others. Not for ever.
+// A node that stops while it holds the lock of the log's head blocks all other nodes, but not for ever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_node_that_stops_amid_a_transaction_does_not_stop_the_others() {
     let Some(app) = on_postgres().await else { return };
@@ -144,7 +144,7 @@ async fn stop_a_node(app: TestApp) {
     assert_eq!(said(&mut socket).await, "from another");
     go_on.send(()).unwrap();
     assert_eq!(code(&stopped.await.unwrap()), "UNAVAILABLE");
-    // It is as good as before, and what it had begun is nowhere.
+    // The node works again, and nothing of its unfinished transaction is stored.
     send_until_answered(&ada.at(there), &conversation, "from the one that stopped").await;
     assert_eq!(said(&mut socket).await, "from the one that stopped");
 }
@@ -158,7 +158,7 @@ async fn a_statement_that_takes_too_long_is_unavailable() {
     let database = connect(&app).await;
     let busy = database.begin().await.unwrap();
     busy.execute_unprepared("SELECT 1 FROM log_head FOR UPDATE").await.unwrap();
-    // Many at once: none of them is tried by itself, which would take its time for each.
+    // There are many commands. herald must not try them one by one, because each try would take a whole timeout.
     let sends = (0..40).map(|n| {
         let (ada, conversation) = (ada.clone(), conversation.clone());
         async move { code(&send(&ada, &conversation, &format!("late {n}")).await).to_owned() }

@@ -1,4 +1,4 @@
-//! How often one may create something, and who waits for whom.
+//! How often a user may create something, and that one address does not hold up others.
 
 use herald::config::{Limits, Switch};
 use serde_json::{Value, json};
@@ -45,10 +45,10 @@ async fn nobody_starts_conversations_with_the_same_person_again_and_again() {
     let (ada, bob, carol) = (app.user("ada").await, app.user("bob").await, app.user("carol").await);
     let started = times(&ada, START, json!({ "handles": [bob.handle] })).await;
     assert!((10..=12).contains(&started), "{started}");
-    // Also where nothing is created.
+    // This also counts when an existing conversation is found.
     let found = times(&bob, FIND, json!({ "handles": [ada.handle] })).await;
     assert!((10..=12).contains(&found), "{found}");
-    // With others, and by others, they are.
+    // Conversations with other people, and by other people, are still allowed.
     ada.start(&[&carol]).await;
     carol.start(&[&bob]).await;
 }
@@ -92,7 +92,7 @@ async fn an_invitation_counts_once_for_each_who_is_invited() {
     let with_one = times(&users[1], START, json!({ "handles": handles[..1] })).await;
     assert!((2..=3).contains(&with_many), "{with_many}");
     assert!((12..=14).contains(&with_one), "{with_one}");
-    // Adding counts as starting does.
+    // Adding people counts like starting a conversation.
     let conversation = users[2].start(&[&users[3]]).await;
     let added = times(&users[2], ADD, json!({ "id": conversation, "handles": handles })).await;
     assert!((2..=3).contains(&added), "{added}");
@@ -137,7 +137,7 @@ async fn wrong_logins_of_one_address_keep_nobody_else_from_signing_in() {
     for _ in 0..200 {
         wrong.spawn(login("192.0.2.1", "not the password"));
     }
-    // As many of that address wait as may.
+    // Now as many sign-ins of that address wait as herald allows.
     while code(&wrong.join_next().await.expect("a refusal").unwrap()) != "RATE_LIMITED" {}
     for from in ["192.0.2.2", "2001:db8::1"] {
         let right = login(from, "correct horse battery").await;
@@ -152,7 +152,7 @@ async fn wrong_logins_of_one_address_keep_nobody_else_from_signing_in() {
 
 #[tokio::test]
 async fn whoever_asks_for_much_is_counted_by_how_much_it_may_be() {
-    // The dearest operation that is allowed, and then 200 fields a second.
+    // The burst is the most complex operation that is allowed, and the rate is 200 fields a second.
     let app = limited(|limits| {
         limits.max_complexity = 2_000;
         limits.fields_per_second = 200;

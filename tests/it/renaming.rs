@@ -1,4 +1,4 @@
-//! A conversation is given another title: who may, who is told, and what whoever has left goes on seeing.
+//! Renaming a conversation: who may do it, who is told, and which title a user sees who has left.
 
 use serde_json::{Value, json};
 
@@ -37,14 +37,14 @@ async fn everybody_in_it_is_told_but_the_connection_that_did_it() {
     );
     assert_eq!(told["events"]["renamedBy"]["handle"], ada.handle);
     assert_eq!(title(&rename(&bob, &conversation, None).await), &Value::Null);
-    // The first that the connection which renamed it is told of is what somebody else did.
+    // The connection that renamed it first receives an event of somebody else.
     let told = adas.next("e").await;
     assert_eq!(
         (&told["events"]["title"], &told["events"]["renamedBy"]["handle"]),
         (&Value::Null, &json!(bob.handle))
     );
 
-    // Whoever takes no part in it learns nothing of it, and what changes nothing is no event.
+    // A user who takes no part learns nothing of it. A rename that changes nothing is not an event.
     let refused = rename(&carol, &conversation, Some("Mine")).await;
     assert_eq!(crate::support::code(&refused), "NOT_FOUND");
     let cursor = ada.cursor().await;
@@ -92,7 +92,7 @@ async fn whoever_has_left_goes_on_seeing_the_title_of_then() {
     for told in [&renamed, &left] {
         assert_eq!(told["events"]["conversation"]["title"], "Before", "{told}");
     }
-    // Whoever is still in it sees what it is called now, wherever the event is from.
+    // A participant sees the present title with every event, also with an old one.
     let mut socket = ada.socket("desk").await;
     socket.follow_after("e", FOLLOW, &start).await;
     assert_eq!(socket.next("e").await["events"]["conversation"]["title"], "Later");

@@ -1,6 +1,5 @@
-//! A log that goes back in time: a standby that was behind and is the primary now, a backup that was put back. What was
-//! answered and lost cannot be told any more, but nobody is told less than everything that is there, unless they are
-//! told that as well.
+//! A log that goes back in time, because a late standby becomes the primary or a backup is restored. Lost events cannot
+//! be delivered any more. A subscriber receives everything that is in the log, or an error that says otherwise.
 
 use std::time::Duration;
 
@@ -70,7 +69,7 @@ async fn whoever_follows_a_log_that_went_back_is_told_to_begin_anew() {
 
     assert_eq!(until_refused(&mut live).await, "CURSOR_EXPIRED");
     assert!(METRICS.epochs_begun.get() > begun);
-    // Whether the log has reached their position again makes no difference.
+    // It stays so after the log has reached their position again.
     for sent in 0..8 {
         for cursor in [&within, &lost] {
             assert_eq!(until_refused(&mut follow(&bob, cursor).await).await, "CURSOR_EXPIRED", "{sent}");
@@ -84,7 +83,7 @@ async fn whoever_follows_a_log_that_went_back_is_told_to_begin_anew() {
 
 #[tokio::test]
 async fn a_log_that_has_grown_again_before_anybody_looked_is_not_believed() {
-    // Nobody looks by themselves: what shows it is the next event.
+    // No poll comes in time. Only the next event shows that the log is another one.
     let app = TestApp::with(|setup| setup.args.limits.poll_interval = 3_600).await;
     let (ada, bob, conversation) = app.pair().await;
     let start = bob.cursor().await;
@@ -122,7 +121,7 @@ async fn whoever_joins_where_the_lost_log_had_come_is_not_handed_less() {
         sent.push(format!("new {n}"));
         ada.send(&conversation, &sent[n]).await;
     }
-    // What there is, in order, until word comes that there will not be everything.
+    // The messages come in order, until an error says that not all of them will come.
     for body in sent {
         let message = timeout(PATIENCE, fresh.receive()).await.expect("something comes");
         if message["type"] == "error" {
@@ -150,7 +149,7 @@ async fn every_node_begins_anew_with_the_one_that_noticed() {
     put_back(&app).await;
     assert_eq!(until_refused(&mut here).await, "CURSOR_EXPIRED");
     assert_eq!(until_refused(&mut other).await, "CURSOR_EXPIRED");
-    // They are in the same epoch again: what is sent at one arrives at the other.
+    // Both nodes are in the same epoch again: a message from one arrives at the other.
     let mut other = follow(&bob.at(there), &bob.cursor().await).await;
     ada.send(&conversation, "heard").await;
     assert_eq!(said(&mut other).await, "heard");
@@ -179,7 +178,7 @@ async fn a_session_that_ends_under_a_number_that_was_lost_is_ended_at_every_node
     let (ada, bob, _) = app.pair().await;
     let (there, elsewhere) = (app.another_node().await, bob.sign_in_again().await);
     keep(&app).await;
-    // The first ended session is lost, and the next has its number.
+    // The end of the first session is lost, and the next end gets its number.
     let first = bob.sign_in_again().await;
     let mut watching = first.at(there).socket("desk").await;
     first.data("mutation { logout { ended } }", json!({})).await;
@@ -189,7 +188,7 @@ async fn a_session_that_ends_under_a_number_that_was_lost_is_ended_at_every_node
     let mut live = follow(&ada.at(there), &cursor).await;
     put_back(&app).await;
     elsewhere.data("mutation { logout { ended } }", json!({})).await;
-    // What shows that the log is another one: nothing but its numbers of ended sessions went back.
+    // Only the numbers of ended sessions went back. The new epoch shows that the log is another one.
     execute(&app, ["UPDATE log_head SET epoch = epoch + 1".to_owned()]).await;
     assert_eq!(until_refused(&mut live).await, "CURSOR_EXPIRED");
     let refused = async {

@@ -1,4 +1,4 @@
-//! The schema that clients build against.
+//! The committed schema, which clients build against, is the one that herald serves.
 
 #[test]
 fn the_schema_in_the_repository_is_the_one_that_is_served() {

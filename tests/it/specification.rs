@@ -1,4 +1,4 @@
-//! GraphQL as the specification has it, where executors are known to differ
+//! The rules of the GraphQL specification that executors are known to break
 //! (<https://spec.graphql.org/September2025/>). `tests/clients/differential` compares with graphql-js at large.
 
 use serde_json::{Value, json};
@@ -93,7 +93,7 @@ async fn fields_come_in_the_order_in_which_they_are_selected() {
     let app = TestApp::start().await;
     let (ada, _bob, conversation) = app.pair().await;
     ada.send(&conversation, "hello").await;
-    // The first is read from the database, and the others are known at once.
+    // The first field is read from the database. The others are known at once.
     let query = "query($id: ID!) { conversation(id: $id) { messages { nodes { body } } id ...F } viewer { handle } } \
          fragment F on Conversation { __typename lastMessage { status body } id }";
     let expected = format!(

@@ -1,4 +1,4 @@
-//! How many SQL statements things cost: a fixed, small number, however much there is.
+//! How many SQL statements a request costs: a small fixed number, for any amount of data.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +14,7 @@ async fn observed() -> (TestApp, Arc<Mutex<Vec<String>>>) {
     let app = TestApp::with(|setup| {
         setup.parts.observer =
             Some(Observer(Arc::new(move |sql: &str| seen.lock().unwrap().push(sql.to_owned()))));
-        // The hub's own look at the head would be counted too.
+        // The hub's own poll of the head would be counted, too.
         setup.args.limits.poll_interval = 3_600;
     })
     .await;
@@ -50,8 +50,8 @@ async fn a_page_of_many_conversations_costs_as_many_statements_as_a_page_of_one(
         assert_eq!(data["conversations"]["nodes"].as_array().unwrap().len(), first);
         counts.push(statements.lock().unwrap().len());
     }
-    // What the document asks for, not how many conversations there are, bounds them. Within that it is chance which
-    // loads meet in one statement.
+    // The document limits their number, and the number of conversations does not. Within this limit, chance decides
+    // which loads share a statement.
     let statements = statements.lock().unwrap();
     assert!(counts.iter().all(|count| *count <= 16), "{counts:?} statements:\n{}", statements.join("\n"));
 }
@@ -103,7 +103,7 @@ async fn many_at_once_share_their_statements() {
         let begins = format!("INSERT INTO \"{table}\"");
         statements.iter().filter(|sql| sql.starts_with(&begins)).count()
     };
-    // One statement a batch, and far fewer batches than messages: how few depends on the machine.
+    // There is one statement for each batch, and far fewer batches than messages. The number depends on the machine.
     assert_eq!(inserts("messages"), inserts("events"));
     assert!(inserts("messages") <= 100, "{} batches for 200 messages", inserts("messages"));
 }
@@ -127,7 +127,7 @@ async fn a_strangers_message_costs_the_statements_that_an_unknown_one_costs() {
         format!("mutation {{ leaveConversation(input: {{ conversationId: \"{id}\" }}) {{ cursor }} }}")
     };
     let unknown = |id: &str| id[..4].to_owned() + &"0".repeat(id.len() - 4);
-    // Whoever has left knows well that there is such a message.
+    // A user who has left already knows that the message exists.
     let asks: [Ask<'_>; 6] = [
         (&read, &message, &mallory),
         (&read, &message, &gone),
@@ -139,7 +139,7 @@ async fn a_strangers_message_costs_the_statements_that_an_unknown_one_costs() {
     for (ask, id, stranger) in asks {
         let mut counts = Vec::new();
         for id in [id, &unknown(id)] {
-            // Once before, so that the document is known and the session was seen.
+            // The first request puts the document and the session into the caches.
             stranger.post(&ask(id), json!({})).await;
             statements.lock().unwrap().clear();
             let answer = stranger.post(&ask(id), json!({})).await;

@@ -1,4 +1,4 @@
-//! People who leave and come back, any number of times: what they cost, and that nobody else notices.
+//! Users who leave and come back many times: what they cost, and that others do not notice it.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -99,7 +99,7 @@ async fn whoever_came_and_went_a_thousand_times_reads_and_marks_as_anybody_does(
     let expected: Vec<_> = (0..200).map(|n| format!("seen {n}")).collect();
     assert_eq!(bodies(&room["oldest"]), expected);
     assert_eq!(room["lastMessage"]["body"], format!("seen {}", TIMES - 1));
-    // From a place in the middle, either way.
+    // Pages from a place in the middle, in both directions.
     let after = &room["newest"]["pageInfo"]["startCursor"];
     let data = bob.data(LOOK, json!({ "id": conversation, "after": after })).await;
     let first = TIMES - 200;
@@ -108,7 +108,7 @@ async fn whoever_came_and_went_a_thousand_times_reads_and_marks_as_anybody_does(
     assert_eq!(bodies(&data["conversation"]["next"]), next);
     assert_eq!(bodies(&data["conversation"]["previous"]), previous);
 
-    // A mark covers all the times, and its sender is told of it.
+    // A mark covers the messages of all stays, and their sender is told of it.
     let mut socket = ada.socket("desk").await;
     let follow =
         "subscription($after: Cursor) { statusChanged(after: $after) { messages(first: 200) { body } } }";
@@ -123,7 +123,7 @@ async fn whoever_came_and_went_a_thousand_times_reads_and_marks_as_anybody_does(
     let data = bob.data(LOOK, json!({ "id": conversation, "after": null })).await;
     assert_eq!(data["conversation"]["unreadCount"], 0);
 
-    // Everything from the beginning on: what was said while he was there.
+    // From the beginning, he receives the messages from while he took part.
     let mut socket = bob.socket("desk").await;
     let follow = "subscription($after: Cursor) { messageSent(after: $after) { message { body } } }";
     socket.follow_after("s", follow, &start).await;
@@ -155,9 +155,9 @@ async fn no_statement_grows_with_the_times_that_somebody_came_and_went() {
         longest.lock().unwrap().clear();
         let data = bob.data(GLANCE, json!({ "id": conversation })).await;
         let reading = std::mem::take(&mut *longest.lock().unwrap());
-        // The first mark writes back every time that had something unread, and never again.
+        // The first mark updates every stay with unread messages. Later marks do not.
         bob.mark_read(data["conversation"]["lastMessage"]["id"].as_str().unwrap()).await;
-        // What others wrote is read when it is applied: nothing of it comes between.
+        // Later events are read when the hub applies them, so they do not disturb the count.
         let mut socket = bob.socket("desk").await;
         socket.follow("s", "subscription($after: Cursor) { messageSent(after: $after) { cursor } }").await;
         let last = ada.send(&conversation, "last").await;
@@ -174,7 +174,7 @@ async fn no_statement_grows_with_the_times_that_somebody_came_and_went() {
 async fn a_key_that_fails_spoils_no_other_answer() {
     let app = TestApp::start().await;
     if app.database.file().is_none() {
-        // Postgres lets nobody store what cannot be read.
+        // Postgres enforces the types, so this damage cannot be stored.
         return;
     }
     let (ada, bob, broken) = app.pair().await;

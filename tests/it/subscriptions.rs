@@ -1,4 +1,4 @@
-//! Following the log: from a cursor, through replay to live, in order, without a gap or a repeat.
+//! Subscriptions: from a cursor, through replay to live, in order, without a gap or a repeat.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -38,8 +38,8 @@ async fn a_subscription_without_a_cursor_begins_now() {
     let (ada, bob, conversation) = app.pair().await;
     ada.send(&conversation, "before").await;
     let mut socket = bob.socket("desk").await;
-    // When the answer to this query is there, whatever was asked before it on this socket has not necessarily
-    // begun; so messages are sent until one arrives, and none of the others may have been before it.
+    // Nothing shows when a subscription without a cursor has begun. So messages are sent until one arrives, and that
+    // must not be the one from before.
     socket.subscribe("m", SENT, json!({})).await;
     let mut sent = 0;
     let first = loop {
@@ -64,7 +64,7 @@ async fn a_client_that_was_cut_off_resumes_with_everything_once_and_in_order() {
     for n in 0..60 {
         ada.send(&conversation, &n.to_string()).await;
         if n % 20 == 10 {
-            // Cut off with events under way: those that were not read are not lost.
+            // The socket closes while events are on their way. Those that were not read are not lost.
             drop(socket);
             socket = bob.socket("desk").await;
             socket.follow_after("m", SENT, &cursor).await;
@@ -102,7 +102,7 @@ async fn a_cursor_is_good_across_a_restart() {
 async fn nothing_falls_between_a_snapshot_and_the_subscription() {
     let app = TestApp::start().await;
     let (ada, bob, conversation) = app.pair().await;
-    // Somebody keeps sending while the snapshots are taken.
+    // A user sends messages all the time while the snapshots are taken.
     let sending = {
         let (ada, conversation) = (ada.clone(), conversation.clone());
         tokio::spawn(async move {
@@ -202,12 +202,12 @@ async fn leaving_ends_the_subscription_to_that_conversation_and_is_the_last_that
     socket.follow("all", EVENTS).await;
     socket.subscribe("one", SENT, json!({ "after": cursor, "id": conversation })).await;
     ada.send(&conversation, "last").await;
-    // Both are under way once they have brought this.
+    // When both have brought this message, both have begun.
     for _ in 0..2 {
         assert_eq!(socket.receive().await["type"], "next");
     }
     bob.leave(&conversation).await;
-    // The end of the one and the last event of the other come in either order.
+    // The end of one and the last event of the other come in any order.
     let mut ended = false;
     let mut left = false;
     while !(ended && left) {
@@ -225,7 +225,7 @@ async fn leaving_ends_the_subscription_to_that_conversation_and_is_the_last_that
     ada.send(&other, "seen").await;
     assert_eq!(socket.next("all").await["events"]["message"]["body"], "seen");
 
-    // On resume too: up to the leaving, and no further.
+    // A resumed subscription also ends with the leaving.
     let mut again = bob.socket("again").await;
     again.follow_after("all", EVENTS, &cursor).await;
     assert_eq!(kind(&again.next("all").await), "MessageSent");
@@ -235,7 +235,7 @@ async fn leaving_ends_the_subscription_to_that_conversation_and_is_the_last_that
     one.subscribe("one", SENT, json!({ "after": cursor, "id": conversation })).await;
     assert_eq!(body(&one.next("one").await), "last");
     one.completed("one").await;
-    // Whoever has seen it all is told that there is nothing more, and so is who only wants what is new.
+    // A subscription from the end, or without a cursor, gets the error at once.
     for after in [Some(bob.cursor().await), None] {
         one.subscribe("now", SENT, json!({ "after": after, "id": conversation })).await;
         assert_eq!(one.refused("now").await, "NOT_FOUND");
@@ -265,7 +265,7 @@ async fn a_cursor_that_cannot_be_honoured_is_refused_at_once() {
         socket.follow_after("m", SENT, cursor).await;
         assert_eq!(socket.refused("m").await, code, "{cursor:?}");
     }
-    // The socket is none the worse for it.
+    // The socket still works.
     socket.follow_after("m", SENT, &good).await;
     ada.send(&conversation, "still here").await;
     assert_eq!(body(&socket.next("m").await), "still here");
@@ -286,7 +286,7 @@ async fn a_connection_that_lost_its_answers_can_ask_for_its_own_events() {
     assert_eq!(body(&socket.next("with").await), "own, and the answer is lost");
     desk.send(&conversation, "own, live").await;
     assert_eq!(body(&socket.next("with").await), "own, live");
-    // They ask for the same in the same way, and are told differently.
+    // The two subscriptions differ only in `$own`. Both receive what another user sent.
     bob.send(&conversation, "another's").await;
     let mut told = [socket.receive().await, socket.receive().await];
     told.sort_by_key(|message| message["id"].as_str().unwrap().to_owned());
@@ -298,7 +298,7 @@ async fn a_connection_that_lost_its_answers_can_ask_for_its_own_events() {
 
 #[tokio::test]
 async fn a_cursor_from_a_future_that_was_lost_is_refused() {
-    // The same database file, put back to an earlier state without telling herald.
+    // The database file is put back to an earlier state without a word to herald.
     let mut app = TestApp::start().await;
     let Some(file) = app.database.file() else { return };
     let (ada, bob, conversation) = app.pair().await;
@@ -312,7 +312,7 @@ async fn a_cursor_from_a_future_that_was_lost_is_refused() {
     std::fs::write(&file, backup).unwrap();
     app.restart().await;
     let bob = crate::support::User { address: app.address, ..bob };
-    // Until the log has come as far again, and after.
+    // It stays so until the log has reached the position again, and after that.
     for body in ["one", "two", "three"] {
         let mut socket = bob.socket("desk").await;
         socket.follow_after("m", SENT, &future).await;
@@ -395,7 +395,7 @@ trait ArrayChunks: Iterator + Sized {
 
 impl<I: Iterator> ArrayChunks for I {}
 
-// The leaving comes just between the reading of the log's head and the joining of those who are told live.
+// The user leaves after the subscription has read the log's head, and before it joins the hub.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn who_leaves_while_a_subscription_begins_is_told_of_it_all_the_same() {
     let (head_read, mut heads) = tokio::sync::mpsc::unbounded_channel();
@@ -405,8 +405,8 @@ async fn who_leaves_while_a_subscription_begins_is_told_of_it_all_the_same() {
     let app = TestApp::with(|setup| {
         setup.args.limits.poll_interval = 3_600;
         setup.parts.observer = Some(Observer(Arc::new(move |sql| {
-            // Whoever has just read the head waits until the test lets them go on. In place: what else this thread
-            // has to do goes to another, or whatever waits in its queue would be held with it.
+            // The task that has read the head waits until the test lets it go on. `block_in_place` hands the other
+            // tasks of this thread to another one. Otherwise they would wait, too.
             if sql.contains("log_head") && sql.starts_with("SELECT") && holding.load(Ordering::SeqCst) {
                 head_read.send(()).unwrap();
                 tokio::task::block_in_place(|| gone_on.lock().unwrap().recv().unwrap());

@@ -1,4 +1,4 @@
-//! What may be written, and what is refused with the field that it is in.
+//! Which texts are allowed, and that a refusal names the field.
 
 use serde_json::{Value, json};
 
@@ -67,7 +67,7 @@ async fn texts_can_be_seen_and_one_line_keeps_to_itself() {
         assert_eq!(sent["sendMessage"]["message"]["body"], text);
         ada.data(start, variables(text)).await;
     }
-    // A message may have lines and directions of its own.
+    // A message may have several lines and its own writing directions.
     for text in ["one\ntwo\u{2028}three", "\u{202b}שלום"] {
         ada.data(say, variables(text)).await;
     }

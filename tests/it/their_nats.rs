@@ -1,4 +1,4 @@
-//! NATS as operators have it: with certificates, keys and permissions, which come and go while herald runs.
+//! NATS as operators run it: with certificates, keys and permissions that change while herald runs.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -325,7 +325,7 @@ async fn a_node_that_writes_itself_shows_that_nats_is_of_no_use() {
         node.comes_to_be_connected("1").await;
         nodes.push(node);
     }
-    let news = "herald_news_total{carried=\"events\"}";
+    let with_events = "herald_news_total{carried=\"events\"}";
     let (ada, bob) =
         (User::register(nodes[0].address, "ada").await, User::register(nodes[0].address, "bob").await);
     let conversation = ada.start(&[&bob]).await;
@@ -335,9 +335,9 @@ async fn a_node_that_writes_itself_shows_that_nats_is_of_no_use() {
         ada.send(&conversation, &n.to_string()).await;
         socket.next("m").await;
     }
-    assert_eq!(nodes[0].number(news).await, "0");
-    assert_ne!(nodes[1].number(news).await, "0");
-    // Whether it may publish, a node is told that writes.
+    assert_eq!(nodes[0].number(with_events).await, "0");
+    assert_ne!(nodes[1].number(with_events).await, "0");
+    // A node learns that it may not publish only when it writes.
     for (publish, subscribe) in [("herald.*", "other"), ("other", "herald.*")] {
         server.become_another(&users("right", publish, subscribe)).await;
         ada.send(&conversation, "unheard").await;

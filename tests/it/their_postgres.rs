@@ -1,5 +1,5 @@
-//! Postgres as operators have it: behind PgBouncer, with settings of their own, as a standby, over TLS. herald works with it
-//! as it promises, or says at start why it cannot. On SQLite, these tests have nothing to do.
+//! Postgres as operators run it: behind PgBouncer, with other settings, as a standby, over TLS. herald keeps its
+//! promises there, or says at the start why it cannot. On SQLite, these tests do nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -53,7 +53,7 @@ async fn connect(url: &str) -> DatabaseConnection {
 
 async fn execute(url: &str, statements: &str) {
     let connection = connect(url).await;
-    // Tests change what is the default.
+    // Tests change the defaults of this database.
     connection.execute_unprepared("SET default_transaction_read_only = off").await.unwrap();
     connection.execute_unprepared("SET lock_timeout = 0").await.unwrap();
     connection.execute_unprepared(statements).await.unwrap();
@@ -166,7 +166,7 @@ async fn defaults_of_the_database_do_not_become_heralds() {
     }
 }
 
-// Under `serializable` or `repeatable read` whoever waited for the log's head would be refused.
+// With `serializable` or `repeatable read`, a writer that waited for the log's head would fail.
 #[tokio::test]
 async fn nodes_that_write_at_once_are_in_nobodys_way_whatever_level_the_database_prefers() {
     let Some(database) = database().await else { return };
@@ -234,10 +234,10 @@ async fn two_logs_in_one_database_hear_nothing_of_each_other() {
     for n in 0..10 {
         ada.send(&theirs, &n.to_string()).await;
     }
-    // Postgres tells a listener in the order of commits.
+    // Postgres notifies a listener in the order of commits.
     grace.at(there).send(&ours, "ours").await;
     assert_eq!(socket.next("m").await["messageSent"]["message"]["body"], "ours");
-    assert_eq!(reads.load(Ordering::SeqCst) - before, 1, "only of its own news it reads the log");
+    assert_eq!(reads.load(Ordering::SeqCst) - before, 1, "it reads the log only for its own events");
 }
 
 #[tokio::test]
@@ -257,12 +257,12 @@ async fn whoever_changes_the_schema_is_waited_for_in_that_schema_and_not_for_eve
     Database::open(&options(&blue)).await.unwrap().close().await;
     let error = Database::open(&options(&red)).await.unwrap_err();
     assert!(error.contains("another herald (process ") && error.contains("pg_terminate_backend"), "{error}");
-    // It waits for as long as that takes.
+    // herald waits as long as the other one holds the lock.
     let waiting = options(&red);
     let waiting = tokio::spawn(async move { Database::open(&waiting).await });
     holding.commit().await.unwrap();
     waiting.await.unwrap().unwrap().close().await;
-    // What is current needs no lock.
+    // A database whose schema is current needs no lock.
     let holding = other.begin().await.unwrap();
     holding.execute_unprepared("SELECT pg_advisory_xact_lock(1751478881, hashtext('red'))").await.unwrap();
     Database::open(&options(&red)).await.unwrap().close().await;
@@ -328,7 +328,7 @@ async fn a_start_that_fails_says_why_and_nothing_of_the_url() {
     }
 }
 
-// Of a pool that has no connection it is only known that there was none in time.
+// The pool itself only reports that no connection was free in time. herald finds the cause.
 #[tokio::test]
 async fn a_postgres_that_goes_away_is_told_with_the_cause() {
     if std::env::var_os("HERALD_TEST_POSTGRES").is_none() {
@@ -345,7 +345,7 @@ async fn a_postgres_that_goes_away_is_told_with_the_cause() {
     let mut lines = BufReader::new(herald.stderr.take().unwrap()).lines();
     while !lines.next_line().await.unwrap().expect("herald starts").contains("health") {}
     postgres.crash().await.unwrap();
-    // It looks into the log by itself.
+    // herald polls the log, and so it notices the failure.
     while !lines.next_line().await.unwrap().expect("herald goes on").contains("(connection refused)") {}
 }
 
@@ -400,7 +400,7 @@ async fn a_server_with_tls_passwords_and_settings_that_risk_data_is_taken_for_wh
     }
     let said = migrate(&format!("postgres://ada:hunter2@localhost:{port}/postgres"), None).await;
     assert!(said.contains("the password is wrong") && !said.contains("hunter2"), "{said}");
-    // An address at which it cannot listen ends it once it has the database.
+    // herald cannot listen at this address, so it ends after it has opened the database.
     let url = format!("{}?sslmode=disable", postgres.url());
     let (_, said) = run(&["serve", "--listen", "192.0.2.1:1", "--database", &url], "").await;
     assert!(said.contains("fsync = off") && said.contains("full_page_writes = off"), "{said}");

@@ -1,4 +1,4 @@
-//! Times are the log's: whatever the clocks do, the later event has the later time, and as text too.
+//! Times follow the log: a later event has a later time, whatever the clocks do. This also holds for times as text.
 
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};

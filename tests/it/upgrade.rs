@@ -1,4 +1,4 @@
-//! A database that an earlier herald has made.
+//! A database that an earlier version of herald has made.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -130,7 +130,7 @@ async fn a_log_of_before_there_were_chains_goes_on_and_its_cursors_too() {
     let send = "mutation($id: ID!) { sendMessage(input: { conversationId: $id, body: \"6\" }) { cursor } }";
     bob.on("phone").data(send, json!({ "id": id })).await;
     assert_eq!(socket.next("m").await["messageSent"]["message"]["body"], "6");
-    // What comes after a place of before is found as well.
+    // A cursor of the earlier version still works.
     let mut again = bob.socket("tablet").await;
     again.follow_after("m", events, &cursor_of_before(5)).await;
     assert_eq!(again.next("m").await["messageSent"]["message"]["body"], "6");

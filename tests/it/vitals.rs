@@ -1,4 +1,4 @@
-//! What operators are told: whether herald is of use and why not, what goes wrong and when it is over, and who asked.
+//! What operators see: whether herald is ready and why not, when a failure begins and ends, and which request met it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -83,7 +83,7 @@ async fn a_schema_that_is_not_this_heralds_is_named() {
         let (_, text) = readiness(&app).await;
         assert!(text.contains(word), "{change}: {text}");
         execute(&app.database.url, back).await;
-        // A part that has come across it says so until it has looked again.
+        // A part that met the failure reports it until its next try succeeds.
         until(async || readiness(&app).await.0 == 200).await;
     }
 }
@@ -115,7 +115,7 @@ async fn a_herald_that_cannot_write_is_not_ready_until_it_can() {
     for statement in mends {
         execute(&app.database.url, statement).await;
     }
-    // Without anybody writing: a proxy sends nobody to a node that is not ready.
+    // It becomes ready without a write, because a proxy sends no requests to a node that is not ready.
     assert_eq!(readiness(&app).await.0, 200);
     let mut socket = bob.socket("desk").await;
     socket.follow("m", SENT).await;

@@ -1,5 +1,4 @@
-//! The `graphql-transport-ws` protocol, message by message: what is answered, what is refused and how a socket
-//! ends.
+//! The `graphql-transport-ws` protocol, message by message: the answers, the refusals and how a socket ends.
 
 use std::collections::BTreeMap;
 
@@ -210,7 +209,7 @@ async fn an_empty_token_is_none_and_not_a_wrong_one() {
         socket.subscribe("1", "{ viewer { id } }", json!({})).await;
         assert_eq!(socket.next("1").await, json!({ "viewer": null }), "{empty:?}");
 
-        // What else says who speaks still does.
+        // Another header that names the session still counts.
         let headers = [("authorization", empty), ("cookie", cookie.as_str())];
         let mut socket = Socket::connect(app.address, &headers).await.expect("a socket");
         let payload = json!({ "authorization": empty, "Authorization": empty });
@@ -247,7 +246,7 @@ async fn the_upgrades_header_and_an_operations_extensions_name_the_connection_to
     let both = answers(&mut routed, 2).await;
     assert!(both.len() == 2 && both.values().all(|answers| body(&answers[0]) == "hello"), "{both:?}");
 
-    // What an operation sends under its name is left out where that name follows.
+    // An event that an operation caused under its own connection id is omitted from subscriptions with the same id.
     let variables = json!({ "id": conversation, "body": "sent by own" });
     let payload = json!({ "query": SEND, "variables": variables, "extensions": { "connectionId": "own" } });
     routed.send(json!({ "type": "subscribe", "id": "send", "payload": payload })).await;
@@ -318,7 +317,7 @@ async fn what_the_protocol_does_not_know_closes_the_socket_with_a_reason() {
     .map(|message| Message::text(message.to_string()))
     .collect();
     unknown.extend(["", "{", "nonsense"].map(Message::text));
-    // Which operation is meant cannot be told.
+    // Nobody knows which operation is meant.
     unknown.extend(
         [
             r#"{"type":"subscribe","id":"\ud83d","payload":{"query":"{cursor}"}}"#,
@@ -362,7 +361,7 @@ async fn a_payload_that_is_no_request_ends_its_operation_and_nothing_else() {
 
     ada.send(&conversation, "hello").await;
     assert_eq!(body(&desk.next("stays").await), "hello");
-    // An answer for that id would end the operation that has it.
+    // An answer with this id would end the operation that already has it.
     desk.stream.send(Message::text(r#"{"type":"subscribe","id":"stays","payload":7}"#)).await.unwrap();
     assert_eq!(desk.closed().await.code, 4409);
 }
@@ -455,11 +454,11 @@ async fn queries_and_mutations_are_answered_once_and_completed() {
     phone.subscribe("w", SEND, json!({ "id": conversation, "body": "mine" })).await;
     assert_eq!(phone.next("w").await, json!({ "sendMessage": { "message": { "body": "mine" } } }));
     phone.completed("w").await;
-    // What this socket caused is not told to it: the next news is somebody else's.
+    // The socket does not receive what it caused. The next event is somebody else's.
     bob.send(&conversation, "yours").await;
     assert_eq!(body(&phone.next("m").await), "yours");
 
-    // An operation that fails while it is executed has an answer, too.
+    // An operation that fails during its execution gets an answer, too.
     phone.subscribe("f", SEND, json!({ "id": "cnv_nowhere", "body": "lost" })).await;
     let failed = phone.receive().await;
     assert_eq!((&failed["id"], &failed["type"]), (&json!("f"), &json!("next")), "{failed}");
@@ -507,7 +506,7 @@ async fn a_subscription_that_cannot_be_is_refused_at_once() {
         refusals.push(desk.receive().await);
     }
     assert_eq!(refusals[0]["payload"][0]["extensions"]["code"], "NOT_FOUND");
-    // Somebody else's conversation looks like one that there is not.
+    // A conversation of other people looks like one that does not exist.
     assert!(refusals.iter().all(|refusal| *refusal == refusals[0]), "{refusals:?}");
 
     let two = "subscription { a: events { cursor } b: messageSent { cursor } }";

@@ -1,5 +1,4 @@
-//! What a WebSocket is held to: the size of its messages, how many there may be, and how long a client may be
-//! silent or read nothing.
+//! The limits of a WebSocket: the size of its messages, their number, and how long a client may send or read nothing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -89,7 +88,7 @@ async fn text_is_utf8_wherever_its_frames_are_cut() {
     ] {
         let mut socket = anonymous(&app).await;
         for part in broken {
-            // The socket may be closed before the last part is out.
+            // The socket may be closed before the last part is sent.
             let _ = socket.stream.send(part).await;
         }
         assert_eq!(socket.closed().await.code, 1007);
@@ -119,7 +118,7 @@ async fn a_message_is_as_long_as_it_may_be_and_no_longer() {
         assert_eq!(socket.closed().await.code, 1009);
     }
 
-    // A frame that announces a terabyte is not waited for.
+    // herald does not wait for a frame that announces a terabyte.
     let mut socket = anonymous(&app).await;
     let mut head = vec![0x81, 0xff];
     head.extend((1_u64 << 40).to_be_bytes());
@@ -181,7 +180,7 @@ async fn a_client_that_is_silent_for_two_pings_is_gone() {
     let app = TestApp::with(|setup| setup.args.limits.ping_interval = 2).await;
     let mut socket = anonymous(&app).await;
     let silent_since = Instant::now();
-    // Read past the WebSocket, so that nothing answers.
+    // This reads the bytes below the WebSocket, so that nothing answers a ping.
     let mut unanswered = Vec::new();
     let ended = timeout(PATIENCE, socket.stream.get_mut().read_to_end(&mut unanswered)).await;
     assert!(ended.is_ok(), "a silent client is kept");
@@ -216,7 +215,7 @@ async fn a_client_that_reads_nothing_slows_nobody_and_misses_nothing() {
 async fn a_client_that_reads_nothing_is_cut_off_and_resumes_where_it_was() {
     let app = TestApp::with(|setup| {
         setup.args.limits.write_timeout = 1;
-        // Which tells when the socket is cut off: then there is room for another.
+        // With this limit, a second socket can open only after herald has closed the first one.
         setup.args.limits.max_sockets_per_user = 1;
     })
     .await;
@@ -239,7 +238,7 @@ async fn a_client_that_reads_nothing_is_cut_off_and_resumes_where_it_was() {
         assert!(sent < 2_000, "a client that reads nothing is kept");
     };
 
-    // What had reached the client before it was cut off, and then the rest.
+    // First come the messages that had reached the client before the end, and then the rest.
     let (mut read, mut cursor) = (0, stalled.cursor.clone());
     while let Some(Ok(Message::Text(text))) =
         timeout(PATIENCE, stalled.stream.next()).await.expect("an end in time")

@@ -1,5 +1,5 @@
-//! Whether NATS carries notifications: there is a connection, and the server lets this user publish and subscribe. A server
-//! reports only what it refuses. So herald takes what was not refused for a while as allowed.
+//! Whether NATS carries notifications: there is a connection, and the server lets this user publish and subscribe. A
+//! server reports only what it refuses. So herald takes what was not refused for a while as allowed.
 
 use std::time::Duration;
 

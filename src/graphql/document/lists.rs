@@ -1,13 +1,14 @@
-//! Finds fields that cannot be merged because an argument has lists of different lengths. apollo-compiler 1.33 misses them: it
-//! compares two lists only up to the length of the shorter one (<https://spec.graphql.org/September2025/#sec-Field-Selection-Merging>).
+//! Finds fields that cannot be merged because an argument has lists of different lengths. apollo-compiler 1.33 misses
+//! them: it compares two lists only up to the length of the shorter one
+//! (<https://spec.graphql.org/September2025/#sec-Field-Selection-Merging>).
 
 use apollo_compiler::Node;
 use apollo_compiler::ast::{Definition, Document, Selection, Value};
 
 use super::Schema;
 
-/// Whether a document has such a conflict. It validates a copy of the document, in which each argument that holds a list is
-/// a text. Texts are compared as a whole.
+/// Whether a document has such a conflict. It validates a copy of the document, in which each argument that holds a
+/// list is a text. Texts are compared as a whole.
 pub(super) fn conflict(schema: &Schema, document: &Document) -> bool {
     let mut copy = document.clone();
     for definition in &mut copy.definitions {

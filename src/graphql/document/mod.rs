@@ -1,9 +1,9 @@
 //! The front end: it turns the text of a document into a plan, which the executor can execute in only one way.
 //!
-//! A document goes through these steps, each in its file. [`parse`] reads and validates it within the limits. [`collect`]
-//! merges its selections and applies `@skip` and `@include`; the result is a [`plan`], with the syntax tree that
-//! async-graphql executes. [`cost`] counts the fields that a plan may answer. [`variables`] coerces the values of a
-//! request's variables. [`introspection`] answers questions about the schema. All of it follows the specification of
+//! A document goes through these steps, each in its file. [`parse`] reads and validates it within the limits.
+//! [`collect`] merges its selections and applies `@skip` and `@include`; the result is a [`plan`], with the syntax tree
+//! that async-graphql executes. [`cost`] counts the fields that a plan may answer. [`variables`] coerces the values of
+//! a request's variables. [`introspection`] answers questions about the schema. All of it follows the specification of
 //! September 2025 (<https://spec.graphql.org/September2025/>). What never lives here: resolvers and their answers.
 
 use std::collections::HashMap;
@@ -140,7 +140,8 @@ impl Documents {
             let document = parse::read(&self.schema, &self.limits, hash, text);
             let document = Arc::new(document.map_err(|refusal| (hash, refusal))?);
             for name in document.operation_names() {
-                // With all conditions true a plan stands for what other variables select, and must be within the limits.
+                // With all conditions true a plan stands for what other variables select, and must be within the
+                // limits.
                 let conditions = vec![true; document.conditions.len()];
                 let plan = self.plan_of(&document, name, conditions);
                 plan.map_err(|refusal| (hash, refusal))?;

@@ -1,7 +1,8 @@
-//! Adds `__Type.isOneOf`, which apollo-compiler 1.33 lacks (<https://spec.graphql.org/September2025/#sec-The-__Type-Type>).
+//! Adds `__Type.isOneOf`, which apollo-compiler 1.33 lacks
+//! (<https://spec.graphql.org/September2025/#sec-The-__Type-Type>).
 //!
-//! The field is false for an input object, because herald has no OneOf, and null for every other type. `inputFields` is null
-//! for the same types. So the introspection executes `inputFields` in its place, and each list becomes false.
+//! The field is false for an input object, because herald has no OneOf, and null for every other type. `inputFields` is
+//! null for the same types. So the introspection executes `inputFields` in its place, and each list becomes false.
 
 use apollo_compiler::ast::{DirectiveList, FieldDefinition, Type};
 use apollo_compiler::executable::{ExecutableDocument, Selection, SelectionSet};

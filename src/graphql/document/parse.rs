@@ -18,12 +18,12 @@ use crate::graphql::response::{
     LIMIT_EXCEEDED, PARSE_FAILED, Response, VALIDATION_FAILED, refusal, set_code,
 };
 
-/// How deep selection sets, lists, objects and types may nest. It is more than any useful `--max-depth`, and little enough
-/// for a recursive parser.
+/// How deep selection sets, lists, objects and types may nest. It is more than any useful `--max-depth`, and little
+/// enough for a recursive parser.
 const MAX_NESTING: usize = 64;
 
-/// Bytes of memory that a parsed document takes for each byte of its text. Measured with documents of 10 B to 28 KB, made
-/// of short names.
+/// Bytes of memory that a parsed document takes for each byte of its text. Measured with documents of 10 B to 28 KB,
+/// made of short names.
 const MEMORY_BYTES_PER_TEXT_BYTE: usize = 40;
 
 /// Bytes of memory that a parsed document takes in addition, whatever its length.
@@ -103,8 +103,8 @@ fn validate(
     Ok(valid)
 }
 
-/// Whether the specification allows what apollo-compiler 1.33 refuses here. apollo-compiler requires one selection at the
-/// root of a subscription. The specification requires one field, which a document may select several times
+/// Whether the specification allows what apollo-compiler 1.33 refuses here. apollo-compiler requires one selection at
+/// the root of a subscription. The specification requires one field, which a document may select several times
 /// (<https://spec.graphql.org/September2025/#sec-Single-Root-Field>).
 fn is_valid_by_specification(failed: &WithErrors<ExecutableDocument>) -> bool {
     let is_about_roots = |name: Option<&str>| name == Some("SubscriptionUsesMultipleFields");

@@ -119,8 +119,8 @@ impl Plan {
         all
     }
 
-    /// A digest of everything that can change how an event is rendered. It leaves out where a subscription begins and which
-    /// conversation it follows.
+    /// A digest of everything that can change how an event is rendered. It leaves out where a subscription begins and
+    /// which conversation it follows.
     pub(in crate::graphql) fn fingerprint(&self, variables: &Variables) -> [u8; 16] {
         let mut fingerprint = Fingerprint { hash: Sha256::new(), variables };
         fingerprint.set(&self.operation.node.selection_set.node, &SELECTING_ARGUMENTS);

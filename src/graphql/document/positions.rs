@@ -1,5 +1,5 @@
-//! Checks that each variable is used only where its type is allowed. apollo-compiler 1.33 does not check this inside lists and
-//! input objects (<https://spec.graphql.org/September2025/#sec-All-Variable-Usages-Are-Allowed>).
+//! Checks that each variable is used only where its type is allowed. apollo-compiler 1.33 does not check this inside
+//! lists and input objects (<https://spec.graphql.org/September2025/#sec-All-Variable-Usages-Are-Allowed>).
 
 use std::collections::HashSet;
 

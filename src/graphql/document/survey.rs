@@ -8,8 +8,8 @@ use apollo_compiler::ast::{
 };
 use apollo_compiler::{Name, Node};
 
-/// Selections that validation may have to visit in all. It visits each fragment once for each operation that reaches the
-/// fragment, and takes some 3 µs for each selection.
+/// Selections that validation may have to visit in all. It visits each fragment once for each operation that reaches
+/// the fragment, and takes some 3 µs for each selection.
 pub(super) const MAX_REACHED_FIELDS: usize = 20_000;
 
 /// The counts of a document. Each fragment counts once.

@@ -1,12 +1,12 @@
-//! Corrects texts that apollo-parser 0.8 does not read as the specification says. It uses the parser's own lexer, so both agree
-//! where a token begins and ends.
+//! Corrects texts that apollo-parser 0.8 does not read as the specification says. It uses the parser's own lexer, so
+//! both agree where a token begins and ends.
 
 use apollo_parser::{Lexer, Token, TokenKind};
 
-/// The document with spaces in the place of two kinds of tokens that mean nothing and that the parser refuses. One is commas
-/// (<https://spec.graphql.org/September2025/#sec-Insignificant-Commas>). The other is descriptions of operations, fragments
-/// and variables (<https://spec.graphql.org/September2025/#sec-Descriptions>). Every other token keeps its place. `None`
-/// when the document has neither, or when the lexer cannot read it within `max_tokens`.
+/// The document with spaces in the place of two kinds of tokens that mean nothing and that the parser refuses. One is
+/// commas (<https://spec.graphql.org/September2025/#sec-Insignificant-Commas>). The other is descriptions of
+/// operations, fragments and variables (<https://spec.graphql.org/September2025/#sec-Descriptions>). Every other token
+/// keeps its place. `None` when the document has neither, or when the lexer cannot read it within `max_tokens`.
 pub(super) fn without_ignored(text: &str, max_tokens: usize) -> Option<String> {
     let (tokens, errors) = Lexer::new(text).with_limit(max_tokens).lex();
     if !errors.is_empty() {
@@ -54,7 +54,8 @@ fn is_significant(token: &Token<'_>) -> bool {
     !matches!(token.kind(), TokenKind::Whitespace | TokenKind::Comment | TokenKind::Comma)
 }
 
-/// Whether a string is the description of what follows it. A default value comes after `=`, or inside brackets of its own.
+/// Whether a string is the description of what follows it. A default value comes after `=`, or inside brackets of its
+/// own.
 fn is_description(brackets: &Brackets, before: Option<TokenKind>, next: &Token<'_>) -> bool {
     if !brackets.is_inside() {
         return matches!(next.data(), "query" | "mutation" | "subscription" | "fragment");

@@ -95,7 +95,8 @@ fn scalar_of(value: Json, name: &str) -> Option<Value> {
     }
 }
 
-/// The integer that a number with a fraction or an exponent stands for, such as `1.0`; `None` when it is not an integer.
+/// The integer that a number with a fraction or an exponent stands for, such as `1.0`; `None` when it is not an
+/// integer.
 fn integer_of(number: &Number) -> Option<i64> {
     let value = number.as_f64().filter(|_| number.is_f64())?;
     let is_integer = value.fract() == 0.0 && value.abs() <= MAX_EXACT_INTEGER;

@@ -1,8 +1,8 @@
 //! The GraphQL schema and its resolvers.
 //!
-//! Here live queries, mutations, subscriptions and types, and what resolvers use: the services, the loaders that load many
-//! things by one statement, and pages of Relay. What never lives here: rules of messaging (a resolver makes a command and
-//! does not decide), SQL, and how herald reads or executes a document.
+//! Here live queries, mutations, subscriptions and types, and what resolvers use: the services, the loaders that load
+//! many things by one statement, and pages of Relay. What never lives here: rules of messaging (a resolver makes a
+//! command and does not decide), SQL, and how herald reads or executes a document.
 
 mod input;
 pub(crate) mod loaders;

@@ -1,4 +1,5 @@
-//! The mutations. Each makes a command of its input and hands it to the writer. None decides whether the command is allowed.
+//! The mutations. Each makes a command of its input and hands it to the writer. None decides whether the command is
+//! allowed.
 
 use std::collections::HashMap;
 use std::sync::Arc;

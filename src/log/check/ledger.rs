@@ -1,8 +1,8 @@
-//! The state that follows from the events: who takes part when, how far each mark has come, how each conversation stands.
-//! It does not use `messaging::Facts`, because those made the rows that are checked.
+//! The state that follows from the events: who takes part when, how far each mark has come, how each conversation
+//! stands. It does not use `messaging::Facts`, because those made the rows that are checked.
 //!
-//! Here the events are applied one by one, and each is checked against those before it. [`compare`] compares stored rows
-//! with the result.
+//! Here the events are applied one by one, and each is checked against those before it. [`compare`] compares stored
+//! rows with the result.
 
 // A new kind of event must not fall into a wildcard arm.
 #![warn(clippy::wildcard_enum_match_arm)]

@@ -1,5 +1,5 @@
-//! Proves that a database holds what herald promises. It reads the whole log once, from the first event, and compares every
-//! row with it. It changes nothing. Other heralds may go on writing, because one transaction sees one moment.
+//! Proves that a database holds what herald promises. It reads the whole log once, from the first event, and compares
+//! every row with it. It changes nothing. Other heralds may go on writing, because one transaction sees one moment.
 //!
 //! [`ledger`] applies the events to a state of its own. [`events`] reads the log into it, [`rows`] compares the rows of
 //! conversations, participants and starts with it, and [`unique`] checks what no event says.

@@ -1,8 +1,8 @@
 //! The events of the log.
 //!
 //! Each kind of event has one file here, with everything that herald's core knows about the kind: its data, who may see
-//! it, what it changes, and its stored form. `docs/development/add-an-event.md` adds a kind step by step. What never lives
-//! here: who may cause an event, which [`super::command`] decides, and how clients see it.
+//! it, what it changes, and its stored form. `docs/development/add-an-event.md` adds a kind step by step. What never
+//! lives here: who may cause an event, which [`super::command`] decides, and how clients see it.
 
 mod joined;
 mod left;
@@ -77,8 +77,8 @@ trait Kind: Sized {
     /// The participants who receive it.
     fn audience(&self) -> &Audience;
 
-    /// The range of the log whose messages it is about. A viewer sees those that were sent during their stays. `None` when
-    /// every viewer sees the whole event.
+    /// The range of the log whose messages it is about. A viewer sees those that were sent during their stays. `None`
+    /// when every viewer sees the whole event.
     fn covers(&self) -> Option<Range>;
 
     /// The users who take part from this event on.

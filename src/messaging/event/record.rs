@@ -16,8 +16,8 @@ pub struct Range {
     pub through: Position,
 }
 
-/// What an event changed, in plain members. The log stores them in columns, the feed sends them, and the chain covers them.
-/// So a new kind of event needs no new column, and no new code in the log or the feed.
+/// What an event changed, in plain members. The log stores them in columns, the feed sends them, and the chain covers
+/// them. So a new kind of event needs no new column, and no new code in the log or the feed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Record {
     /// The number of its kind.

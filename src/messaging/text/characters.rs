@@ -41,10 +41,10 @@ pub(super) fn breaks_line(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Whether a text ends every change of the writing direction that it begins, and no other change. So it cannot reverse the
-/// text around it. The Unicode Bidirectional Algorithm pairs the characters
-/// (<https://www.unicode.org/reports/tr9/#Explicit_Levels_and_Directions>): a PDF ends the last embedding or override within
-/// the same isolate; a PDI ends the last isolate and all embeddings within it.
+/// Whether a text ends every change of the writing direction that it begins, and no other change. So it cannot reverse
+/// the text around it. The Unicode Bidirectional Algorithm pairs the characters
+/// (<https://www.unicode.org/reports/tr9/#Explicit_Levels_and_Directions>): a PDF ends the last embedding or override
+/// within the same isolate; a PDI ends the last isolate and all embeddings within it.
 pub(super) fn closes_its_directions(text: &str) -> bool {
     let mut open = Vec::new();
     for c in text.chars() {

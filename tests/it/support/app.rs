@@ -137,7 +137,7 @@ async fn serve(args: &ServeArgs, parts: Parts) -> (SocketAddr, oneshot::Sender<(
     let app = App::open(args, parts).await.unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = tokio::spawn(app.run(listener, async {
-        // Told to stop, or the test is over.
+        // This ends when the test stops herald, or when the test is over.
         let _ = stopped.await;
     }));
     (address, stop, serving)

@@ -1,4 +1,4 @@
-//! A database for one test, gone after it.
+//! A database for one test, which is removed after it.
 
 use std::path::PathBuf;
 
@@ -53,7 +53,7 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        // A Postgres database stays: the server was made for the tests and goes with them.
+        // A Postgres database is not removed, because the whole server is only for the tests.
         if let Some(folder) = &self.folder {
             let _ = std::fs::remove_dir_all(folder);
         }

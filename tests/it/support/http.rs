@@ -1,4 +1,4 @@
-//! HTTP, one request a connection, byte by byte: what goes over the wire is exactly what a test says.
+//! HTTP with one request for each connection. Exactly the bytes of the test go over the wire.
 
 use std::net::SocketAddr;
 
@@ -70,7 +70,7 @@ pub(crate) async fn request(
     head.push_str("\r\n");
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
-    // A server that refuses a body by its length may close before it has all arrived.
+    // A server that refuses a body by its length may close the connection before all of it has arrived.
     let _ = stream.write_all(body).await;
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;

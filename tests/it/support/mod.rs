@@ -1,4 +1,4 @@
-//! A herald to talk to, and people who talk.
+//! A herald for tests, and users who talk to it.
 
 mod app;
 pub(crate) mod certificates;

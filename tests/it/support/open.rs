@@ -1,4 +1,4 @@
-//! A response that stays open, read piece by piece.
+//! A response that stays open, and that the test reads part by part.
 
 use std::time::Duration;
 

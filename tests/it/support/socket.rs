@@ -1,4 +1,4 @@
-//! A WebSocket that speaks `graphql-transport-ws` message by message.
+//! A WebSocket with the `graphql-transport-ws` protocol, message by message.
 
 use std::net::SocketAddr;
 use std::time::Duration;

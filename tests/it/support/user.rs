@@ -1,4 +1,4 @@
-//! Somebody signed in.
+//! A signed-in user, with requests and shorthands.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! What people ask for, and what comes of it.
+//! The requests of people, and their outcomes.
 
 use serde_json::{Value, json};
 
@@ -87,7 +87,7 @@ impl Act {
     /// Whether it may be refused with this code, whatever else goes on.
     fn may_be_refused_with(&self, code: &str) -> bool {
         match code {
-            // The body came too late: nothing was executed.
+            // The body came too late, so nothing was executed.
             "REQUEST_TIMEOUT" => true,
             "NOT_FOUND" => !matches!(self, Self::Start { .. }),
             "SENDER_CANNOT_MARK" => matches!(self, Self::Mark { .. }),

@@ -1,5 +1,5 @@
-//! What somebody does: they send, mark, start, rename, add and leave at random, at any node, and try again what
-//! they may.
+//! A person's actions: they send, mark, start, rename, add and leave at random, at any node, and repeat requests that
+//! may be repeated.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,7 +126,7 @@ impl Actor {
             .map(|_| {
                 let mut body = self.text("says");
                 if self.random.u32(0..20) == 0 {
-                    // A long one, which soon fills the buffers of a device that does not read.
+                    // A long message soon fills the buffers of a device that does not read.
                     body.push_str(&" and so on".repeat(300));
                 }
                 let key =
@@ -188,12 +188,12 @@ impl Actor {
             let knowledge = self.person.knowledge();
             let known = knowledge.messages.iter().rev().filter(|(_, is_own)| *is_own == wants_own);
             let known: Vec<&String> = known.map(|(id, _)| id).collect();
-            // Mostly a new one: old ones are marked already.
+            // Mostly a new message, because old ones are marked already.
             let near = known.len().min(if self.random.u32(0..4) == 0 { known.len() } else { 10 });
             let chosen = (near > 0).then(|| known[self.random.usize(0..near)].clone());
             chosen.unwrap_or_else(|| NOBODYS.to_owned())
         };
-        // Several devices of somebody may say so at once, each at its node.
+        // Several devices of one person may mark at once, each at its own node.
         let attempts: Vec<_> = (0..self.random.usize(1..4)).map(|_| self.attempt()).collect();
         let act = Act::Mark { message, is_read };
         join_all(attempts.into_iter().map(|attempt| self.call(&act, attempt))).await;
@@ -214,7 +214,7 @@ impl Actor {
 
     async fn leave(&mut self) {
         let Some(conversation) = self.conversation() else { return };
-        // It stays among those that they know: they may be added again, and until then are refused.
+        // They still know the conversation. They may be added again, and are refused until then.
         self.try_once(&Act::Leave { conversation }).await;
     }
 

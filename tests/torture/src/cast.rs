@@ -1,4 +1,4 @@
-//! Everyone in a round: people, their devices, and what they begin with.
+//! The people in a round, their devices, and their first conversations.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,6 +1,5 @@
-//! The rules that herald must have kept, as pure functions over what its database holds at the end and over
-//! what its clients saw. They are stated here anew, from the README, and share nothing with herald's own
-//! code.
+//! The rules that herald must keep. They are pure functions over the database at the end and over what clients
+//! received. They are written from the README, and share no code with herald.
 
 mod answered;
 mod compare;

@@ -39,10 +39,10 @@ impl Clock {
             ("LD_PRELOAD", library.as_str()),
             ("FAKETIME_TIMESTAMP_FILE", file.as_str()),
             ("FAKETIME_NO_CACHE", "1"),
-            // Its versions have given this one two names.
+            // The name of this variable depends on the version of libfaketime.
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
             ("DONT_FAKE_MONOTONIC", "1"),
-            // What it would share between processes stays behind when one is killed.
+            // Its shared memory would stay behind when a process is killed.
             ("FAKETIME_DISABLE_SHM", "1"),
         ];
         env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
@@ -53,7 +53,7 @@ impl Clock {
         let ahead = self.ahead + further;
         let (sign, millis) = (if ahead < 0 { '-' } else { '+' }, ahead.unsigned_abs());
         let offset = format!("{sign}{}.{:03}", millis / 1_000, millis % 1_000);
-        // In one step, since it is read at any time.
+        // The file is replaced in one step, because it may be read at any time.
         let next = self.file.with_extension("next");
         std::fs::write(&next, format!("{offset}\n"))
             .and_then(|()| std::fs::rename(&next, &self.file))

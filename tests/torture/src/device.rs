@@ -1,4 +1,4 @@
-//! A device: it follows, loses its connection in every way there is, and comes back with its last cursor.
+//! A device: it follows, loses its connection in every possible way, and comes back with its last cursor.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,7 +104,7 @@ impl Device {
                 ended = self.follow(node, &mut phases) => ended,
             };
             self.around.history.note(self.index, format!("node {node}: {ended}"));
-            // Whoever takes no part in the one conversation that is followed may be added again.
+            // A person who takes no part in the followed conversation may be added again.
             let pause = if self.scope == Scope::Everything { 20..300 } else { 100..500 };
             let pause = Duration::from_millis(self.random.u64(pause));
             phases.sleep(pause).await;
@@ -188,7 +188,7 @@ impl Device {
     fn take(&mut self, payload: &Value) -> Result<(), String> {
         let event = payload.get("errors").is_none().then(|| Told::read(&payload["data"]["event"])).flatten();
         let Some(told) = event else {
-            // Until a node has noticed that the log went back, it tells of messages that are gone.
+            // Until a node has noticed that the log went back, it may deliver messages that are gone.
             let is_gone = payload["errors"][0]["extensions"]["code"] == "NOT_FOUND";
             if !is_gone || self.around.history.past().turn.is_none() {
                 self.strange(&format!("was told {payload}"));
@@ -223,7 +223,7 @@ impl Device {
                 let code = errors[0]["extensions"]["code"].as_str().unwrap_or_default();
                 let is_expected = match code {
                     "UNAVAILABLE" => true,
-                    // What asks for a response came too late.
+                    // The request came too late.
                     "REQUEST_TIMEOUT" => self.way != Way::WebSocket,
                     "NOT_FOUND" => follows_one,
                     "CURSOR_EXPIRED" => self.expire(),
@@ -231,7 +231,7 @@ impl Device {
                 };
                 (format!("refused: {errors}"), is_expected)
             }
-            // Whoever left the one conversation that is followed will hear nothing more of it.
+            // A person who left the followed conversation receives nothing more of it.
             Heard::Complete => ("complete".to_owned(), follows_one),
             Heard::Closed(code, reason) => {
                 let is_expected = code.is_none_or(|code| COME_BACK.contains(&code));

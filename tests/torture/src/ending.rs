@@ -1,4 +1,4 @@
-//! Sessions that are ended at one node, and how soon the others know.
+//! Ends sessions at one node, and checks how soon the other nodes know.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,8 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(6);
 /// Pause between two looks whether a token is refused.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Signs a person in and out again, as long as people act and the log never went back: the numbers of sessions that were
-/// ended and lost are those of others later.
+/// Signs a person in and out again, as long as people act and the log never went back: the numbers of sessions that
+/// were ended and lost are those of others later.
 pub(crate) async fn come_and_go(
     around: Surroundings,
     person: Arc<Person>,
@@ -35,7 +35,7 @@ pub(crate) async fn come_and_go(
             return;
         }
         let mut port = || around.ports[random.usize(0..around.ports.len())];
-        // Whatever breaks, others follow.
+        // A failure here does not matter, because other sessions follow.
         if let Ok(session) = person.sign_in_again(port()).await {
             post(port(), Some(&session.token), None, &logout(), PATIENCE).await;
         }
@@ -49,7 +49,7 @@ pub(crate) async fn end_sessions(around: &Surroundings, person: &Person) -> Resu
         let session = person.sign_in_again(around.ports[ended_at]).await?;
         probes.extend(end(around, &session, ended_at).await?);
     }
-    // The others of the same person are none of this.
+    // The other sessions of the same person are not affected.
     let still = post(around.ports[0], Some(&person.token), None, &viewer(), PATIENCE).await;
     if !is_signed_in(&still) {
         around.history.strange(format!("another session of {} ended too: {still:?}", person.handle));
@@ -63,7 +63,7 @@ async fn end(around: &Surroundings, session: &Person, ended_at: usize) -> Result
         let connection = format!("ending-{node}");
         let opened = Socket::open(*port, &session.token, &connection).await;
         sockets.push(opened.map_err(|heard| format!("no socket at node {node}: {heard:?}"))?);
-        // So that the node knows the session, and has to be told that it is over.
+        // After this request the node has the session in its cache, and must learn that it has ended.
         post(*port, Some(&session.token), None, &viewer(), PATIENCE).await;
     }
     let posted = post(around.ports[ended_at], Some(&session.token), None, &logout(), PATIENCE).await;

@@ -116,7 +116,7 @@ impl Fault {
             Self::KillNats => world.nats.is_some(),
             Self::CrashPostgres => world.servers.is_some(),
             Self::KillPooler | Self::Pooler(_) => pooler(world).is_some(),
-            // They are not drawn.
+            // These are never chosen at random.
             Self::FailOver | Self::Restore => false,
             Self::Clock(node, _) => world.nodes[node].clock.is_some(),
             Self::FullDisk => world.disk.as_ref().is_some_and(crate::disk::Disk::can_be_full),
@@ -301,7 +301,7 @@ async fn terminate(node: &Node, number: usize, hold: Duration, history: &History
 
 async fn pause(node: &Node, hold: Duration) -> Result<(), String> {
     let herald = node.herald.lock().await;
-    // A node that has ended is noted when it is next told to, or at the end.
+    // A node that has ended by itself is noticed at the next fault, or at the end.
     if herald.pause().await.is_ok() {
         sleep(hold).await;
         herald.resume().await?;

@@ -1,5 +1,5 @@
-//! What each node tells somebody who follows from the beginning, or from where the log last began anew, on a connection that
-//! never did anything: in every way in which one can follow.
+//! What each node delivers to a new connection that follows from the beginning, or from the start of the last epoch. It
+//! is read over every transport.
 
 use std::time::Duration;
 
@@ -20,7 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long it is watched whether more comes than should.
 const AFTERWARDS: Duration = Duration::from_millis(300);
 
-/// Follows from `cursor`, which names the position `after`, at every node, until so many events have come as each person is to be told.
+/// Follows from `cursor`, which names the position `after`, at every node, until so many events have come as each
+/// person is to be told.
 pub(crate) async fn follow_everywhere(
     around: &Surroundings,
     people: &[(&Person, usize)],
@@ -68,7 +69,7 @@ async fn follow(
         match timeout(patience, next(&mut link)).await {
             Ok(Ok(told)) => fresh.told.push(told),
             Ok(Err(other)) => heard = Err(other),
-            // What is missing is for the checker to say.
+            // The checker reports missing events.
             Err(_) => return fresh,
         }
     }

@@ -1,4 +1,4 @@
-//! Everything that was asked, answered and told, and every fault, in the order in which it happened here.
+//! Every request, answer, event and fault, in the order in which they happened in this process.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

@@ -1,4 +1,4 @@
-//! One request over HTTP, on a connection of its own.
+//! One HTTP request on a connection of its own.
 
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ async fn exchange(port: u16, request: Request<Full<Bytes>>) -> Result<(StatusCod
     let stream = TcpStream::connect(("127.0.0.1", port)).await.map_err(|error| error.to_string())?;
     let (mut sender, connection) =
         handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-    // It is over when the answer is read, or when this gives up.
+    // The request ends when the answer is read or the time is over.
     let driver = tokio::spawn(connection);
     let answered = async {
         let response = sender.send_request(request).await?;
@@ -81,8 +81,8 @@ async fn exchange(port: u16, request: Request<Full<Bytes>>) -> Result<(StatusCod
 fn read(status: StatusCode, bytes: &Bytes) -> Posted {
     match serde_json::from_slice(bytes) {
         Ok(json) => Posted::Response { status: status.as_u16(), json },
-        // What does not even reach GraphQL, such as a head that came too slowly, may be answered without a
-        // body.
+        // A request that does not reach GraphQL may be answered without a body, for example when its head came too
+        // slowly.
         Err(_) if status != StatusCode::OK => Posted::Broken(format!("answered with a bare {status}")),
         Err(error) => {
             let text = String::from_utf8_lossy(bytes);

@@ -1,4 +1,4 @@
-//! A subscription that is open, whichever way a client has it.
+//! An open subscription over any transport.
 
 use std::fmt;
 
@@ -89,7 +89,7 @@ impl Link {
         let after = match (way, last, offered) {
             (Way::Multipart, Some(last), _) => last.to_owned(),
             (_, _, Some(offered)) => offered,
-            // Without a cursor it begins with why it is refused.
+            // Without a cursor, the first block is the refusal.
             (_, _, None) => return Err(stream.hear().await),
         };
         Ok((Self::Stream(Box::new(stream)), after))

@@ -1,8 +1,7 @@
-//! Tortures herald: people talk while processes are killed, networks cut, clocks set and disks filled. In the
-//! end everything is mended, and what herald said is held against the rules that it must keep whatever
-//! happens.
+//! Tortures herald: people talk while processes are killed, networks cut, clocks set and disks filled. In the end
+//! everything is repaired, and the answers and events of herald are checked against the rules that it must always keep.
 //!
-//! What never lives here: herald's own code. It is spoken to by its API, and its tables are read.
+//! What never lives here: herald's own code. The test uses the API and reads the tables.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that fails should say where, and then stop"))]
 
@@ -58,7 +57,7 @@ async fn main() -> ExitCode {
     let options = Options::parse();
     let result = tokio::select! {
         result = Box::pin(run(&options)) => result,
-        // What was started is ended on the way out.
+        // Dropping the world ends every process that was started.
         () = interrupted() => Err("interrupted".into()),
     };
     match result {

@@ -1,5 +1,5 @@
-//! The first migration, killed again and again, each time a little later, until one comes to its end. Whatever a kill
-//! leaves, the next herald goes on from there.
+//! Kills the first migration again and again, each time a little later, until one completes. The next herald must be
+//! able to continue after each kill.
 
 use std::path::Path;
 use std::process::Stdio;

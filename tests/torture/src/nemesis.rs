@@ -1,4 +1,4 @@
-//! The one who breaks things, as its seed says.
+//! Chooses the faults of a round by its seed, and makes them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +16,8 @@ const HOLD: std::ops::Range<u64> = 200..3_000;
 /// How long nothing is done between faults, in milliseconds.
 const PAUSE: std::ops::Range<u64> = 100..1_000;
 
-/// Breaks things for so long, has the log go back in the middle where it is to, and leaves everything whole. The answer is how often it did what.
+/// Breaks things for so long, has the log go back in the middle where it is to, and leaves everything whole. The answer
+/// is how often it did what.
 pub(crate) async fn torment(
     world: &World,
     history: &History,

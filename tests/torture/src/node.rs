@@ -1,4 +1,4 @@
-//! One node, and the proxies through which everybody reaches it and it reaches everybody.
+//! One node, with the proxies between it and its clients, its database and its feed.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The command line.
+//! The arguments of the command line.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Somebody who sends and receives, and what they know.
+//! A person who sends and receives, with the conversations and messages that they know.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};

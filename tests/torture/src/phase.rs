@@ -1,4 +1,4 @@
-//! How far a round has come, for everyone who has to know.
+//! The phase of a round, which tasks can wait for.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ impl Phases {
 
     /// Returns once this phase, or a later one, has come.
     pub(crate) async fn reach(&mut self, phase: Phase) {
-        // Without a sender the round was given up.
+        // When the sender is gone, the round was given up.
         let _ = self.0.wait_for(|now| *now >= phase).await;
     }
 
@@ -42,7 +42,7 @@ impl Phases {
     pub(crate) async fn sleep(&mut self, time: Duration) {
         let now = self.now();
         if now != Phase::Over {
-            // The time being over is what is waited for.
+            // This waits for the time to be over.
             let _ = timeout(time, self.0.wait_for(|later| *later > now)).await;
         }
     }

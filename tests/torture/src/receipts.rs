@@ -1,4 +1,4 @@
-//! What each node says in the end of who received and read what.
+//! The receipts that each node shows at the end.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
-//! What herald's database holds at the end, as plain data: the log, and what it comes to.
+//! The content of herald's database at the end, as plain data: the log, and the rows that follow from it.
 //!
-//! Ids are the texts that clients know (`msg_…`), so that both sides can be compared. What never lives here:
-//! what should be in the log. The checker knows that.
+//! Ids are the texts that clients know (`msg_…`), so that both can be compared. What never lives here: what the log
+//! should have. The checker knows that.
 
 mod read;
 

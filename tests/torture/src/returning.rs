@@ -1,5 +1,5 @@
-//! Somebody who leaves a conversation and is brought back, again and again, while others talk and mark there. So the
-//! ranges that marks cover, and the times in which people take part, cross in every way.
+//! People who leave a conversation and are added again, many times, while others talk and mark there. So the ranges of
+//! marks and the stays of people overlap in every way.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -43,7 +43,7 @@ impl Door {
             }
             let [first, second] = &mut hosts;
             if !self.bring(first, vec![goer.handle().to_owned()]).await {
-                // Whoever is to bring others back may have left, too.
+                // The person who should add them may have left, too.
                 self.bring(second, vec![goer.handle().to_owned(), first.handle().to_owned()]).await;
             }
             self.mark(&mut goer).await;

@@ -1,7 +1,7 @@
-//! Nodes of two versions on one Postgres. While people talk, each node of the older version is replaced, and an attempt is
-//! made to go back. Clients go where a proxy would send them: to nodes that are ready.
+//! Nodes of two versions on one Postgres. While people talk, each node of the older version is replaced. Then an older
+//! node tries to start again. Clients connect as through a proxy, only to nodes that are ready.
 //!
-//! What never lives here: the rules of the other settings. Two versions need not tell of one event in the same words.
+//! What never lives here: the rules of the other settings. Two versions may render one event differently.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -164,7 +164,7 @@ async fn try_to_go_back(node: &mut Herald, older: &Path) -> Result<Option<Broken
     exchange(node, &herald).await?.map_err(|why| format!("a newer node: {why}"))?;
     let details = match refused {
         Ok(()) => "it started".to_owned(),
-        // By their names, which are those of files.
+        // The refusal names the unknown migrations. The names of their files begin with `m20`.
         Err(why) if why.contains("m20") => return Ok(None),
         Err(why) => format!("it says nothing of the schema: {why}"),
     };

@@ -1,4 +1,4 @@
-//! One round: people act while everything breaks; then all is mended, everyone catches up, and the rules are
+//! One round: people act during faults. Then everything is repaired, every device catches up, and the rules are
 //! checked.
 
 use std::path::Path;
@@ -151,7 +151,7 @@ impl Round {
             if checker::behind(&evidence).is_empty() {
                 return Ok(Some(healed.elapsed().as_secs_f64()));
             }
-            // Whoever was told something wrong will not catch up.
+            // A device that received a wrong event never catches up.
             if checker::has_told_wrongly(&evidence) || began.elapsed() > CONVERGENCE {
                 return Ok(None);
             }
@@ -173,7 +173,7 @@ impl Round {
             None => (self.cast.beginning.clone(), 0),
             Some(_) => match checker::earliest(&evidence, &ledger) {
                 Some((cursor, after)) => (cursor.to_owned(), after),
-                // Nothing has happened since everyone began anew.
+                // There were no events after everyone began again.
                 None => (self.cast.people[0].cursor(self.around.ports[0]).await?, evidence.log.head),
             },
         };
@@ -185,7 +185,7 @@ impl Round {
 
     /// All that is known by now.
     async fn evidence(&self) -> Result<Evidence, String> {
-        // What was told is looked at before the log, which then has all of it.
+        // The received events are read before the log. So the log has all of them.
         let past = self.around.history.past().clone();
         Ok(Evidence {
             past,

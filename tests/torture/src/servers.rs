@@ -1,4 +1,4 @@
-//! The Postgres of a world; the standby that takes its place once, and the pooler before it, where there is one.
+//! The Postgres of a world. Some settings have a standby that replaces it once, or a pooler before it.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,8 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Pause between two looks at how far a standby has come.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How PgBouncer is set up: with room for every node, also while connections of nodes that were killed are cleared away.
-/// After a Postgres that it could not reach it tries again soon, and not after 15 s.
+/// How PgBouncer is set up: with room for every node, also while connections of nodes that were killed are cleared
+/// away. After a Postgres that it could not reach it tries again soon, and not after 15 s.
 const POOLER: [(&str, &str); 2] = [("default_pool_size", "100"), ("server_login_retry", "1")];
 
 /// One Postgres, or two of which the second follows the first.

@@ -1,4 +1,4 @@
-//! A WebSocket that speaks `graphql-transport-ws`, as a client does.
+//! A client's WebSocket with the `graphql-transport-ws` protocol.
 
 use std::time::Duration;
 

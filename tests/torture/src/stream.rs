@@ -1,4 +1,5 @@
-//! A subscription over HTTP: one response that stays open, as server-sent events or as the parts of a multipart response.
+//! A subscription over HTTP: one response that stays open, as server-sent events or as the parts of a multipart
+//! response.
 
 use std::time::Duration;
 
@@ -88,8 +89,8 @@ impl Drop for Driver {
 }
 
 impl Stream {
-    /// Asks for a response, and returns when its beginning has arrived: with the id of its first server-sent event, after
-    /// which it follows. The error is what was heard instead.
+    /// Asks for a response, and returns when its beginning has arrived: with the id of its first server-sent event,
+    /// after which it follows. The error is what was heard instead.
     pub(crate) async fn open(
         port: u16,
         framing: Framing,
@@ -159,7 +160,7 @@ impl Stream {
                     }
                 }
                 Some(Err(error)) => return Err(lost(&error)),
-                // What herald cannot go on with it breaks off.
+                // herald closes a stream that it cannot continue.
                 None => return Err(Heard::Strange("a response ended before it was complete".into())),
             }
         }
@@ -194,7 +195,7 @@ async fn refused(response: Response<Incoming>) -> Heard {
     let errors = serde_json::from_slice(&bytes).map(|mut json: Value| json["errors"].take());
     match errors {
         Ok(errors) if errors.is_array() => Heard::Refused(errors),
-        // What does not even reach GraphQL may be answered without a body.
+        // A request that does not reach GraphQL may be answered without a body.
         _ if bytes.is_empty() => Heard::Lost(format!("answered with a bare {status}")),
         _ => Heard::Strange(format!("answered with {status}: {:?}", String::from_utf8_lossy(&bytes))),
     }
@@ -223,7 +224,7 @@ impl Event {
             let (name, value) = line.split_once(':').unwrap_or((line, ""));
             let value = value.strip_prefix(' ').unwrap_or(value).to_owned();
             match name {
-                // A comment; how long to wait before connecting again.
+                // A comment, or the pause before the next connection.
                 "" | "retry" => {}
                 "event" => event.kind = Some(value),
                 "id" => event.id = Some(value),
@@ -245,7 +246,7 @@ impl Event {
                     && let Some(cursor) = payload["data"]["event"]["cursor"].as_str()
                     && id.as_deref() != Some(cursor)
                 {
-                    // By the id an `EventSource` resumes.
+                    // An `EventSource` resumes from this id.
                     return Err(Heard::Strange(format!("the id is {id:?}, and the event {payload}")));
                 }
                 Ok(heard)

@@ -1,4 +1,4 @@
-//! What happened in a round, in numbers.
+//! Counts what happened in a round.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What herald tells a subscriber: an event, read from a subscription's answer.
+//! An event that a subscriber received, read from the answer of the subscription.
 
 use serde_json::Value;
 
@@ -97,8 +97,8 @@ fn ids(nodes: &Value) -> Option<Vec<String>> {
     nodes.as_array()?.iter().map(id).collect()
 }
 
-/// Microseconds since 1970 of an instant written like `2026-11-24T06:30:00.000000Z`: always with six digits, so that the
-/// order of such texts is that of time.
+/// Microseconds since 1970 of an instant written like `2026-11-24T06:30:00.000000Z`: always with six digits, so that
+/// the order of such texts is that of time.
 pub(crate) fn micros(text: &str) -> Option<i64> {
     let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
     let has = |at: usize, letter: u8| text.as_bytes().get(at) == Some(&letter);

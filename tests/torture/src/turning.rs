@@ -1,5 +1,5 @@
-//! The log goes back, with the nodes running: a standby that lacks what was answered last is the primary now, or a backup is
-//! put back.
+//! Makes the log go back while the nodes run: a standby without the last events becomes the primary, or a backup is
+//! restored.
 
 use std::time::Duration;
 
@@ -92,8 +92,8 @@ async fn keep(database: &DatabaseConnection) -> Result<(), DbErr> {
 }
 
 async fn put_back(transaction: DatabaseTransaction) -> Result<(), DbErr> {
-    // Whoever signs in does not wait for the lock of the log. Readers are let through: they come to these tables in an order
-    // of their own, and each would wait for the other.
+    // A sign-in does not wait for the lock of the log, so it needs a lock of its own. Readers may pass: they lock these
+    // tables in another order, and could deadlock with this.
     transaction.execute_unprepared("LOCK TABLE users, sessions IN EXCLUSIVE MODE").await?;
     for table in TABLES.iter().rev() {
         transaction.execute_unprepared(&format!("DELETE FROM {table}")).await?;

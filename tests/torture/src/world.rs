@@ -1,4 +1,4 @@
-//! Everything that herald is made of in one setting, started and at hand.
+//! The running parts of one setting: nodes, database, feed and proxies.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -29,7 +29,8 @@ impl Participant {
         let rows = &services_of(ctx)?.rows;
         let viewer_id = viewer_of(ctx)?.user.id;
         let through = self.participation.through(mark);
-        // A new participant's mark stands at the position of joining. As of an earlier position it may stand at the start.
+        // A new participant's mark stands at the position of joining. As of an earlier position it may stand at the
+        // start.
         if through == self.participation.interval.joined || through == Position::START {
             return Ok(None);
         }

@@ -1,4 +1,4 @@
-//! Every answered mutation's effect is in the log.
+//! The log has the effect of every answered mutation.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -49,7 +49,7 @@ impl Seen<'_> {
         match &self.call.act {
             Act::Start { handles, title } => self.started(handles, title),
             Act::Add { conversation, handles } => self.added(conversation, handles),
-            // Left conversations are counted: to leave, and leave again, are two events.
+            // Leaving is counted, because leaving twice makes two events.
             Act::Leave { .. } => Ok(()),
             Act::Rename { conversation, title } => self.renamed(conversation, title),
             Act::Send { conversation, body, key } => self.sent(conversation, body, key.as_deref()),
@@ -81,7 +81,7 @@ impl Seen<'_> {
             let parts = self.ledger.parts(conversation, user);
             let took_part = match self.cursors.position(&self.answer.cursor) {
                 Some(position) => parts.iter().any(|part| part.holds(position)),
-                // Nobody else was shown the place in the log that the answer names.
+                // No event was delivered with the cursor of the answer.
                 None => !parts.is_empty(),
             };
             if !took_part {
@@ -116,7 +116,7 @@ impl Seen<'_> {
             return Err("the message that was answered is another than the one that was sent");
         }
         let event = self.ledger.event(message.position).ok_or("a message has no event")?;
-        // Under a key it may be the retry that is answered, and the first try that was stored.
+        // With a key, the first try may be stored and the retry answered.
         if key.is_none() && event.connection != self.call.connection {
             return Err("a message has another origin than the connection that sent it");
         }

@@ -1,4 +1,4 @@
-//! What somebody was told against what they were to be told, with the first difference named for what it is.
+//! Compares the events that a device received with those that it should receive, and describes the first difference.
 
 use std::collections::HashSet;
 

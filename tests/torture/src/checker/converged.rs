@@ -1,4 +1,4 @@
-//! Every device came to the end of the log.
+//! Every device has reached the end of the log.
 
 use super::cursors::Cursors;
 use super::lossless::{described, follower};
@@ -24,7 +24,7 @@ pub(super) fn behind(evidence: &Evidence, ledger: &Ledger<'_>) -> Vec<String> {
         if evidence.past.must_expire(device) {
             return Some(format!("not told that the log went back\n{}", described(device)));
         }
-        // One that was told something wrong will not catch up any more, and is reported for that.
+        // A device that received a wrong event never catches up. It is reported for the wrong event.
         let missing = follower(device, &known, ledger).compare(ledger).ok()?;
         let first = missing.first()?;
         let event = ledger.event(*first);

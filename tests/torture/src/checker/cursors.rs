@@ -1,4 +1,4 @@
-//! Which place in the log a cursor names, as far as somebody was shown it together with an event.
+//! The place in the log that a cursor names. It is known when an event came with this cursor.
 
 use std::collections::HashMap;
 
@@ -30,7 +30,7 @@ impl<'a> Cursors<'a> {
 pub(super) fn check(evidence: &Evidence, ledger: &Ledger<'_>) -> Result<(), String> {
     let mut positions: HashMap<&str, i64> = HashMap::new();
     let mut cursors: HashMap<i64, &str> = HashMap::new();
-    // What was shown in another epoch had another cursor there.
+    // An event of another epoch had another cursor there.
     for told in shown(evidence, |device| !device.has_expired) {
         let (cursor, Some(position)) = (told.cursor.as_str(), ledger.position(told)) else { continue };
         let other = *positions.entry(cursor).or_insert(position);

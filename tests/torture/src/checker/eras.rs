@@ -1,5 +1,5 @@
-//! A log that went back is two: the one that is lost, and the one that goes on. Each is held against all the rules, with
-//! what was answered from it and with the devices that were told of it.
+//! A log that went back counts as two logs: the lost one and the one that continues. Each is checked against all rules,
+//! with the answers and the devices that belong to it.
 
 use std::borrow::Cow;
 
@@ -33,7 +33,7 @@ fn split(evidence: &Evidence, turn: &Turn, log: Log) -> [Evidence; 2] {
         let early = until(device, turn.since);
         let fits_lost = || follower(&early, &known, &ledger).compare(&ledger).is_ok();
         let fits_kept = || follower(device, &kept_known, &kept_ledger).compare(&kept_ledger).is_ok();
-        // Whoever was not told that the log went back was told of the one that goes on, and of nothing else.
+        // A device without an error about the log belongs to the log that continues, and to no other.
         if device.has_expired && (fits_lost() || !fits_kept()) {
             of_lost.push(early);
         } else {
@@ -53,9 +53,9 @@ fn split(evidence: &Evidence, turn: &Turn, log: Log) -> [Evidence; 2] {
     [lost, kept]
 }
 
-/// A device, with what it was told up to a time. Between the moment in which the log goes back and the one in which a node
-/// notices, events of the lost log are shown with what they lead to in the other one: the promise is that the device is
-/// told to begin anew then.
+/// A device, with what it was told up to a time. Between the moment in which the log goes back and the one in which a
+/// node notices, events of the lost log are shown with what they lead to in the other one: the promise is that the
+/// device is told to begin anew then.
 fn until(device: &DevicePast, time: u64) -> DevicePast {
     let early =
         device.told.iter().cloned().zip(device.times.iter().copied()).filter(|(_, told)| *told <= time);
@@ -63,8 +63,8 @@ fn until(device: &DevicePast, time: u64) -> DevicePast {
     DevicePast { told, times, ..device.clone() }
 }
 
-/// What a call is to the log that is lost, and to the one that goes on. What it may have been answered is looked for in the
-/// former.
+/// What a call is to the log that is lost, and to the one that goes on. What it may have been answered is looked for in
+/// the former.
 fn divide(call: &Call, turn: &Turn, is_in_lost: impl Fn(&Answer) -> bool) -> (Option<Call>, Option<Call>) {
     let unknown = || {
         let ended = call.ended.as_ref().map(|(ended, _)| (*ended, Outcome::Unknown("of another log".into())));
@@ -78,11 +78,11 @@ fn divide(call: &Call, turn: &Turn, is_in_lost: impl Fn(&Answer) -> bool) -> (Op
         return (Some(call.clone()), Some(call.clone()));
     }
     if ended < turn.since {
-        // What was refused by one is nothing to the other.
+        // A refusal belongs to one log only.
         let was_refused = matches!(call.outcome(), Some(Outcome::Refused(_)));
         return (Some(call.clone()), unknown().filter(|_| !was_refused));
     }
-    // It was under way meanwhile: either of them may have answered it.
+    // The request was on its way when the log went back. Either log may have answered it.
     match call.outcome() {
         Some(Outcome::Answered(answer)) if !matches!(call.act, Act::Leave { .. }) => {
             if is_in_lost(answer) {

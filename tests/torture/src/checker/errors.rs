@@ -1,4 +1,4 @@
-//! What herald answered when it did not do what it was asked.
+//! The errors of refused and failed requests.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! The log itself: positions without gaps, for every message its event, and for every conversation its last title.
+//! The log has positions without gaps, an event for every message, and the last title of every conversation.
 
 use std::collections::{HashMap, HashSet};
 

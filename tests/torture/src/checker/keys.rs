@@ -1,4 +1,4 @@
-//! Idempotency keys.
+//! Every idempotency key stands for one thing.
 
 use std::collections::HashMap;
 

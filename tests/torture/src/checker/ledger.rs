@@ -1,5 +1,5 @@
-//! The log, read from its beginning: who took part when, how far marks had come, and what each event says.
-//! What could not have happened is noted on the way.
+//! Reads the log from the first event: who took part when, how far marks had come, and what each event says. It notes
+//! every event that could not have happened.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -102,7 +102,7 @@ impl<'a> Ledger<'a> {
                 return Err("somebody joined who took part already");
             }
             let before = self.parts.entry((conversation, user)).or_default();
-            // Whoever is new begins where they joined; whoever comes back goes on where they were.
+            // A new participant's marks begin at the joining. One who comes back keeps their marks.
             let begin = |through: fn(&Part) -> i64| before.iter().map(through).max();
             let part = Part {
                 conversation: conversation.to_owned(),
@@ -169,7 +169,7 @@ impl<'a> Ledger<'a> {
             return Err("the wrong people are told of a mark");
         }
         for part in self.parts.entry((conversation, user)).or_default() {
-            // An earlier part is written only where something of it becomes marked.
+            // The row of an earlier stay is updated only when the mark covers something in that stay.
             let is_reached = part.joined < through && part.left.is_none_or(|left| reached(part) < left);
             if part.left.is_some() && !is_reached {
                 continue;
@@ -246,7 +246,7 @@ impl<'a> Ledger<'a> {
     pub(crate) fn position(&self, told: &Told) -> Option<i64> {
         let said = || self.said.get(&said(&told.conversation, told.at, &told.what)).copied();
         let What::Marked { recipient, is_read, message, .. } = &told.what else { return said() };
-        // It may name an earlier message than the one that was marked, to somebody who cannot see that one.
+        // A viewer who cannot see the marked message is shown an earlier one.
         let named = self.message(message)?.position;
         let marks = self.marks.get(&(told.conversation.as_str(), recipient.as_str(), *is_read))?;
         let mark = marks.get(marks.partition_point(|(through, _)| *through < named));
@@ -273,7 +273,7 @@ impl<'a> Ledger<'a> {
             .map(|message| message.id.clone());
         let messages: Vec<_> = messages.take(COVERED).collect();
         let What::Marked { recipient, is_read, .. } = self.fact(event)? else { return None };
-        // Whoever may see none of the messages that a mark covers is not told of it.
+        // A viewer who may see none of the marked messages does not receive the event.
         let message = messages.first()?.clone();
         Some(What::Marked { recipient, is_read, message, messages })
     }

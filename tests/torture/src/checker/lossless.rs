@@ -1,4 +1,4 @@
-//! Every device was told what it may see, up to the last that it got.
+//! Every device has received all events that it may see, up to its last one.
 
 use super::compare::Follower;
 use super::cursors::{self, Cursors};
@@ -23,7 +23,7 @@ pub(super) fn follower<'a>(device: &'a DevicePast, known: &Cursors<'_>, ledger: 
     let after = match &device.start {
         Start::Beginning => 0,
         Start::Nowhere => ledger.log.head,
-        // Where nobody was shown the place of its first cursor, it begins with the first that it was told.
+        // When the place of its first cursor is unknown, it begins with the first event that it received.
         Start::After(cursor) => known.position(cursor).unwrap_or_else(|| {
             let first = device.told.first().and_then(|first| ledger.position(first));
             first.map_or(ledger.log.head, |first| first - 1)

@@ -1,4 +1,4 @@
-//! Marks, and what the table of participants says of them.
+//! Marks never go back, and the table of participants has them as the log does.
 
 use super::{Evidence, Ledger};
 use crate::record::Part;

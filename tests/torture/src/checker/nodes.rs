@@ -1,4 +1,4 @@
-//! Every node tells the same.
+//! Every node delivers the same events and receipts.
 
 use super::compare::Follower;
 use super::{Evidence, Ledger};

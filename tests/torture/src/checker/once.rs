@@ -1,5 +1,5 @@
-//! What may have happened happened at most once; what was refused did not happen; and nothing is in the log
-//! that nobody asked for.
+//! A request without an answer has at most one effect, a refused request has none, and the log has nothing that nobody
+//! requested.
 
 use std::collections::HashMap;
 

@@ -290,7 +290,7 @@ fn said_twice_or_by_nobody() {
     assert_broken(rule, "asked to 0 times", |story| {
         story.past.calls.remove(7);
     });
-    // What may have happened, and did, once, is sound.
+    // A request without an answer may have had its effect once.
     let mut story = sound();
     unknown(&mut story, Outcome::Unknown("silence".into()));
     assert_eq!(check(&story), None);
@@ -323,7 +323,7 @@ fn large(story: &mut Evidence) {
         story.log.events[index].users = Some(texts(&["bob", "ada"]));
     }
     story.past.devices[2] = device("c", "cem", &[4, 5, 8]);
-    // Of everything up to m2 that ada has read, one message was bob's.
+    // Of the messages up to m2 that ada has read, one was from bob.
     assert_eq!(story.log.events[6].from, Some(1));
 }
 
@@ -426,7 +426,7 @@ fn answers_that_should_not_be() {
     assert_broken(rule, "no reason", |story| {
         refuse(story, marking(9, "bob", "m3", true), "SENDER_CANNOT_MARK");
     });
-    // Whoever left is refused with reason, and so is a sender who marks.
+    // These refusals are right: of a person who left, and of a sender who marks.
     let mut story = sound();
     refuse(&mut story, send(9, "cem", "m9", None), "NOT_FOUND");
     refuse(&mut story, marking(9, "bob", "m2", true), "SENDER_CANNOT_MARK");
@@ -442,8 +442,8 @@ fn a_session_that_lives_on() {
     assert_broken(rule, "not closed", |story| story.sessions[0].closed = None);
 }
 
-/// The same story where m3 is lost in a log that goes back to position 8, and ada sends m4 there. Bob's device is told that
-/// it went back.
+/// The same story where m3 is lost in a log that goes back to position 8, and ada sends m4 there. Bob's device is told
+/// that it went back.
 fn turned() -> Evidence {
     let mut story = sound();
     let turn = Turn { kept: 805, since: 905, until: 940, lost: Some(story.log.clone()) };
@@ -483,7 +483,7 @@ fn a_log_that_went_back_is_held_to_what_each_of_both_was_told_and_answered() {
     };
     let lost = |story: &mut Evidence| story.past.turn.as_mut().unwrap().lost.take().unwrap();
     assert_eq!(lost(&mut turned()).beyond(&turned().log), 1);
-    // What was answered before is in the log that is lost, and what was answered long before in both.
+    // Recent answers are in the lost log alone. Older answers are in both logs.
     assert_broken("answered-is-durable", "is not in the log", |story| {
         story.past.calls[8].act = Act::Send { conversation: ROOM.into(), body: "says m3".into(), key: None };
         let Some((_, Outcome::Answered(answer))) = &mut story.past.calls[8].ended else { return };
@@ -492,7 +492,7 @@ fn a_log_that_went_back_is_held_to_what_each_of_both_was_told_and_answered() {
     assert_broken("answered-is-durable", "is not in the log", |story| {
         story.past.turn.as_mut().unwrap().kept = 1_000;
     });
-    // Whoever was told of both was told silently.
+    // A device that received events of both logs without an error in between breaks the rule.
     assert_broken("lossless", "altered", |story| {
         let anew = story.past.devices[4].told[0].clone();
         story.past.devices[1].told.push(anew);
@@ -501,7 +501,7 @@ fn a_log_that_went_back_is_held_to_what_each_of_both_was_told_and_answered() {
     assert_broken("lossless", "altered", |story| {
         story.past.devices[1].has_expired = false;
     });
-    // What comes before a node has noticed may show some of both: whoever is told to begin anew then forgets it.
+    // Before a node has noticed, it may deliver events of both logs. A device forgets them when it gets the error.
     let mut mixed = turned();
     let anew = mixed.past.devices[4].told[0].clone();
     mixed.past.devices[1].told.push(anew);

@@ -1,4 +1,4 @@
-//! The times of events and messages.
+//! Times of events and messages follow the log.
 
 use super::{Evidence, Ledger};
 
@@ -19,7 +19,7 @@ pub(super) fn check(evidence: &Evidence, ledger: &Ledger<'_>) -> Result<(), Stri
         if stored != Some(receipt.sent_at) {
             return Err(format!("the message was sent at {stored:?}, and this was told: {receipt:?}"));
         }
-        // What was never received was never read; `None` is before every time.
+        // A message that was never received was never read. `None` is before every time.
         let is_in_order = receipt.delivered_at.is_none_or(|delivered| delivered > receipt.sent_at)
             && receipt
                 .read_at

@@ -1,4 +1,5 @@
-//! Events as subscribers see them. There is one file for each kind, whose type holds the kind's own value of `messaging`.
+//! Events as subscribers see them. There is one file for each kind, whose type holds the kind's own value of
+//! `messaging`.
 
 // A new kind of event must not fall into a wildcard arm.
 #![warn(clippy::wildcard_enum_match_arm)]
