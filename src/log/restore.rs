@@ -37,8 +37,8 @@ const LOGS: [&str; 3] = ["-wal", "-shm", "-journal"];
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-lock"];
 
 /// What to do on Postgres instead.
-const ON_POSTGRES: &str = "herald restore is for SQLite. For Postgres, stop every herald, restore with pg_restore or from the base backup, \
-    run `herald migrate --restored`, and start them again";
+const ON_POSTGRES: &str = "herald restore is for SQLite. For Postgres, stop every herald, restore with pg_restore or \
+    from the base backup, run `herald migrate --restored`, and start them again";
 
 /// A backup that was restored.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,13 +8,13 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
-const UNREADABLE: &str = "the Postgres URL cannot be read: expected postgres://USER:PASSWORD@HOST:PORT/NAME. In the user name, \
-    the password and the name of the database, percent-encode every character except letters, digits and -._~: # is %23, \
-    / is %2F, ? is %3F, @ is %40, : is %3A, % is %25";
+const UNREADABLE: &str = "the Postgres URL cannot be read: expected postgres://USER:PASSWORD@HOST:PORT/NAME. In the \
+    user name, the password and the name of the database, percent-encode every character except letters, digits and \
+    -._~: # is %23, / is %2F, ? is %3F, @ is %40, : is %3A, % is %25";
 
-const SEVERAL_HOSTS: &str = "the Postgres URL names several hosts, and herald connects to one. Name one host that always leads to \
-    the primary: a DNS name, a virtual address or a proxy (HAProxy, or PgBouncer with session pooling) that follows a \
-    failover";
+const SEVERAL_HOSTS: &str = "the Postgres URL names several hosts, and herald connects to one. Name one host that \
+    always leads to the primary: a DNS name, a virtual address or a proxy (HAProxy, or PgBouncer with session pooling) \
+    that follows a failover";
 
 /// The parameters that herald accepts in a URL.
 const KNOWN: [&str; 16] = [
@@ -149,15 +149,16 @@ impl Parameters {
                 _ if UNSUPPORTED.contains(&name) => {
                     return Err(format!(
                         "herald does not support the parameter `{name}` of a Postgres URL, and ignores no parameter: \
-                         remove it. Use ALTER ROLE … SET for settings of a session, and --database-timeout for time-outs"
+                         remove it. Use ALTER ROLE … SET for settings of a session, and --database-timeout for \
+                         time-outs"
                     ));
                 }
                 _ if query.contains('@') => return Err(UNREADABLE.into()),
                 _ => {
                     let number = number + 1;
                     return Err(format!(
-                        "herald does not know parameter {number} of the Postgres URL, and ignores no parameter: remove it. \
-                         If it is part of a password: {UNREADABLE}"
+                        "herald does not know parameter {number} of the Postgres URL, and ignores no parameter: remove \
+                         it. If it is part of a password: {UNREADABLE}"
                     ));
                 }
             }

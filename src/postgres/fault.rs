@@ -23,11 +23,12 @@ pub fn describe(error: &Error) -> String {
 fn describe_network(error: &IoError) -> String {
     let text = error.to_string();
     match error.kind() {
-        ErrorKind::ConnectionRefused => "nothing listens there (connection refused). Check the host and the port, and that \
-             Postgres runs"
+        ErrorKind::ConnectionRefused => "nothing listens there (connection refused). Check the host and the port, and \
+             that Postgres runs"
             .into(),
         ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe => {
-            "it closed the connection and gave no reason. Check that it is Postgres, that it has connections left, and the firewalls in between".into()
+            "it closed the connection and gave no reason. Check that it is Postgres, that it has connections left, and \
+                 the firewalls in between".into()
         }
         ErrorKind::NotFound => {
             "there is no such file: the socket of Postgres, or a certificate or key that the URL names".into()
@@ -74,8 +75,8 @@ fn describe_server(code: &str, message: &str) -> String {
             "the pooler knows no such user: see auth_file in pgbouncer.ini".into()
         }
         "08P01" if message.starts_with("unsupported startup parameter") => {
-            "the pooler lets no start-up parameters through. Remove `options` from the URL and unset PGOPTIONS; use ALTER ROLE … \
-             SET instead"
+            "the pooler lets no start-up parameters through. Remove `options` from the URL and unset PGOPTIONS; use \
+             ALTER ROLE … SET instead"
                 .into()
         }
         "53300" => {

@@ -12,12 +12,12 @@ use super::{describe, settle};
 /// others use the pooler at the same moment.
 const PROBES: usize = 5;
 
-const SHARED: &str = "a pooler in between pools by transaction or by statement. herald needs connections of its own, because \
-    LISTEN, settings and prepared statements belong to one connection. Use session pooling (pool_mode = session in \
-    PgBouncer), or connect directly";
+const SHARED: &str = "a pooler in between pools by transaction or by statement. herald needs connections of its own, \
+    because LISTEN, settings and prepared statements belong to one connection. Use session pooling (pool_mode = \
+    session in PgBouncer), or connect directly";
 
-const TOO_FEW: &str = "a pooler in between gives herald no second connection. Each node of herald needs --database-readers + 4 \
-    connections at a time: raise default_pool_size of PgBouncer, or connect directly";
+const TOO_FEW: &str = "a pooler in between gives herald no second connection. Each node of herald needs \
+    --database-readers + 4 connections at a time: raise default_pool_size of PgBouncer, or connect directly";
 
 /// Connects, and checks that this Postgres can hold the log: it is a primary, herald's connections are its own, and the
 /// encoding and the settings are right. Each step may take as long as `patience`.
@@ -106,8 +106,8 @@ impl Inspector<'_> {
         let encoding = self.ask(connection, "SELECT current_setting('server_encoding')").await?;
         if encoding != "UTF8" {
             return Err(refusal(format!(
-                "the encoding of the database is {encoding}, which lacks some characters. Create a database with ENCODING 'UTF8' \
-                 TEMPLATE template0"
+                "the encoding of the database is {encoding}, which lacks some characters. Create a database with \
+                 ENCODING 'UTF8' TEMPLATE template0"
             )));
         }
         for (setting, cost) in [

@@ -79,8 +79,8 @@ fn check(wanted: &[(&str, String)], row: &PgRow) -> Result<(), Error> {
         return Ok(());
     }
     refuse(format!(
-        "its setting `{name}` does not take the value that herald needs. Something between herald and Postgres does not pass \
-         SET on: use session pooling, or connect directly"
+        "its setting `{name}` does not take the value that herald needs. Something between herald and Postgres does \
+         not pass SET on: use session pooling, or connect directly"
     ))
 }
 

@@ -224,7 +224,7 @@ async fn a_kill_during_a_restore_leaves_the_database_of_before_or_the_restored_o
         let _ = tokio::time::timeout(Duration::from_millis(3 * kill), child.wait()).await;
         let _ = child.start_kill();
         within("the end of the killed restore", child.wait()).await.unwrap();
-        let opened = within("opening", Database::open(&options(&url(&database)))).await;
+        let opened = Box::pin(within("opening", Database::open(&options(&url(&database))))).await;
         let opened = opened.unwrap_or_else(|error| panic!("after {kill}: {error}"));
         within("closing", opened.close()).await;
         let events = within("the check", check(&options(&url(&database)))).await.unwrap().events;

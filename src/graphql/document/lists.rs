@@ -14,7 +14,7 @@ pub(super) fn conflict(schema: &Schema, document: &Document) -> bool {
     for definition in &mut copy.definitions {
         match definition {
             Definition::OperationDefinition(operation) => {
-                replace_lists(&mut operation.make_mut().selection_set)
+                replace_lists(&mut operation.make_mut().selection_set);
             }
             Definition::FragmentDefinition(fragment) => replace_lists(&mut fragment.make_mut().selection_set),
             _ => {}

@@ -31,7 +31,8 @@ impl Check<'_> {
         let uncounted = "SELECT e.number FROM session_ends e CROSS JOIN log_head h \
              WHERE e.number > h.sessions_ended OR e.number < 1 ORDER BY e.number LIMIT 1";
         self.none(uncounted, "session end", "log_head.sessions_ended does not count it").await?;
-        let still_stored = "SELECT e.number FROM session_ends e JOIN sessions s ON s.id = e.session_id ORDER BY e.number LIMIT 1";
+        let still_stored = "SELECT e.number FROM session_ends e JOIN sessions s ON s.id = e.session_id ORDER BY \
+             e.number LIMIT 1";
         self.none(still_stored, "session end", "its session is still stored").await?;
         let without_user = "SELECT COUNT(*) AS number FROM sessions s LEFT JOIN users u ON u.id = s.user_id \
              WHERE u.id IS NULL HAVING COUNT(*) > 0";
