@@ -1,4 +1,4 @@
-//! The types of the schema, one file for each. They hold types of `messaging` and of `log`, never entities.
+//! The types of the schema, one file for each. They hold types of `messaging` and of `log`, never rows of tables.
 
 mod conversation;
 mod cursor;
