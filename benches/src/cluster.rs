@@ -14,7 +14,8 @@ use futures_util::stream::{self, StreamExt};
 use herald_processes::{Herald, HeraldOptions, Nats, Postgres, Scratch, free_port};
 
 use self::counts::{Counter, Statements, Traffic};
-use self::pairs::{Arrivals, Pair};
+use self::pairs::Arrivals;
+use crate::people::Pair;
 
 /// Pairs of people. As many senders, spread over the nodes, are the load that all numbers of nodes are given.
 const PAIRS: usize = 64;

@@ -1,5 +1,6 @@
-//! Load: HTTP on a kept connection, and WebSockets that count what arrives.
+//! Load: HTTP on a kept connection, and WebSockets that answer pings and count what arrives.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -96,10 +97,21 @@ impl Received {
     }
 }
 
-/// A WebSocket.
+/// How many bytes a WebSocket can take at once, at least.
+const READ_BYTES: usize = 4_096;
+
+/// The first byte of a whole frame of each kind.
+const TEXT: u8 = 0x81;
+const CLOSE: u8 = 0x88;
+const PING: u8 = 0x89;
+const PONG: u8 = 0x8a;
+
+/// A WebSocket that answers pings while it is read. It panics when the server closes it with a reason.
 pub(crate) struct Socket {
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// Where the first frame in the buffer begins that is not taken yet.
+    at: usize,
 }
 
 impl Socket {
@@ -117,10 +129,30 @@ impl Socket {
             assert!(stream.read_buf(&mut buffer).await.unwrap() > 0, "the server closed");
             if let Some(end) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {
                 assert!(buffer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&buffer));
-                buffer.drain(..end + 4);
-                return Self { stream, buffer };
+                return Self { stream, buffer, at: end + 4 };
             }
         }
+    }
+
+    /// Connects, signs in, and follows a subscription under the id `1`.
+    pub(crate) async fn herald(port: u16, token: &str, query: &str, variables: Value) -> Self {
+        let mut socket = Self::connect(port, "/graphql").await;
+        socket.follow(token, query, variables).await;
+        socket
+    }
+
+    /// Signs in, and follows a subscription under the id `1`.
+    pub(crate) async fn follow(&mut self, token: &str, query: &str, variables: Value) {
+        let authorization = format!("Bearer {token}");
+        self.send(&json!({ "type": "connection_init", "payload": { "authorization": authorization } })).await;
+        assert_eq!(self.receive().await["type"], "connection_ack");
+        self.ask("1", query, variables).await;
+    }
+
+    /// Asks for an operation under an id.
+    pub(crate) async fn ask(&mut self, id: &str, query: &str, variables: Value) {
+        let payload = json!({ "query": query, "variables": variables });
+        self.send(&json!({ "id": id, "type": "subscribe", "payload": payload })).await;
     }
 
     /// Sends a text frame, masked with zeros as a client may.
@@ -139,70 +171,74 @@ impl Socket {
         self.stream.write_all(&frame).await.unwrap();
     }
 
-    /// Receives one text frame; pings are left unanswered, since no measurement lasts that long.
+    /// Receives one text frame.
     pub(crate) async fn receive(&mut self) -> Value {
-        loop {
-            if let Some((header, length)) = self.frame_at(0) {
-                let is_text = self.buffer[0] == 0x81;
-                let frame: Vec<u8> = self.buffer.drain(..header + length).skip(header).collect();
-                if is_text {
-                    return serde_json::from_slice(&frame).unwrap();
-                }
-                continue;
-            }
-            assert!(self.stream.read_buf(&mut self.buffer).await.unwrap() > 0, "the server closed");
-        }
+        serde_json::from_slice(self.next().await.expect("the server has not closed")).unwrap()
     }
 
-    /// Signs in on herald's socket and follows a subscription.
-    pub(crate) async fn herald(port: u16, token: &str, query: &str, variables: Value) -> Self {
-        let mut socket = Self::connect(port, "/graphql").await;
-        let authorization = format!("Bearer {token}");
-        socket
-            .send(&json!({ "type": "connection_init", "payload": { "authorization": authorization } }))
-            .await;
-        assert_eq!(socket.receive().await["type"], "connection_ack");
-        let payload = json!({ "query": query, "variables": variables });
-        socket.send(&json!({ "id": "1", "type": "subscribe", "payload": payload })).await;
-        socket
+    /// The payload of the next text frame; `None` once the server has closed. Nothing is lost when this is cancelled.
+    pub(crate) async fn next(&mut self) -> Option<&[u8]> {
+        loop {
+            if let Some(payload) = self.take() {
+                return Some(&self.buffer[payload]);
+            }
+            if !self.more().await {
+                return None;
+            }
+        }
     }
 
     /// Counts text frames until the server closes.
     pub(crate) async fn count(mut self, received: Arc<Received>) {
         loop {
-            let mut at = 0;
-            while let Some((header, length)) = self.frame_at(at) {
-                if self.buffer[at] == 0x81 {
-                    received.frames.fetch_add(1, Ordering::Relaxed);
-                    received.bytes.fetch_add(length as u64, Ordering::Relaxed);
-                }
-                at += header + length;
+            while let Some(payload) = self.take() {
+                received.frames.fetch_add(1, Ordering::Relaxed);
+                received.bytes.fetch_add(payload.len() as u64, Ordering::Relaxed);
             }
-            if at > 0 {
-                self.buffer.drain(..at);
-                received.more.notify_waiters();
-            }
-            if self.stream.read_buf(&mut self.buffer).await.unwrap_or(0) == 0 {
+            received.more.notify_waiters();
+            if !self.more().await {
                 return;
             }
         }
     }
 
-    /// Hands on the payload of each text frame until the server closes. Pings are left unanswered.
+    /// Hands on the payload of each text frame until the server closes.
     pub(crate) async fn hand_on(mut self, mut take: impl FnMut(&[u8])) {
-        loop {
-            let mut at = 0;
-            while let Some((header, length)) = self.frame_at(at) {
-                if self.buffer[at] == 0x81 {
-                    take(&self.buffer[at + header..at + header + length]);
-                }
-                at += header + length;
-            }
-            self.buffer.drain(..at);
-            if self.stream.read_buf(&mut self.buffer).await.unwrap_or(0) == 0 {
-                return;
+        while let Some(payload) = self.next().await {
+            take(payload);
+        }
+    }
+
+    /// Takes the next text frame that has arrived whole: where its payload is. Answers the pings before it.
+    fn take(&mut self) -> Option<Range<usize>> {
+        while let Some((header, length)) = self.frame_at(self.at) {
+            let kind = self.buffer[self.at];
+            let payload = self.at + header..self.at + header + length;
+            self.at = payload.end;
+            match kind {
+                TEXT => return Some(payload),
+                PING => self.pong(payload),
+                CLOSE => panic!("the server closed: {}", String::from_utf8_lossy(&self.buffer[payload])),
+                _ => {}
             }
         }
+        None
+    }
+
+    /// Answers a ping, whose payload is at most 125 bytes long.
+    fn pong(&mut self, payload: Range<usize>) {
+        let mut frame = vec![PONG, 0x80 | payload.len() as u8, 0, 0, 0, 0];
+        frame.extend(&self.buffer[payload]);
+        // Not awaited, so that whoever waits for a frame can be cancelled. So few bytes have room.
+        assert_eq!(self.stream.try_write(&frame).unwrap(), frame.len());
+    }
+
+    /// Waits for more bytes: whether there are any. There are none once the server has closed.
+    async fn more(&mut self) -> bool {
+        self.buffer.drain(..self.at);
+        self.at = 0;
+        self.buffer.reserve(READ_BYTES);
+        self.stream.read_buf(&mut self.buffer).await.unwrap_or(0) > 0
     }
 
     /// The lengths of the header and the payload of the frame that begins there, once it is whole.

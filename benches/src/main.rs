@@ -15,7 +15,9 @@
 )]
 
 mod cluster;
+mod figures;
 mod fill;
+mod growth;
 mod load;
 mod peers;
 mod people;
@@ -77,7 +79,7 @@ fn main() {
                     scenarios::sends(&herald).await;
                 }
                 if wanted("growth") {
-                    scenarios::growth(&herald).await;
+                    growth::growth(&herald).await;
                 }
             });
         }

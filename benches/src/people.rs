@@ -1,5 +1,6 @@
 //! People who talk, and what they ask of herald.
 
+use herald::random;
 use serde_json::{Value, json};
 
 use crate::load::Http;
@@ -46,4 +47,37 @@ pub(crate) async fn start(port: u16, by: &User, with: &[&User]) -> String {
     let handles: Vec<_> = with.iter().map(|user| &user.handle).collect();
     let data = http.graphql(query, json!({ "handles": handles })).await;
     data["startConversation"]["conversation"]["id"].as_str().unwrap().to_owned()
+}
+
+/// Two people and their conversation.
+pub(crate) struct Pair {
+    pub(crate) sender: User,
+    pub(crate) recipient: User,
+    pub(crate) conversation: String,
+}
+
+impl Pair {
+    /// Makes the pair of this number.
+    pub(crate) async fn make(port: u16, n: usize) -> Self {
+        let sender = register(port, &format!("sender-{n}")).await;
+        let recipient = register(port, &format!("recipient-{n}")).await;
+        let conversation = start(port, &sender, &[&recipient]).await;
+        Self { sender, recipient, conversation }
+    }
+}
+
+/// The variables of [`SEND`]. The text ends with the number, for [`number_of`].
+pub(crate) fn send_variables(conversation: &str, n: usize) -> Value {
+    json!({ "input": {
+        "conversationId": conversation,
+        "body": format!("A message of the length that people write, number {n:>6}"),
+        "idempotencyKey": format!("key-{n}-{}", random::id().simple()),
+    } })
+}
+
+/// The number of the message whose text is in this frame, if there is one.
+pub(crate) fn number_of(frame: &[u8]) -> Option<usize> {
+    const BEFORE: &[u8] = b"number ";
+    let at = frame.windows(BEFORE.len()).position(|bytes| bytes == BEFORE)? + BEFORE.len();
+    std::str::from_utf8(frame.get(at..at + 6)?).ok()?.trim_start().parse().ok()
 }

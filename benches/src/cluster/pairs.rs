@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{interval_at, timeout};
 
 use crate::load::{Http, Socket};
-use crate::people::{SEND, SENT, User, register, start};
+use crate::people::{Pair, SEND, SENT};
 
 /// What comes before the time at which a message was sent, in its text.
 const SENT_AT: &str = ", sent at ";
@@ -28,23 +28,6 @@ static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 fn now() -> Duration {
     BEGINNING.elapsed()
-}
-
-/// Two people and their conversation.
-pub(super) struct Pair {
-    pub(super) sender: User,
-    recipient: User,
-    pub(super) conversation: String,
-}
-
-impl Pair {
-    /// Makes the pair of this number.
-    pub(super) async fn make(port: u16, n: usize) -> Self {
-        let sender = register(port, &format!("sender-{n}")).await;
-        let recipient = register(port, &format!("recipient-{n}")).await;
-        let conversation = start(port, &sender, &[&recipient]).await;
-        Self { sender, recipient, conversation }
-    }
 }
 
 /// How long each message took that has arrived.

@@ -10,7 +10,7 @@ use herald::messaging::{Action, Body, Command, ConversationId, IdempotencyKey, M
 use herald::random;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::pairs::Pair;
+use crate::people::Pair;
 
 /// What herald does when it is told nothing else.
 const RULES: Rules = Rules { small_conversation: 32, most_participants: 1_000, batch: 256, queue: 4_096 };
