@@ -19,6 +19,7 @@ mod figures;
 mod fill;
 mod growth;
 mod load;
+mod pairs;
 mod peers;
 mod people;
 mod scenarios;
@@ -45,7 +46,7 @@ enum Command {
         #[arg(long)]
         herald: PathBuf,
         /// Which scenarios; all, if none is named.
-        #[arg(value_parser = ["fanout", "idle", "sends", "growth"])]
+        #[arg(value_parser = ["pairs", "fanout", "idle", "sends", "growth"])]
         scenarios: Vec<String>,
     },
     /// Measure several nodes on one Postgres.
@@ -69,6 +70,9 @@ fn main() {
         Command::Run { herald, scenarios } => {
             let wanted = |name: &str| scenarios.is_empty() || scenarios.iter().any(|s| s == name);
             runtime(1).block_on(async {
+                if wanted("pairs") {
+                    pairs::pairs(&herald).await;
+                }
                 if wanted("fanout") {
                     scenarios::fanout(&herald).await;
                 }

@@ -36,6 +36,15 @@ impl Server {
         Self::start(command, port).await
     }
 
+    /// graphql-yoga on this database file, with what `npm ci` installed beside it.
+    pub(crate) async fn yoga(database: &Path) -> Self {
+        let port = free_port();
+        let mut command = Command::new("taskset");
+        command.args(["-c", CORE, "node", concat!(env!("CARGO_MANIFEST_DIR"), "/peers/yoga/server.js")]);
+        command.arg(port.to_string()).arg(database).env("NODE_ENV", "production");
+        Self::start(command, port).await
+    }
+
     async fn start(mut command: Command, port: u16) -> Self {
         let child = command.kill_on_drop(true).spawn().expect("taskset, from util-linux");
         for _ in 0..1_000 {
@@ -47,26 +56,44 @@ impl Server {
         panic!("the server does not listen");
     }
 
-    fn read(&self, file: &str) -> String {
-        let id = self.child.id().expect("the server runs");
-        std::fs::read_to_string(format!("/proc/{id}/{file}")).unwrap()
+    /// Kills it, and waits until it is gone.
+    pub(crate) async fn stop(mut self) {
+        self.child.kill().await.unwrap();
     }
 
     /// CPU time used so far, in microseconds, user and system.
     pub(crate) fn cpu(&self) -> f64 {
-        let stat = self.read("stat");
-        // The name, which may contain anything, ends with the last parenthesis.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
-        ticks / TICKS * 1e6
+        cpu_of(&self.id())
     }
 
     /// Resident memory in bytes.
     pub(crate) fn memory(&self) -> f64 {
-        let status = self.read("status");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() * 1024.0
+        self.status("VmRSS:")
     }
+
+    /// The most that was ever resident, in bytes.
+    pub(crate) fn peak_memory(&self) -> f64 {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, line: &str) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|found| found.strip_prefix(line)).unwrap();
+        line.split_whitespace().next().unwrap().parse::<f64>().unwrap() * 1024.0
+    }
+
+    fn id(&self) -> String {
+        self.child.id().expect("the server runs").to_string()
+    }
+}
+
+/// CPU time that a process has used so far, in microseconds; `self` is this very program.
+pub(crate) fn cpu_of(process: &str) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // The name, which may contain anything, ends with the last parenthesis.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
+    ticks / TICKS * 1e6
 }
 
 fn free_port() -> u16 {
