@@ -24,6 +24,7 @@ mod peers;
 mod people;
 mod scenarios;
 mod server;
+mod storm;
 
 use std::path::PathBuf;
 
@@ -46,7 +47,7 @@ enum Command {
         #[arg(long)]
         herald: PathBuf,
         /// Which scenarios; all, if none is named.
-        #[arg(value_parser = ["pairs", "fanout", "idle", "sends", "growth"])]
+        #[arg(value_parser = ["pairs", "storm", "fanout", "idle", "sends", "growth"])]
         scenarios: Vec<String>,
     },
     /// Measure several nodes on one Postgres.
@@ -72,6 +73,9 @@ fn main() {
             runtime(1).block_on(async {
                 if wanted("pairs") {
                     pairs::pairs(&herald).await;
+                }
+                if wanted("storm") {
+                    storm::storm(&herald).await;
                 }
                 if wanted("fanout") {
                     scenarios::fanout(&herald).await;

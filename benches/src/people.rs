@@ -18,6 +18,15 @@ pub(crate) const SENT: &str = "subscription($after: Cursor) {
     messageSent(after: $after) { cursor at message { id body sentAt sender { id handle displayName } } }
 }";
 
+/// Everything that a chat shows and that its client asks for when it comes back.
+pub(crate) const EVENTS: &str = "subscription($after: Cursor) {
+    events(after: $after) {
+        __typename cursor at conversation { id }
+        ... on MessageSent { message { id body sentAt status sender { id handle displayName } } }
+        ... on StatusChanged { status recipient { id } messages(first: 50) { id status } }
+    }
+}";
+
 /// Somebody signed in.
 #[derive(Clone)]
 pub(crate) struct User {
