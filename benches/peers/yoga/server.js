@@ -39,7 +39,8 @@ const sql = {
      WHERE conversation = @conversation AND user = @user AND delivered < @position`,
   ),
   undelivered: database.prepare(
-    `SELECT count(*) FROM participants WHERE conversation = @conversation AND user <> @sender AND delivered < @position`,
+    `SELECT count(*) FROM participants
+     WHERE conversation = @conversation AND user <> @sender AND delivered < @position`,
   ).pluck(),
 };
 
