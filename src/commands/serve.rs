@@ -6,11 +6,15 @@ use std::net::SocketAddr;
 use herald::config::{self, LogFormat, ServeArgs};
 use herald::transport::serve_metrics;
 use herald::{App, Parts};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::{CommandError, block_on};
+
+/// The most connections that wait to be accepted. When everybody comes back at once, the system drops those that do not
+/// fit, and their clients try again a second later. The system may allow less (`net.core.somaxconn`, 4,096 by default).
+const BACKLOG_CONNECTIONS: u32 = 4_096;
 
 /// Serves until a signal tells herald to stop.
 pub(super) fn serve(args: &ServeArgs) -> Result<(), CommandError> {
@@ -20,9 +24,9 @@ pub(super) fn serve(args: &ServeArgs) -> Result<(), CommandError> {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     block_on(args.workers, async {
         let app = App::open(args, Parts::default()).await?;
-        let (listener, address) = listen(args.listen, "").await?;
+        let (listener, address) = listen(args.listen, "")?;
         let metrics = match args.metrics_listen {
-            Some(address) => Some(listen(address, " for metrics").await?),
+            Some(address) => Some(listen(address, " for metrics")?),
             None => None,
         };
         log_addresses(args, address);
@@ -40,12 +44,16 @@ pub(super) fn serve(args: &ServeArgs) -> Result<(), CommandError> {
 }
 
 /// Listens on an address, and returns the actual one: port 0 lets the system choose.
-async fn listen(
-    address: SocketAddr,
-    purpose: &'static str,
-) -> Result<(TcpListener, SocketAddr), CommandError> {
+fn listen(address: SocketAddr, purpose: &'static str) -> Result<(TcpListener, SocketAddr), CommandError> {
     let failed = |source| CommandError::Listen { address, purpose, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bind = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A herald that starts again takes its port, whatever connections of before are still closing.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG_CONNECTIONS)
+    };
+    let listener = bind().map_err(failed)?;
     let actual = listener.local_addr().map_err(failed)?;
     Ok((listener, actual))
 }

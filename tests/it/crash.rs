@@ -8,7 +8,9 @@ use std::time::Duration;
 use herald::log::{Database, DatabaseOptions};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
 use crate::support::{TestDatabase, User};
 
@@ -46,6 +48,12 @@ impl Process {
                 return Self { child, address };
             }
         }
+    }
+
+    /// Sends it a signal: `STOP` stops it where it is, `CONT` lets it go on.
+    async fn signal(&self, name: &str) {
+        let id = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().await.unwrap().success());
     }
 
     pub(crate) async fn kill(mut self) {
@@ -191,4 +199,19 @@ pub(crate) async fn history(user: &User, conversation: &str) -> Vec<String> {
         }
         after = page["pageInfo"]["endCursor"].clone();
     }
+}
+
+// After an outage everybody comes back at once. The system drops a connection for which there is no place, and its
+// client tries again only a second later.
+#[tokio::test]
+async fn connections_wait_while_herald_is_too_busy_to_accept_them() {
+    let database = TestDatabase::create().await;
+    let herald = Process::start(&database.url).await;
+    herald.signal("STOP").await;
+    let mut waiting = Vec::new();
+    for number in 0..400 {
+        let connection = timeout(Duration::from_secs(10), TcpStream::connect(herald.address)).await;
+        waiting.push(connection.unwrap_or_else(|_| panic!("no place for connection {number}")).unwrap());
+    }
+    herald.signal("CONT").await;
 }
