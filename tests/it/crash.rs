@@ -171,7 +171,7 @@ async fn a_kill_during_the_first_start_leaves_a_database_that_opens() {
             .spawn()
             .unwrap();
         // The kill may come at any moment.
-        let _ = tokio::time::timeout(Duration::from_millis(2 * kill), child.wait()).await;
+        let _ = timeout(Duration::from_millis(2 * kill), child.wait()).await;
         let _ = child.start_kill();
         child.wait().await.unwrap();
         let options = DatabaseOptions {
