@@ -62,7 +62,15 @@ impl Services {
 }
 
 /// Runs a loader in the span of the request that first asks for it, so that the log names the request of a failure.
+///
+/// All tasks that are ready run first, and what they ask for joins the statement. No timer is waited for: a timer of
+/// tokio's would take a millisecond, so async-graphql has no feature `tokio-timer`, and its own timer of zero is over at
+/// once.
 fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    let task = async move {
+        tokio::task::yield_now().await;
+        task.await;
+    };
     tokio::spawn(task.in_current_span())
 }
 
