@@ -90,7 +90,11 @@ impl App {
             None => feed_for(args, epoch).await?,
         };
         let vitals = Arc::<Vitals>::default();
-        let hub_options = HubOptions { queue: limits.subscriber_queue, poll: seconds(limits.poll_interval) };
+        let hub_options = HubOptions {
+            queue: limits.subscriber_queue,
+            poll: seconds(limits.poll_interval),
+            recent_bytes: limits.recent_bytes,
+        };
         let hub = Hub::start(database.clone(), Arc::clone(&feed), Arc::clone(&vitals), hub_options)
             .await
             .map_err(unavailable("the log's head"))?;

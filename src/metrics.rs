@@ -13,7 +13,10 @@ use prometheus_client::registry::Registry;
 
 use self::process::Process;
 
+mod labels;
 mod process;
+
+pub use labels::{Outcome, Reason, ReplayedFrom};
 
 /// Upper bounds of the histogram's buckets: from a commit to a fast disk up to one that is about to time out.
 const BUCKETS_SECONDS: [f64; 12] = [0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
@@ -70,42 +73,19 @@ pub struct Metrics {
     commands: Labelled,
     notifications: Labelled,
     log_reads: Labelled,
+    replayed: Labelled,
     /// Events handed to the subscribers of this node.
     pub events_routed: Counter,
     /// Answers that subscriptions delivered.
     pub deliveries: Counter,
     /// Events that were rendered, each for one subscriber or for all who see the same.
     pub renders: Counter,
-    /// Subscribers that fell behind and went back to the log.
+    /// Subscribers that fell behind and went back to replaying.
     pub overflows: Counter,
     closes: Labelled,
     errors: Labelled,
     /// Sessions that were ended, here or at another node.
     pub sessions_ended: Counter,
-}
-
-/// The outcome of a command, as metrics count it.
-#[derive(Debug, Clone, Copy)]
-pub enum Outcome {
-    /// The command is executed and durable.
-    Committed,
-    /// The rules forbid it.
-    Refused,
-    /// The database failed. The command may have been executed nevertheless.
-    Failed,
-    /// The queue of commands was full.
-    Overloaded,
-}
-
-/// Why events were read from the log.
-#[derive(Debug, Clone, Copy)]
-pub enum Reason {
-    /// The notifications left an event out.
-    Gap,
-    /// A poll of the log found an event that no notification had brought yet.
-    Silence,
-    /// A subscriber was behind.
-    Replay,
 }
 
 impl Metrics {
@@ -129,6 +109,7 @@ impl Metrics {
             commands: Labelled::default(),
             notifications: Labelled::default(),
             log_reads: Labelled::default(),
+            replayed: Labelled::default(),
             events_routed: Counter::default(),
             deliveries: Counter::default(),
             renders: Counter::default(),
@@ -147,6 +128,7 @@ impl Metrics {
             (&self.commands, "outcome", &["committed", "refused", "failed", "overloaded"][..]),
             (&self.notifications, "carried", &["events", "position"]),
             (&self.log_reads, "reason", &["gap", "silence", "replay"]),
+            (&self.replayed, "from", &["memory", "log"]),
             (&self.panics, "part", &["writer", "hub", "sessions"]),
             (&self.errors, "code", &ERROR_CODES),
         ] {
@@ -195,12 +177,13 @@ impl Metrics {
         let help = "Notifications from other nodes, by what they carried";
         r.register("news", help, self.notifications.clone());
         r.register("log_reads", "Reads of events from the log, by reason", self.log_reads.clone());
+        r.register("events_replayed", "Events replayed, by where they came from", self.replayed.clone());
         r.register("events_routed", "Events handed to subscribers", self.events_routed.clone());
         r.register("deliveries", "Answers that subscriptions delivered", self.deliveries.clone());
         r.register("renders", "Events that were rendered", self.renders.clone());
         r.register(
             "overflows",
-            "Subscribers that fell behind and went back to the log",
+            "Subscribers that fell behind and went back to replaying",
             self.overflows.clone(),
         );
         r.register("closes", "Sockets closed by herald, by close code", self.closes.clone());
@@ -211,13 +194,7 @@ impl Metrics {
 
     /// Counts a command.
     pub fn count_command(&self, outcome: Outcome) {
-        let outcome = match outcome {
-            Outcome::Committed => "committed",
-            Outcome::Refused => "refused",
-            Outcome::Failed => "failed",
-            Outcome::Overloaded => "overloaded",
-        };
-        self.commands.get_or_create(&[("outcome", outcome.into())]).inc();
+        self.commands.get_or_create(&[("outcome", outcome.label().into())]).inc();
     }
 
     /// Counts a notification from another node, which has events or the head alone.
@@ -228,12 +205,12 @@ impl Metrics {
 
     /// Counts a statement that read events.
     pub fn count_log_read(&self, reason: Reason) {
-        let reason = match reason {
-            Reason::Gap => "gap",
-            Reason::Silence => "silence",
-            Reason::Replay => "replay",
-        };
-        self.log_reads.get_or_create(&[("reason", reason.into())]).inc();
+        self.log_reads.get_or_create(&[("reason", reason.label().into())]).inc();
+    }
+
+    /// Counts events that are replayed.
+    pub fn count_replayed(&self, from: ReplayedFrom, events: usize) {
+        self.replayed.get_or_create(&[("from", from.label().into())]).inc_by(events as u64);
     }
 
     /// Counts a socket that herald closes.

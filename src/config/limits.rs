@@ -75,9 +75,13 @@ pub struct Limits {
     /// Operations under way on one WebSocket.
     #[arg(long, env = "HERALD_MAX_OPERATIONS_PER_SOCKET", value_name = "N", default_value_t = 100)]
     pub max_operations_per_socket: usize,
-    /// Events that wait for one subscription. A subscription that falls further behind is served from the log.
+    /// Events that wait for one subscription. A subscription that falls further behind goes back to replaying.
     #[arg(long, env = "HERALD_SUBSCRIBER_QUEUE", value_name = "N", default_value_t = 64)]
     pub subscriber_queue: usize,
+    /// Bytes of memory for recent events and what they were rendered to. Whoever comes back after a short while is
+    /// served from there, and whoever was away for longer from the log.
+    #[arg(long, env = "HERALD_RECENT_BYTES", value_name = "BYTES", default_value_t = 16 * 1024 * 1024)]
+    pub recent_bytes: usize,
     /// Commands that are committed together.
     #[arg(long, env = "HERALD_MAX_BATCH", value_name = "N", default_value_t = 256)]
     pub max_batch: usize,

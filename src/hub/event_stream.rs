@@ -1,15 +1,16 @@
-//! One subscription. It replays the log up to the place where it joined the hub, and then goes live. Whenever it falls
-//! behind, it replays again from its own position. So a slow subscriber costs a position and not a queue.
+//! One subscription. It replays from its place up to where it joins the hub, and then goes live. The hub has the recent
+//! events in memory; what is older comes from the log. Whenever the subscription falls behind, it replays again from its
+//! own position. So a slow subscriber costs a position and not a queue.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::task::{JoinError, JoinPoint};
-use super::{Hub, RenderedEvent, VisibleEvent};
+use super::joining::{Handover, JoinError, Then};
+use super::routing::Interest;
+use super::{Hub, VisibleEvent};
 use crate::log::{ConversationFilter, Database, SubscriptionFilter, Unavailable};
-use crate::messaging::{Covered, Origin, Place, Position};
-use crate::metrics::{METRICS, Reason};
+use crate::messaging::{Covered, Origin, Participation, Place, Position};
+use crate::metrics::{METRICS, Reason, ReplayedFrom};
 
 /// Events per statement of a replay.
 const PAGE_EVENTS: usize = 250;
@@ -38,6 +39,15 @@ impl From<Unavailable> for OpenError {
     }
 }
 
+impl From<JoinError> for OpenError {
+    fn from(error: JoinError) -> Self {
+        match error {
+            JoinError::Expired => Self::Expired,
+            JoinError::NotRecent | JoinError::Unavailable => Self::Unavailable,
+        }
+    }
+}
+
 /// A subscription ends: the log does not continue the events that it delivered. The client needs a new snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expired;
@@ -47,8 +57,7 @@ pub struct Expired;
 pub struct EventStream {
     hub: Hub,
     database: Database,
-    filter: SubscriptionFilter,
-    origin: Option<Origin>,
+    interest: Interest,
     /// Every event up to here has been returned, or is in `replayed`.
     position: Position,
     /// The latest place up to `position` whose chain is known. The stream goes on only while the log has this place.
@@ -57,7 +66,8 @@ pub struct EventStream {
     replayed: VecDeque<VisibleEvent>,
     /// A live event that is not returned yet. The log may have to tell whether it shows this viewer anything.
     unchecked: Option<VisibleEvent>,
-    join_point: Option<JoinPoint>,
+    /// How it goes on after `replayed`.
+    then: Then,
 }
 
 impl EventStream {
@@ -71,44 +81,58 @@ impl EventStream {
         after: Option<Place>,
     ) -> Result<(Self, Place), OpenError> {
         let begun = match after {
-            Some(after) => {
-                database.head_after(after).await?.ok_or(OpenError::Expired)?;
-                after
-            }
+            Some(after) => after,
             None => database.head().await?,
         };
-        let mut follow = Self {
+        let mut stream = Self {
             hub,
             database,
-            filter,
-            origin,
+            interest: Interest { filter, origin },
             position: begun.position,
             place: begun,
             window: REPLAY_WINDOW_POSITIONS,
             replayed: VecDeque::new(),
             unchecked: None,
-            join_point: None,
+            then: Then::More,
         };
-        if let ConversationFilter::Conversation(conversation) = filter.conversations {
-            let parts = follow.database.participations(filter.viewer, [conversation]).await?;
-            if parts.iter().all(|part| part.interval.left.is_some()) {
-                // A viewer who left meanwhile still sees the events up to their leaving.
-                let left = parts.iter().filter_map(|part| part.interval.left).max();
-                follow.read_up_to(left.unwrap_or(Position::START)).await?;
-                if follow.replayed.is_empty() {
-                    return Err(OpenError::NoSuchConversation);
+        // Where a client's place is not known to be in the log, the hub does not read the log for its sake.
+        stream.begin(after.is_none().then_some(begun)).await?;
+        Ok((stream, begun))
+    }
+
+    /// Replays until there is something to return, or it is known that there can be.
+    async fn begin(&mut self, mut seen: Option<Place>) -> Result<(), OpenError> {
+        loop {
+            if !self.join(seen).await? {
+                return self.begin_from_log().await;
+            }
+            match self.then {
+                _ if !self.replayed.is_empty() => return Ok(()),
+                Then::Live(_) => return Ok(()),
+                Then::More => {}
+                Then::Left if seen.is_some() => return Err(OpenError::NoSuchConversation),
+                // The hub may not have come to where the viewer joined the conversation.
+                Then::Left => {
+                    seen = Some(self.database.head_after(self.place).await?.ok_or(OpenError::Expired)?);
                 }
             }
         }
-        Ok((follow, begun))
     }
 
-    /// Replays until there is an event to return, or `last` is reached.
-    async fn read_up_to(&mut self, last: Position) -> Result<(), Unavailable> {
-        while self.replayed.is_empty() && self.position < last {
-            self.replay(last).await?;
+    async fn begin_from_log(&mut self) -> Result<(), OpenError> {
+        self.database.head_after(self.place).await?.ok_or(OpenError::Expired)?;
+        let SubscriptionFilter { viewer, conversations, .. } = self.interest.filter;
+        let ConversationFilter::Conversation(conversation) = conversations else { return Ok(()) };
+        let parts = self.database.participations(viewer, [conversation]).await?;
+        if parts.iter().any(Participation::is_open) {
+            return Ok(());
         }
-        Ok(())
+        // A viewer who left meanwhile still sees the events up to their leaving.
+        let left = parts.iter().filter_map(|part| part.interval.left).max().unwrap_or(Position::START);
+        while self.replayed.is_empty() && self.position < left {
+            self.replay(left).await?;
+        }
+        if self.replayed.is_empty() { Err(OpenError::NoSuchConversation) } else { Ok(()) }
     }
 
     /// Returns the next event, in order, without a gap or a repeat. `None` when there will never be another one: the
@@ -119,9 +143,9 @@ impl EventStream {
             if let Some(seen) = self.replayed.pop_front() {
                 return Ok(Some(seen));
             }
-            if let Some(JoinPoint { at, live }) = &mut self.join_point
-                && at.position <= self.position
-            {
+            // What waits for the next event takes no room for those that it had.
+            self.replayed = VecDeque::new();
+            if let Then::Live(live) = &mut self.then {
                 if self.unchecked.is_none() {
                     self.unchecked = live.recv().await;
                 }
@@ -136,15 +160,17 @@ impl EventStream {
                     }
                     continue;
                 }
-                // The queue overflowed, or no more events come. The log tells which.
-                self.join_point = None;
+                // The queue overflowed, or no more events come. The hub or the log tells which.
+                self.then = Then::More;
+            }
+            if let Then::Left = self.then {
+                return Ok(None);
             }
             // Boxed, so that a subscription that just waits does not carry the room for reading the log.
             match Box::pin(self.advance()).await {
                 Ok(()) => pause = RETRY_PAUSE.0,
-                Err(JoinError::NotTakingPart(_)) => return Ok(None),
                 Err(JoinError::Expired) => return Err(Expired),
-                Err(JoinError::Unavailable) => {
+                Err(JoinError::NotRecent | JoinError::Unavailable) => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(RETRY_PAUSE.1);
                 }
@@ -159,38 +185,45 @@ impl EventStream {
         // Boxed, so that a subscription that just waits does not carry the room for reading the log.
         let shows = match seen.view.covered {
             Covered::After(_) => true,
-            Covered::StaysOf(_) => Box::pin(self.database.shows(event, seen.view)).await?,
+            Covered::StaysOf(_) => {
+                Box::pin(self.database.shows(&[(event, seen.view)])).await?.contains(&true)
+            }
         };
         self.go_on_from(self.place.at(event));
         Ok(self.unchecked.take().filter(|_| shows))
     }
 
-    /// Takes one step: it replays a window of the log, or joins the hub once the log is exhausted.
+    /// Takes one step: it is handed what the hub has in memory, and the queue of what comes; or, if the hub does not go
+    /// back so far, it replays a window of the log.
     async fn advance(&mut self) -> Result<(), JoinError> {
-        let through = match &self.join_point {
-            Some(joined) => joined.at,
-            None => {
-                let head = self.database.head_after(self.place).await?;
-                head.ok_or(JoinError::Expired)?
-            }
-        };
-        if self.position < through.position {
-            self.replay(through.position).await?;
-            if self.position == through.position {
-                self.go_on_from(through);
-            }
+        if self.place.position == self.position && self.join(None).await? {
             return Ok(());
         }
-        let at_least = Place { position: self.position, ..self.place };
-        match self.hub.join(self.filter, self.origin.clone(), at_least).await {
-            Ok(joined) => self.join_point = Some(joined),
-            // The viewer left after the head was read. The events up to their leaving are in the log.
-            Err(JoinError::NotTakingPart(at)) if self.position < at => {
-                self.replay(at).await?;
-            }
-            Err(error) => return Err(error),
+        let head = self.database.head_after(self.place).await?.ok_or(JoinError::Expired)?;
+        if self.position == head.position {
+            // If the hub is past this place already, the log has more.
+            return self.join(Some(head)).await.map(|_| ());
+        }
+        self.replay(head.position).await?;
+        if self.position == head.position {
+            self.go_on_from(head);
         }
         Ok(())
+    }
+
+    /// Has the hub hand over what comes after this place. `false` if this is not a recent place.
+    async fn join(&mut self, at_least: Option<Place>) -> Result<bool, JoinError> {
+        let handover = match self.hub.join(self.interest.clone(), self.place, at_least).await {
+            Err(JoinError::NotRecent) => return Ok(false),
+            handover => handover?,
+        };
+        let Handover { events, through, then } = handover;
+        let views: Vec<_> = events.iter().map(|seen| (&*seen.shared.event, seen.view)).collect();
+        let shows = self.database.shows(&views).await?;
+        self.replayed.extend(events.into_iter().zip(shows).filter_map(|(seen, shows)| shows.then_some(seen)));
+        self.then = then;
+        self.go_on_from(through);
+        Ok(true)
     }
 
     fn go_on_from(&mut self, place: Place) {
@@ -201,22 +234,21 @@ impl EventStream {
         let through = through.min(Position(self.position.0.saturating_add(self.window)));
         METRICS.count_log_read(Reason::Replay);
         let (events, reached) =
-            self.database.replay(self.filter, self.position, through, PAGE_EVENTS).await?;
+            self.database.replay(self.interest.filter, self.position, through, PAGE_EVENTS).await?;
+        METRICS.count_replayed(ReplayedFrom::Log, events.len());
         self.window = if reached < through {
             (self.window / 2).max(REPLAY_WINDOW_POSITIONS)
         } else {
             self.window.saturating_mul(2)
         };
-        let own = |origin: &Option<Origin>| self.origin.is_some() && *origin == self.origin;
         let Place { epoch, .. } = self.place;
         if let Some((last, _)) = events.last() {
             self.place = self.place.at(last);
         }
-        let seen = events
-            .into_iter()
-            .filter(|(event, _)| !own(&event.origin))
-            .map(|(event, view)| VisibleEvent { shared: Arc::new(RenderedEvent::new(event, epoch)), view });
-        self.replayed.extend(seen);
+        let interest = &self.interest;
+        let wanted = events.into_iter().filter(|(event, _)| interest.wants(event));
+        let shared = self.hub.older.share(epoch, wanted);
+        self.replayed.extend(shared.map(|(shared, view)| VisibleEvent { shared, view }));
         self.position = reached;
         Ok(())
     }

@@ -1,14 +1,18 @@
 //! Delivers the events of the log to the subscribers of this node.
 //!
 //! Here lives one task, the [`Hub`], which applies the log in order and gives each event to the subscribers who may see
-//! it. [`EventStream`] is one subscription: it replays from a cursor and then goes live. [`RenderedEvent`] is an event
-//! that is rendered once for all subscribers with the same view. What never lives here: GraphQL, sockets, and the
+//! it. It keeps the recent ones for those who come back. [`EventStream`] is one subscription: it replays from a cursor and
+//! then goes live. [`RenderedEvent`] is an event that is rendered once for all subscribers with the same view. What never lives here: GraphQL, sockets, and the
 //! decision who may see what, which is [`crate::messaging::view`].
 
 // A new kind of event must not fall into a wildcard arm.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod event_stream;
+mod joining;
+mod memory_use;
+mod older;
+mod recent;
 mod rendered_event;
 mod routing;
 mod task;

@@ -1,10 +1,20 @@
 //! An event, and the answers that were rendered from it.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
-use crate::messaging::{Epoch, Event, Place, View};
+use super::memory_use::{MemoryShare, MemoryUse};
+use crate::messaging::{Epoch, Event, Message, Place, Record, View};
+
+/// Answers that one event keeps. They are looked for one by one. If more operations and views than this render one
+/// event, the oldest answer is forgotten, and rendered again if somebody else asks for it.
+const MAX_ANSWERS: usize = 256;
+
+/// Bytes of memory that an answer takes beside its text: its key, and the cell that holds it.
+const ANSWER_BYTES: usize = size_of::<(Fingerprint, View, Render)>() + size_of::<OnceCell<Rendered>>();
 
 /// Identifies an operation. Two are equal only if document, variables and operation name are equal.
 pub type Fingerprint = [u8; 16];
@@ -22,15 +32,32 @@ pub struct RenderedEvent {
     pub event: Arc<Event>,
     /// The epoch of the log in which the event is delivered.
     epoch: Epoch,
+    made: Instant,
     // A handful of operations render one event, so a list is faster than a map. This is a `std` mutex, because it is
     // locked only while the list is searched and never across an await.
     renders: Mutex<Vec<(Fingerprint, View, Render)>>,
+    memory: MemoryShare,
 }
 
 impl RenderedEvent {
-    /// An event that nobody has rendered yet.
-    pub fn new(event: Arc<Event>, epoch: Epoch) -> Self {
-        Self { event, epoch, renders: Mutex::default() }
+    /// The age up to which answers are given to whoever comes back, although the log may have grown. An answer shows a
+    /// message with its status and a conversation with its title as they were when it was rendered.
+    pub(super) const MAX_AGE: Duration = Duration::from_secs(1);
+
+    /// An event that nobody has rendered yet. Its memory, and that of its answers, counts in `memory`.
+    pub(super) fn new(event: Arc<Event>, epoch: Epoch, memory: &MemoryUse) -> Self {
+        let memory = memory.share(size_of::<Self>() + bytes_of(&event));
+        Self { event, epoch, made: Instant::now(), renders: Mutex::default(), memory }
+    }
+
+    /// The same event, which nobody has rendered yet.
+    pub(super) fn without_answers(&self) -> Self {
+        Self::new(Arc::clone(&self.event), self.epoch, self.memory.sum())
+    }
+
+    /// Whether an answer may be older than [`Self::MAX_AGE`].
+    pub(super) fn is_old(&self) -> bool {
+        self.made.elapsed() > Self::MAX_AGE
     }
 
     /// The place of the event in the log.
@@ -54,6 +81,11 @@ impl RenderedEvent {
         view: View,
         render: impl Future<Output = Result<Rendered, E>>,
     ) -> Result<Rendered, E> {
+        let render = async {
+            let rendered = render.await?;
+            self.memory.add(text_bytes(&rendered));
+            Ok(rendered)
+        };
         self.cell(operation, view).get_or_try_init(|| render).await.cloned()
     }
 
@@ -63,10 +95,27 @@ impl RenderedEvent {
         if let Some((_, _, cell)) = known {
             return Arc::clone(cell);
         }
+        if renders.len() == MAX_ANSWERS {
+            let (.., oldest) = renders.remove(0);
+            self.memory.subtract(ANSWER_BYTES + oldest.get().map_or(0, text_bytes));
+        }
         let cell = Render::default();
         renders.push((operation, view, Arc::clone(&cell)));
+        self.memory.add(ANSWER_BYTES);
         cell
     }
+}
+
+fn text_bytes(rendered: &Rendered) -> usize {
+    rendered.as_ref().map_or(0, |text| text.len())
+}
+
+/// The memory that an event takes, with all that only it refers to.
+pub(super) fn bytes_of(event: &Event) -> usize {
+    let Record { users, message, data, .. } = event.change.record();
+    let people = users.map_or(0, |users| size_of_val(&*users));
+    let message = message.map_or(0, |message| size_of::<Message>() + message.body.as_str().len());
+    size_of::<Event>() + people + message + data.map_or(0, |data| data.len())
 }
 
 /// An event as one subscriber sees it.

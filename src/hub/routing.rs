@@ -8,19 +8,19 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::{RenderedEvent, VisibleEvent};
 use crate::log::{ConversationFilter, Membership, SubscriptionFilter};
-use crate::messaging::{ConversationId, Event, Interval, Origin, Position, UserId, view};
+use crate::messaging::{ConversationId, Event, Interval, Origin, Position, UserId, View, view};
 use crate::metrics::METRICS;
 
-/// One subscription, as the hub sees it.
-#[derive(Debug)]
-pub(super) struct Subscriber {
+/// The events that a subscriber asks for, of those that its viewer may see.
+#[derive(Debug, Clone)]
+pub(super) struct Interest {
     pub(super) filter: SubscriptionFilter,
+    /// The connection whose own events are left out.
     pub(super) origin: Option<Origin>,
-    pub(super) live: mpsc::Sender<VisibleEvent>,
 }
 
-impl Subscriber {
-    fn wants(&self, event: &Event) -> bool {
+impl Interest {
+    pub(super) fn wants(&self, event: &Event) -> bool {
         self.filter.kinds.hold(event)
             && match self.filter.conversations {
                 ConversationFilter::All => true,
@@ -28,11 +28,20 @@ impl Subscriber {
             }
             && (self.origin.is_none() || self.origin != event.origin)
     }
+}
 
+/// One subscription, as the hub sees it.
+#[derive(Debug)]
+pub(super) struct Subscriber {
+    pub(super) interest: Interest,
+    pub(super) live: mpsc::Sender<VisibleEvent>,
+}
+
+impl Subscriber {
     /// Queues an event for the subscriber, if it wants the event. `false` when the subscriber is to be dropped: it is
-    /// gone, or its queue is full. In the second case the subscriber reads on from the log at its own position.
+    /// gone, or its queue is full. In the second case the subscriber goes on from its own position.
     fn offer(&self, seen: &VisibleEvent) -> bool {
-        if !self.wants(&seen.shared.event) {
+        if !self.interest.wants(&seen.shared.event) {
             return true;
         }
         let offered = self.live.try_send(seen.clone());
@@ -74,17 +83,22 @@ impl Routing {
         }
     }
 
-    /// Whether the user takes part in the conversation now.
-    pub(super) fn takes_part(&self, user: UserId, conversation: ConversationId) -> bool {
-        self.conversations
-            .get(&conversation)
-            .and_then(|participants| participants.get(&user))
-            .is_some_and(|intervals| intervals.iter().any(|interval| interval.left.is_none()))
+    /// What a known user sees of an event that was routed.
+    pub(super) fn view(&self, event: &Event, user: UserId) -> Option<View> {
+        view(event, user, self.conversations.get(&event.conversation)?.get(&user)?)
+    }
+
+    /// Whether a known user takes no part, now, in the one conversation that they want to follow.
+    pub(super) fn is_outside(&self, filter: &SubscriptionFilter) -> bool {
+        let ConversationFilter::Conversation(conversation) = filter.conversations else { return false };
+        let participants = self.conversations.get(&conversation);
+        let intervals = participants.and_then(|participants| participants.get(&filter.viewer));
+        intervals.is_none_or(|intervals| intervals.iter().all(|interval| interval.left.is_some()))
     }
 
     /// Adds a subscriber of a known user.
     pub(super) fn add(&mut self, subscriber: Subscriber) {
-        self.users.entry(subscriber.filter.viewer).or_default().subscribers.push(subscriber);
+        self.users.entry(subscriber.interest.filter.viewer).or_default().subscribers.push(subscriber);
     }
 
     /// Queues an event for every subscriber that may see it and wants it.
@@ -136,7 +150,7 @@ impl Routing {
         // A subscriber to this conversation alone is dropped. It finds in the log that it gets no more events.
         if let Some(local) = self.users.get_mut(&user) {
             let gone = ConversationFilter::Conversation(event.conversation);
-            local.subscribers.retain(|subscriber| subscriber.filter.conversations != gone);
+            local.subscribers.retain(|subscriber| subscriber.interest.filter.conversations != gone);
         }
     }
 

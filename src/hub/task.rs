@@ -2,7 +2,6 @@
 //! before it begins another. So its routing table always belongs to exactly one position, and needs no lock.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +9,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tracing::Instrument;
 
-use super::routing::{Routing, Subscriber};
-use super::{RenderedEvent, VisibleEvent};
+use super::joining::{Handover, Join, JoinError};
+use super::older::Older;
+use super::recent::{Found, Recent};
+use super::routing::{Interest, Routing};
 use crate::feed::{Feed, LogNotification};
-use crate::log::{ConversationFilter, Database, PolledHead, SubscriptionFilter, Unavailable};
-use crate::messaging::{Event, Origin, Place, Position, UserId};
+use crate::log::{Database, PolledHead, Unavailable};
+use crate::messaging::{Event, Place, Position};
 use crate::metrics::{METRICS, Reason};
 use crate::vitals::{Part, Vitals};
 
@@ -34,43 +35,15 @@ pub struct HubOptions {
     pub queue: usize,
     /// The time between two polls of the log's head.
     pub poll: Duration,
+    /// The most bytes of memory that recent events may take, with their answers. Whoever comes back is served from there.
+    pub recent_bytes: usize,
 }
 
-/// Why the hub does not admit a subscriber.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum JoinError {
-    /// The viewer takes no part in the conversation, as of this position.
-    NotTakingPart(Position),
-    /// The log has another epoch now.
-    Expired,
-    /// The log cannot be read, or herald is shutting down.
-    Unavailable,
-}
-
-impl From<Unavailable> for JoinError {
-    fn from(_: Unavailable) -> Self {
-        Self::Unavailable
-    }
-}
-
-/// Where a subscriber joined the hub. Every event after `at` arrives in `live` until `live` closes.
-#[derive(Debug)]
-pub(super) struct JoinPoint {
-    pub(super) at: Place,
-    pub(super) live: mpsc::Receiver<VisibleEvent>,
-}
-
-struct Join {
-    filter: SubscriptionFilter,
-    origin: Option<Origin>,
-    at_least: Place,
-    answer: oneshot::Sender<Result<JoinPoint, JoinError>>,
-}
-
-/// A handle to the hub's task. A clone costs one atomic increment.
+/// A handle to the hub's task. A clone costs a few atomic increments.
 #[derive(Debug, Clone)]
 pub struct Hub {
     joins: mpsc::Sender<Join>,
+    pub(super) older: Older,
 }
 
 impl Hub {
@@ -86,35 +59,38 @@ impl Hub {
         let applied = database.head().await?;
         METRICS.log_position.set(applied.position.0);
         METRICS.enter_epoch(applied.epoch.0);
+        let recent = Recent::of_log(&database, applied, options.recent_bytes).await?;
         let (joins, requests) = mpsc::channel(JOIN_QUEUE);
-        let task = Task { database, feed, vitals, options, applied, routing: Routing::default() };
+        let task = Task { database, feed, vitals, options, applied, routing: Routing::default(), recent };
         tokio::spawn(task.run(news, requests));
-        Ok(Self { joins })
+        Ok(Self { joins, older: Older::default() })
     }
 
-    /// Joins at `at_least` or later.
+    /// Joins after a place, and is handed what is missed. The answer is as of `at_least` or later.
     pub(super) async fn join(
         &self,
-        filter: SubscriptionFilter,
-        origin: Option<Origin>,
-        at_least: Place,
-    ) -> Result<JoinPoint, JoinError> {
+        interest: Interest,
+        after: Place,
+        at_least: Option<Place>,
+    ) -> Result<Handover, JoinError> {
         let (answer, answered) = oneshot::channel();
-        let join = Join { filter, origin, at_least, answer };
+        let join = Join { interest, after, at_least, answer };
         // The channel closes when herald shuts down. Its error holds the join and no cause.
         self.joins.send(join).await.map_err(|_| JoinError::Unavailable)?;
         answered.await.unwrap_or(Err(JoinError::Unavailable))
     }
 }
 
-struct Task {
-    database: Database,
+pub(super) struct Task {
+    pub(super) database: Database,
     feed: Arc<dyn Feed>,
     vitals: Arc<Vitals>,
-    options: HubOptions,
+    pub(super) options: HubOptions,
     /// The place up to which every event has been routed.
-    applied: Place,
-    routing: Routing,
+    pub(super) applied: Place,
+    pub(super) routing: Routing,
+    /// The events up to `applied`.
+    pub(super) recent: Recent,
 }
 
 impl Task {
@@ -123,7 +99,7 @@ impl Task {
         while vitals.guard(Part::Hub, self.serve(&mut news, &mut joins)).await.is_none() {
             // The task panicked, perhaps amid the delivery of an event. Every subscriber is dropped and comes back from
             // its own position.
-            self.routing = Routing::default();
+            self.forget();
         }
     }
 
@@ -154,7 +130,10 @@ impl Task {
                         Err(Unavailable) => self.vitals.fails(Part::Hub, "The log cannot be read."),
                     }
                 }
-                _ = sweep.tick() => self.routing.sweep(),
+                _ = sweep.tick() => {
+                    self.routing.sweep();
+                    self.recent.shrink();
+                }
             }
         }
     }
@@ -166,7 +145,7 @@ impl Task {
                 self.apply(event);
             }
         }
-        if news.head == self.applied || news.head.position < self.applied.position {
+        if self.recent.find(news.head) != Found::Elsewhere {
             return;
         }
         // The rest is in the log. If it is not, either the notification or what this node applied belongs to another
@@ -178,8 +157,14 @@ impl Task {
         }
     }
 
+    /// Drops every subscriber, and all that was known of the log before this place.
+    fn forget(&mut self) {
+        self.routing = Routing::default();
+        self.recent = Recent::after(self.applied, self.options.recent_bytes);
+    }
+
     /// Applies everything that is new in the log. Begins anew when the log does not continue what this node applied.
-    async fn refresh(&mut self, reason: Reason) -> Result<(), Unavailable> {
+    pub(super) async fn refresh(&mut self, reason: Reason) -> Result<(), Unavailable> {
         let span = tracing::debug_span!("refresh", position = self.applied.position.0);
         self.compare_head(reason).instrument(span).await
     }
@@ -221,7 +206,7 @@ impl Task {
         }
         self.applied = self.database.renew(self.applied.epoch).await?;
         // The subscribers read the log as soon as they are dropped here. The new epoch is in the log by then.
-        self.routing = Routing::default();
+        self.forget();
         self.feed.enter(self.applied.epoch);
         METRICS.log_position.set(self.applied.position.0);
         METRICS.enter_epoch(self.applied.epoch.0);
@@ -251,51 +236,6 @@ impl Task {
         self.applied = self.applied.at(&event);
         METRICS.log_position.set(event.position.0);
         METRICS.events_routed.inc();
-        self.routing.route(&Arc::new(RenderedEvent::new(event, self.applied.epoch)));
-    }
-
-    /// Admits subscribers, all at one position.
-    async fn admit(&mut self, joins: Vec<Join>) {
-        if self.prepare(&joins).await.is_err() {
-            for join in joins {
-                let _ = join.answer.send(Err(JoinError::Unavailable));
-            }
-            return;
-        }
-        for Join { filter, origin, at_least, answer } in joins {
-            if at_least.epoch != self.applied.epoch {
-                let _ = answer.send(Err(JoinError::Expired));
-                continue;
-            }
-            let outside = match filter.conversations {
-                ConversationFilter::All => false,
-                ConversationFilter::Conversation(id) => !self.routing.takes_part(filter.viewer, id),
-            };
-            if outside {
-                let _ = answer.send(Err(JoinError::NotTakingPart(self.applied.position)));
-                continue;
-            }
-            let (sender, live) = mpsc::channel(self.options.queue);
-            if answer.send(Ok(JoinPoint { at: self.applied, live })).is_ok() {
-                self.routing.add(Subscriber { filter, origin, live: sender });
-            }
-        }
-    }
-
-    /// Applies the log up to the latest place that a join asks for, and reads the memberships of users who are new
-    /// here.
-    async fn prepare(&mut self, joins: &[Join]) -> Result<(), Unavailable> {
-        let Place { epoch, position, .. } = self.applied;
-        let is_behind = |join: &Join| join.at_least.epoch != epoch || join.at_least.position > position;
-        if joins.iter().any(is_behind) {
-            self.refresh(Reason::Gap).await?;
-        }
-        let new: BTreeSet<UserId> = joins.iter().map(|join| join.filter.viewer).collect();
-        let new: Vec<UserId> = new.into_iter().filter(|user| !self.routing.knows(*user)).collect();
-        if !new.is_empty() {
-            let memberships = self.database.memberships(&new).await?;
-            self.routing.learn(&new, &memberships, self.applied.position);
-        }
-        Ok(())
+        self.routing.route(&self.recent.push(event));
     }
 }

@@ -15,7 +15,7 @@ use herald::log::{
 use herald::messaging::{
     Action, Add, Body, Chain, Command, ConnectionId, ConversationId, DisplayName, Handle, Kinds, Leave, Mark,
     MarkThrough, MessageId, Origin, Place, Position, Rename, Send, SessionId, Start, Timestamp, Title,
-    UserId,
+    UserId, View,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -395,8 +395,12 @@ impl Following {
 struct Herald {
     runtime: Runtime,
     database: Database,
+    feed: Arc<Unreliable>,
     writer: Writer,
-    hub: Hub,
+    /// One that remembers everything, and one that remembers so little that most replays come from the log.
+    hubs: Vec<Hub>,
+    /// How often a subscription was opened. They take turns with the hubs.
+    opened: usize,
     rooms: Vec<ConversationId>,
     messages: Vec<MessageId>,
     following: Vec<Following>,
@@ -415,11 +419,16 @@ fn origin(by: usize, connection: u8) -> Origin {
     }
 }
 
+async fn hub(database: &Database, feed: &Arc<Unreliable>, recent_bytes: usize) -> Hub {
+    let options = HubOptions { queue: 2, poll: Duration::from_millis(5), recent_bytes };
+    Hub::start(database.clone(), Arc::clone(feed) as Arc<dyn Feed>, Arc::default(), options).await.unwrap()
+}
+
 impl Herald {
     fn start() -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let (files, database, writer, hub) = runtime.block_on(async {
+        let (files, database, feed, writer, hubs) = runtime.block_on(async {
             let files = TestDatabase::create().await;
             let patience = Duration::from_secs(5);
             let options = DatabaseOptions { url: files.url.clone(), readers: 2, patience, observer: None };
@@ -436,17 +445,21 @@ impl Herald {
                 assert!(database.insert_user(&row).await.unwrap());
             }
             let feed = Arc::new(Unreliable::default());
-            let options = HubOptions { queue: 2, poll: Duration::from_millis(5) };
-            let hub = Hub::start(database.clone(), feed.clone(), Arc::default(), options).await.unwrap();
+            let mut hubs = Vec::new();
+            for recent_bytes in [100_000_000, 3_000] {
+                hubs.push(hub(&database, &feed, recent_bytes).await);
+            }
             let rules = Rules { small_conversation: SMALL, most_participants: 100, batch: 4, queue: 64 };
-            let (writer, _) = Writer::start(database.clone(), feed, Arc::default(), rules);
-            (files, database, writer, hub)
+            let (writer, _) = Writer::start(database.clone(), feed.clone(), Arc::default(), rules);
+            (files, database, feed, writer, hubs)
         });
         Self {
             runtime,
             database,
+            feed,
             writer,
-            hub,
+            hubs,
+            opened: 0,
             rooms: Vec::new(),
             messages: Vec::new(),
             following: Vec::new(),
@@ -495,7 +508,17 @@ impl Herald {
         self.messages.extend(sent.into_iter().map(|message| message.id));
     }
 
-    fn open(&self, subscriber: &Subscriber, after: Option<usize>) -> Result<EventStream, OpenError> {
+    fn open(&mut self, subscriber: &Subscriber, after: Option<usize>) -> Result<EventStream, OpenError> {
+        self.opened += 1;
+        self.open_at(self.opened % 2, subscriber, after)
+    }
+
+    fn open_at(
+        &self,
+        hub: usize,
+        subscriber: &Subscriber,
+        after: Option<usize>,
+    ) -> Result<EventStream, OpenError> {
         let scope = subscriber
             .room
             .map_or(ConversationFilter::All, |room| ConversationFilter::Conversation(self.rooms[room]));
@@ -510,10 +533,30 @@ impl Herald {
                 Some(after) => Some(self.place(after).await),
                 None => None,
             };
-            EventStream::open(self.hub.clone(), self.database.clone(), filter, Some(origin), after)
+            EventStream::open(self.hubs[hub].clone(), self.database.clone(), filter, Some(origin), after)
                 .await
                 .map(|(follow, _)| follow)
         })
+    }
+
+    /// Has a subscriber receive everything once more: the position of each event, and what is seen of it.
+    fn replay(&self, hub: usize, model: &Model, subscriber: &Subscriber) -> Vec<(Position, View)> {
+        let expected = model.expected(subscriber).len();
+        let mut stream = match self.open_at(hub, subscriber, Some(subscriber.start)) {
+            Ok(stream) => stream,
+            Err(OpenError::NoSuchConversation) if expected == 0 => return Vec::new(),
+            Err(error) => panic!("{subscriber:?} was refused: {error:?}"),
+        };
+        let replay = async {
+            let mut seen = Vec::new();
+            while seen.len() < expected
+                && let Some(next) = stream.next().await.expect("the log goes on")
+            {
+                seen.push((next.shared.event.position, next.view));
+            }
+            seen
+        };
+        self.runtime.block_on(async { timeout(PATIENCE, replay).await }).expect("a replay waits for nothing")
     }
 
     async fn place(&self, index: usize) -> Place {
@@ -661,6 +704,17 @@ impl StateMachineTest for Herald {
             if let Ok(Some(Some((position, _)))) = more {
                 panic!("{subscriber:?} was told too much: {position}, {:?}", model.log[position - 1]);
             }
+        }
+        // Whoever has seen nothing of it is shown the same from memory, from the log, and after a restart.
+        let restarted = herald.runtime.block_on(hub(&herald.database, &herald.feed, 100_000_000));
+        herald.hubs.push(restarted);
+        for subscriber in &model.subscribers {
+            let [memory, log, restarted] = [0, 1, 2].map(|hub| herald.replay(hub, &model, subscriber));
+            assert_eq!(memory, log, "{subscriber:?}");
+            assert_eq!(memory, restarted, "{subscriber:?}");
+            let positions: Vec<_> =
+                memory.iter().map(|(position, _)| usize::try_from(position.0).unwrap()).collect();
+            assert_eq!(positions, model.expected(subscriber), "{subscriber:?}");
         }
         let patience = Duration::from_secs(5);
         let options = DatabaseOptions { url: herald.files.url.clone(), readers: 1, patience, observer: None };

@@ -3,22 +3,24 @@
 use std::sync::{Arc, Mutex};
 
 use herald::log::Observer;
+use herald::metrics::METRICS;
 use serde_json::json;
 
-use crate::support::{TestApp, User};
+use crate::support::{Setup, TestApp, User};
 
 /// A herald, and the statements that it ran.
 async fn observed() -> (TestApp, Arc<Mutex<Vec<String>>>) {
     let statements = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&statements);
-    let app = TestApp::with(|setup| {
-        setup.parts.observer =
-            Some(Observer(Arc::new(move |sql: &str| seen.lock().unwrap().push(sql.to_owned()))));
-        // The hub's own poll of the head would be counted, too.
-        setup.args.limits.poll_interval = 3_600;
-    })
-    .await;
+    let app = TestApp::with(|setup| observe(setup, &statements)).await;
     (app, statements)
+}
+
+fn observe(setup: &mut Setup, statements: &Arc<Mutex<Vec<String>>>) {
+    let seen = Arc::clone(statements);
+    setup.parts.observer =
+        Some(Observer(Arc::new(move |sql: &str| seen.lock().unwrap().push(sql.to_owned()))));
+    // The hub's own look at the head would be counted too.
+    setup.args.limits.poll_interval = 3_600;
 }
 
 const LIST: &str = "query($first: Int!) {
@@ -148,4 +150,49 @@ async fn a_strangers_message_costs_the_statements_that_an_unknown_one_costs() {
         }
         assert_eq!(counts[0], counts[1], "{}", ask(id));
     }
+}
+
+const FOLLOW: &str =
+    "subscription($after: Cursor) { messageSent(after: $after) { message { body status } } }";
+
+#[tokio::test]
+async fn whoever_comes_back_soon_costs_neither_statements_nor_renders() {
+    const SUBSCRIBERS: usize = 50;
+    const MISSED: usize = 20;
+    let (mut app, statements) = observed().await;
+    let (ada, bob, conversation) = app.pair().await;
+    let cursor = ada.cursor().await;
+    for n in 0..MISSED {
+        ada.send(&conversation, &n.to_string()).await;
+    }
+    for is_restarted in [false, true] {
+        if is_restarted {
+            app.restart_with(|setup| observe(setup, &statements)).await;
+        }
+        let mut socket = bob.at(app.address).socket("desk").await;
+        let (mut first, mut renders) = (Vec::new(), Vec::new());
+        for id in 0..SUBSCRIBERS {
+            statements.lock().unwrap().clear();
+            socket.subscribe(&id.to_string(), FOLLOW, json!({ "after": cursor })).await;
+            for n in 0..MISSED {
+                let event = socket.next(&id.to_string()).await;
+                assert_eq!(event["messageSent"]["message"]["body"], n.to_string());
+            }
+            renders.push(METRICS.renders.get());
+            let mut statements = std::mem::take(&mut *statements.lock().unwrap());
+            // What a herald looks at while it starts.
+            statements.retain(|sql| !sql.contains("all_conversations"));
+            if id == 0 { first = statements } else { assert_eq!(statements, Vec::<String>::new()) }
+        }
+        // The first one has the hub read where bob takes part, and has each message's status counted.
+        let others = first.iter().filter(|sql| !sql.contains("AS recipients"));
+        assert_eq!(others.count(), 1, "{first:#?}");
+        // Answers that are old by then are rendered once more. There would be 980 renders if nothing were shared.
+        let rendered = renders[SUBSCRIBERS - 1] - renders[0];
+        assert!(rendered <= MISSED as u64, "{rendered} renders");
+    }
+    let replayed = |from| format!("herald_events_replayed_total{{from=\"{from}\"}}");
+    let text = METRICS.text();
+    assert!(text.contains(&format!("{} {}\n", replayed("memory"), 2 * SUBSCRIBERS * MISSED)), "{text}");
+    assert!(text.contains(&format!("{} 0\n", replayed("log"))), "{text}");
 }

@@ -3,8 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use herald::feed::{Feed, LogNotification};
 use herald::log::Observer;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use crate::support::TestApp;
 
@@ -395,15 +397,17 @@ trait ArrayChunks: Iterator + Sized {
 
 impl<I: Iterator> ArrayChunks for I {}
 
-// The user leaves after the subscription has read the log's head, and before it joins the hub.
+// The user leaves after the subscription has read the log's head, and before it joins the hub. The hub keeps no
+// recent events, so the log has to be read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn who_leaves_while_a_subscription_begins_is_told_of_it_all_the_same() {
-    let (head_read, mut heads) = tokio::sync::mpsc::unbounded_channel();
+    let (head_read, mut heads) = mpsc::unbounded_channel();
     let (go_on, gone_on) = std::sync::mpsc::channel();
     let (armed, gone_on) = (Arc::new(AtomicBool::new(false)), Mutex::new(gone_on));
     let holding = Arc::clone(&armed);
     let app = TestApp::with(|setup| {
         setup.args.limits.poll_interval = 3_600;
+        setup.args.limits.recent_bytes = 0;
         setup.parts.observer = Some(Observer(Arc::new(move |sql| {
             // The task that has read the head waits until the test lets it go on. `block_in_place` hands the other
             // tasks of this thread to another one. Otherwise they would wait, too.
@@ -420,6 +424,8 @@ async fn who_leaves_while_a_subscription_begins_is_told_of_it_all_the_same() {
     let started = ada.start(&[&bob]).await;
     assert_eq!(kind(&hers.next("all").await), "ConversationStarted", "{started}");
     let after = bob.cursor().await;
+    ada.send(&conversation, "missed").await;
+    assert_eq!(kind(&hers.next("all").await), "MessageSent");
 
     let events =
         "subscription($after: Cursor, $id: ID) { events(after: $after, conversationId: $id) { __typename } }";
@@ -433,6 +439,39 @@ async fn who_leaves_while_a_subscription_begins_is_told_of_it_all_the_same() {
     bob.leave(&conversation).await;
     assert_eq!(kind(&hers.next("all").await), "ParticipantLeft");
     go_on.send(()).unwrap();
+    assert_eq!(kind(&his.next("one").await), "MessageSent");
     assert_eq!(kind(&his.next("one").await), "ParticipantLeft");
     his.completed("one").await;
+}
+
+/// A feed that tells nobody anything.
+#[derive(Debug)]
+struct Silent;
+
+impl Feed for Silent {
+    fn publish(&self, _: LogNotification) {}
+
+    fn listen(&self) -> mpsc::Receiver<LogNotification> {
+        mpsc::channel(1).1
+    }
+}
+
+#[tokio::test]
+async fn a_conversation_that_the_node_has_not_heard_of_yet_is_followed() {
+    let app = TestApp::with(|setup| {
+        setup.args.limits.poll_interval = 3_600;
+        setup.parts.feed = Some(Arc::new(Silent));
+    })
+    .await;
+    let (ada, bob) = (app.user("ada").await, app.user("bob").await);
+    let mut socket = bob.socket("desk").await;
+    // This makes the node know bob.
+    socket.follow("all", EVENTS).await;
+    let after = bob.cursor().await;
+    let conversation = ada.start(&[&bob]).await;
+    let events =
+        "subscription($after: Cursor, $id: ID) { events(after: $after, conversationId: $id) { __typename } }";
+    let mut other = bob.socket("phone").await;
+    other.subscribe("one", events, json!({ "after": after, "id": conversation })).await;
+    assert_eq!(kind(&other.next("one").await), "ConversationStarted");
 }

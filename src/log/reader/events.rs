@@ -89,32 +89,27 @@ impl Database {
             let view = view(&event, filter.viewer, intervals.get(&event.conversation)?)?;
             Some((event, view))
         });
-        let seen = self.covering(seen.collect()).await?;
-        Ok((seen, reached))
+        let seen: Vec<_> = seen.collect();
+        let views: Vec<_> = seen.iter().map(|(event, view)| (&**event, *view)).collect();
+        let shows = self.shows(&views).await?;
+        let seen = seen.into_iter().zip(shows).filter_map(|(seen, shows)| shows.then_some(seen));
+        Ok((seen.collect(), reached))
     }
 
-    /// Removes the marks that cover no message which the viewer may see. Only the log can tell this.
-    async fn covering(
-        &self,
-        mut seen: Vec<(Arc<Event>, View)>,
-    ) -> Result<Vec<(Arc<Event>, View)>, Unavailable> {
+    /// Which of these views show anything of their events. It costs a statement only where the log must tell: a mark is
+    /// nothing to a viewer who may see none of the messages that it covers.
+    pub async fn shows(&self, seen: &[(&Event, View)]) -> Result<Vec<bool>, Unavailable> {
         let asked: Vec<Received> = seen.iter().filter_map(|(event, view)| in_doubt(event, *view)).collect();
         if asked.is_empty() {
-            return Ok(seen);
+            return Ok(vec![true; seen.len()]);
         }
         let mut found = HashMap::new();
         for (asked, newest) in asked.iter().zip(self.newest_received(&asked).await) {
             found.insert(*asked, newest?.is_some());
         }
-        seen.retain(|(event, view)| in_doubt(event, *view).is_none_or(|received| found[&received]));
-        Ok(seen)
-    }
-
-    /// Whether a view shows anything of its event. It costs a statement only where the log must tell.
-    pub async fn shows(&self, event: &Event, view: View) -> Result<bool, Unavailable> {
-        let Some(received) = in_doubt(event, view) else { return Ok(true) };
-        let newest = self.newest_received(&[received]).await;
-        newest.into_iter().try_fold(false, |shows, newest| Ok(shows || newest?.is_some()))
+        let shows =
+            |event: &Event, view| in_doubt(event, view).is_none_or(|received: Received| found[&received]);
+        Ok(seen.iter().map(|(event, view)| shows(event, *view)).collect())
     }
 
     async fn intervals_in(

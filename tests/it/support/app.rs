@@ -71,8 +71,15 @@ impl TestApp {
 
     /// Starts again on the same data, on another port.
     pub(crate) async fn restart(&mut self) {
+        self.restart_with(|_| {}).await;
+    }
+
+    /// The same, differently set up.
+    pub(crate) async fn restart_with(&mut self, adapt: impl FnOnce(&mut Setup)) {
         self.stop().await;
-        let (address, stop, serving) = serve(&self.args, Parts::default()).await;
+        let mut setup = Setup { args: self.args.clone(), parts: Parts::default() };
+        adapt(&mut setup);
+        let (address, stop, serving) = serve(&setup.args, setup.parts).await;
         self.address = address;
         self.stop = Some(stop);
         self.serving = Some(serving);

@@ -8,7 +8,7 @@ mod open;
 mod socket;
 mod user;
 
-pub(crate) use app::TestApp;
+pub(crate) use app::{Setup, TestApp};
 pub(crate) use database::{TABLES, TestDatabase};
 pub(crate) use http::{Reply, request, try_post};
 pub(crate) use open::{End, Open};
