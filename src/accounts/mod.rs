@@ -5,6 +5,7 @@
 
 mod password;
 mod session;
+mod token;
 mod turns;
 
 use std::net::IpAddr;
@@ -12,7 +13,8 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-pub use session::{Lifetimes, Live, Sessions, Token};
+pub use session::{Lifetimes, Live, Sessions};
+pub use token::Token;
 
 use self::password::Passwords;
 use self::turns::Turns;
@@ -26,7 +28,7 @@ use crate::random;
 const MIN_PASSWORD_CHARS: usize = 8;
 
 /// The most bytes of a password. A longer one is refused before it is hashed.
-const MAX_PASSWORD_CHARS: usize = 512;
+const MAX_PASSWORD_BYTES: usize = 512;
 
 /// The users of this herald.
 #[derive(Debug)]
@@ -63,10 +65,10 @@ impl Accounts {
                 format!("must be at least {MIN_PASSWORD_CHARS} characters long"),
             ));
         }
-        if password.len() > MAX_PASSWORD_CHARS {
+        if password.len() > MAX_PASSWORD_BYTES {
             return Err(Error::bad_input(
                 "password",
-                format!("must be at most {MAX_PASSWORD_CHARS} bytes long"),
+                format!("must be at most {MAX_PASSWORD_BYTES} bytes long"),
             ));
         }
         let registration = key.map(|key| registration(key, &display_name));
@@ -126,7 +128,7 @@ impl Accounts {
         handle: &str,
         password: &str,
     ) -> Result<Arc<UserRow>, Error> {
-        if password.len() > MAX_PASSWORD_CHARS {
+        if password.len() > MAX_PASSWORD_BYTES {
             return Err(Error::InvalidCredentials);
         }
         let known = match Handle::parse(handle) {

@@ -1,19 +1,15 @@
 //! Sessions: a token stands for a session until the session ends.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::str::FromStr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use quick_cache::sync::Cache;
-use sha2::{Digest, Sha256};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::token::Token;
 use crate::clock::{self, Clock};
 use crate::error::Error;
 use crate::log::{Database, EndedSessions, NewSession, SessionRow, Unavailable, UserRow};
@@ -33,42 +29,6 @@ const RECHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The least time between two updates of a session's last use in the database.
 const TOUCH_INTERVAL: Duration = Duration::from_mins(10);
-
-/// A bearer token: 256 random bits, known to its holder alone. The server keeps a hash.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token([u8; 32]);
-
-impl Token {
-    fn draw() -> Self {
-        Self(random::bytes())
-    }
-
-    fn hash(&self) -> [u8; 32] {
-        Sha256::digest(self.0).into()
-    }
-}
-
-impl fmt::Display for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(…)")
-    }
-}
-
-impl FromStr for Token {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        // The decoder's error says where a text is no token. A client needs only to know that it is none.
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| Error::Unauthenticated)?;
-        bytes.try_into().map(Self).map_err(|_| Error::Unauthenticated)
-    }
-}
 
 /// A session in use on this node. Everyone who uses it shares one of these.
 #[derive(Debug)]

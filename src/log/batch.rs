@@ -3,8 +3,7 @@
 use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, QueryResult};
 
 use super::Unavailable;
-use super::connection::may_be_one_keys_fault;
-use super::error::{During, report};
+use super::error::{During, may_be_one_keys_fault, report};
 use super::sql::{SUBSELECTS_PER_STATEMENT, Sql, write_union};
 
 /// The answer for each key, in the order of the keys.

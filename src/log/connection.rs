@@ -14,7 +14,7 @@ use sea_orm::{
 
 use super::Observer;
 use super::diagnosis::Diagnosis;
-use super::error::{DATABASE, StorageFault};
+use super::error::DATABASE;
 use crate::postgres;
 
 /// How much longer than Postgres itself herald waits for a statement. The error that Postgres gives says more than
@@ -282,48 +282,4 @@ async fn is_outside_transaction(connection: &mut SqliteConnection) -> Result<boo
         connection.ping().await?;
     }
     Ok(!connection.is_in_transaction())
-}
-
-/// The database's code for a statement that it rejected; `None` for every other failure. The code is empty where the
-/// database gives none.
-pub(super) fn code(error: &DbErr) -> Option<String> {
-    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
-    else {
-        return None;
-    };
-    Some(error.as_database_error()?.code().unwrap_or_default().into_owned())
-}
-
-/// Whether a failure may be the fault of one command of a batch, so that each command deserves a try of its own: the
-/// command needs a row that is inconsistent or cannot be decoded, or the database rejects a statement for what is in it.
-pub(super) fn may_be_one_commands_fault(fault: &StorageFault) -> bool {
-    match fault {
-        StorageFault::Database(error) => may_be_one_keys_fault(error),
-        StorageFault::Inconsistent(_) => true,
-        StorageFault::NoHead => false,
-    }
-}
-
-/// Whether the database rejected a statement for what is in it. A database that is short of time, memory, disk or
-/// connections, or is shutting down, fails every statement.
-fn is_rejected(error: &DbErr) -> bool {
-    // These classes are about connections, transactions that ended, resources, the operator and the system
-    // (https://www.postgresql.org/docs/current/errcodes-appendix.html). SQLite's codes are numbers without such
-    // classes.
-    let Some(code) = code(error) else { return false };
-    !["08", "25", "40", "53", "55", "57", "58"].iter().any(|class| code.len() == 5 && code.starts_with(class))
-}
-
-/// Whether a failure may be the fault of one key of many, so that each key deserves a try of its own: the database
-/// rejects a statement for what is in it, or a row has a value that cannot be decoded.
-pub(super) fn may_be_one_keys_fault(error: &DbErr) -> bool {
-    let is_row = match error {
-        DbErr::Query(RuntimeErr::SqlxError(error)) => matches!(
-            error.as_ref(),
-            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_)
-        ),
-        DbErr::Custom(_) | DbErr::Type(_) | DbErr::TryIntoErr { .. } => true,
-        _ => false,
-    };
-    is_row || is_rejected(error)
 }

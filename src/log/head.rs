@@ -6,9 +6,9 @@ use sea_orm::{
     SqliteTransactionMode, Statement, TransactionOptions,
 };
 
-use super::connection::{TimeLimited, code};
+use super::connection::TimeLimited;
 use super::entities::log_head;
-use super::error::{During, StorageFault};
+use super::error::{During, StorageFault, code};
 use super::sql::Sql;
 use super::{Database, Unavailable};
 use crate::messaging::{Chain, Epoch, Place, Position, Timestamp};

@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, FromQueryResult, IdenStatic, Iterable, Statement};
 
-use super::connection::code;
 use super::entities::{
     conversation, event, log_head, message, participant, session, session_end, start, user,
 };
-use super::error::{During, StorageFault};
+use super::error::{During, StorageFault, code};
 use super::head::Locked;
 use super::sql::Sql;
 use super::{Database, Unavailable};

@@ -10,8 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::{Instrument, Span, field};
 
-use super::connection::may_be_one_commands_fault;
-use super::error::{StorageFault, report};
+use super::error::{StorageFault, may_be_one_commands_fault, report};
 use super::head::Locked;
 use super::known_facts::KnownFacts;
 use super::load::load;

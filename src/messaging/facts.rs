@@ -1,14 +1,14 @@
-//! The facts that decide a batch of commands, and how each event changes them.
-//!
-//! The writer loads the facts once for the whole batch; [`Facts::apply`] then carries every decision over to
-//! the commands after it, and remembers what has to be written back.
+//! The facts that decide a batch of commands. The writer loads them once for the whole batch. [`Facts::apply`] then
+//! carries every decision over to the commands after it, and notes what has to be written back.
+
+mod changes;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{
-    ConversationId, Decision, Event, IdempotencyKey, Mark, Message, MessageId, Participation, People, Place,
-    Position, Request, Timestamp, Title, UserId,
+    ConversationId, IdempotencyKey, Mark, Message, MessageId, Participation, People, Place, Position,
+    Request, Timestamp, Title, UserId,
 };
 
 /// A conversation as a whole.
@@ -199,93 +199,6 @@ impl Facts {
         let covered_senders =
             self.covered_senders.get(&(marker, mark, message.id)).map_or(&[][..], Vec::as_slice);
         covered_senders.iter().filter(move |sending| sending.newest > from).map(|sending| sending.sender)
-    }
-
-    /// Carries a decision over to the commands that are decided after it.
-    pub fn apply(&mut self, decision: &Decision) {
-        if let Some(conversation) = &decision.begins {
-            self.know_conversation(conversation.clone());
-        }
-        if let Some(event) = &decision.event {
-            self.apply_event(event);
-        }
-        if let (Some(key), Some(message)) = (&decision.message_key, &decision.message) {
-            self.know_key(key.clone(), Arc::clone(message));
-        }
-        if let Some(start) = &decision.keyed_start {
-            self.new_starts.push(start.clone());
-            self.know_start(start.clone());
-        }
-    }
-
-    fn apply_event(&mut self, event: &Event) {
-        self.head = self.head.at(event);
-        self.now = self.now.max(event.at.next());
-        event.change.apply(event, self);
-        if event.change.is_activity()
-            && let Some(conversation) = self.conversations.get_mut(&event.conversation)
-        {
-            conversation.latest = event.position;
-            self.changed_conversations.insert(event.conversation);
-        }
-    }
-
-    /// Lets these users take part from this event on.
-    pub(super) fn bring_in(&mut self, event: &Event, users: &[UserId]) {
-        for &user in users {
-            let mut part = Participation::new(event.conversation, user, event.position, event.at);
-            if !self.participations(event.conversation, user).is_empty() {
-                // A user who comes back has not received more than when they left.
-                part.delivered_through = self.through(event.conversation, user, Mark::Delivered);
-                part.read_through = self.through(event.conversation, user, Mark::Read);
-            }
-            self.participations.entry((event.conversation, user)).or_default().push(part);
-            self.changed_participations.insert((event.conversation, user, event.position));
-        }
-        if let Some(conversation) = self.conversations.get_mut(&event.conversation) {
-            conversation.participants += u32::try_from(users.len()).unwrap_or(u32::MAX);
-        }
-    }
-
-    /// Notes that somebody joins or leaves. The conversation is then no longer the one conversation of just its people.
-    pub(super) fn change_people(&mut self, id: ConversationId) {
-        if let Some(people) = self.conversations.get_mut(&id).and_then(|known| known.people.take()) {
-            self.of_just.remove(&people);
-        }
-    }
-
-    /// Ends the participation of these users with this event.
-    pub(super) fn let_go(&mut self, event: &Event, users: &[UserId]) {
-        for &user in users {
-            let key = (event.conversation, user);
-            for part in self.participations.entry(key).or_default().iter_mut().filter(|p| p.is_open()) {
-                part.interval.left = Some(event.position);
-                self.changed_participations.insert((key.0, key.1, part.interval.joined));
-            }
-        }
-        if let Some(conversation) = self.conversations.get_mut(&event.conversation) {
-            let leaving = u32::try_from(users.len()).unwrap_or(u32::MAX);
-            conversation.participants = conversation.participants.saturating_sub(leaving);
-        }
-    }
-
-    /// Gives the conversation another title.
-    pub(super) fn rename(&mut self, id: ConversationId, title: Option<Title>) {
-        if let Some(conversation) = self.conversations.get_mut(&id) {
-            conversation.title = title;
-        }
-    }
-
-    /// Moves the actor's mark forward to `through`.
-    pub(super) fn mark(&mut self, event: &Event, mark: Mark, through: Position) {
-        let key = (event.conversation, event.actor);
-        // An earlier participation changes only if the mark covers something in it. So a participation whose messages
-        // are all marked is not written again, however often somebody came and went.
-        let parts = self.participations.entry(key).or_default().iter_mut();
-        for part in parts.filter(|part| part.is_open() || part.is_reached(mark, through)) {
-            part.advance(mark, through);
-            self.changed_participations.insert((key.0, key.1, part.interval.joined));
-        }
     }
 
     /// Every conversation that is known, as of the head.
