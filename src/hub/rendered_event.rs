@@ -67,7 +67,9 @@ impl RenderedEvent {
 
     /// The answer of the operation for this view of the event; `None` if nobody has rendered it yet.
     pub fn rendered(&self, operation: Fingerprint, view: View) -> Option<Rendered> {
-        self.cell(operation, view).get().cloned()
+        let renders = self.renders.lock().unwrap_or_else(PoisonError::into_inner);
+        let (.., cell) = renders.iter().find(|(o, v, _)| *o == operation && *v == view)?;
+        cell.get().cloned()
     }
 
     /// Returns the answer of the operation for this view of the event. The first caller renders it with `render`, and

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_graphql::parser::types::OperationType;
-use futures_util::stream::{self, BoxStream, StreamExt};
+use futures_util::stream::{self, Stream};
 use tokio::time::sleep;
 use tracing::Instrument;
 
@@ -47,8 +47,8 @@ pub(super) fn run(
     shared: Arc<Shared>,
     caller: Arc<Caller>,
     params: Params,
-) -> BoxStream<'static, OperationOutput> {
-    stream::unfold(State::Requested(shared, caller, Box::new(params)), step).boxed()
+) -> impl Stream<Item = OperationOutput> + Send {
+    stream::unfold(State::Requested(shared, caller, Box::new(params)), step)
 }
 
 async fn step(state: State) -> Option<(OperationOutput, State)> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use futures_util::StreamExt;
-use futures_util::stream::{self, AbortHandle, BoxStream};
+use futures_util::stream::{self, AbortHandle, BoxStream, Stream};
 
 use super::events::SocketEvent;
 use super::message::OperationId;
@@ -37,7 +37,7 @@ impl Operations {
     pub(super) fn start(
         &mut self,
         id: OperationId,
-        outputs: BoxStream<'static, OperationOutput>,
+        outputs: impl Stream<Item = OperationOutput> + Send + 'static,
     ) -> BoxStream<'static, SocketEvent> {
         let key = id.clone();
         let events = outputs.map(move |output| SocketEvent::Output(key.clone(), output));
