@@ -36,13 +36,15 @@ impl<'a, C: ConnectionTrait> Writes<'a, C> {
         let columns: Vec<_> = <A::Entity as EntityTrait>::Column::iter().collect();
         let names: Vec<_> = columns.iter().map(IdenStatic::as_str).collect();
         let row = |mut row: A| columns.iter().filter_map(|column| row.take(*column).into_value()).collect();
-        let rows: Vec<Vec<Value>> = rows.map(row).collect();
-        for rows in rows.chunks(ROWS_PER_STATEMENT) {
+        let mut left: Vec<Vec<Value>> = rows.map(row).collect();
+        while !left.is_empty() {
+            let later = left.split_off(left.len().min(ROWS_PER_STATEMENT));
+            let rows = std::mem::replace(&mut left, later);
             let mut sql = Sql::default();
             sql.push("INSERT INTO ").push(A::Entity::default().table_name());
             sql.push(" (").push(&names.join(", ")).push(")");
             match self.db.get_database_backend() {
-                DbBackend::Postgres => bind_json(&mut sql, &names, rows)?,
+                DbBackend::Postgres => bind_json(&mut sql, &names, &rows)?,
                 _ => bind_rows(&mut sql, rows),
             }
             sql.push(on_conflict);
@@ -84,9 +86,9 @@ impl<'a, C: ConnectionTrait> Writes<'a, C> {
 }
 
 /// Writes `VALUES (…), (…)`.
-fn bind_rows(sql: &mut Sql, rows: &[Vec<Value>]) {
-    for (index, row) in rows.iter().enumerate() {
-        sql.push(if index == 0 { " VALUES " } else { ", " }).bind_list(row.iter().cloned());
+fn bind_rows(sql: &mut Sql, rows: Vec<Vec<Value>>) {
+    for (index, row) in rows.into_iter().enumerate() {
+        sql.push(if index == 0 { " VALUES " } else { ", " }).bind_list(row);
     }
 }
 
