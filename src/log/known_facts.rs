@@ -21,7 +21,7 @@ const PARTICIPATIONS_BYTES: u64 = 16 << 20;
 /// The most bytes of conversations: some fifty thousand.
 const CONVERSATIONS_BYTES: u64 = 8 << 20;
 
-/// What an entry takes beside its text and its stays: the key, the allocation, and its place in the cache.
+/// Bytes of memory that an entry takes beside its value: the key, the allocation, and its place in the cache. Estimated.
 const ENTRY_BYTES: u64 = 128;
 
 type Messages = Cache<MessageId, Arc<Message>, Bytes>;
@@ -150,5 +150,77 @@ impl Weighter<(ConversationId, UserId), Vec<Participation>> for Bytes {
 impl Weighter<ConversationId, Conversation> for Bytes {
     fn weight(&self, _: &ConversationId, conversation: &Conversation) -> u64 {
         bytes(size_of::<Conversation>() + conversation.title.as_ref().map_or(0, |title| title.as_str().len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::messaging::{Body, Chain, Epoch, Position, Timestamp};
+
+    const HEAD: Place = Place { epoch: Epoch(1), position: Position(7), chain: Chain(3) };
+    const ROOM: ConversationId = ConversationId(Uuid::from_u128(1));
+    const ADA: UserId = UserId(Uuid::from_u128(2));
+    const MALLORY: UserId = UserId(Uuid::from_u128(3));
+    const SENT: MessageId = MessageId(Uuid::from_u128(4));
+
+    /// Facts of a message in a conversation of ada's, of which mallory is known to take no part.
+    fn known() -> KnownFacts {
+        let mut facts = Facts::new(HEAD, Timestamp(9), 32, 1_000);
+        facts.know_conversation(Conversation {
+            id: ROOM,
+            title: None,
+            created_at: Timestamp(1),
+            latest: HEAD.position,
+            participants: 1,
+            people: None,
+        });
+        facts.know_participations(ROOM, ADA, vec![Participation::new(ROOM, ADA, Position(1), Timestamp(1))]);
+        facts.know_participations(ROOM, MALLORY, Vec::new());
+        facts.know_message(Arc::new(Message {
+            position: HEAD.position,
+            id: SENT,
+            conversation: ROOM,
+            sender: ADA,
+            body: Body::parse("hello", 100).unwrap(),
+            sent_at: Timestamp(8),
+        }));
+        let mut known = KnownFacts::default();
+        known.keep(&facts);
+        known
+    }
+
+    /// How many facts of each kind are told to a user: messages, participations and conversations.
+    fn told(known: &KnownFacts, user: UserId) -> [usize; 3] {
+        let mut facts = Facts::new(HEAD, Timestamp(9), 32, 1_000);
+        known.tell_messages(&mut facts, BTreeSet::from([(user, SENT)]));
+        known.tell_participations(&mut facts, &BTreeSet::from([(ROOM, user)]));
+        known.tell_conversations(&mut facts, [(ROOM, user)]);
+        [facts.messages().count(), facts.all_participations().count(), facts.conversations().count()]
+    }
+
+    #[test]
+    fn facts_hold_only_at_the_place_where_the_writer_left_the_log() {
+        let mut same = known();
+        same.hold_at(HEAD);
+        assert_eq!(told(&same, ADA), [1, 1, 1]);
+        for other in [
+            Place { epoch: Epoch(2), ..HEAD },
+            Place { position: HEAD.position.next(), ..HEAD },
+            Place { chain: Chain(4), ..HEAD },
+        ] {
+            let mut known = known();
+            known.hold_at(other);
+            assert_eq!(told(&known, ADA), [0, 0, 0], "{other:?}");
+            known.hold_at(HEAD);
+            assert_eq!(told(&known, ADA), [0, 0, 0], "{other:?}, and back");
+        }
+    }
+
+    #[test]
+    fn a_user_who_takes_no_part_is_told_neither_a_message_nor_a_conversation() {
+        assert_eq!(told(&known(), MALLORY), [0, 1, 0]);
     }
 }

@@ -28,13 +28,14 @@ pub(super) async fn load(
     facts: &mut Facts,
 ) -> Result<(), StorageFault> {
     let wanted = needs(commands, facts);
-    // Participations are known by user and conversation, so whoever marks a message is known where the message is.
     messages(db, &known.tell_messages(facts, wanted.messages), facts).await?;
     message_keys(db, &list(wanted.message_keys), facts).await?;
     start_keys(db, &list(wanted.start_keys), facts).await?;
     people(db, &list(wanted.people), facts).await?;
     let wanted = needs(commands, facts).participations;
     participations(db, &known.tell_participations(facts, &wanted), facts).await?;
+    // An actor who takes no part must not learn from the time whether the conversation exists, so only what the actors
+    // take part in comes from memory.
     let actors: HashSet<UserId> = commands.iter().map(|command| command.actor).collect();
     let wanted = wanted.into_iter().filter(|(_, user)| actors.contains(user));
     conversations(db, &known.tell_conversations(facts, wanted), facts).await?;

@@ -1,5 +1,6 @@
-//! Rows on their way into the database. The statements of a small batch travel together, since each journey costs more
-//! than the work at its end: on SQLite a change of threads, on Postgres a round trip.
+//! Sends rows to the database. The statements of a small batch are sent in one call. A call costs more than such a
+//! statement: on SQLite a change of threads, on Postgres a round trip. What never lives here: which rows a batch writes,
+//! which is in `store`.
 
 use sea_orm::{
     ActiveModelTrait, ConnectionTrait, DbBackend, DbErr, EntityName, EntityTrait, IdenStatic, Iterable, Value,
@@ -12,8 +13,8 @@ use super::sql::Sql;
 /// allows (<https://www.sqlite.org/limits.html>).
 const ROWS_PER_STATEMENT: usize = 1_000;
 
-/// The most values of statements that travel together. SQLite prepares a text once and then knows it. A larger batch
-/// has so many rows here and so many there that its text would be new nearly every time.
+/// The most values of statements that are sent in one call. sqlx keeps what SQLite has prepared by its text. The text of
+/// a large batch depends on the number of rows of each table, so together it would be new nearly every time.
 const VALUES_TOGETHER: usize = 128;
 
 /// Statements that change different tables, in the order in which they were added. [`Writes::send`] sends the last ones.
@@ -53,7 +54,7 @@ impl<'a, C: ConnectionTrait> Writes<'a, C> {
         Ok(())
     }
 
-    /// Adds a statement. Those before it are sent if they and this one are too large to travel together.
+    /// Adds a statement. Those before it are sent if all of them are too large for one call.
     pub(super) async fn add(&mut self, sql: Sql) -> Result<(), DbErr> {
         let values: usize = self.statements.iter().map(Sql::values).sum();
         if values + sql.values() > VALUES_TOGETHER {
@@ -92,8 +93,8 @@ fn bind_rows(sql: &mut Sql, rows: Vec<Vec<Value>>) {
     }
 }
 
-/// Writes the rows as one value, so that the text does not depend on their number, and Postgres knows it. JSON is the one
-/// form that has a place for values that are absent: an array of them cannot be bound.
+/// Writes the rows as one value, so that the text does not depend on their number and Postgres has it prepared. The value
+/// is JSON, because sea-orm cannot bind an array in which values are absent.
 fn bind_json(sql: &mut Sql, columns: &[&str], rows: &[Vec<Value>]) -> Result<(), DbErr> {
     let row = |row: &Vec<Value>| -> Result<Map<String, serde_json::Value>, DbErr> {
         let fields = columns.iter().zip(row);

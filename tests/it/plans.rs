@@ -96,7 +96,7 @@ async fn plan(database: &DatabaseConnection, sql: &str) -> Vec<String> {
     let backend = database.get_database_backend();
     if backend == DbBackend::Sqlite {
         let mut steps = Vec::new();
-        // Writes travel together.
+        // One call may hold several statements.
         for sql in sql.split("; ") {
             let explain = Statement::from_string(backend, format!("EXPLAIN QUERY PLAN {sql}"));
             let rows = database.query_all_raw(explain).await.unwrap_or_else(|error| panic!("{error}: {sql}"));
