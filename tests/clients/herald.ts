@@ -172,7 +172,7 @@ function environment(): NodeJS.ProcessEnv {
  * A free port below those that systems give to outgoing connections: one of these could take the place of a
  * server that is down for a moment.
  */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (;;) {
     const port = 10_000 + Math.floor(Math.random() * 20_000);
     const probe = createServer();
