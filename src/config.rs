@@ -12,13 +12,15 @@ use clap::{Parser, Subcommand};
 pub mod allocator;
 mod check;
 mod database;
+mod identity;
 mod limits;
 mod serve;
 
 pub use self::check::LimitsError;
 pub use self::database::{DatabaseArgs, MigrateArgs};
+pub use self::identity::{IdentityArgs, KeySource};
 pub use self::limits::Limits;
-pub use self::serve::{LogFormat, ServeArgs, Switch};
+pub use self::serve::{Access, LogFormat, ServeArgs, Switch};
 
 /// The command line.
 #[derive(Debug, Parser)]

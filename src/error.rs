@@ -1,7 +1,11 @@
 //! The errors that a client gets: a message for people, and a code in `extensions.code` for programs. Causes inside
 //! herald are logged where they occur and never sent.
 
+mod jwt;
+
 use async_graphql::ErrorExtensions;
+
+pub use self::jwt::JwtRefusal;
 
 use crate::hub::OpenError;
 use crate::log::{SubmitError, Unavailable};
@@ -25,6 +29,10 @@ pub enum Error {
     InvalidCredentials,
     /// Somebody has that handle.
     HandleTaken,
+    /// The token of another login system is not believed.
+    Jwt(JwtRefusal),
+    /// This caller may not do this: a sentence that says why, and what to do.
+    Forbidden(String),
     /// The thing does not exist, or the viewer may not see it. The client cannot tell which.
     NotFound(&'static str),
     /// The sender of a message cannot mark it.
@@ -70,7 +78,8 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::BadInput { .. } => "BAD_INPUT",
-            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::Unauthenticated | Self::Jwt(_) => "UNAUTHENTICATED",
+            Self::Forbidden(_) => "FORBIDDEN",
             Self::InvalidCredentials => "INVALID_CREDENTIALS",
             Self::HandleTaken => "HANDLE_TAKEN",
             Self::NotFound(_) => "NOT_FOUND",
@@ -91,6 +100,8 @@ impl Error {
             Self::Unauthenticated => "Sign in first: send the token from `login` or `register` as \
                  `Authorization: Bearer …`, or as `authorization` in the payload of `connection_init`."
                 .into(),
+            Self::Jwt(refusal) => refusal.message(),
+            Self::Forbidden(reason) => reason.clone(),
             Self::InvalidCredentials => "The handle or the password is wrong.".into(),
             Self::HandleTaken => "This handle is taken: choose another.".into(),
             Self::NotFound(what) => format!("There is no such {what}."),
@@ -126,6 +137,12 @@ impl From<Error> for async_graphql::Error {
                 _ => {}
             }
         })
+    }
+}
+
+impl From<JwtRefusal> for Error {
+    fn from(refusal: JwtRefusal) -> Self {
+        Self::Jwt(refusal)
     }
 }
 

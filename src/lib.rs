@@ -13,6 +13,7 @@ pub mod config;
 pub mod error;
 pub mod feed;
 pub mod graphql;
+mod http_client;
 pub mod hub;
 pub mod log;
 pub mod messaging;
@@ -33,9 +34,9 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::accounts::{Accounts, Lifetimes, Sessions};
+use crate::accounts::{AccountOptions, Accounts, JwtOptions, Lifetimes};
 use crate::clock::Clock;
-use crate::config::{DAY, ServeArgs, Switch, seconds};
+use crate::config::{Access, DAY, ServeArgs, Switch, seconds};
 use crate::feed::{Feed, InProcess, Nats, NatsOptions, Postgres};
 use crate::graphql::{Engine, Services};
 use crate::hub::{Hub, HubOptions};
@@ -105,13 +106,9 @@ impl App {
             queue: limits.write_queue,
         };
         let (writer, writer_task) = Writer::start(database.clone(), feed, Arc::clone(&vitals), rules);
-        let lifetimes =
-            Lifetimes { idle: DAY * limits.session_idle_days, absolute: DAY * limits.session_days };
+        let accounts = Arc::new(Accounts::open(database.clone(), account_options(args)).await?);
         let refresh_interval = seconds(limits.poll_interval) / 2;
-        let sessions = Sessions::watched(database.clone(), lifetimes, refresh_interval, Arc::clone(&vitals))
-            .await
-            .map_err(unavailable("the sessions"))?;
-        let accounts = Accounts::new(database.clone(), sessions, limits.max_hashing);
+        accounts.watch(refresh_interval, Arc::clone(&vitals)).await.map_err(unavailable("the sessions"))?;
         let rates = (args.rate_limit == Switch::On).then(|| Arc::new(Rates::new(&limits)));
         let services = Services::new(database.clone(), writer, hub, accounts, rates, limits.clone());
         let engine = Engine::new(services, args.introspection == Switch::On, trusted)
@@ -160,6 +157,25 @@ async fn feed_for(args: &ServeArgs, epoch: Epoch) -> Result<Arc<dyn Feed>, Start
             Arc::new(InProcess::default())
         }
     })
+}
+
+/// How users get in, as the arguments say.
+fn account_options(args: &ServeArgs) -> AccountOptions {
+    let (limits, identity) = (&args.limits, &args.identity);
+    let jwt = identity.jwt_jwks.clone().zip(identity.jwt_issuer.clone()).map(|(keys, issuer)| JwtOptions {
+        keys,
+        issuer,
+        audiences: identity.jwt_audience.clone(),
+        handle_claim: identity.jwt_handle_claim.clone(),
+        name_claim: identity.jwt_name_claim.clone(),
+    });
+    AccountOptions {
+        lifetimes: Lifetimes { idle: DAY * limits.session_idle_days, absolute: DAY * limits.session_days },
+        max_hashing: limits.max_hashing,
+        has_passwords: identity.password_login == Switch::On,
+        is_open: identity.registration == Access::Open,
+        jwt,
+    }
 }
 
 /// Reads the file of `--trusted-documents`: documents by their SHA-256.

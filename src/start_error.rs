@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::accounts::KeysError;
 use crate::config::LimitsError;
 
 /// Why [`App::open`](crate::App::open) fails. Its sources say more; they are for the operator.
@@ -33,6 +34,9 @@ pub enum StartError {
     /// A trusted document is not valid.
     #[error("--trusted-documents: {0}")]
     TrustedDocument(String),
+    /// The keys of the login system cannot be read.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// The database cannot be opened.
     #[error(transparent)]
     Database(Box<dyn StdError + Send + Sync>),

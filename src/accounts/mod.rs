@@ -3,23 +3,37 @@
 //! Here live registering, signing in and out, and the sessions in use on this node. What never lives here:
 //! SQL (it is in `log`), and where a token travels (that is the transports' business).
 
+mod credential;
+mod handles;
+
+mod jwt;
+mod known_users;
+mod live;
+mod login_system;
 mod password;
 mod session;
 mod token;
 mod turns;
+mod watch;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-pub use session::{Lifetimes, Live, Sessions};
+pub use credential::Credential;
+pub use jwt::{JwtOptions, KeysError};
+pub use known_users::{BeforeReading, KnownUsers};
+pub use live::Live;
+pub use session::{Lifetimes, Sessions};
 pub use token::Token;
 
+use self::jwt::JwtVerifier;
+use self::login_system::LoginSystem;
 use self::password::Passwords;
 use self::turns::Turns;
 use crate::error::Error;
-use crate::log::{Database, UserRow};
+use crate::log::{Database, Unavailable, UserChange, UserRow};
 use crate::messaging::{DisplayName, Handle, IdempotencyKey, UserId};
 use crate::network::Network;
 use crate::random;
@@ -30,6 +44,31 @@ const MIN_PASSWORD_CHARS: usize = 8;
 /// The most bytes of a password. A longer one is refused before it is hashed.
 const MAX_PASSWORD_BYTES: usize = 512;
 
+/// What a user who is disabled is told.
+const DISABLED: &str = "This account is disabled: ask whoever runs this service.";
+
+/// How users get in.
+#[derive(Debug, Clone)]
+pub struct AccountOptions {
+    /// How long sessions last.
+    pub lifetimes: Lifetimes,
+    /// The most passwords that are hashed at a time.
+    pub max_hashing: usize,
+    /// Whether users sign in with passwords.
+    pub has_passwords: bool,
+    /// Whether everybody may register.
+    pub is_open: bool,
+    /// The other login system whose tokens herald believes, if any.
+    pub jwt: Option<JwtOptions>,
+}
+
+impl AccountOptions {
+    /// Passwords and nothing else, and everybody may register.
+    pub fn new(lifetimes: Lifetimes, max_hashing: usize) -> Self {
+        Self { lifetimes, max_hashing, has_passwords: true, is_open: true, jwt: None }
+    }
+}
+
 /// The users of this herald.
 #[derive(Debug)]
 pub struct Accounts {
@@ -37,14 +76,72 @@ pub struct Accounts {
     passwords: Passwords,
     /// Decides whose password is hashed next.
     turns: Turns,
-    /// The sessions in use.
-    pub sessions: Arc<Sessions>,
+    has_passwords: bool,
+    is_open: bool,
+    login_system: Option<LoginSystem>,
+    /// The users that this node has read lately.
+    pub users: KnownUsers,
+    /// The sessions that herald keeps.
+    pub sessions: Sessions,
 }
 
 impl Accounts {
-    /// The accounts in `database`, with at most `hashing` passwords being hashed at a time.
-    pub fn new(database: Database, sessions: Arc<Sessions>, hashing: usize) -> Self {
-        Self { database, passwords: Passwords::new(hashing), turns: Turns::new(hashing), sessions }
+    /// The accounts in `database`. It reads the keys of the other login system, if there is one.
+    pub async fn open(database: Database, options: AccountOptions) -> Result<Self, KeysError> {
+        let AccountOptions { lifetimes, max_hashing, has_passwords, is_open, jwt } = options;
+        let login_system = match jwt {
+            Some(jwt) => Some(LoginSystem::new(JwtVerifier::start(jwt).await?)),
+            None => None,
+        };
+        Ok(Self {
+            passwords: Passwords::new(max_hashing),
+            turns: Turns::new(max_hashing),
+            has_passwords,
+            is_open,
+            login_system,
+            users: KnownUsers::default(),
+            sessions: Sessions::new(database.clone(), lifetimes),
+            database,
+        })
+    }
+
+    /// Finds the session that this credential stands for.
+    ///
+    /// # Errors
+    /// Why it stands for none.
+    pub async fn identify(&self, credential: &Credential) -> Result<Arc<Live>, Error> {
+        match credential {
+            Credential::Token(token) => self.sessions.find(token, &self.users).await,
+            Credential::Jwt(jwt) => self.sign_in_by_jwt(jwt).await,
+        }
+    }
+
+    /// Changes a user. All nodes show the change within a second or two. `None` when there is no such user.
+    pub async fn change(&self, id: UserId, change: &UserChange) -> Result<Option<UserRow>, Unavailable> {
+        let changed = self.database.change_user(id, change).await?;
+        if let Some(user) = &changed {
+            self.apply_change(user);
+        }
+        Ok(changed)
+    }
+
+    /// Forgets what this node knows of a user, who was changed. Ends the user's sessions if the user is disabled.
+    fn apply_change(&self, user: &UserRow) {
+        self.users.forget(user.id);
+        if user.disabled_at.is_some() {
+            self.sessions.forget_all_of(user.id);
+            if let Some(login_system) = &self.login_system {
+                login_system.live.end_where(|live| live.user == user.id);
+            }
+        }
+    }
+
+    /// Refuses what needs a password where users sign in elsewhere.
+    fn check_passwords(&self) -> Result<(), Error> {
+        if self.has_passwords {
+            return Ok(());
+        }
+        Err(Error::Forbidden("Passwords are switched off here: sign in at your login system.".into()))
     }
 
     /// Creates a user, on a request from an address. A registration that is repeated with its key and its password gets
@@ -56,7 +153,23 @@ impl Accounts {
         display_name: &str,
         password: &str,
         key: Option<&IdempotencyKey>,
-    ) -> Result<Arc<UserRow>, Error> {
+    ) -> Result<UserRow, Error> {
+        self.check_passwords()?;
+        if !self.is_open {
+            return Err(Error::Forbidden("Registration is closed: ask whoever runs this service.".into()));
+        }
+        self.create(from, handle, display_name, password, key).await
+    }
+
+    /// Creates a user as [`Accounts::register`] does, also where registration is closed.
+    pub async fn create(
+        &self,
+        from: IpAddr,
+        handle: &str,
+        display_name: &str,
+        password: &str,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<UserRow, Error> {
         let handle = Handle::parse(handle).map_err(Error::invalid("handle"))?;
         let display_name = DisplayName::parse(display_name).map_err(Error::invalid("displayName"))?;
         if password.chars().count() < MIN_PASSWORD_CHARS {
@@ -80,12 +193,14 @@ impl Accounts {
             id: UserId(random::id()),
             handle,
             display_name,
-            password_hash: self.hash(from, password).await?,
+            password_hash: Some(self.hash(from, password).await?),
             created_at: self.database.now(),
             registration: registration.map(Vec::from),
+            external_id: None,
+            disabled_at: None,
         };
         if self.database.insert_user(&row).await? {
-            return Ok(Arc::new(row));
+            return Ok(row);
         }
         let known = self.user(&row.handle).await?.ok_or(Error::Unavailable)?;
         self.repeat(from, known, password, registration).await
@@ -102,11 +217,11 @@ impl Accounts {
         known: UserRow,
         password: &str,
         registration: Option<[u8; 32]>,
-    ) -> Result<Arc<UserRow>, Error> {
+    ) -> Result<UserRow, Error> {
         let is_the_same =
             registration.is_some_and(|asked| known.registration.as_deref() == Some(asked.as_slice()));
-        if is_the_same && self.verify(from, password, Some(known.password_hash.clone())).await? {
-            return Ok(Arc::new(known));
+        if is_the_same && self.verify(from, password, known.password_hash.clone()).await? {
+            return enabled(known);
         }
         Err(Error::HandleTaken)
     }
@@ -122,12 +237,8 @@ impl Accounts {
     }
 
     /// Finds the user whose password this is. An unknown handle takes as long as a wrong password.
-    pub async fn authenticate(
-        &self,
-        from: IpAddr,
-        handle: &str,
-        password: &str,
-    ) -> Result<Arc<UserRow>, Error> {
+    pub async fn authenticate(&self, from: IpAddr, handle: &str, password: &str) -> Result<UserRow, Error> {
+        self.check_passwords()?;
         if password.len() > MAX_PASSWORD_BYTES {
             return Err(Error::InvalidCredentials);
         }
@@ -135,15 +246,21 @@ impl Accounts {
             Ok(handle) => self.user(&handle).await?,
             Err(_) => None,
         };
-        let hash = known.as_ref().map(|user| user.password_hash.clone());
+        let hash = known.as_ref().and_then(|user| user.password_hash.clone());
         let right = self.verify(from, password, hash).await?;
-        known.filter(|_| right).map(Arc::new).ok_or_else(|| {
+        let Some(user) = known.filter(|_| right) else {
             // Operators ban addresses by this line. It leaves the handle out: people type passwords into the wrong
             // field.
             tracing::warn!(address = %from, "a sign-in failed");
-            Error::InvalidCredentials
-        })
+            return Err(Error::InvalidCredentials);
+        };
+        enabled(user)
     }
+}
+
+/// The user, unless disabled. Only somebody who knows the password learns which.
+fn enabled(user: UserRow) -> Result<UserRow, Error> {
+    if user.disabled_at.is_some() { Err(Error::Forbidden(DISABLED.into())) } else { Ok(user) }
 }
 
 /// The digest of a registration under a key: of the key and the display name. It is stored, so its input never changes.

@@ -3,9 +3,8 @@
 use std::io::{self, BufRead, IsTerminal};
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::sync::Arc;
 
-use herald::accounts::{Accounts, Lifetimes, Sessions};
+use herald::accounts::{AccountOptions, Accounts, Lifetimes};
 use herald::config::{DAY, DatabaseArgs, MigrateArgs};
 use herald::log::{self, Backup, Database, Restored};
 
@@ -68,10 +67,11 @@ pub(super) async fn add_user(
     io::stdin().lock().read_line(&mut line).map_err(CommandError::Password)?;
     let password = line.trim_end_matches(['\r', '\n']);
     let database = Database::open_beside(&args.options(None)).await.map_err(CommandError::database)?;
-    let sessions = Arc::new(Sessions::new(database.clone(), Lifetimes { idle: DAY, absolute: DAY }));
-    let accounts = Accounts::new(database.clone(), sessions, 1);
+    let options = AccountOptions::new(Lifetimes { idle: DAY, absolute: DAY }, 1);
+    let accounts =
+        Accounts::open(database.clone(), options).await.map_err(|error| CommandError::Start(error.into()))?;
     let address = Ipv4Addr::LOCALHOST.into();
-    let registering = accounts.register(address, handle, display_name.unwrap_or(handle), password, None);
+    let registering = accounts.create(address, handle, display_name.unwrap_or(handle), password, None);
     let user = registering.await.map_err(CommandError::Refused)?;
     print(&format!("Added {} ({}).\n", user.handle, user.id))?;
     drop(accounts);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum};
 
-use super::{Cli, DatabaseArgs, Limits};
+use super::{Cli, DatabaseArgs, IdentityArgs, Limits};
 
 /// The form of herald's own log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -23,6 +23,15 @@ pub enum Switch {
     On,
     /// The feature is off.
     Off,
+}
+
+/// Who may do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Access {
+    /// Everybody.
+    Open,
+    /// Nobody.
+    Closed,
 }
 
 /// The arguments of `herald serve`.
@@ -93,6 +102,9 @@ pub struct ServeArgs {
     /// Limit how often users send, mark, start conversations and invite, and addresses register or sign in.
     #[arg(long, env = "HERALD_RATE_LIMIT", value_enum, default_value_t = Switch::On)]
     pub rate_limit: Switch,
+    /// How users get in.
+    #[command(flatten)]
+    pub identity: IdentityArgs,
     /// The limits.
     #[command(flatten)]
     pub limits: Limits,

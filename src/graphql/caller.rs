@@ -29,7 +29,7 @@ impl Caller {
     /// Who a request counts for: the user, or the network of the address when nobody is signed in.
     pub(crate) fn owner(&self) -> Owner {
         match self.viewer() {
-            Ok(session) => Owner::User(session.user.id),
+            Ok(session) => Owner::User(session.user),
             Err(_) => Owner::Network(Network::of(self.address)),
         }
     }

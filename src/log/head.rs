@@ -147,6 +147,7 @@ impl Database {
             chain: Set(Chain::START.0),
             at_micros: Set(0),
             home: Set(None),
+            users_changed: Set(0),
         };
         log_head::Entity::insert(first).on_conflict_do_nothing().exec_without_returning(&self.writer).await?;
         if self.writer.get_database_backend() == DbBackend::Postgres {

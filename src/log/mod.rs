@@ -18,14 +18,15 @@ mod file;
 mod head;
 mod known_facts;
 mod load;
-mod people;
 mod reader;
 mod readiness;
 mod restore;
 mod schema;
+mod sessions;
 mod sql;
 mod stays;
 mod store;
+mod users;
 mod writer;
 mod writes;
 
@@ -35,11 +36,12 @@ pub use check::{Census, check};
 pub use database::{Database, DatabaseOptions, Observer};
 pub use error::Unavailable;
 pub use head::PolledHead;
-pub use people::{EndedSessions, NewSession, SessionRow, UserRow};
 pub use reader::{
     ConversationFilter, ConversationRow, Direction, MarkTime, Membership, Page, ParticipantKey, Receipt,
     Received, SubscriptionFilter,
 };
 pub use readiness::Unready;
 pub use restore::{Restored, restore};
+pub use sessions::{AccountCounts, NewSession, SessionRow};
+pub use users::{UserChange, UserRow};
 pub use writer::{Committed, Rules, SubmitError, Writer};

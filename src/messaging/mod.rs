@@ -32,4 +32,4 @@ pub use id::{ConversationId, MessageId, SessionId, UserId};
 pub use participation::{Covered, Interval, Participation, View, view};
 pub use position::{Chain, Epoch, Place, Position, Timestamp};
 pub use status::{Counts, Status};
-pub use text::{Body, ConnectionId, DisplayName, Handle, IdempotencyKey, Invalid, Title};
+pub use text::{Body, ConnectionId, DisplayName, ExternalId, Handle, IdempotencyKey, Invalid, Title};

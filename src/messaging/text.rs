@@ -42,6 +42,11 @@ text!(
     Handle
 );
 text!(
+    /// The id under which another system knows a user: 1 to 255 characters of one line, with at least one visible
+    /// character. The limit is that of `sub` in OpenID Connect (Core 1.0, section 2).
+    ExternalId
+);
+text!(
     /// A name as people write it: 1 to 100 characters of one line, with at least one visible character.
     DisplayName
 );
@@ -72,6 +77,13 @@ impl Handle {
         } else {
             Err(Invalid("must be 3 to 32 of a-z, 0-9, _ and -".into()))
         }
+    }
+}
+
+impl ExternalId {
+    /// Checks an id of another system.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        one_line(text, 255).map(Self)
     }
 }
 

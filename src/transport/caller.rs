@@ -9,7 +9,7 @@ use tracing::Span;
 use super::Shared;
 use super::http::RequestError;
 use super::origins;
-use crate::accounts::Token;
+use crate::accounts::Credential;
 use crate::error::Error;
 use crate::graphql::{COOKIE, Caller, Prepared};
 use crate::messaging::ConnectionId;
@@ -33,22 +33,22 @@ pub(super) async fn identify(
         address: address(shared, headers, extensions),
         is_secure: shared.trust_proxy && last_forwarded(headers, "x-forwarded-proto") == Some("https"),
     };
-    let sessions = &shared.engine.services().accounts.sessions;
-    if let Some(token) = bearer_token(headers)? {
-        caller.session = Some(sessions.find(&token).await?);
-    } else if let Some(token) = cookie_token(headers) {
-        match sessions.find(&token).await {
+    let accounts = &shared.engine.services().accounts;
+    if let Some(credential) = bearer_credential(headers)? {
+        caller.session = Some(accounts.identify(&credential).await?);
+    } else if let Some(credential) = cookie_credential(headers) {
+        match accounts.identify(&credential).await {
             Ok(session) => {
                 refuse_foreign_page(shared, headers)?;
                 caller.session = Some(session);
             }
             // A browser keeps sending a cookie whose session has ended, and must still be able to sign in.
-            Err(Error::Unauthenticated) => {}
+            Err(Error::Unauthenticated | Error::Forbidden(_)) => {}
             Err(error) => return Err(error.into()),
         }
     }
     if let Some(session) = &caller.session {
-        Span::current().record("user", tracing::field::display(session.user.id));
+        Span::current().record("user", tracing::field::display(session.user));
     }
     Ok(caller)
 }
@@ -62,22 +62,22 @@ pub(super) fn operation_span(prepared: &Prepared, caller: &Caller) -> Span {
     )
 }
 
-/// The token in the `Authorization` header. A value that is not even text stands for no session.
-fn bearer_token(headers: &HeaderMap) -> Result<Option<Token>, Error> {
+/// The credential in the `Authorization` header. A value that is not even text stands for no session.
+fn bearer_credential(headers: &HeaderMap) -> Result<Option<Credential>, Error> {
     match headers.get(header::AUTHORIZATION).map(|value| value.to_str()) {
         None => Ok(None),
-        Some(Ok(text)) => parse_token(text),
+        Some(Ok(text)) => parse_credential(text),
         Some(Err(_)) => Err(Error::Unauthenticated),
     }
 }
 
-/// Reads the token in `Bearer …`, or a token without a scheme.
+/// Reads the credential in `Bearer …`, or one without a scheme.
 ///
 /// An empty text is no credential: Apollo's documented link sends `""` when nobody is signed in. The scheme alone is
 /// a wrong credential, because no documented link sends it. This is written by hand because the `headers` crate
 /// accepts neither a token without a scheme nor an empty text, and because `connection_init` carries the same text
 /// without a header.
-pub(super) fn parse_token(authorization: &str) -> Result<Option<Token>, Error> {
+pub(super) fn parse_credential(authorization: &str) -> Result<Option<Credential>, Error> {
     let text = authorization.trim();
     if text.is_empty() {
         return Ok(None);
@@ -119,8 +119,9 @@ fn last_forwarded<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     last.to_str().ok()?.rsplit(',').next().map(str::trim)
 }
 
-/// The token in the cookie. A malformed token is treated as none.
-fn cookie_token(headers: &HeaderMap) -> Option<Token> {
+/// The token in the cookie. A malformed token is treated as none. herald sets the cookie itself, so it is a token of
+/// herald's.
+fn cookie_credential(headers: &HeaderMap) -> Option<Credential> {
     headers
         .get_all(header::COOKIE)
         .iter()
@@ -129,6 +130,7 @@ fn cookie_token(headers: &HeaderMap) -> Option<Token> {
         .filter_map(Result::ok)
         .find(|cookie| cookie.name() == COOKIE)
         .and_then(|cookie| cookie.value().parse().ok())
+        .map(Credential::Token)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -7,8 +7,18 @@ const ROOMS: [&str; 9] =
     ["messaging", "feed", "log", "hub", "error", "rates", "accounts", "graphql", "transport"];
 
 /// What stands beside the rooms, for everyone.
-const BESIDE: [&str; 9] =
-    ["config", "clock", "metrics", "network", "postgres", "random", "start_error", "trouble", "vitals"];
+const BESIDE: [&str; 10] = [
+    "config",
+    "clock",
+    "http_client",
+    "metrics",
+    "network",
+    "postgres",
+    "random",
+    "start_error",
+    "trouble",
+    "vitals",
+];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

@@ -438,9 +438,11 @@ impl Herald {
                     id: user(n),
                     handle: Handle::parse(&format!("user-{n}")).unwrap(),
                     display_name: DisplayName::parse("Somebody").unwrap(),
-                    password_hash: String::new(),
+                    password_hash: None,
                     created_at: Timestamp(0),
                     registration: None,
+                    external_id: None,
+                    disabled_at: None,
                 };
                 assert!(database.insert_user(&row).await.unwrap());
             }

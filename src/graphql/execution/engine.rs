@@ -203,7 +203,7 @@ impl Engine {
         requested: SubscriptionRequest,
         caller: &Caller,
     ) -> Result<(EventStream, Place), Error> {
-        let viewer = caller.viewer()?.user.id;
+        let viewer = caller.viewer()?.user;
         let database = self.services.database.clone();
         let conversations = match requested.conversation {
             Some(id) => {

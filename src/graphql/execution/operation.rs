@@ -161,7 +161,7 @@ impl Rendering {
     async fn render_first(&mut self, seen: &VisibleEvent) -> Result<Arc<str>, Unavailable> {
         // Before the others wait for this one to have rendered it.
         if let (Some(rates), Ok(session)) = (&self.rates, self.caller.viewer()) {
-            rates.render(session.user.id, self.operation.prepared.cost.0).await;
+            rates.render(session.user, self.operation.prepared.cost.0).await;
         }
         let operation = &self.operation;
         if !operation.is_private.load(Ordering::Relaxed) {
@@ -205,7 +205,7 @@ impl Operations {
         prepared: &Prepared,
         caller: Arc<Caller>,
     ) -> Result<(Rendering, SubscriptionRequest), Box<Response>> {
-        let viewer = caller.viewer().map_err(|error| Box::new(failure(&error)))?.user.id;
+        let viewer = caller.viewer().map_err(|error| Box::new(failure(&error)))?.user;
         let fingerprint = prepared.plan.fingerprint(&prepared.variables);
         let hold = Held::hold(&self.held, viewer, fingerprint, prepared)?;
         let asked = Arc::<AtomicBool>::default();

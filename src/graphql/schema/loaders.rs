@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_graphql::dataloader::{CacheFactory, DataLoader, Loader};
 
+use crate::accounts::Accounts;
 use crate::log::{
     ConversationRow, Database, Each, Page, ParticipantKey, Receipt, Received, Unavailable, UserRow,
 };
@@ -13,8 +14,8 @@ use crate::messaging::{
     ConversationId, Counts, Message, MessageId, Participation, Position, Renamed, UserId,
 };
 
-/// Loads users.
-pub(crate) struct Users(pub(crate) Database);
+/// Loads users, and lets the accounts know them.
+pub(crate) struct Users(pub(crate) Database, pub(crate) Arc<Accounts>);
 
 /// Loads everything that may change, so it caches nothing.
 pub(crate) struct Rows(pub(crate) Database);
@@ -46,8 +47,11 @@ impl Loader<UserId> for Users {
     type Error = Unavailable;
 
     async fn load(&self, keys: &[UserId]) -> Found<UserId, Arc<UserRow>> {
+        let before = self.1.users.before_reading();
         let found = self.0.users_by_id(keys).await.into_iter();
-        Ok(present(keys, found.map(|row| row.map(|row| row.map(Arc::new))).collect()))
+        let found: Each<_> = found.map(|row| row.map(|row| row.map(Arc::new))).collect();
+        self.1.users.keep(before, found.iter().flatten().flatten().cloned());
+        Ok(present(keys, found))
     }
 }
 

@@ -2,7 +2,6 @@
 //! allowed.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use async_graphql::{Context, ID, Object, Result};
 
@@ -19,7 +18,7 @@ use super::types::{Conversation, Cursor, DateTime, Message, User};
 use crate::error::Error;
 use crate::graphql::caller::{caller_of, viewer_of};
 use crate::graphql::cookie;
-use crate::log::{Committed, UserRow};
+use crate::log::Committed;
 use crate::messaging::{
     Action, Add, Body, ConversationId, Handle, IdempotencyKey, Leave, Mark, MarkThrough, MessageId, Rename,
     Send, Start, Title, UserId,
@@ -48,7 +47,7 @@ impl Mutation {
         }
         let key = parse_key(idempotency_key.as_deref())?;
         let user = services.accounts.register(from, &handle, &display_name, &password, key.as_ref()).await?;
-        Ok(begin_session(ctx, user).await?)
+        Ok(begin_session(ctx, user.id).await?)
     }
 
     /// Signs a user in. A wrong password and an unknown handle give the same answer, in the same time.
@@ -59,12 +58,12 @@ impl Mutation {
             rates.sign_in(from, &input.handle)?;
         }
         let user = services.accounts.authenticate(from, &input.handle, &input.password).await?;
-        Ok(begin_session(ctx, user).await?)
+        Ok(begin_session(ctx, user.id).await?)
     }
 
     /// Ends the session used for this request, and closes every socket that it opened.
     async fn logout(&self, ctx: &Context<'_>) -> Result<LogoutPayload> {
-        let ended = services_of(ctx)?.accounts.sessions.end(viewer_of(ctx)?).await.map_err(Error::from)?;
+        let ended = services_of(ctx)?.accounts.sessions.end(viewer_of(ctx)?).await?;
         ctx.append_http_header("set-cookie", cookie::clear(caller_of(ctx)?.is_secure));
         Ok(LogoutPayload { ended })
     }
@@ -163,17 +162,17 @@ impl Mutation {
 
 /// Counts a request of the viewer against a rate, unless rates are switched off.
 fn limit(ctx: &Context<'_>, count: impl FnOnce(&Rates, UserId) -> Result<(), Error>) -> Result<(), Error> {
-    let user = viewer_of(ctx)?.user.id;
+    let user = viewer_of(ctx)?.user;
     services_of(ctx)?.rates.as_ref().map_or(Ok(()), |rates| count(rates, user))
 }
 
-async fn begin_session(ctx: &Context<'_>, user: Arc<UserRow>) -> Result<SessionPayload, Error> {
+async fn begin_session(ctx: &Context<'_>, user: UserId) -> Result<SessionPayload, Error> {
     let (token, session) = services_of(ctx)?.accounts.sessions.begin(user).await?;
     ctx.append_http_header("set-cookie", cookie::set(&token, &session, caller_of(ctx)?.is_secure));
     Ok(SessionPayload {
         token: token.to_string(),
         expires_at: DateTime(session.expires_at),
-        user: User::from(Arc::clone(&session.user)),
+        user: User::by_id(session.user),
     })
 }
 

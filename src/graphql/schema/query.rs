@@ -23,7 +23,7 @@ pub(crate) struct Query;
 impl Query {
     /// The signed-in user; null when nobody is signed in.
     async fn viewer(&self, ctx: &Context<'_>) -> Result<Option<User>> {
-        Ok(caller_of(ctx)?.viewer().ok().map(|session| User::from(session.user.clone())))
+        Ok(caller_of(ctx)?.viewer().ok().map(|session| User::by_id(session.user)))
     }
 
     /// A place in the event log that this whole response is sure to include. Ask for it beside a
@@ -43,7 +43,7 @@ impl Query {
     ) -> Result<Connection<Opaque<Position>, Conversation>> {
         let services = services_of(ctx)?;
         let page = PageArgs { after, before, first, last }.page(&services.limits)?;
-        let viewer_id = viewer_of(ctx)?.user.id;
+        let viewer_id = viewer_of(ctx)?.user;
         let found = services.database.conversations(viewer_id, &page).await.map_err(Error::from)?;
         Ok(connection(ctx, &page, found.into_iter().map(|row| (row.latest, Conversation::from(row)))).await?)
     }

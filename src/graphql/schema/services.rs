@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use async_graphql::Context;
-use async_graphql::dataloader::{DataLoader, LruCache};
+use async_graphql::dataloader::DataLoader;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
-use super::loaders::{Rows, Users};
+use super::loaders::{Rows, Users, load};
 use crate::accounts::Accounts;
 use crate::config::Limits;
 use crate::error::Error;
 use crate::hub::Hub;
-use crate::log::{Committed, Database, Writer};
-use crate::messaging::{Action, Command};
+use crate::log::{Committed, Database, Unavailable, UserRow, Writer};
+use crate::messaging::{Action, Command, UserId};
 use crate::rates::Rates;
 
 use crate::graphql::caller::caller_of;
@@ -23,31 +23,34 @@ pub(crate) struct Services {
     pub(crate) database: Database,
     pub(crate) writer: Writer,
     pub(crate) hub: Hub,
-    pub(crate) accounts: Accounts,
+    pub(crate) accounts: Arc<Accounts>,
     pub(crate) rates: Option<Arc<Rates>>,
     pub(crate) limits: Limits,
     pub(crate) rows: DataLoader<Rows>,
-    /// Users never change, so the loader caches them.
-    pub(crate) users: DataLoader<Users, LruCache>,
+    pub(crate) users: DataLoader<Users>,
 }
-
-/// Users that the loader caches.
-const MAX_CACHED_USERS: usize = 20_000;
 
 impl Services {
     pub(crate) fn new(
         database: Database,
         writer: Writer,
         hub: Hub,
-        accounts: Accounts,
+        accounts: Arc<Accounts>,
         rates: Option<Arc<Rates>>,
         limits: Limits,
     ) -> Self {
         let delay = std::time::Duration::ZERO;
         let rows = DataLoader::new(Rows(database.clone()), spawn).delay(delay);
-        let users = DataLoader::with_cache(Users(database.clone()), spawn, LruCache::new(MAX_CACHED_USERS))
-            .delay(delay);
+        let users = DataLoader::new(Users(database.clone(), Arc::clone(&accounts)), spawn).delay(delay);
         Self { database, writer, hub, accounts, rates, limits, rows, users }
+    }
+
+    /// The user with this id: as this node knows them, or else from the database. `None` when there is no such user.
+    pub(crate) async fn user(&self, id: UserId) -> Result<Option<Arc<UserRow>>, Unavailable> {
+        match self.accounts.users.get(id) {
+            Some(known) => Ok(Some(known)),
+            None => load(&self.users, id).await,
+        }
     }
 
     /// Submits an action of the signed-in caller to the writer, and waits until it is durable.
@@ -56,7 +59,7 @@ impl Services {
     /// Why the action is refused, or that it failed.
     pub(crate) async fn submit(&self, ctx: &Context<'_>, action: Action) -> Result<Committed, Error> {
         let caller = caller_of(ctx)?;
-        let command = Command { actor: caller.viewer()?.user.id, origin: caller.origin(), action };
+        let command = Command { actor: caller.viewer()?.user, origin: caller.origin(), action };
         Ok(self.writer.submit(command).await?)
     }
 }

@@ -11,6 +11,7 @@ pub struct Model {
     pub chain: i64,
     pub at_micros: i64,
     pub home: Option<String>,
+    pub users_changed: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -10,6 +10,9 @@ pub struct Model {
     pub password_hash: String,
     pub created_at: i64,
     pub registration: Option<Vec<u8>>,
+    pub external_id: Option<String>,
+    pub disabled_at: Option<i64>,
+    pub changed: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -116,7 +116,8 @@ impl RequestError {
             Self::NotReady { .. } => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
             Self::Caller(error) => {
                 let status = match error {
-                    Error::Unauthenticated => StatusCode::UNAUTHORIZED,
+                    Error::Unauthenticated | Error::Jwt(_) => StatusCode::UNAUTHORIZED,
+                    Error::Forbidden(_) => StatusCode::FORBIDDEN,
                     Error::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
                     _ => StatusCode::INTERNAL_SERVER_ERROR,
                 };

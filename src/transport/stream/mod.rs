@@ -36,7 +36,7 @@ pub(super) async fn subscribe(
     framing: Framing,
 ) -> Result<Response, Box<graphql::Response>> {
     let session = Arc::clone(caller.viewer().map_err(|error| Box::new(failure(&error)))?);
-    let Some(slot) = shared.sockets.take(session.user.id) else {
+    let Some(slot) = shared.sockets.take(session.user) else {
         let message = "This user has as many subscriptions and sockets open as they may: close others first.";
         return Err(Box::new(graphql::refusal(LIMIT_EXCEEDED, message)));
     };

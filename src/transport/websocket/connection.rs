@@ -179,7 +179,7 @@ impl Connection {
             self.watch_use(0);
         }
         if let Some(session) = &ready.caller.session {
-            Span::current().record("user", tracing::field::display(session.user.id));
+            Span::current().record("user", tracing::field::display(session.user));
         }
         let caller = Arc::clone(&ready.caller);
         self.state = State::Ready(ready);

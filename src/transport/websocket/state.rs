@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::close::CloseReason;
 use super::message::InitPayload;
 use super::operations::Operations;
-use crate::accounts::{Live, Token};
+use crate::accounts::{Credential, Live};
 use crate::config::Limits;
 use crate::error::Error;
 use crate::graphql::{BAD_REQUEST, Caller, Cursor, LIMIT_EXCEEDED, Params, Response, refusal};
@@ -13,7 +13,7 @@ use crate::log::Unavailable;
 use crate::messaging::ConnectionId;
 use crate::random;
 use crate::transport::Shared;
-use crate::transport::caller::parse_token;
+use crate::transport::caller::parse_credential;
 use crate::transport::listener::Place;
 use crate::transport::sockets::Slot;
 
@@ -64,8 +64,8 @@ impl AwaitingInit {
         let InitPayload { authorizations, connection_id } = payload;
         let services = shared.engine.services();
         let mut caller = Caller::clone(&self.caller);
-        if let Some(token) = first_token(authorizations)? {
-            caller.session = Some(services.accounts.sessions.find(&token).await.map_err(not_signed_in)?);
+        if let Some(credential) = first_credential(authorizations)? {
+            caller.session = Some(services.accounts.identify(&credential).await.map_err(not_signed_in)?);
         }
         let connection = match (connection_id, caller.connection.take()) {
             (Some(id), _) => ConnectionId::parse(&id)
@@ -84,7 +84,7 @@ impl AwaitingInit {
     fn take_seat(&self, shared: &Shared, session: Option<&Live>) -> Result<Seat, CloseReason> {
         match session {
             Some(session) => {
-                let slot = shared.sockets.take(session.user.id).ok_or(CloseReason::TooManySockets)?;
+                let slot = shared.sockets.take(session.user).ok_or(CloseReason::TooManySockets)?;
                 Ok(Seat::User { _slot: slot })
             }
             None => Ok(Seat::Anonymous { _place: Arc::clone(&self.place) }),
@@ -92,11 +92,11 @@ impl AwaitingInit {
     }
 }
 
-/// The first token that is not empty. Each value must be a token or empty.
-fn first_token(authorizations: Vec<Result<String, String>>) -> Result<Option<Token>, CloseReason> {
+/// The first credential that is not empty. Each value must be a credential or empty.
+fn first_credential(authorizations: Vec<Result<String, String>>) -> Result<Option<Credential>, CloseReason> {
     let mut first = None;
     for text in authorizations {
-        let token = parse_token(&text.map_err(CloseReason::InvalidToken)?).map_err(not_signed_in)?;
+        let token = parse_credential(&text.map_err(CloseReason::InvalidToken)?).map_err(not_signed_in)?;
         first = first.or(token);
     }
     Ok(first)

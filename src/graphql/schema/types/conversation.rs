@@ -111,7 +111,7 @@ impl Conversation {
     ) -> Result<Connection<Opaque<Position>, Message>> {
         let services = services_of(ctx)?;
         let page = PageArgs { after, before, first, last }.page(&services.limits)?;
-        let key = MessagesPage { conversation: self.id, viewer: viewer_of(ctx)?.user.id, page: page.clone() };
+        let key = MessagesPage { conversation: self.id, viewer: viewer_of(ctx)?.user, page: page.clone() };
         let messages = load_messages(ctx, key).await?;
         let messages =
             messages.into_iter().map(|message| (message.position, Message::as_of(message, self.as_of)));
@@ -121,14 +121,14 @@ impl Conversation {
     /// The newest message that the viewer may see.
     async fn last_message(&self, ctx: &Context<'_>) -> Result<Option<Message>> {
         let newest = Page { after: None, before: None, limit: 1, direction: Direction::Last };
-        let key = MessagesPage { conversation: self.id, viewer: viewer_of(ctx)?.user.id, page: newest };
+        let key = MessagesPage { conversation: self.id, viewer: viewer_of(ctx)?.user, page: newest };
         let newest = load_messages(ctx, key).await?.pop();
         Ok(newest.map(|message| Message::as_of(message, self.as_of)))
     }
 
     /// Messages from others that the viewer has not marked as read.
     async fn unread_count(&self, ctx: &Context<'_>) -> Result<i32> {
-        let key = UnreadOf(viewer_of(ctx)?.user.id, self.id);
+        let key = UnreadOf(viewer_of(ctx)?.user, self.id);
         let unread = load(&services_of(ctx)?.rows, key).await.map_err(Error::from)?.unwrap_or(0);
         Ok(i32::try_from(unread).unwrap_or(i32::MAX))
     }

@@ -26,7 +26,7 @@ pub(crate) enum Node {
 pub(crate) async fn node(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, Error> {
     viewer_of(ctx)?;
     if let Ok(id) = id.parse::<UserId>() {
-        let row = load(&services_of(ctx)?.users, id).await?;
+        let row = services_of(ctx)?.user(id).await?;
         return Ok(row.map(User::from).map(Node::User));
     }
     if let Ok(id) = id.parse::<ConversationId>() {
@@ -39,12 +39,12 @@ pub(crate) async fn node(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, Er
 }
 
 async fn conversation(ctx: &Context<'_>, id: ConversationId) -> Result<Option<Conversation>, Error> {
-    let key = TakesPart(viewer_of(ctx)?.user.id, id);
+    let key = TakesPart(viewer_of(ctx)?.user, id);
     let takes_part = load(&services_of(ctx)?.rows, key).await?.unwrap_or(false);
     Ok(takes_part.then(|| Conversation::by_id(id)))
 }
 
 async fn message(ctx: &Context<'_>, id: MessageId) -> Result<Option<Message>, Error> {
-    let key = MessageFor(viewer_of(ctx)?.user.id, id);
+    let key = MessageFor(viewer_of(ctx)?.user, id);
     Ok(load(&services_of(ctx)?.rows, key).await?.map(Message::now))
 }

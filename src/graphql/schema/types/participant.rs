@@ -27,7 +27,7 @@ impl Participant {
     /// The newest message up to the mark that this participant received and the viewer may see.
     async fn marked(&self, ctx: &Context<'_>, mark: Mark) -> Result<Option<Message>, Error> {
         let rows = &services_of(ctx)?.rows;
-        let viewer_id = viewer_of(ctx)?.user.id;
+        let viewer_id = viewer_of(ctx)?.user;
         let through = self.participation.through(mark);
         // A new participant's mark stands at the position of joining. As of an earlier position it may stand at the
         // start.

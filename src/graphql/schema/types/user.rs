@@ -7,7 +7,6 @@ use async_graphql::{Context, ID, Object, Result};
 use super::DateTime;
 use crate::error::Error;
 use crate::graphql::budget::budget_of;
-use crate::graphql::schema::loaders::load;
 use crate::graphql::schema::services::services_of;
 use crate::log::UserRow;
 use crate::messaging::UserId;
@@ -28,7 +27,7 @@ impl User {
     async fn load_row(&self, ctx: &Context<'_>) -> Result<Arc<UserRow>, Error> {
         match &self.known {
             Some(row) => Ok(Arc::clone(row)),
-            None => load(&services_of(ctx)?.users, self.id).await?.ok_or(Error::NotFound("user")),
+            None => services_of(ctx)?.user(self.id).await?.ok_or(Error::NotFound("user")),
         }
     }
 }

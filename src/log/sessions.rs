@@ -1,38 +1,18 @@
-//! Reads and writes the rows of users and sessions. `accounts` decides what they mean.
+//! Reads and writes the rows of sessions. `accounts` decides what they mean.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr,
-};
-
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
-use super::batch::{Each, KEYS_PER_STATEMENT, ask};
+use super::batch::KEYS_PER_STATEMENT;
 use super::entities::{log_head, session, session_end, user};
 use super::error::{During, StorageFault};
 use super::head::Locked;
-use super::sql::Sql;
+use super::users::{UserRow, user_row};
 use super::{Database, Unavailable};
-use crate::messaging::{DisplayName, Epoch, Handle, SessionId, Timestamp, UserId};
-
-/// A user as stored.
-#[derive(Debug, Clone)]
-pub struct UserRow {
-    /// The user's id.
-    pub id: UserId,
-    /// The unique name by which others find the user.
-    pub handle: Handle,
-    /// The name that others see.
-    pub display_name: DisplayName,
-    /// The hash of the password, in PHC form.
-    pub password_hash: String,
-    /// When the user registered.
-    pub created_at: Timestamp,
-    /// The digest of the registration; `None` where it had no idempotency key.
-    pub registration: Option<Vec<u8>>,
-}
+use crate::messaging::{Epoch, SessionId, Timestamp, UserId};
 
 /// A session as stored. The database has the hash of the token, never the token.
 #[derive(Debug, Clone)]
@@ -47,13 +27,16 @@ pub struct SessionRow {
     pub expires_at: Timestamp,
 }
 
-/// How many sessions were ended in one epoch of the log. In another epoch the same number may stand for other sessions.
+/// How many sessions were ended, and how often users changed, in one epoch of the log. In another epoch the same number
+/// may stand for other sessions and users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EndedSessions {
+pub struct AccountCounts {
     /// The epoch of the log.
     pub epoch: Epoch,
     /// The number of sessions that were ended.
-    pub count: i64,
+    pub sessions_ended: i64,
+    /// The number of changes of users.
+    pub users_changed: i64,
 }
 
 /// A session to be stored.
@@ -66,53 +49,6 @@ pub struct NewSession {
 }
 
 impl Database {
-    /// Stores a user. `false` when the handle is taken, also by someone who registers at this very moment.
-    pub async fn insert_user(&self, row: &UserRow) -> Result<bool, Unavailable> {
-        let model = user::ActiveModel {
-            id: Set(row.id.0),
-            handle: Set(row.handle.to_string()),
-            display_name: Set(row.display_name.to_string()),
-            password_hash: Set(row.password_hash.clone()),
-            created_at: Set(row.created_at.0),
-            registration: Set(row.registration.clone()),
-        };
-        match user::Entity::insert(model).exec_without_returning(&self.writer).await {
-            Ok(_) => Ok(true),
-            Err(error) if is_taken(&error) => Ok(false),
-            Err(error) => Err(error).during("store a user"),
-        }
-    }
-
-    /// Reads the users with these handles. A handle that nobody has yields nothing.
-    pub async fn users_by_handle(
-        &self,
-        handles: impl IntoIterator<Item = &Handle>,
-    ) -> Result<Vec<UserRow>, Unavailable> {
-        let operation = "read users by their handles";
-        let handles: Vec<&str> = handles.into_iter().map(Handle::as_str).collect();
-        let mut found = Vec::with_capacity(handles.len());
-        for handles in handles.chunks(KEYS_PER_STATEMENT) {
-            let named = user::Column::Handle.is_in(handles.iter().copied());
-            let rows = user::Entity::find().filter(named).all(&self.reader).await.during(operation)?;
-            found.extend(rows.into_iter().map(user_row));
-        }
-        Ok(found)
-    }
-
-    /// Reads these users; `None` for a user that does not exist.
-    pub async fn users_by_id(&self, keys: &[UserId]) -> Each<Option<UserRow>> {
-        let write = |sql: &mut Sql, keys: &[UserId]| {
-            sql.push("SELECT u.* FROM users u WHERE u.id IN ").bind_list(keys.iter().map(|id| id.0));
-        };
-        let operation = "read users";
-        let sort = |keys: &[UserId], rows: Vec<user::Model>| {
-            let mut found: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
-            keys.iter().map(|key| found.remove(&key.0)).collect()
-        };
-        let found = ask(operation, &self.reader, keys, KEYS_PER_STATEMENT, write, sort).await;
-        found.into_iter().map(|row| row.map(|row| row.map(user_row))).collect()
-    }
-
     /// Stores a session, and deletes the sessions that have expired by `now`.
     pub async fn insert_session(&self, new: &NewSession, now: Timestamp) -> Result<(), Unavailable> {
         session::Entity::delete_many()
@@ -199,12 +135,13 @@ impl Database {
         Ok(true)
     }
 
-    /// Counts the sessions that were ended so far in this epoch of the log.
-    pub async fn count_of_ended_sessions(&self) -> Result<EndedSessions, Unavailable> {
-        let operation = "count the ended sessions";
+    /// Counts the sessions that were ended and the changes of users, so far in this epoch of the log.
+    pub async fn account_counts(&self) -> Result<AccountCounts, Unavailable> {
+        let operation = "count the changes of accounts";
         let row = log_head::Entity::find_by_id(1).one(&self.reader).await.during(operation)?;
         let row = row.ok_or(StorageFault::NoHead).during(operation)?;
-        Ok(EndedSessions { epoch: Epoch(row.epoch), count: row.sessions_ended })
+        let epoch = Epoch(row.epoch);
+        Ok(AccountCounts { epoch, sessions_ended: row.sessions_ended, users_changed: row.users_changed })
     }
 
     /// Returns those of these sessions that are stored.
@@ -253,19 +190,4 @@ impl Database {
 async fn count_ended(db: &impl ConnectionTrait) -> Result<i64, StorageFault> {
     let row = log_head::Entity::find_by_id(1).one(db).await?;
     row.map(|row| row.sessions_ended).ok_or(StorageFault::NoHead)
-}
-
-fn is_taken(error: &DbErr) -> bool {
-    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
-}
-
-fn user_row(row: user::Model) -> UserRow {
-    UserRow {
-        id: UserId(row.id),
-        handle: Handle::trusted(row.handle),
-        display_name: DisplayName::trusted(row.display_name),
-        password_hash: row.password_hash,
-        created_at: Timestamp(row.created_at),
-        registration: row.registration,
-    }
 }

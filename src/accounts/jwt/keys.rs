@@ -1,0 +1,219 @@
+//! The keys with which a login system signs: a JSON Web Key Set (RFC 7517), read from a file or a URL and read again
+//! when it may have changed.
+
+use std::io;
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
+
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
+use serde::Deserialize;
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::config::KeySource;
+use crate::http_client::{FetchError, HttpClient};
+use crate::trouble::Trouble;
+
+/// The time between two readings of a key set. A login system that takes a key back is obeyed after this time.
+const REFRESH_INTERVAL: Duration = Duration::from_mins(5);
+
+/// The least time between two readings. Tokens with made-up key ids must not make herald ask all the time.
+const MIN_REFRESH_PAUSE: Duration = Duration::from_secs(5);
+
+/// The most keys of a key set.
+const MAX_KEYS: usize = 100;
+
+/// The most keys that are tried for a token that names none.
+const MAX_TRIED_KEYS: usize = 8;
+
+static TROUBLE: Trouble = Trouble::new(
+    "the keys of the login system (--jwt-jwks) cannot be read: tokens with other keys than those known are refused",
+    "the keys of the login system can be read again",
+);
+
+/// Why a key set cannot be read.
+#[derive(Debug, Error)]
+pub enum KeysError {
+    /// The file cannot be read.
+    #[error("--jwt-jwks: herald cannot read the file")]
+    Read(#[source] io::Error),
+    /// The web server does not give it.
+    #[error("--jwt-jwks: herald cannot fetch the key set")]
+    Fetch(#[source] FetchError),
+    /// It is no key set.
+    #[error("--jwt-jwks: not a JSON Web Key Set")]
+    Parse(#[source] serde_json::Error),
+    /// It has no key that herald can use.
+    #[error("--jwt-jwks: no public key for signatures in it")]
+    Empty,
+}
+
+/// What is found for a token.
+pub(super) enum Lookup {
+    /// These keys may have signed it.
+    Found(Vec<Arc<DecodingKey>>),
+    /// Its key is known, and for other algorithms.
+    OtherAlgorithm,
+    /// Its key is not known.
+    UnknownKey,
+    /// No key was ever read.
+    NoKeysYet,
+}
+
+/// A key set that is read again from time to time.
+#[derive(Debug)]
+pub(super) struct KeySet {
+    source: KeySource,
+    client: HttpClient,
+    // A `std` lock, because it is never locked across an await.
+    known: RwLock<Arc<[Key]>>,
+    /// When the key set was last asked for. Whoever reads it holds the lock, so that the others wait for one reading.
+    asked: tokio::sync::Mutex<Instant>,
+}
+
+#[derive(Debug)]
+struct Key {
+    id: Option<String>,
+    algorithms: Vec<Algorithm>,
+    key: Arc<DecodingKey>,
+}
+
+impl KeySet {
+    pub(super) async fn start(source: KeySource) -> Result<Arc<Self>, KeysError> {
+        let client = HttpClient::new().map_err(KeysError::Read)?;
+        let set = Arc::new(Self { source, client, known: RwLock::default(), asked: Instant::now().into() });
+        match set.read().await {
+            Ok(keys) => set.replace(keys),
+            // The login system may start after herald.
+            Err(error @ KeysError::Fetch(_)) => TROUBLE.note(&causes(&error)),
+            Err(error) => return Err(error),
+        }
+        tokio::spawn(refresh(Arc::downgrade(&set)));
+        Ok(set)
+    }
+
+    /// Finds the keys that may have signed a token. Reads the key set again if it does not have the key.
+    pub(super) async fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Lookup {
+        match self.find_known(kid, algorithm) {
+            Lookup::UnknownKey | Lookup::NoKeysYet => {}
+            found => return found,
+        }
+        {
+            let mut asked = self.asked.lock().await;
+            if asked.elapsed() >= MIN_REFRESH_PAUSE {
+                *asked = Instant::now();
+                self.refresh().await;
+            }
+        }
+        self.find_known(kid, algorithm)
+    }
+
+    fn find_known(&self, kid: Option<&str>, algorithm: Algorithm) -> Lookup {
+        let known = Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner));
+        if known.is_empty() {
+            return Lookup::NoKeysYet;
+        }
+        let named = |key: &&Key| kid.is_none_or(|kid| key.id.as_deref() == Some(kid));
+        let fitting = known.iter().filter(named).filter(|key| key.algorithms.contains(&algorithm));
+        let found: Vec<_> = fitting.take(MAX_TRIED_KEYS).map(|key| Arc::clone(&key.key)).collect();
+        if !found.is_empty() {
+            Lookup::Found(found)
+        } else if known.iter().any(|key| named(&key)) {
+            Lookup::OtherAlgorithm
+        } else {
+            Lookup::UnknownKey
+        }
+    }
+
+    async fn refresh(&self) {
+        match self.read().await {
+            Ok(keys) => {
+                TROUBLE.worked();
+                self.replace(keys);
+            }
+            Err(error) => TROUBLE.note(&causes(&error)),
+        }
+    }
+
+    fn replace(&self, keys: Vec<Key>) {
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = keys.into();
+    }
+
+    async fn read(&self) -> Result<Vec<Key>, KeysError> {
+        let text = match &self.source {
+            KeySource::File(path) => tokio::task::spawn_blocking({
+                let path = path.clone();
+                move || std::fs::read(path)
+            })
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
+            .map_err(KeysError::Read)?,
+            KeySource::Url(url) => self.client.get(url.clone()).await.map_err(KeysError::Fetch)?.to_vec(),
+        };
+        let keys = parse(&text).map_err(KeysError::Parse)?;
+        if keys.is_empty() { Err(KeysError::Empty) } else { Ok(keys) }
+    }
+}
+
+/// Reads the key set from time to time, for as long as it is in use.
+async fn refresh(set: Weak<KeySet>) {
+    loop {
+        tokio::time::sleep(REFRESH_INTERVAL).await;
+        let Some(set) = set.upgrade() else { return };
+        let mut asked = set.asked.lock().await;
+        *asked = Instant::now();
+        set.refresh().await;
+    }
+}
+
+/// An error with its sources, in one line.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line = format!("{line}: {cause}");
+        source = cause.source();
+    }
+    line
+}
+
+#[derive(Deserialize)]
+struct Written {
+    keys: Vec<Value>,
+}
+
+/// The keys of a key set that herald can use. A set may hold others, for encryption or with algorithms of the future.
+fn parse(text: &[u8]) -> Result<Vec<Key>, serde_json::Error> {
+    let written: Written = serde_json::from_slice(text)?;
+    let keys = written.keys.into_iter().take(MAX_KEYS);
+    Ok(keys.filter_map(|key| usable(&serde_json::from_value(key).ok()?)).collect())
+}
+
+fn usable(jwk: &Jwk) -> Option<Key> {
+    let common = &jwk.common;
+    let is_for_signatures = common.public_key_use.as_ref().is_none_or(|it| *it == PublicKeyUse::Signature)
+        && common.key_operations.as_ref().is_none_or(|it| it.contains(&KeyOperations::Verify));
+    let mut algorithms = match &jwk.algorithm {
+        AlgorithmParameters::RSA(_) => AlgorithmFamily::Rsa.algorithms().to_vec(),
+        AlgorithmParameters::EllipticCurve(curve) => match curve.curve {
+            EllipticCurve::P256 => vec![Algorithm::ES256],
+            EllipticCurve::P384 => vec![Algorithm::ES384],
+            _ => return None,
+        },
+        AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
+            vec![Algorithm::EdDSA]
+        }
+        // Whoever can check a signature by a shared secret can also make one.
+        _ => return None,
+    };
+    if let Some(only) = common.key_algorithm {
+        let only = Algorithm::try_from(only).ok()?;
+        algorithms.retain(|algorithm| *algorithm == only);
+    }
+    if !is_for_signatures || algorithms.is_empty() {
+        return None;
+    }
+    let key = Arc::new(DecodingKey::from_jwk(jwk).ok()?);
+    Some(Key { id: common.key_id.clone(), algorithms, key })
+}
