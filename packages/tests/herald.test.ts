@@ -30,8 +30,8 @@ const SNAPSHOT = `query Snapshot($id: ID!) {
 }`;
 const SHOWN = SNAPSHOT.replace('Snapshot', 'Shown').replace('cursor\n', '');
 const EVENTS = `subscription Events($id: ID!, $after: Cursor) {
-  events(conversationId: $id, after: $after) {
-    __typename cursor
+  events(conversationId: $id, after: $after, checkpoints: true) {
+    __typename cursor previous
     ... on MessageSent { message { ${MESSAGE} } }
     ... on StatusChanged { messages(first: 200) { id status } }
   }

@@ -95,6 +95,8 @@ function growing<T>(rank: (value: T) => number): Resolver {
 }
 
 function onEvent({ events: event }: EventsSubscription, cache: Cache): void {
+  // Nobody asked for these.
+  if (event.__typename === 'Checkpoint') return;
   const conversation = event.conversation.id;
   const [list, viewer] = [`Conversation:${conversation}`, cache.resolve('Query', 'viewer')];
   switch (event.__typename) {

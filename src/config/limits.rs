@@ -108,6 +108,9 @@ pub struct Limits {
     /// client that is silent for two pings is gone.
     #[arg(long, env = "HERALD_PING_INTERVAL", value_name = "SECONDS", default_value_t = 25)]
     pub ping_interval: u64,
+    /// Seconds without an event after which a subscription that asks for checkpoints is told one.
+    #[arg(long, env = "HERALD_CHECKPOINT_INTERVAL", value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    pub checkpoint_interval: u64,
     /// Seconds that a client may take to accept what is sent to it.
     #[arg(long, env = "HERALD_WRITE_TIMEOUT", value_name = "SECONDS", default_value_t = 20)]
     pub write_timeout: u64,

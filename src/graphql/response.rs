@@ -1,5 +1,6 @@
 //! Responses: how herald makes them and writes them as JSON. Every error has a code.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_graphql::{ErrorExtensionValues, ServerError, Value};
@@ -7,6 +8,7 @@ use axum::http::HeaderMap;
 
 use super::budget::Budget;
 use crate::error::Error;
+use crate::hub::Answer;
 use crate::metrics::METRICS;
 
 /// The request is not a GraphQL request.
@@ -25,12 +27,26 @@ const MAX_ERRORS: usize = 100;
 #[derive(Debug, Default)]
 pub(crate) struct Response {
     errors: Vec<ServerError>,
-    /// The data as JSON; `None` when nothing was executed.
-    data: Option<String>,
+    /// `None` when nothing was executed.
+    data: Option<Data>,
     /// Headers to add when the response goes over HTTP.
     pub(crate) http_headers: HeaderMap,
     /// The budget, which holds the permit of a large answer until the client has read it.
     budget: Option<Arc<Budget>>,
+}
+
+/// The data of a response.
+#[derive(Debug, Default)]
+pub(crate) struct Data {
+    pub(crate) json: String,
+    /// The offsets in ascending order at which null stands for what is different for each subscriber of an event.
+    pub(crate) gaps: Vec<usize>,
+}
+
+impl From<&str> for Data {
+    fn from(json: &str) -> Self {
+        Self { json: json.to_owned(), gaps: Vec::new() }
+    }
 }
 
 /// A response as text. The transport keeps it until the client has read it, because it holds the permit of a large
@@ -70,8 +86,8 @@ impl Response {
         Self { errors: with_codes(errors, VALIDATION_FAILED), ..Self::default() }
     }
 
-    /// The response to a request that was executed. `data` is JSON.
-    pub(crate) fn executed(data: String, errors: Vec<ServerError>) -> Self {
+    /// The response to a request that was executed.
+    pub(crate) fn executed(data: Data, errors: Vec<ServerError>) -> Self {
         Self { errors: with_codes(errors, "BAD_INPUT"), data: Some(data), ..Self::default() }
     }
 
@@ -98,12 +114,24 @@ impl Response {
     /// The response as JSON. There is no `data` entry when nothing was executed.
     pub(crate) fn to_json(&self) -> String {
         self.count();
-        let errors = self.errors_json();
-        match (&self.data, self.errors.is_empty()) {
-            (Some(data), true) => ["{\"data\":", data, "}"].concat(),
-            (Some(data), false) => ["{\"errors\":", &errors, ",\"data\":", data, "}"].concat(),
-            (None, _) => ["{\"errors\":", &errors, "}"].concat(),
+        let Some(Data { json, .. }) = &self.data else {
+            return ["{\"errors\":", &self.errors_json(), "}"].concat();
+        };
+        [&*self.before_data(), json, "}"].concat()
+    }
+
+    /// The response for everyone with the same view of an event.
+    pub(crate) fn to_shared(&self) -> Answer {
+        let gaps = self.data.iter().flat_map(|data| &data.gaps);
+        let before = self.before_data().len();
+        Answer::new(self.to_json(), &gaps.map(|gap| before + gap).collect::<Vec<_>>())
+    }
+
+    fn before_data(&self) -> Cow<'static, str> {
+        if self.errors.is_empty() {
+            return "{\"data\":".into();
         }
+        ["{\"errors\":", &self.errors_json(), ",\"data\":"].concat().into()
     }
 
     /// Makes the response hold this budget, and with it the permit.

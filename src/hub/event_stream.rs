@@ -3,13 +3,17 @@
 //! own position. So a slow subscriber costs a position and not a queue.
 
 use std::collections::VecDeque;
+use std::future;
+use std::pin::Pin;
 use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::joining::{Handover, JoinError, Then};
 use super::routing::Interest;
 use super::{Hub, VisibleEvent};
-use crate::log::{ConversationFilter, Database, SubscriptionFilter, Unavailable};
-use crate::messaging::{Covered, Origin, Participation, Place, Position};
+use crate::log::{ConversationFilter, Database, SubscriptionFilter, Unavailable, Viewer};
+use crate::messaging::{Covered, Origin, Participation, Place, Position, Timestamp};
 use crate::metrics::{METRICS, Reason, ReplayedFrom};
 
 /// Events per statement of a replay.
@@ -52,6 +56,19 @@ impl From<JoinError> for OpenError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expired;
 
+/// One step of a stream.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// The next event.
+    Event(VisibleEvent),
+    /// Replay has met the present: everything up to the stream's place was returned. What comes is live.
+    CaughtUp,
+    /// The time has come to say that there was nothing.
+    Due,
+    /// There will never be another event.
+    Ended,
+}
+
 /// A subscription under way.
 #[derive(Debug)]
 pub struct EventStream {
@@ -68,6 +85,8 @@ pub struct EventStream {
     unchecked: Option<VisibleEvent>,
     /// How it goes on after `replayed`.
     then: Then,
+    /// Whether it has not said [`Step::CaughtUp`] since it last fell behind.
+    is_behind: bool,
 }
 
 impl EventStream {
@@ -94,6 +113,7 @@ impl EventStream {
             replayed: VecDeque::new(),
             unchecked: None,
             then: Then::More,
+            is_behind: true,
         };
         // Where a client's place is not known to be in the log, the hub does not read the log for its sake.
         stream.begin(after.is_none().then_some(begun)).await?;
@@ -123,7 +143,8 @@ impl EventStream {
         self.database.head_after(self.place).await?.ok_or(OpenError::Expired)?;
         let SubscriptionFilter { viewer, conversations, .. } = self.interest.filter;
         let ConversationFilter::Conversation(conversation) = conversations else { return Ok(()) };
-        let parts = self.database.participations(viewer, [conversation]).await?;
+        let Viewer::User(user) = viewer else { return Ok(()) };
+        let parts = self.database.participations(user, [conversation]).await?;
         if parts.iter().any(Participation::is_open) {
             return Ok(());
         }
@@ -138,41 +159,89 @@ impl EventStream {
     /// Returns the next event, in order, without a gap or a repeat. `None` when there will never be another one: the
     /// viewer has left the one conversation that the stream follows. It may be dropped and called again at any time.
     pub async fn next(&mut self) -> Result<Option<VisibleEvent>, Expired> {
+        loop {
+            match self.step(None).await? {
+                Step::Event(seen) => return Ok(Some(seen)),
+                Step::CaughtUp | Step::Due => {}
+                Step::Ended => return Ok(None),
+            }
+        }
+    }
+
+    /// The place up to which everything was returned. There may be more.
+    pub(super) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// The place up to which everything was returned, and after which there is nothing as far as this node knows. `None`
+    /// if something waits to be returned, or to be read from the log. The stream then goes on from that place.
+    pub(super) fn quiet(&mut self) -> Option<Place> {
+        let Then::Live(live) = &self.then else { return None };
+        // The hub notes a place after it has queued every event up to it. So the place is read before the queue is.
+        let applied = self.hub.applied();
+        let is_quiet =
+            self.replayed.is_empty() && self.unchecked.is_none() && live.is_empty() && !live.is_closed();
+        is_quiet.then(|| {
+            self.go_on_from(applied);
+            applied
+        })
+    }
+
+    /// The time now, by the clock of this node.
+    pub(super) fn now(&self) -> Timestamp {
+        self.database.clock().now()
+    }
+
+    /// Takes one step, or stops waiting when `due` has passed. It may be dropped and called again at any time. A read of the
+    /// log is not given up when `due` passes: it would begin again and again where the database is slow.
+    pub(super) async fn step(&mut self, mut due: Option<Pin<&mut Sleep>>) -> Result<Step, Expired> {
         let mut pause = RETRY_PAUSE.0;
         loop {
             if let Some(seen) = self.replayed.pop_front() {
-                return Ok(Some(seen));
+                return Ok(Step::Event(seen));
             }
             // What waits for the next event takes no room for those that it had.
             self.replayed = VecDeque::new();
             if let Then::Live(live) = &mut self.then {
+                if std::mem::take(&mut self.is_behind) {
+                    return Ok(Step::CaughtUp);
+                }
                 if self.unchecked.is_none() {
-                    self.unchecked = live.recv().await;
+                    self.unchecked = tokio::select! {
+                        biased;
+                        seen = live.recv() => seen,
+                        () = passed(&mut due) => return Ok(Step::Due),
+                    };
                 }
                 if self.unchecked.is_some() {
                     match self.check_visible().await {
                         Ok(None) => pause = RETRY_PAUSE.0,
-                        Ok(seen) => return Ok(seen),
+                        Ok(Some(seen)) => return Ok(Step::Event(seen)),
                         Err(Unavailable) => {
-                            tokio::time::sleep(pause).await;
-                            pause = (pause * 2).min(RETRY_PAUSE.1);
+                            if rest(&mut pause, &mut due).await {
+                                return Ok(Step::Due);
+                            }
                         }
                     }
                     continue;
                 }
                 // The queue overflowed, or no more events come. The hub or the log tells which.
-                self.then = Then::More;
+                (self.then, self.is_behind) = (Then::More, true);
             }
             if let Then::Left = self.then {
-                return Ok(None);
+                return Ok(Step::Ended);
+            }
+            if due.as_ref().is_some_and(|due| due.deadline() <= Instant::now()) {
+                return Ok(Step::Due);
             }
             // Boxed, so that a subscription that just waits does not carry the room for reading the log.
             match Box::pin(self.advance()).await {
                 Ok(()) => pause = RETRY_PAUSE.0,
                 Err(JoinError::Expired) => return Err(Expired),
                 Err(JoinError::NotRecent | JoinError::Unavailable) => {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(RETRY_PAUSE.1);
+                    if rest(&mut pause, &mut due).await {
+                        return Ok(Step::Due);
+                    }
                 }
             }
         }
@@ -252,4 +321,23 @@ impl EventStream {
         self.position = reached;
         Ok(())
     }
+}
+
+/// Completes when it is due; never without a time.
+async fn passed(due: &mut Option<Pin<&mut Sleep>>) {
+    match due {
+        Some(due) => due.as_mut().await,
+        None => future::pending().await,
+    }
+}
+
+/// Pauses before another try, longer each time. Returns true if it is due before.
+async fn rest(pause: &mut Duration, due: &mut Option<Pin<&mut Sleep>>) -> bool {
+    let is_due = tokio::select! {
+        biased;
+        () = passed(due) => true,
+        () = sleep(*pause) => false,
+    };
+    *pause = (*pause * 2).min(RETRY_PAUSE.1);
+    is_due
 }

@@ -9,7 +9,7 @@ use super::VisibleEvent;
 use super::recent::Found;
 use super::routing::{Interest, Subscriber};
 use super::task::Task;
-use crate::log::Unavailable;
+use crate::log::{Unavailable, Viewer};
 use crate::messaging::{Place, UserId};
 use crate::metrics::{METRICS, Reason, ReplayedFrom};
 
@@ -132,8 +132,11 @@ impl Task {
             self.refresh(Reason::Gap).await?;
         }
         let is_here = |join: &&Join| matches!(self.recent.find(join.after), Found::Here(_));
-        let viewers = joins.iter().filter(is_here).map(|join| join.interest.filter.viewer);
-        let new: BTreeSet<UserId> = viewers.filter(|user| !self.routing.knows(*user)).collect();
+        let users = joins.iter().filter(is_here).filter_map(|join| match join.interest.filter.viewer {
+            Viewer::User(user) => Some(user),
+            Viewer::Service => None,
+        });
+        let new: BTreeSet<UserId> = users.filter(|user| !self.routing.knows(*user)).collect();
         if !new.is_empty() {
             let new = Vec::from_iter(new);
             let memberships = self.database.memberships(&new).await?;

@@ -153,6 +153,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::hub::Answer;
     use crate::messaging::{
         Body, Chain, ConversationId, Covered, Epoch, Message, MessageId, Sent, Timestamp, UserId, View,
     };
@@ -230,7 +231,7 @@ mod tests {
             for kept in recent.after_first(recent.events.len().saturating_sub(5)) {
                 let shared = kept.share(Position::START);
                 let view = View { covered: Covered::After(Position::START), as_of: None };
-                let render = async { Ok::<_, ()>(Some("a".repeat(40_000).into())) };
+                let render = async { Ok::<_, ()>(Some(Answer::from(&*"a".repeat(40_000)))) };
                 shared.render_once(operation.to_be_bytes(), view, render).await.unwrap();
             }
             recent.shrink();

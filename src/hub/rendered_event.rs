@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use super::Answer;
 use super::memory_use::{MemoryShare, MemoryUse};
 use crate::messaging::{Epoch, Event, Message, Place, Record, View};
 
@@ -20,7 +21,7 @@ const ANSWER_BYTES: usize = size_of::<(Fingerprint, View, Render)>() + size_of::
 pub type Fingerprint = [u8; 16];
 
 /// The outcome of one rendering. `None` when the answer depends on the viewer, so that no other viewer may get it.
-pub type Rendered = Option<Arc<str>>;
+pub type Rendered = Option<Answer>;
 
 /// A rendering that the first caller does and the others share.
 type Render = Arc<OnceCell<Rendered>>;
@@ -73,7 +74,7 @@ impl RenderedEvent {
     }
 
     /// Returns the answer of the operation for this view of the event. The first caller renders it with `render`, and
-    /// all others get the same bytes. If the first caller is dropped, the next one renders.
+    /// all others get the same. If the first caller is dropped, the next one renders.
     ///
     /// # Errors
     /// The errors of `render`. Then nothing is kept, and the next caller renders.
@@ -109,7 +110,7 @@ impl RenderedEvent {
 }
 
 fn text_bytes(rendered: &Rendered) -> usize {
-    rendered.as_ref().map_or(0, |text| text.len())
+    rendered.as_ref().map_or(0, Answer::bytes)
 }
 
 /// The memory that an event takes, with all that only it refers to.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::{RenderedEvent, VisibleEvent};
-use crate::log::{ConversationFilter, Membership, SubscriptionFilter};
+use crate::log::{ConversationFilter, Membership, SubscriptionFilter, Viewer};
 use crate::messaging::{ConversationId, Event, Interval, Origin, Position, UserId, View, view};
 use crate::metrics::METRICS;
 
@@ -56,6 +56,8 @@ impl Subscriber {
 #[derive(Debug, Default)]
 pub(super) struct Routing {
     users: HashMap<UserId, LocalUser>,
+    /// The subscribers who are told everything.
+    services: Vec<Subscriber>,
     conversations: HashMap<ConversationId, HashMap<UserId, Vec<Interval>>>,
 }
 
@@ -83,22 +85,28 @@ impl Routing {
         }
     }
 
-    /// What a known user sees of an event that was routed.
-    pub(super) fn view(&self, event: &Event, user: UserId) -> Option<View> {
+    /// What a service, or a known user, sees of an event that was routed.
+    pub(super) fn view(&self, event: &Event, viewer: Viewer) -> Option<View> {
+        let Viewer::User(user) = viewer else { return Some(View::of_service(event)) };
         view(event, user, self.conversations.get(&event.conversation)?.get(&user)?)
     }
 
     /// Whether a known user takes no part, now, in the one conversation that they want to follow.
     pub(super) fn is_outside(&self, filter: &SubscriptionFilter) -> bool {
         let ConversationFilter::Conversation(conversation) = filter.conversations else { return false };
+        let Viewer::User(user) = filter.viewer else { return false };
         let participants = self.conversations.get(&conversation);
-        let intervals = participants.and_then(|participants| participants.get(&filter.viewer));
+        let intervals = participants.and_then(|participants| participants.get(&user));
         intervals.is_none_or(|intervals| intervals.iter().all(|interval| interval.left.is_some()))
     }
 
-    /// Adds a subscriber of a known user.
+    /// Adds a subscriber of a service or of a known user.
     pub(super) fn add(&mut self, subscriber: Subscriber) {
-        self.users.entry(subscriber.interest.filter.viewer).or_default().subscribers.push(subscriber);
+        let subscribers = match subscriber.interest.filter.viewer {
+            Viewer::User(user) => &mut self.users.entry(user).or_default().subscribers,
+            Viewer::Service => &mut self.services,
+        };
+        subscribers.push(subscriber);
     }
 
     /// Queues an event for every subscriber that may see it and wants it.
@@ -126,6 +134,10 @@ impl Routing {
         }
         for user in leaving {
             self.let_go(event, *user);
+        }
+        if !self.services.is_empty() {
+            let seen = VisibleEvent { shared: Arc::clone(shared), view: View::of_service(event) };
+            self.services.retain(|subscriber| subscriber.offer(&seen));
         }
     }
 
@@ -156,6 +168,7 @@ impl Routing {
 
     /// Removes subscribers that are gone, and users without subscribers.
     pub(super) fn sweep(&mut self) {
+        self.services.retain(|subscriber| !subscriber.live.is_closed());
         let mut idle = Vec::new();
         for (user, local) in &mut self.users {
             local.subscribers.retain(|subscriber| !subscriber.live.is_closed());

@@ -2,7 +2,7 @@
 //! before it begins another. So its routing table always belongs to exactly one position, and needs no lock.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -44,6 +44,24 @@ pub struct HubOptions {
 pub struct Hub {
     joins: mpsc::Sender<Join>,
     pub(super) older: Older,
+    noted: Noted,
+}
+
+/// The place up to which the hub has queued every event for those who follow. A clone shares it.
+#[derive(Debug, Clone)]
+struct Noted(
+    // A `std` mutex, because it is locked only to copy the place and never across an await.
+    Arc<Mutex<Place>>,
+);
+
+impl Noted {
+    fn set(&self, place: Place) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = place;
+    }
+
+    fn get(&self) -> Place {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Hub {
@@ -61,9 +79,15 @@ impl Hub {
         METRICS.enter_epoch(applied.epoch.0);
         let recent = Recent::of_log(&database, applied, options.recent_bytes).await?;
         let (joins, requests) = mpsc::channel(JOIN_QUEUE);
-        let task = Task { database, feed, vitals, options, applied, routing: Routing::default(), recent };
+        let (routing, noted) = (Routing::default(), Noted(Arc::new(Mutex::new(applied))));
+        let task = Task { database, feed, vitals, options, applied, noted: noted.clone(), routing, recent };
         tokio::spawn(task.run(news, requests));
-        Ok(Self { joins, older: Older::default() })
+        Ok(Self { joins, older: Older::default(), noted })
+    }
+
+    /// A place up to which every event has been queued for those who follow.
+    pub(super) fn applied(&self) -> Place {
+        self.noted.get()
     }
 
     /// Joins after a place, and is handed what is missed. The answer is as of `at_least` or later.
@@ -88,6 +112,8 @@ pub(super) struct Task {
     pub(super) options: HubOptions,
     /// The place up to which every event has been routed.
     pub(super) applied: Place,
+    /// The same, for those who follow. It is set when an event has been routed.
+    noted: Noted,
     pub(super) routing: Routing,
     /// The events up to `applied`.
     pub(super) recent: Recent,
@@ -207,6 +233,7 @@ impl Task {
         self.applied = self.database.renew(self.applied.epoch).await?;
         // The subscribers read the log as soon as they are dropped here. The new epoch is in the log by then.
         self.forget();
+        self.noted.set(self.applied);
         self.feed.enter(self.applied.epoch);
         METRICS.log_position.set(self.applied.position.0);
         METRICS.enter_epoch(self.applied.epoch.0);
@@ -237,5 +264,6 @@ impl Task {
         METRICS.log_position.set(event.position.0);
         METRICS.events_routed.inc();
         self.routing.route(&self.recent.push(event));
+        self.noted.set(self.applied);
     }
 }

@@ -38,7 +38,7 @@ pub use error::Unavailable;
 pub use head::PolledHead;
 pub use reader::{
     ConversationFilter, ConversationRow, Direction, MarkTime, Membership, Page, ParticipantKey, Receipt,
-    Received, SubscriptionFilter,
+    Received, SubscriptionFilter, Viewer,
 };
 pub use readiness::Unready;
 pub use restore::{Restored, restore};

@@ -89,6 +89,15 @@ pub struct View {
     pub as_of: Option<Position>,
 }
 
+impl View {
+    /// The view of a service, which follows the whole log and sees each event as it is now. It is the view of a user who
+    /// took part all the time, so that they share what the event is rendered to.
+    pub fn of_service(event: &Event) -> Self {
+        let from = event.change.covers().map_or(Position::START, |range| range.from);
+        Self { covered: Covered::After(from), as_of: None }
+    }
+}
+
 /// The messages that a viewer sees, of those that a mark covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Covered {

@@ -1,16 +1,17 @@
 //! Subscribers against a model. People act at random, subscribers are disconnected, and the feed loses, repeats and
 //! reorders notifications. In the end each subscriber has received exactly the events that it may see, in order, once,
-//! without those that it caused itself.
+//! without those that it caused itself. Whoever asks for checkpoints is told none that is ahead of its events, and in the
+//! end one that says that this is all. A service receives everything.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use herald::feed::{Feed, LogNotification};
-use herald::hub::{EventStream, Hub, HubOptions, OpenError, VisibleEvent};
+use herald::hub::{Checkpoint, EventStream, Follower, Hub, HubOptions, OpenError, Told, VisibleEvent};
 use herald::log::{
-    ConversationFilter, Database, DatabaseOptions, Received, Rules, SubscriptionFilter, UserRow, Writer,
-    check,
+    ConversationFilter, Database, DatabaseOptions, Received, Rules, SubscriptionFilter, UserRow, Viewer,
+    Writer, check,
 };
 use herald::messaging::{
     Action, Add, Body, Chain, Command, ConnectionId, ConversationId, DisplayName, Handle, Kinds, Leave, Mark,
@@ -29,21 +30,67 @@ use uuid::Uuid;
 use crate::support::TestDatabase;
 
 const USERS: usize = 4;
+/// Stands for a service where a user follows.
+const SERVICE: usize = USERS;
 const SMALL: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(20);
+/// So short that checkpoints come amid everything else.
+const CHECKPOINTS: Duration = Duration::from_millis(3);
 
 #[derive(Debug, Clone)]
 enum Step {
-    Start { by: usize, with: BTreeSet<usize>, connection: Option<u8> },
-    Add { by: usize, room: Index, whom: usize, connection: Option<u8> },
-    Leave { by: usize, room: Index, connection: Option<u8> },
-    Send { by: usize, room: Index, count: usize, connection: Option<u8> },
-    Mark { by: usize, message: Index, mark: Mark, connection: Option<u8> },
-    Rename { by: usize, room: Index, title: Option<u8>, connection: Option<u8> },
-    Subscribe { by: usize, connection: u8, room: Option<Index>, kinds: Kinds, after: Option<Index> },
-    Read { subscriber: Index, count: usize },
-    CutOff { subscriber: Index },
-    Resume { subscriber: Index },
+    Start {
+        by: usize,
+        with: BTreeSet<usize>,
+        connection: Option<u8>,
+    },
+    Add {
+        by: usize,
+        room: Index,
+        whom: usize,
+        connection: Option<u8>,
+    },
+    Leave {
+        by: usize,
+        room: Index,
+        connection: Option<u8>,
+    },
+    Send {
+        by: usize,
+        room: Index,
+        count: usize,
+        connection: Option<u8>,
+    },
+    Mark {
+        by: usize,
+        message: Index,
+        mark: Mark,
+        connection: Option<u8>,
+    },
+    Rename {
+        by: usize,
+        room: Index,
+        title: Option<u8>,
+        connection: Option<u8>,
+    },
+    Subscribe {
+        by: usize,
+        connection: u8,
+        room: Option<Index>,
+        kinds: Kinds,
+        after: Option<Index>,
+        checkpoints: bool,
+    },
+    Read {
+        subscriber: Index,
+        count: usize,
+    },
+    CutOff {
+        subscriber: Index,
+    },
+    Resume {
+        subscriber: Index,
+    },
 }
 
 /// One event, with those who may see it.
@@ -73,6 +120,7 @@ struct Subscriber {
     connection: u8,
     room: Option<usize>,
     kinds: Kinds,
+    checkpoints: bool,
     start: usize,
 }
 
@@ -93,7 +141,7 @@ impl Model {
     /// The positions that a subscriber is to receive.
     fn expected(&self, subscriber: &Subscriber) -> Vec<usize> {
         let wants = |entry: &Entry| {
-            entry.seen_by.contains(&subscriber.user)
+            (subscriber.user == SERVICE || entry.seen_by.contains(&subscriber.user))
                 && subscriber.room.is_none_or(|room| room == entry.room)
                 && (subscriber.kinds == Kinds::ALL || subscriber.kinds == entry.kind)
                 && !(entry.actor == subscriber.user && entry.connection == Some(subscriber.connection))
@@ -105,7 +153,10 @@ impl Model {
     /// The messages that a subscriber is told of with an event, newest first.
     fn covered(&self, position: usize, user: usize) -> Vec<usize> {
         let covered = self.log[position - 1].covered.iter().rev();
-        covered.filter(|(_, viewers)| viewers.contains(&user)).map(|(position, _)| *position).collect()
+        covered
+            .filter(|(_, viewers)| user == SERVICE || viewers.contains(&user))
+            .map(|(position, _)| *position)
+            .collect()
     }
 
     /// Where the user left the room, after `start`.
@@ -185,13 +236,14 @@ impl Model {
                 }
                 self.append(room, *by, *connection, Kinds::ALL, self.rooms[room].clone());
             }
-            Step::Subscribe { by, connection, room, kinds, after } => {
+            Step::Subscribe { by, connection, room, kinds, after, checkpoints } => {
                 let start = after.map_or(self.log.len(), |after| after.index(self.log.len() + 1));
                 let room = room.as_ref().and_then(|room| self.room(room));
-                let subscriber =
-                    Subscriber { user: *by, connection: *connection, room, kinds: *kinds, start };
+                let (user, connection, kinds, checkpoints) = (*by, *connection, *kinds, *checkpoints);
+                let subscriber = Subscriber { user, connection, room, kinds, checkpoints, start };
                 // A user who has left may still receive the events up to their leaving.
                 if let Some(room) = room
+                    && *by != SERVICE
                     && !self.rooms[room].contains(by)
                     && self.expected(&subscriber).is_empty()
                 {
@@ -267,9 +319,10 @@ impl ReferenceStateMachine for Model {
                 .prop_map(|(by, message, mark, connection)| Step::Mark { by, message, mark, connection }),
             1 => (who(), index(), prop::option::of(0..2_u8), connection())
                 .prop_map(|(by, room, title, connection)| Step::Rename { by, room, title, connection }),
-            4 => (who(), 0..2_u8, prop::option::of(index()), kinds, prop::option::of(index())).prop_map(
-                |(by, connection, room, kinds, after)| Step::Subscribe { by, connection, room, kinds, after }
-            ),
+            4 => (0..=SERVICE, 0..2_u8, prop::option::of(index()), kinds, prop::option::of(index()), any::<bool>())
+                .prop_map(|(by, connection, room, kinds, after, checkpoints)| {
+                    Step::Subscribe { by, connection, room, kinds, after, checkpoints }
+                }),
             4 => (index(), 1..5_usize).prop_map(|(subscriber, count)| Step::Read { subscriber, count }),
             2 => index().prop_map(|subscriber| Step::CutOff { subscriber }),
             2 => index().prop_map(|subscriber| Step::Resume { subscriber }),
@@ -321,33 +374,46 @@ struct Following {
     /// How many events it was told to read, in all.
     granted: usize,
     received: Vec<usize>,
+    /// Up to where it was told that it has everything.
+    checkpoint: usize,
     ended: bool,
 }
 
-/// The position of an event, and those of the messages that it is a mark on.
-type Told = (usize, Vec<usize>);
+/// What a subscriber was told.
+enum Heard {
+    /// The position of an event, and those of the messages that it is a mark on.
+    Event(usize, Vec<usize>),
+    /// Up to which position everything was told, and whether that is all.
+    Checkpoint(usize, bool),
+    Ended,
+}
 
 /// A subscription being read, at most as far as the permits go. While there are some, it waits live.
 struct Reading {
     permits: Arc<Semaphore>,
-    events: mpsc::UnboundedReceiver<Option<Told>>,
+    events: mpsc::UnboundedReceiver<Heard>,
     task: JoinHandle<()>,
 }
 
 impl Reading {
-    fn start(runtime: &Runtime, database: Database, mut follow: EventStream, granted: usize) -> Self {
+    fn start(runtime: &Runtime, database: Database, mut follower: Follower, granted: usize) -> Self {
         let permits = Arc::new(Semaphore::new(granted));
         let allowed = Arc::clone(&permits);
         let (sender, events) = mpsc::unbounded_channel();
         let task = runtime.spawn(async move {
             while let Ok(permit) = allowed.acquire().await {
-                permit.forget();
-                let told = match follow.next().await.expect("the log goes on") {
-                    Some(seen) => Some(told(&database, &seen).await),
-                    None => None,
+                let heard = match follower.next().await.expect("the log goes on") {
+                    Some(Told::Event(seen)) => {
+                        permit.forget();
+                        told(&database, &seen).await
+                    }
+                    Some(Told::Checkpoint(Checkpoint { place, is_caught_up, .. })) => {
+                        Heard::Checkpoint(number(place.position), is_caught_up)
+                    }
+                    None => Heard::Ended,
                 };
-                let has_ended = told.is_none();
-                if sender.send(told).is_err() || has_ended {
+                let has_ended = matches!(heard, Heard::Ended);
+                if sender.send(heard).is_err() || has_ended {
                     return;
                 }
             }
@@ -356,7 +422,11 @@ impl Reading {
     }
 }
 
-async fn told(database: &Database, seen: &VisibleEvent) -> Told {
+fn number(position: Position) -> usize {
+    usize::try_from(position.0).unwrap()
+}
+
+async fn told(database: &Database, seen: &VisibleEvent) -> Heard {
     let event = &seen.shared.event;
     let messages = match event.change.covers() {
         Some(range) => {
@@ -365,8 +435,7 @@ async fn told(database: &Database, seen: &VisibleEvent) -> Told {
         }
         None => Vec::new(),
     };
-    let number = |position: Position| usize::try_from(position.0).unwrap();
-    (number(event.position), messages.iter().map(|message| number(message.position)).collect())
+    Heard::Event(number(event.position), messages.iter().map(|message| number(message.position)).collect())
 }
 
 /// How many events a subscriber reads without being told to: every other one reads all there is while the others
@@ -377,14 +446,21 @@ fn eagerness(index: usize) -> usize {
 
 impl Following {
     /// Takes in what was read: it must be what is expected next.
-    fn take(&mut self, next: Option<Told>, model: &Model, expected: &[usize], subscriber: &Subscriber) {
+    fn take(&mut self, next: Heard, model: &Model, expected: &[usize], subscriber: &Subscriber) {
         match next {
-            Some((position, covered)) => {
+            Heard::Event(position, covered) => {
+                assert!(self.checkpoint <= position, "{subscriber:?} was told that there was nothing more");
                 assert_eq!(Some(&position), expected.get(self.received.len()), "{subscriber:?}");
                 assert_eq!(covered, model.covered(position, subscriber.user), "{subscriber:?} at {position}");
                 self.received.push(position);
             }
-            None => {
+            Heard::Checkpoint(position, _) => {
+                let due = expected.iter().filter(|expected| **expected <= position).count();
+                assert_eq!(self.received.len(), due, "{subscriber:?} was told too early of {position}");
+                assert!(self.checkpoint <= position, "{subscriber:?} was taken back");
+                self.checkpoint = position;
+            }
+            Heard::Ended => {
                 self.ended = true;
                 self.reading = None;
             }
@@ -525,7 +601,10 @@ impl Herald {
             .room
             .map_or(ConversationFilter::All, |room| ConversationFilter::Conversation(self.rooms[room]));
         let filter = SubscriptionFilter {
-            viewer: user(subscriber.user),
+            viewer: match subscriber.user {
+                SERVICE => Viewer::Service,
+                participant => Viewer::User(user(participant)),
+            },
             conversations: scope,
             kinds: subscriber.kinds,
         };
@@ -649,20 +728,20 @@ impl StateMachineTest for Herald {
                 let action = Action::Rename(Rename { conversation: herald.room(&room), title });
                 herald.submit(model, by, connection, action);
             }
-            Step::Subscribe { by, connection, room, kinds, after } => {
+            Step::Subscribe { by, connection, room, kinds, after, checkpoints } => {
                 let room = room.as_ref().and_then(|room| model.room(room));
                 let start = after.map(|after| after.index(model.log.len() + 1));
-                let subscriber = Subscriber { user: by, connection, room, kinds, start: 0 };
+                let subscriber = Subscriber { user: by, connection, room, kinds, checkpoints, start: 0 };
                 match herald.open(&subscriber, start) {
                     Ok(follow) => {
                         assert!(model.changed, "{subscriber:?} should have been refused");
                         let granted = eagerness(herald.following.len());
-                        let reading =
-                            Some(Reading::start(&herald.runtime, herald.database.clone(), follow, granted));
+                        let reading = Some(herald.start_reading(&subscriber, follow, granted));
                         herald.following.push(Following {
                             reading,
                             granted,
                             received: Vec::new(),
+                            checkpoint: 0,
                             ended: false,
                         });
                     }
@@ -701,11 +780,21 @@ impl StateMachineTest for Herald {
         // Nothing more may come. A wait that is too short can miss a fault, but never report a false one.
         for (following, subscriber) in herald.following.iter_mut().zip(&model.subscribers) {
             let Some(reading) = &mut following.reading else { continue };
+            if subscriber.checkpoints {
+                let all_told = reading.all_told(model.log.len());
+                let told = herald.runtime.block_on(async { timeout(PATIENCE, all_told).await });
+                following.ended =
+                    !told.unwrap_or_else(|_| panic!("{subscriber:?} is not told that this is all"));
+                continue;
+            }
             let moment = Duration::from_millis(10);
             let more = herald.runtime.block_on(async { timeout(moment, reading.events.recv()).await });
-            if let Ok(Some(Some((position, _)))) = more {
+            if let Ok(Some(Heard::Event(position, _))) = more {
                 panic!("{subscriber:?} was told too much: {position}, {:?}", model.log[position - 1]);
             }
+        }
+        for index in 0..model.subscribers.len() {
+            herald.check_ending(&model, index);
         }
         // Whoever has seen nothing of it is shown the same from memory, from the log, and after a restart.
         let restarted = herald.runtime.block_on(hub(&herald.database, &herald.feed, 100_000_000));
@@ -725,7 +814,31 @@ impl StateMachineTest for Herald {
     }
 }
 
+impl Reading {
+    /// Waits for a checkpoint that says that there is nothing more up to the end of the log, or for the end of the
+    /// subscription: then `false`. No event may come before.
+    async fn all_told(&mut self, end: usize) -> bool {
+        loop {
+            match self.events.recv().await {
+                Some(Heard::Checkpoint(position, true)) if position == end => return true,
+                Some(Heard::Checkpoint(position, _)) => {
+                    assert!(position <= end, "{position} is not in the log")
+                }
+                Some(Heard::Event(position, _)) => panic!("told too much: {position}"),
+                Some(Heard::Ended) | None => return false,
+            }
+        }
+    }
+}
+
 impl Herald {
+    fn start_reading(&self, subscriber: &Subscriber, events: EventStream, granted: usize) -> Reading {
+        // A follower with checkpoints has a timer.
+        let _inside = self.runtime.enter();
+        let follower = Follower::new(events, subscriber.checkpoints.then_some(CHECKPOINTS));
+        Reading::start(&self.runtime, self.database.clone(), follower, granted)
+    }
+
     /// Cuts a subscriber off in the middle of whatever it does. What it has received by then it has received.
     fn cut_off(&mut self, model: &Model, index: usize) {
         let subscriber = &model.subscribers[index];
@@ -740,14 +853,15 @@ impl Herald {
         self.check_ending(model, index);
     }
 
-    /// Resumes from the last event received, as a client does with its cursor.
+    /// Resumes from the last event or checkpoint received, as a client does with its cursor.
     fn resume(&mut self, model: &Model, index: usize) {
         let subscriber = &model.subscribers[index];
-        let last = self.following[index].received.last().copied().unwrap_or(subscriber.start);
+        let following = &self.following[index];
+        let last = following.received.last().copied().unwrap_or(subscriber.start).max(following.checkpoint);
         match self.open(subscriber, Some(last)) {
             Ok(follow) => {
                 let granted = eagerness(index);
-                let reading = Reading::start(&self.runtime, self.database.clone(), follow, granted);
+                let reading = self.start_reading(subscriber, follow, granted);
                 let following = &mut self.following[index];
                 following.granted = following.received.len() + granted;
                 following.reading = Some(reading);

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 pub(in crate::graphql) const TYPENAME: &str = "\0typename";
 
 /// The arguments of a subscription that select events, and do not change how an event is rendered.
-const SELECTING_ARGUMENTS: [&str; 3] = ["after", "conversationId", "includeOwn"];
+const SELECTING_ARGUMENTS: [&str; 4] = ["after", "conversationId", "includeOwn", "checkpoints"];
 
 /// Bytes of memory that a field of a plan takes, with its part of the syntax tree. The number was measured.
 const MEMORY_BYTES_PER_FIELD: usize = 800;
@@ -119,6 +119,22 @@ impl Plan {
         all
     }
 
+    /// Whether a subscription selects this field of the events of this type.
+    pub(in crate::graphql) fn selects_of_events(&self, ty: &str, field: &str) -> bool {
+        let roots = fields_of(&self.operation.node.selection_set.node);
+        let of_type =
+            roots.flat_map(|root| &root.selection_set.node.items).filter_map(|item| match &item.node {
+                Selection::InlineFragment(inline) => Some(&inline.node),
+                Selection::Field(_) | Selection::FragmentSpread(_) => None,
+            });
+        let of_type = of_type.filter(|inline| {
+            inline.type_condition.as_ref().is_some_and(|condition| condition.node.on.node == ty)
+        });
+        of_type
+            .flat_map(|inline| fields_of(&inline.selection_set.node))
+            .any(|selected| selected.name.node == field)
+    }
+
     /// A digest of everything that can change how an event is rendered. It leaves out where a subscription begins and
     /// which conversation it follows.
     pub(in crate::graphql) fn fingerprint(&self, variables: &Variables) -> [u8; 16] {
@@ -127,6 +143,14 @@ impl Plan {
         let digest = fingerprint.hash.finalize();
         std::array::from_fn(|i| digest[i])
     }
+}
+
+/// The fields that a selection names itself.
+fn fields_of(set: &SelectionSet) -> impl Iterator<Item = &async_graphql::parser::types::Field> {
+    set.items.iter().filter_map(|item| match &item.node {
+        Selection::Field(field) => Some(&field.node),
+        Selection::InlineFragment(_) | Selection::FragmentSpread(_) => None,
+    })
 }
 
 /// The memory of the values that a selection's arguments have.

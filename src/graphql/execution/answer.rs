@@ -12,12 +12,13 @@ use async_graphql::{Name, PathSegment, ServerError, Value};
 use serde::Serialize;
 
 use crate::graphql::document::{Field, Inner, Plan, TYPENAME};
+use crate::graphql::response::Data;
 
 /// The answer is larger than it may be.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooLarge;
 
-/// Writes the data of a response, of at most `most` bytes.
+/// Writes the data of a response, of at most `most` bytes. What is not known yet is null, and a gap.
 ///
 /// `introspected` has what was asked about the schema.
 ///
@@ -29,13 +30,14 @@ pub(crate) fn write(
     errors: &[ServerError],
     introspected: &JsonMap,
     most: usize,
-) -> Result<String, TooLarge> {
-    let mut writer = Writer { out: Vec::new(), most, errors, path: Vec::new(), introspected };
+) -> Result<Data, TooLarge> {
+    let mut writer =
+        Writer { out: Vec::new(), gaps: Vec::new(), most, errors, path: Vec::new(), introspected };
     if !writer.object(&plan.root, fields_of(data))? {
-        writer.out = b"null".to_vec();
+        return Ok(Data::from("null"));
     }
     // Only texts were written.
-    Ok(String::from_utf8(writer.out).unwrap_or_default())
+    Ok(Data { json: String::from_utf8(writer.out).unwrap_or_default(), gaps: writer.gaps })
 }
 
 type Fields = IndexMap<Name, Value>;
@@ -66,6 +68,8 @@ impl Step<'_> {
 
 struct Writer<'a> {
     out: Vec<u8>,
+    /// Where something is to be filled in.
+    gaps: Vec<usize>,
     most: usize,
     errors: &'a [ServerError],
     path: Vec<Step<'a>>,
@@ -114,6 +118,10 @@ impl<'a> Writer<'a> {
             },
             Value::Null => false,
             value => match inner {
+                Inner::Leaf if matches!(value, Value::Binary(_)) => {
+                    self.gaps.push(start);
+                    false
+                }
                 Inner::Leaf => self.json(value).map(|()| true)?,
                 Inner::Object(fields) | Inner::Introspection(fields) => {
                     self.object(fields, fields_of(value))?
@@ -136,6 +144,10 @@ impl<'a> Writer<'a> {
         self.out.truncate(start);
         if ty.is_non_null() {
             return Ok(false);
+        }
+        // What was written inside is cut off. A gap at this very place is this value itself.
+        while self.gaps.last().is_some_and(|gap| *gap > start) {
+            self.gaps.pop();
         }
         self.out.extend_from_slice(b"null");
         Ok(true)

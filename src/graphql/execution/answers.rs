@@ -1,4 +1,4 @@
-//! The answers to a subscription, one for each event.
+//! The answers to a subscription, one for each event and each checkpoint.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::operation::Rendering;
 use crate::error::Error;
 use crate::graphql::response::{Response, failure};
 use crate::graphql::schema::types::Cursor;
-use crate::hub::{EventStream, Expired, VisibleEvent};
+use crate::hub::{Answer, Expired, Follower, Told};
 use crate::messaging::Place;
 use crate::metrics::{Counted, METRICS};
 
@@ -17,18 +17,24 @@ const RETRY_PAUSE: Duration = Duration::from_millis(250);
 /// The answers to a subscription.
 pub(crate) struct Answers {
     _counted: Counted,
-    events: EventStream,
+    follower: Follower,
     rendering: Rendering,
-    /// The event that is being rendered, so that it is not lost if whoever waits stops waiting.
-    seen: Option<VisibleEvent>,
+    /// What is being rendered, so that it is not lost if whoever waits stops waiting.
+    told: Option<Told>,
     /// The place of the latest answer.
     at: Place,
+    /// The cursor that the client holds before the first answer. It is the client's own text.
+    after: Option<Cursor>,
+    /// Whether there was an answer.
+    has_answered: bool,
 }
 
 impl Answers {
-    /// The answers to the events of a stream that begins at `at`.
-    pub(super) fn new(events: EventStream, at: Place, rendering: Rendering) -> Self {
-        Self { _counted: Counted::new(&METRICS.subscriptions), events, rendering, seen: None, at }
+    /// The answers to what a follower is told who begins at `at`, because the client asked for what comes after this
+    /// cursor or, without one, for what comes from now on.
+    pub(super) fn new(follower: Follower, at: Place, after: Option<Cursor>, rendering: Rendering) -> Self {
+        let counted = Counted::new(&METRICS.subscriptions);
+        Self { _counted: counted, follower, rendering, told: None, at, after, has_answered: false }
     }
 
     /// Where to go on after the latest answer; before the first, where the subscription began.
@@ -42,25 +48,34 @@ impl Answers {
     /// The response that says why the subscription breaks off. The last answer.
     pub(crate) async fn next(&mut self) -> Result<Option<Arc<str>>, Box<Response>> {
         loop {
-            let seen = match &self.seen {
-                Some(seen) => seen,
+            let told = match &self.told {
+                Some(told) => told,
                 None => {
-                    let followed = self.events.next().await;
+                    let followed = self.follower.next().await;
                     match followed.map_err(|Expired| Box::new(failure(&Error::CursorExpired)))? {
-                        Some(seen) => self.seen.insert(seen),
+                        Some(told) => self.told.insert(told),
                         None => return Ok(None),
                     }
                 }
             };
-            match self.rendering.render(seen).await {
+            match self.rendering.render(told).await {
                 Ok(answer) => {
-                    self.at = seen.shared.place();
-                    self.seen = None;
-                    METRICS.deliveries.inc();
-                    return Ok(Some(answer));
+                    let place = told.place();
+                    return Ok(Some(self.answered(&answer, place)));
                 }
                 Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
             }
         }
+    }
+
+    /// What the client is told: the answer, with the cursor of what it was told before.
+    fn answered(&mut self, answer: &Answer, place: Place) -> Arc<str> {
+        let text = answer.filled(|| {
+            let previous = if self.has_answered { Some(self.cursor()) } else { self.after.clone() };
+            previous.map(|cursor| cursor.as_str().to_owned())
+        });
+        (self.at, self.told, self.after, self.has_answered) = (place, None, None, true);
+        METRICS.deliveries.inc();
+        text
     }
 }

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 
 use super::operation::Operations;
 use super::{Answers, Prepared};
-use crate::config::Limits;
+use crate::config::{Limits, seconds};
 use crate::error::Error;
 use crate::graphql::budget::{Budget, Exceeded};
 use crate::graphql::caller::{Caller, Viewing};
@@ -23,8 +23,8 @@ use crate::graphql::schema::services::Services;
 use crate::graphql::schema::subscription::SubscriptionRequest;
 use crate::graphql::schema::types::Cursor;
 use crate::graphql::schema::{self, Schema};
-use crate::hub::EventStream;
-use crate::log::{ConversationFilter, SubscriptionFilter};
+use crate::hub::{EventStream, Follower};
+use crate::log::{ConversationFilter, SubscriptionFilter, Viewer};
 use crate::messaging::Place;
 
 /// The cost from which on an operation takes the room of a large answer before it is executed.
@@ -191,18 +191,21 @@ impl Engine {
         resume: Option<Cursor>,
     ) -> Result<Answers, Box<Response>> {
         let (rendering, mut requested) = self.operations.open(&self.schema, prepared, Arc::clone(&caller))?;
-        requested.after = resume.or(requested.after);
-        let (events, at) =
-            self.follow(requested, &caller).await.map_err(|error| Box::new(failure(&error)))?;
-        Ok(Answers::new(events, at, rendering))
+        let after = resume.or(requested.after.take());
+        let (follower, at) = self
+            .follow(requested, after.as_ref(), &caller)
+            .await
+            .map_err(|error| Box::new(failure(&error)))?;
+        Ok(Answers::new(follower, at, after, rendering))
     }
 
     /// A subscription, and the place after which it gives everything.
     async fn follow(
         &self,
         requested: SubscriptionRequest,
+        after: Option<&Cursor>,
         caller: &Caller,
-    ) -> Result<(EventStream, Place), Error> {
+    ) -> Result<(Follower, Place), Error> {
         let viewer = caller.viewer()?.user;
         let database = self.services.database.clone();
         let conversations = match requested.conversation {
@@ -211,11 +214,14 @@ impl Engine {
             }
             None => ConversationFilter::All,
         };
-        let after = requested.after.map(|cursor| cursor.place()).transpose()?;
-        let filter = SubscriptionFilter { viewer, conversations, kinds: requested.kinds };
+        let after = after.map(Cursor::place).transpose()?;
+        let filter =
+            SubscriptionFilter { viewer: Viewer::User(viewer), conversations, kinds: requested.kinds };
         let hub = self.services.hub.clone();
         let origin = caller.origin().filter(|_| !requested.includes_own);
-        Ok(EventStream::open(hub, database, filter, origin, after).await?)
+        let (events, at) = EventStream::open(hub, database, filter, origin, after).await?;
+        let interval = requested.checkpoints.then(|| seconds(self.services.limits.checkpoint_interval));
+        Ok((Follower::new(events, interval), at))
     }
 }
 

@@ -20,14 +20,19 @@ use crate::graphql::document::Introspected;
 use crate::graphql::response::{Response, failure};
 use crate::graphql::schema::Schema;
 use crate::graphql::schema::subscription::{EventSource, SubscriptionRequest};
-use crate::hub::{Fingerprint, VisibleEvent};
+use crate::graphql::schema::types::CONVERSATION;
+use crate::hub::{Answer, Fingerprint, Told};
 use crate::log::Unavailable;
 use crate::metrics::METRICS;
 use crate::rates::Rates;
 
+/// What is said to who asks for checkpoints and for their conversation.
+const NO_CONVERSATION: &str = "cannot be true where `conversation` is selected of every `Event`, because a checkpoint has none: \
+     select it in fragments on the events that you follow, like `... on MessageSent`";
+
 /// One long-lived execution: an event in, a response out. Cheaper by half than executing anew for each event.
 pub(crate) struct Execution {
-    sender: mpsc::Sender<VisibleEvent>,
+    sender: mpsc::Sender<Told>,
     responses: BoxStream<'static, async_graphql::Response>,
     budget: Arc<Budget>,
 }
@@ -63,12 +68,12 @@ impl Execution {
         }
     }
 
-    /// The answer to one event.
-    async fn render(&mut self, prepared: &Prepared, seen: &VisibleEvent) -> Rendered {
+    /// The answer to one event or checkpoint.
+    async fn render(&mut self, prepared: &Prepared, told: &Told) -> Rendered {
         METRICS.renders.inc();
         self.budget.renew();
         let broken = || Rendered::Broken(failure(&Error::Internal));
-        if self.sender.send(seen.clone()).await.is_err() {
+        if self.sender.send(told.clone()).await.is_err() {
             return broken();
         }
         let rendering = AssertUnwindSafe(self.responses.next()).catch_unwind();
@@ -101,16 +106,16 @@ pub(crate) struct Operation {
 
 impl Operation {
     /// Renders an event for everyone with the same view of it; `None` when that cannot be.
-    async fn render_shared(&self, seen: &VisibleEvent) -> Result<Option<Arc<str>>, Unavailable> {
+    async fn render_shared(&self, told: &Told) -> Result<Option<Answer>, Unavailable> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
         let viewing = || Viewing::Everyone(Arc::clone(&self.asked));
-        let (response, execution) = self.render(idle, viewing, seen).await;
+        let (response, execution) = self.render(idle, viewing, told).await;
         if self.asked.load(Ordering::Relaxed) {
             self.is_private.store(true, Ordering::Relaxed);
             return Ok(None);
         }
         *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = execution;
-        if response.is_unavailable() { Err(Unavailable) } else { Ok(Some(response.to_json().into())) }
+        if response.is_unavailable() { Err(Unavailable) } else { Ok(Some(response.to_shared())) }
     }
 
     /// Renders an event in this execution, or in a new one: the response, and the execution for the next event.
@@ -118,7 +123,7 @@ impl Operation {
         &self,
         execution: Option<Execution>,
         viewing: impl Fn() -> Viewing,
-        seen: &VisibleEvent,
+        told: &Told,
     ) -> (Response, Option<Execution>) {
         let mut execution = match execution {
             Some(execution) => execution,
@@ -127,7 +132,7 @@ impl Operation {
                 Err(refusal) => return (*refusal, None),
             },
         };
-        match execution.render(&self.prepared, seen).await {
+        match execution.render(&self.prepared, told).await {
             Rendered::Response(response) => (response, Some(execution)),
             Rendered::Broken(response) => (response, None),
         }
@@ -145,40 +150,47 @@ pub(crate) struct Rendering {
 }
 
 impl Rendering {
-    /// The payload that this subscriber receives of an event.
+    /// What this subscriber receives of what it is told.
     ///
     /// # Errors
     /// [`Unavailable`] when the database could not be read; try again.
-    pub(crate) async fn render(&mut self, seen: &VisibleEvent) -> Result<Arc<str>, Unavailable> {
+    pub(crate) async fn render(&mut self, told: &Told) -> Result<Answer, Unavailable> {
         // Mostly somebody has rendered it before.
-        if let Some(Some(rendered)) = seen.shared.rendered(self.operation.fingerprint, seen.view) {
+        if let Told::Event(seen) = told
+            && let Some(Some(rendered)) = seen.shared.rendered(self.operation.fingerprint, seen.view)
+        {
             return Ok(rendered);
         }
         // Boxed, so that a subscription that just waits does not carry the room for rendering.
-        Box::pin(self.render_first(seen)).await
+        Box::pin(self.render_first(told)).await
     }
 
-    async fn render_first(&mut self, seen: &VisibleEvent) -> Result<Arc<str>, Unavailable> {
+    async fn render_first(&mut self, told: &Told) -> Result<Answer, Unavailable> {
         // Before the others wait for this one to have rendered it.
         if let (Some(rates), Ok(session)) = (&self.rates, self.caller.viewer()) {
             rates.render(session.user, self.operation.prepared.cost.0).await;
         }
         let operation = &self.operation;
         if !operation.is_private.load(Ordering::Relaxed) {
-            let render = operation.render_shared(seen);
-            let rendered = seen.shared.render_once(operation.fingerprint, seen.view, render).await?;
+            let render = operation.render_shared(told);
+            let rendered = match told {
+                Told::Event(seen) => {
+                    seen.shared.render_once(operation.fingerprint, seen.view, render).await?
+                }
+                Told::Checkpoint(_) => render.await?,
+            };
             if let Some(rendered) = rendered {
                 return Ok(rendered);
             }
         }
-        self.render_private(seen).await
+        self.render_private(told).await
     }
 
-    async fn render_private(&mut self, seen: &VisibleEvent) -> Result<Arc<str>, Unavailable> {
+    async fn render_private(&mut self, told: &Told) -> Result<Answer, Unavailable> {
         let viewing = || Viewing::One(Arc::clone(&self.caller));
-        let (response, execution) = self.operation.render(self.private.take(), viewing, seen).await;
+        let (response, execution) = self.operation.render(self.private.take(), viewing, told).await;
         self.private = execution;
-        if response.is_unavailable() { Err(Unavailable) } else { Ok(response.to_json().into()) }
+        if response.is_unavailable() { Err(Unavailable) } else { Ok(response.to_shared()) }
     }
 }
 
@@ -211,6 +223,9 @@ impl Operations {
         let asked = Arc::<AtomicBool>::default();
         let viewing = Viewing::Everyone(Arc::clone(&asked));
         let (execution, requested) = Execution::begin(schema, prepared, viewing)?;
+        if requested.checkpoints && prepared.plan.selects_of_events("Checkpoint", CONVERSATION) {
+            return Err(Box::new(failure(&Error::bad_input("checkpoints", NO_CONVERSATION))));
+        }
         let mut known = self.by_fingerprint.lock().unwrap_or_else(PoisonError::into_inner);
         let operation = known.get(&fingerprint).and_then(Weak::upgrade).unwrap_or_else(|| {
             if known.len() == known.capacity() {

@@ -8,7 +8,7 @@ use async_graphql::{Request, Variables};
 use super::answer::{self, TooLarge};
 use crate::graphql::document::{Cost, Document, Introspected, Plan};
 use crate::graphql::large::LargeAnswers;
-use crate::graphql::response::{LIMIT_EXCEEDED, Response, error};
+use crate::graphql::response::{Data, LIMIT_EXCEEDED, Response, error};
 
 /// A request that can be executed: its document is valid, its variables fit, and both are within the limits.
 #[derive(Clone)]
@@ -61,6 +61,6 @@ impl Prepared {
         let message = format!(
             "The answer is larger than {most} bytes: ask for smaller pages with `first`, or for fewer fields."
         );
-        Response::executed("null".into(), vec![error(LIMIT_EXCEEDED, message)])
+        Response::executed(Data::from("null"), vec![error(LIMIT_EXCEEDED, message)])
     }
 }

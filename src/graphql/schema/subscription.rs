@@ -10,7 +10,7 @@ use tokio_stream::{Stream, StreamExt};
 
 use super::types::{Cursor, Event, MessageSent, StatusChanged};
 use crate::error::Error;
-use crate::hub::VisibleEvent;
+use crate::hub::{Told, VisibleEvent};
 use crate::messaging::Kinds;
 
 /// The arguments of a subscription, as the client gave them.
@@ -20,18 +20,19 @@ pub(crate) struct SubscriptionRequest {
     pub(crate) conversation: Option<ID>,
     pub(crate) after: Option<Cursor>,
     pub(crate) includes_own: bool,
+    pub(crate) checkpoints: bool,
 }
 
 /// Connects the execution of a subscription with the engine, which follows the log for it.
 #[derive(Debug)]
 pub(crate) struct EventSource {
     requested: Mutex<Option<SubscriptionRequest>>,
-    events: Mutex<Option<mpsc::Receiver<VisibleEvent>>>,
+    events: Mutex<Option<mpsc::Receiver<Told>>>,
 }
 
 impl EventSource {
     /// A source, and the sender through which the engine passes events one by one.
-    pub(crate) fn new() -> (mpsc::Sender<VisibleEvent>, Arc<Self>) {
+    pub(crate) fn new() -> (mpsc::Sender<Told>, Arc<Self>) {
         let (sender, events) = mpsc::channel(1);
         (sender, Arc::new(Self { requested: Mutex::default(), events: Mutex::new(Some(events)) }))
     }
@@ -41,7 +42,7 @@ impl EventSource {
         self.requested.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn open(&self, requested: SubscriptionRequest) -> Result<mpsc::Receiver<VisibleEvent>, Error> {
+    fn open(&self, requested: SubscriptionRequest) -> Result<mpsc::Receiver<Told>, Error> {
         let events =
             self.events.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(|| {
                 Error::bad_input("subscription", "must select exactly one field of its own")
@@ -57,11 +58,25 @@ fn open(
     after: Option<Cursor>,
     conversation: Option<ID>,
     include_own: Option<bool>,
-) -> Result<ReceiverStream<VisibleEvent>, Error> {
+    checkpoints: Option<bool>,
+) -> Result<ReceiverStream<Told>, Error> {
     let source = ctx.data_opt::<Arc<EventSource>>().ok_or(Error::Internal)?;
-    source
-        .open(SubscriptionRequest { kinds, conversation, after, includes_own: include_own.unwrap_or(false) })
-        .map(ReceiverStream::new)
+    let requested = SubscriptionRequest {
+        kinds,
+        conversation,
+        after,
+        includes_own: include_own.unwrap_or(false),
+        checkpoints: checkpoints.unwrap_or(false),
+    };
+    source.open(requested).map(ReceiverStream::new)
+}
+
+/// The event of a subscription that is told of no checkpoints.
+fn event_of(told: Told) -> Result<VisibleEvent, Error> {
+    match told {
+        Told::Event(seen) => Ok(seen),
+        Told::Checkpoint(_) => Err(Error::Internal),
+    }
 }
 
 /// What can be followed.
@@ -81,8 +96,8 @@ impl Subscription {
         conversation_id: Option<ID>,
         #[graphql(default_with = "Some(false)")] include_own: Option<bool>,
     ) -> Result<impl Stream<Item = Result<MessageSent>>> {
-        Ok(open(ctx, Kinds::Sent, after, conversation_id, include_own)?
-            .map(|visible| Ok(MessageSent::only(visible)?)))
+        Ok(open(ctx, Kinds::Sent, after, conversation_id, include_own, None)?
+            .map(|told| Ok(MessageSent::only(event_of(told)?)?)))
     }
 
     /// Messages that were received or read. In a large conversation (more than 32 participants, unless the operator
@@ -94,18 +109,21 @@ impl Subscription {
         conversation_id: Option<ID>,
         #[graphql(default_with = "Some(false)")] include_own: Option<bool>,
     ) -> Result<impl Stream<Item = Result<StatusChanged>>> {
-        Ok(open(ctx, Kinds::Marked, after, conversation_id, include_own)?
-            .map(|visible| Ok(StatusChanged::only(visible)?)))
+        Ok(open(ctx, Kinds::Marked, after, conversation_id, include_own, None)?
+            .map(|told| Ok(StatusChanged::only(event_of(told)?)?)))
     }
 
-    /// Everything, in one order, with one cursor.
+    /// Everything, in one order, with one cursor. With `checkpoints: true` it also tells, by a `Checkpoint`, that replay
+    /// has caught up, and each minute that nothing happened (unless the operator sets another time). So a cursor moves on
+    /// although nothing happens, and silence means that the connection is lost.
     async fn events(
         &self,
         ctx: &Context<'_>,
         after: Option<Cursor>,
         conversation_id: Option<ID>,
         #[graphql(default_with = "Some(false)")] include_own: Option<bool>,
+        #[graphql(default_with = "Some(false)")] checkpoints: Option<bool>,
     ) -> Result<impl Stream<Item = Event>> {
-        Ok(open(ctx, Kinds::ALL, after, conversation_id, include_own)?.map(Event::from))
+        Ok(open(ctx, Kinds::ALL, after, conversation_id, include_own, checkpoints)?.map(Event::from))
     }
 }

@@ -20,17 +20,26 @@ use crate::messaging::{
 /// The conversations whose events a subscriber wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ConversationFilter {
-    /// All conversations that the viewer takes part in.
+    /// All conversations that the viewer takes part in, or all that there are if the viewer is a service.
     All,
     /// This conversation.
     Conversation(ConversationId),
 }
 
+/// Who follows the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Viewer {
+    /// A user, who is told what they may see.
+    User(UserId),
+    /// A service, which is told everything.
+    Service,
+}
+
 /// The events that a subscriber wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SubscriptionFilter {
-    /// The user who subscribes.
-    pub viewer: UserId,
+    /// Who subscribes.
+    pub viewer: Viewer,
     /// The conversations of the events.
     pub conversations: ConversationFilter,
     /// The kinds of the events.
@@ -77,19 +86,36 @@ impl Database {
         limit: usize,
     ) -> Result<(Vec<(Arc<Event>, View)>, Position), Unavailable> {
         let mut sql = Sql::default();
-        events_in_stays(&mut sql, self.reader.get_database_backend(), filter, after, through, limit);
+        match filter.viewer {
+            Viewer::User(user) => {
+                let backend = self.reader.get_database_backend();
+                events_in_stays(&mut sql, backend, user, filter, after, through, limit);
+            }
+            Viewer::Service => events_of_all(&mut sql, filter, after, through, limit),
+        }
         let rows: Vec<event::Model> = sql.rows(&self.reader).await.during("replay events")?;
         let reached = match rows.last() {
             Some(last) if rows.len() == limit => Position(last.position),
             _ => through,
         };
         let events = self.events_of(rows).await?;
-        let intervals = self.intervals_in(filter.viewer, &events).await?;
-        let seen = events.into_iter().filter_map(|event| {
-            let view = view(&event, filter.viewer, intervals.get(&event.conversation)?)?;
-            Some((event, view))
-        });
-        let seen: Vec<_> = seen.collect();
+        let seen: Vec<(Arc<Event>, View)> = match filter.viewer {
+            Viewer::User(user) => {
+                let intervals = self.intervals_in(user, &events).await?;
+                let seen = events.into_iter().filter_map(|event| {
+                    let view = view(&event, user, intervals.get(&event.conversation)?)?;
+                    Some((event, view))
+                });
+                seen.collect()
+            }
+            Viewer::Service => events
+                .into_iter()
+                .map(|event| {
+                    let view = View::of_service(&event);
+                    (event, view)
+                })
+                .collect(),
+        };
         let views: Vec<_> = seen.iter().map(|(event, view)| (&**event, *view)).collect();
         let shows = self.shows(&views).await?;
         let seen = seen.into_iter().zip(shows).filter_map(|(seen, shows)| shows.then_some(seen));
@@ -191,10 +217,30 @@ fn in_doubt(event: &Event, view: View) -> Option<Received> {
     }
 }
 
+/// Writes the statement for everybody's events in `after < position <= through`.
+fn events_of_all(
+    sql: &mut Sql,
+    filter: SubscriptionFilter,
+    after: Position,
+    through: Position,
+    limit: usize,
+) {
+    sql.push("SELECT e.* FROM events e WHERE e.position > ").bind(after.0);
+    sql.push(" AND e.position <= ").bind(through.0);
+    if let Some(numbers) = filter.kinds.numbers() {
+        sql.push(" AND e.kind IN ").bind_list(numbers.iter().copied());
+    }
+    if let ConversationFilter::Conversation(conversation) = filter.conversations {
+        sql.push(" AND e.conversation_id = ").bind(conversation.0);
+    }
+    sql.push(" ORDER BY e.position LIMIT ").bind(i64::try_from(limit).unwrap_or(i64::MAX));
+}
+
 /// Writes the statement for the events of somebody's stays in `after < position <= through`.
 fn events_in_stays(
     sql: &mut Sql,
     backend: DbBackend,
+    user: UserId,
     filter: SubscriptionFilter,
     after: Position,
     through: Position,
@@ -220,7 +266,7 @@ fn events_in_stays(
     } else {
         sql.push(" AND ");
     }
-    sql.push("s.user_id = ").bind(filter.viewer.0);
+    sql.push("s.user_id = ").bind(user.0);
     sql.push(" AND s.joined_position <= ").bind(through.0);
     sql.push(" AND (s.left_position IS NULL OR s.left_position > ").bind(after.0).push(")");
     if let ConversationFilter::Conversation(conversation) = filter.conversations {

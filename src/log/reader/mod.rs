@@ -6,7 +6,7 @@ mod messages;
 mod receipts;
 
 pub use conversations::{ConversationRow, ParticipantKey};
-pub use events::{ConversationFilter, Membership, SubscriptionFilter};
+pub use events::{ConversationFilter, Membership, SubscriptionFilter, Viewer};
 pub use messages::Received;
 pub use receipts::{MarkTime, Receipt};
 

@@ -156,7 +156,8 @@ export function roots(world: World, isSignedIn: boolean) {
       const seen = (after == null ? [] : world.events)
         .filter(({ __typename }) => kinds.length === 0 || kinds.includes(__typename))
         .filter(({ conversation }) => conversationId == null || conversation.id === conversationId)
-        .map(event);
+        // What this subscription was told before, and not the one that the world was looked at through.
+        .map((one, index, told) => event({ ...one, previous: told[index - 1]?.cursor ?? after ?? null }));
       return iterate(seen.map((one) => ({ events: one, messageSent: one, statusChanged: one })));
     };
 

@@ -55,6 +55,7 @@ export interface Conversation extends Ref {
 export interface Event {
   __typename: string;
   cursor: string;
+  previous: string | null;
   at: string;
   conversation: Ref;
   message?: Ref;
@@ -102,7 +103,7 @@ const EVERYTHING = `{ cursor viewer { id } conversations { edges { cursor node {
 const HAPPENED = 15;
 
 const EVENTS = `subscription ($after: Cursor!) { events(after: $after) {
-  __typename cursor at conversation { id }
+  __typename cursor previous at conversation { id }
   ... on MessageSent { message { id } }
   ... on StatusChanged { status recipient { id } message { id } messages { id } }
   ... on ConversationStarted { startedBy { id } }

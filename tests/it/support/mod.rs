@@ -3,6 +3,7 @@
 mod app;
 pub(crate) mod certificates;
 mod database;
+mod follower;
 mod http;
 mod open;
 mod socket;
@@ -10,6 +11,7 @@ mod user;
 
 pub(crate) use app::{Setup, TestApp};
 pub(crate) use database::{TABLES, TestDatabase};
+pub(crate) use follower::{Follower, Transport};
 pub(crate) use http::{Reply, request, try_post};
 pub(crate) use open::{End, Open};
 pub(crate) use socket::Socket;

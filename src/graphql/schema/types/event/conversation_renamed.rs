@@ -4,7 +4,7 @@ use async_graphql::{Context, Object, Result};
 
 use super::TypedEvent;
 use crate::graphql::budget::budget_of;
-use crate::graphql::schema::types::{Conversation, Cursor, DateTime, User};
+use crate::graphql::schema::types::{Conversation, Cursor, DateTime, Previous, User};
 use crate::messaging::Renamed;
 
 /// Somebody gave a conversation another title.
@@ -17,6 +17,12 @@ impl ConversationRenamed {
     /// Subscribe again with this as `after` to go on from here.
     pub(crate) async fn cursor(&self) -> Cursor {
         self.0.cursor()
+    }
+
+    /// The cursor of what this subscription was told before this. If it is not the one that you have, something between
+    /// herald and you dropped events: subscribe again with yours as `after`.
+    pub(crate) async fn previous(&self) -> Option<Previous> {
+        Some(Previous)
     }
 
     /// When it was renamed.

@@ -3,7 +3,7 @@
 use async_graphql::Object;
 
 use super::TypedEvent;
-use crate::graphql::schema::types::{Conversation, Cursor, DateTime, User};
+use crate::graphql::schema::types::{Conversation, Cursor, DateTime, Previous, User};
 use crate::messaging::Started;
 
 /// A conversation began. One event however many it starts with: `conversation.participants` says who they are.
@@ -16,6 +16,12 @@ impl ConversationStarted {
     /// Subscribe again with this as `after` to go on from here.
     pub(crate) async fn cursor(&self) -> Cursor {
         self.0.cursor()
+    }
+
+    /// The cursor of what this subscription was told before this. If it is not the one that you have, something between
+    /// herald and you dropped events: subscribe again with yours as `after`.
+    pub(crate) async fn previous(&self) -> Option<Previous> {
+        Some(Previous)
     }
 
     /// When it began.

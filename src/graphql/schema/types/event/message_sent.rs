@@ -6,7 +6,7 @@ use async_graphql::Object;
 
 use super::TypedEvent;
 use crate::error::Error;
-use crate::graphql::schema::types::{Conversation, Cursor, DateTime, Message};
+use crate::graphql::schema::types::{Conversation, Cursor, DateTime, Message, Previous};
 use crate::hub::VisibleEvent;
 use crate::messaging::Sent;
 
@@ -27,6 +27,12 @@ impl MessageSent {
     /// Subscribe again with this as `after` to go on from here.
     pub(crate) async fn cursor(&self) -> Cursor {
         self.0.cursor()
+    }
+
+    /// The cursor of what this subscription was told before this. If it is not the one that you have, something between
+    /// herald and you dropped events: subscribe again with yours as `after`.
+    pub(crate) async fn previous(&self) -> Option<Previous> {
+        Some(Previous)
     }
 
     /// When it was sent.

@@ -4,6 +4,7 @@
 // A new kind of event must not fall into a wildcard arm.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod checkpoint;
 mod conversation_renamed;
 mod conversation_started;
 mod message_sent;
@@ -13,11 +14,13 @@ mod status_changed;
 
 use async_graphql::Interface;
 
-use super::{Conversation, Cursor, DateTime, User};
+use super::{Conversation, Cursor, DateTime, Previous, User};
 use crate::error::Error;
-use crate::hub::VisibleEvent;
+use crate::hub::{Told, VisibleEvent};
 use crate::messaging::{self, Change, View};
 
+pub(crate) use checkpoint::CONVERSATION;
+use checkpoint::Checkpoint;
 use conversation_renamed::ConversationRenamed;
 use conversation_started::ConversationStarted;
 pub(crate) use message_sent::MessageSent;
@@ -25,10 +28,17 @@ use participant_left::ParticipantLeft;
 use participants_joined::ParticipantsJoined;
 pub(crate) use status_changed::StatusChanged;
 
-/// Something that happened in a conversation.
+/// Something that happened in a conversation, or a `Checkpoint`, which a subscription asks for.
 #[derive(Debug, Clone, Interface)]
 #[graphql(
     field(name = "cursor", ty = "Cursor", desc = "Subscribe again with this as `after` to go on from here."),
+    field(
+        name = "previous",
+        ty = "Option<Previous>",
+        desc = "The cursor of what this subscription was told before this: of the event before it, or what was given as \
+                `after`. Null for the first event of a subscription without `after`. If it is not the cursor that you have, \
+                something between herald and you dropped events: subscribe again with yours as `after`."
+    ),
     field(name = "at", ty = "DateTime", desc = "When it happened, by the server's clock."),
     field(name = "conversation", ty = "Conversation", desc = "The conversation that it happened in.")
 )]
@@ -39,6 +49,16 @@ pub(crate) enum Event {
     ParticipantsJoined(ParticipantsJoined),
     ParticipantLeft(ParticipantLeft),
     ConversationRenamed(ConversationRenamed),
+    Checkpoint(Checkpoint),
+}
+
+impl From<Told> for Event {
+    fn from(told: Told) -> Self {
+        match told {
+            Told::Event(seen) => seen.into(),
+            Told::Checkpoint(checkpoint) => Self::Checkpoint(Checkpoint(checkpoint)),
+        }
+    }
 }
 
 impl From<VisibleEvent> for Event {

@@ -10,7 +10,9 @@ use crate::graphql::budget::budget_of;
 use crate::graphql::schema::loaders::{MessageAt, load};
 use crate::graphql::schema::page::size;
 use crate::graphql::schema::services::services_of;
-use crate::graphql::schema::types::{Conversation, Cursor, DateTime, DeliveryStatus, Message, User};
+use crate::graphql::schema::types::{
+    Conversation, Cursor, DateTime, DeliveryStatus, Message, Previous, User,
+};
 use crate::hub::VisibleEvent;
 use crate::log::Received;
 use crate::messaging::{self, Covered, Marked};
@@ -41,6 +43,12 @@ impl StatusChanged {
     /// Subscribe again with this as `after` to go on from here.
     pub(crate) async fn cursor(&self) -> Cursor {
         self.0.cursor()
+    }
+
+    /// The cursor of what this subscription was told before this. If it is not the one that you have, something between
+    /// herald and you dropped events: subscribe again with yours as `after`.
+    pub(crate) async fn previous(&self) -> Option<Previous> {
+        Some(Previous)
     }
 
     /// When they marked the messages.

@@ -1,0 +1,164 @@
+//! Checkpoints: a subscription that asks for them is told that there was nothing, so that its cursor moves on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use herald::clock::Clock;
+use herald::messaging::Timestamp;
+use serde_json::{Value, json};
+
+use crate::support::{Follower, Setup, TestApp, Transport, User};
+
+const EVENTS: &str = "subscription($after: Cursor, $id: ID, $checkpoints: Boolean = true) {
+    events(after: $after, conversationId: $id, checkpoints: $checkpoints) {
+        __typename cursor previous at
+        ... on Checkpoint { caughtUp }
+        ... on MessageSent { message { body } conversation { id } }
+    }
+}";
+
+/// A herald that says each second that there was nothing.
+async fn herald() -> TestApp {
+    TestApp::with(|setup| setup.args.limits.checkpoint_interval = 1).await
+}
+
+async fn follow(transport: Transport, user: &User, variables: Value) -> Follower {
+    Follower::subscribe(transport, user, "desk", EVENTS, variables).await
+}
+
+/// The next checkpoint, before which no event may come.
+async fn checkpoint(follower: &mut Follower) -> Value {
+    let event = follower.next().await["events"].take();
+    assert_eq!(event["__typename"], "Checkpoint", "{event}");
+    event
+}
+
+/// Reads until something of this type comes, past checkpoints. Each names what was told before it, and moves `last` on.
+async fn until(follower: &mut Follower, ty: &str, last: &mut Value) -> Value {
+    loop {
+        let told = follower.next().await["events"].take();
+        assert_eq!(told["previous"], *last, "{told}");
+        *last = told["cursor"].clone();
+        if told["__typename"] == ty {
+            return told;
+        }
+        assert_eq!(told["__typename"], "Checkpoint", "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_checkpoint_comes_when_replay_has_caught_up_and_while_nothing_happens_over_every_transport() {
+    let app = herald().await;
+    let (ada, bob, conversation) = app.pair().await;
+    for transport in Transport::ALL {
+        let mut last = json!(bob.cursor().await);
+        ada.send(&conversation, "replayed").await;
+        let mut follower = follow(transport, &bob, json!({ "after": last })).await;
+        let replayed = until(&mut follower, "MessageSent", &mut last).await;
+        assert_eq!(replayed["message"]["body"], "replayed", "{transport:?}");
+        assert_eq!(until(&mut follower, "Checkpoint", &mut last).await["caughtUp"], true);
+        ada.send(&conversation, "live").await;
+        assert_eq!(until(&mut follower, "MessageSent", &mut last).await["message"]["body"], "live");
+        for _ in 0..2 {
+            assert_eq!(until(&mut follower, "Checkpoint", &mut last).await["caughtUp"], true);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_cursor_of_a_quiet_follower_moves_with_the_log_and_is_good_to_resume() {
+    let app = herald().await;
+    let (ada, bob, conversation) = app.pair().await;
+    let elsewhere = ada.start(&[&app.user("eve").await]).await;
+    let start = bob.cursor().await;
+    let mut follower = follow(Transport::WebSocket, &bob, json!({ "after": start })).await;
+    assert_eq!(checkpoint(&mut follower).await["cursor"], json!(start));
+    // He may not see the one, and the other is his own.
+    ada.send(&elsewhere, "not for him").await;
+    bob.on("desk").send(&conversation, "own").await;
+    let end = bob.cursor().await;
+    let moved = loop {
+        let moved = checkpoint(&mut follower).await;
+        if moved["cursor"] == json!(end) {
+            break moved;
+        }
+    };
+    drop(follower);
+    ada.send(&conversation, "later").await;
+    let mut follower = follow(Transport::WebSocket, &bob, json!({ "after": moved["cursor"] })).await;
+    let later = follower.next().await["events"].take();
+    assert_eq!(later["message"]["body"], "later");
+    assert_eq!(later["previous"], moved["cursor"]);
+}
+
+#[tokio::test]
+async fn nobody_is_told_of_checkpoints_who_does_not_ask() {
+    let app = herald().await;
+    let (ada, bob, conversation) = app.pair().await;
+    let start = bob.cursor().await;
+    let variables = json!({ "after": start, "checkpoints": false });
+    let mut without = follow(Transport::WebSocket, &bob, variables).await;
+    let mut with = follow(Transport::WebSocket, &bob, json!({ "after": start })).await;
+    for _ in 0..3 {
+        checkpoint(&mut with).await;
+    }
+    ada.send(&conversation, "the first").await;
+    assert_eq!(without.next().await["events"]["message"]["body"], "the first");
+}
+
+#[tokio::test]
+async fn checkpoints_end_with_the_subscription() {
+    let app = herald().await;
+    let (_, bob, conversation) = app.pair().await;
+    let mut socket = bob.socket("desk").await;
+    let variables = json!({ "after": socket.cursor, "id": conversation });
+    socket.subscribe("1", EVENTS, variables).await;
+    assert_eq!(socket.next("1").await["events"]["__typename"], "Checkpoint");
+    bob.leave(&conversation).await;
+    assert_eq!(socket.next("1").await["events"]["__typename"], "ParticipantLeft");
+    socket.completed("1").await;
+    // Nothing of it may come between a ping and its answer, however long that takes.
+    socket.subscribe("2", EVENTS, json!({})).await;
+    for _ in 0..3 {
+        assert_eq!(socket.next("2").await["events"]["__typename"], "Checkpoint");
+    }
+}
+
+// No conversation can be given, and no null where the schema says that there is none. Whoever asks is told at once.
+#[tokio::test]
+async fn whoever_asks_for_the_conversation_of_a_checkpoint_is_refused() {
+    const EVERY: &str = "subscription($checkpoints: Boolean) {
+        events(checkpoints: $checkpoints) { cursor where: conversation { id } } }";
+    const OF_IT: &str = "subscription($checkpoints: Boolean) {
+        events(checkpoints: $checkpoints) { ... on Checkpoint { conversation { id } } } }";
+    let app = herald().await;
+    let (ada, bob, conversation) = app.pair().await;
+    let mut socket = bob.socket("desk").await;
+    for query in [EVERY, OF_IT] {
+        socket.subscribe("1", query, json!({ "checkpoints": true })).await;
+        let refused = socket.receive().await;
+        assert_eq!(refused["type"], "error", "{refused}");
+        assert_eq!(refused["payload"][0]["extensions"]["code"], "BAD_INPUT");
+        let message = refused["payload"][0]["message"].as_str().unwrap();
+        assert!(message.contains("... on MessageSent"), "{message}");
+    }
+    // Without checkpoints it is as it always was.
+    let mut follower = Follower::subscribe(Transport::EventStream, &bob, "desk", EVERY, json!({})).await;
+    ada.send(&conversation, "one").await;
+    assert_eq!(follower.next().await["events"]["where"]["id"], json!(conversation));
+}
+
+#[tokio::test]
+async fn the_time_of_a_checkpoint_is_that_of_the_clock() {
+    let micros = Arc::new(AtomicI64::new(1_000_000));
+    let clock = Arc::clone(&micros);
+    let app = TestApp::with(|setup: &mut Setup| {
+        setup.args.limits.checkpoint_interval = 1;
+        setup.parts.clock = Clock::new(move || Timestamp(clock.load(Ordering::Relaxed)));
+    })
+    .await;
+    let bob = app.user("bob").await;
+    micros.store(86_400_000_001, Ordering::Relaxed);
+    let mut follower = follow(Transport::WebSocket, &bob, json!({})).await;
+    assert_eq!(checkpoint(&mut follower).await["at"], "1970-01-02T00:00:00.000001Z");
+}
