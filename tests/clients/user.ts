@@ -121,6 +121,11 @@ export class User {
     return new User(herald, handle, register.token);
   }
 
+  /** Somebody whom herald knows, or gets to know, by a token that they have from elsewhere. */
+  static of(herald: Herald, handle: string, token: string): User {
+    return new User(herald, handle, token);
+  }
+
   /** The same user, signed in once more: another session. */
   async signInAgain(): Promise<User> {
     const input = { handle: this.handle, password: this.password };
