@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use crate::accounts::Scope;
+
 pub mod allocator;
 mod check;
 mod database;
@@ -86,6 +88,9 @@ pub enum Command {
     /// Manage users.
     #[command(subcommand)]
     User(UserCommand),
+    /// Manage the keys with which the operator's own programs sign in.
+    #[command(subcommand)]
+    Key(KeyCommand),
 }
 
 /// The commands about users.
@@ -98,6 +103,37 @@ pub enum UserCommand {
         /// The name that others see. The default is the handle.
         #[arg(long)]
         display_name: Option<String>,
+        /// Which database to use.
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+}
+
+/// The commands about service keys.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key and print it. It is shown only here: herald keeps its hash.
+    Add {
+        /// The name of the service: 1 to 64 of a-z, A-Z, 0-9, ., _ and -. Events say by which service they came.
+        name: String,
+        /// What the service may do; may be repeated. `provision` makes, updates and disables users. `send` changes
+        /// something for a user. `read` reads and follows for a user, and follows the whole log.
+        #[arg(long = "scope", value_name = "provision|send|read", required = true)]
+        scopes: Vec<Scope>,
+        /// Which database to use.
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// List the keys, revoked ones too. The keys themselves are not stored.
+    List {
+        /// Which database to use.
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Revoke a key. Within a second or two no node accepts it, and what was opened with it ends.
+    Revoke {
+        /// The name of the service.
+        name: String,
         /// Which database to use.
         #[command(flatten)]
         database: DatabaseArgs,

@@ -3,6 +3,8 @@
 
 mod jwt;
 
+use std::borrow::Cow;
+
 use async_graphql::ErrorExtensions;
 
 pub use self::jwt::JwtRefusal;
@@ -19,16 +21,22 @@ pub enum Error {
     /// A value is not acceptable.
     BadInput {
         /// The argument or input field.
-        field: &'static str,
+        field: Cow<'static, str>,
         /// What is wrong with the value: a phrase that follows the name of the field.
         reason: String,
     },
     /// Nobody is signed in.
     Unauthenticated,
+    /// The service key was never given out, or is revoked.
+    UnknownKey,
     /// The password is wrong or the handle is unknown. The client cannot tell which.
     InvalidCredentials,
     /// Somebody has that handle.
     HandleTaken,
+    /// The handle that an entry of a list asks for is somebody else's. The text names the field.
+    EntryHandleTaken(String),
+    /// The user is disabled.
+    AccountDisabled,
     /// The token of another login system is not believed.
     Jwt(JwtRefusal),
     /// This caller may not do this: a sentence that says why, and what to do.
@@ -56,32 +64,34 @@ pub enum Error {
 
 impl Error {
     /// Builds the error for a field with a wrong value.
-    pub fn bad_input(field: &'static str, reason: impl Into<String>) -> Self {
-        Self::BadInput { field, reason: reason.into() }
+    pub fn bad_input(field: impl Into<Cow<'static, str>>, reason: impl Into<String>) -> Self {
+        Self::BadInput { field: field.into(), reason: reason.into() }
     }
 
     /// Returns the same error with another name for the field; other errors stay as they are.
     #[must_use]
     pub fn about(self, field: &'static str) -> Self {
         match self {
-            Self::BadInput { reason, .. } => Self::BadInput { field, reason },
+            Self::BadInput { reason, .. } => Self::bad_input(field, reason),
             other => other,
         }
     }
 
     /// Returns a function that names the field in which a text is invalid.
-    pub fn invalid(field: &'static str) -> impl Fn(Invalid) -> Self {
-        move |Invalid(reason)| Self::BadInput { field, reason }
+    pub fn invalid(field: impl Into<Cow<'static, str>>) -> impl Fn(Invalid) -> Self {
+        let field = field.into();
+        move |Invalid(reason)| Self::BadInput { field: field.clone(), reason }
     }
 
     /// The code for programs, as in `extensions.code`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::BadInput { .. } => "BAD_INPUT",
-            Self::Unauthenticated | Self::Jwt(_) => "UNAUTHENTICATED",
+            Self::Unauthenticated | Self::UnknownKey | Self::Jwt(_) => "UNAUTHENTICATED",
             Self::Forbidden(_) => "FORBIDDEN",
             Self::InvalidCredentials => "INVALID_CREDENTIALS",
-            Self::HandleTaken => "HANDLE_TAKEN",
+            Self::HandleTaken | Self::EntryHandleTaken(_) => "HANDLE_TAKEN",
+            Self::AccountDisabled => "ACCOUNT_DISABLED",
             Self::NotFound(_) => "NOT_FOUND",
             Self::SenderCannotMark => "SENDER_CANNOT_MARK",
             Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
@@ -101,9 +111,15 @@ impl Error {
                  `Authorization: Bearer …`, or as `authorization` in the payload of `connection_init`."
                 .into(),
             Self::Jwt(refusal) => refusal.message(),
+            Self::UnknownKey => {
+                "This service key is unknown or revoked: make one with `herald key add NAME --scope …`."
+                    .into()
+            }
             Self::Forbidden(reason) => reason.clone(),
             Self::InvalidCredentials => "The handle or the password is wrong.".into(),
             Self::HandleTaken => "This handle is taken: choose another.".into(),
+            Self::EntryHandleTaken(field) => format!("`{field}` is taken by somebody else: choose another."),
+            Self::AccountDisabled => "This account is disabled: ask whoever runs this service.".into(),
             Self::NotFound(what) => format!("There is no such {what}."),
             Self::SenderCannotMark => {
                 "The sender of a message cannot mark it: only those who receive it can.".into()
@@ -131,7 +147,8 @@ impl From<Error> for async_graphql::Error {
         Self::new(error.message()).extend_with(|_, extensions| {
             extensions.set("code", error.code());
             match &error {
-                Error::BadInput { field, .. } => extensions.set("field", *field),
+                Error::BadInput { field, .. } => extensions.set("field", field.as_ref()),
+                Error::EntryHandleTaken(field) => extensions.set("field", field.as_str()),
                 Error::HandleTaken => extensions.set("field", "handle"),
                 Error::RateLimited { seconds } => extensions.set("retryAfter", *seconds),
                 _ => {}
@@ -159,6 +176,7 @@ impl From<SubmitError> for Error {
             SubmitError::Refused(refusal) => match refusal {
                 Refusal::NoSuchConversation => Self::NotFound("conversation"),
                 Refusal::NoSuchMessage => Self::NotFound("message"),
+                Refusal::NotARecipient => Self::NotFound("recipient of this message"),
                 Refusal::SenderCannotMark => Self::SenderCannotMark,
                 Refusal::KeyReused => Self::IdempotencyKeyReused,
                 Refusal::NobodyElse => {

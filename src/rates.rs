@@ -11,7 +11,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::config::Limits;
 use crate::error::Error;
-use crate::messaging::UserId;
+use crate::messaging::{KeyId, UserId};
 use crate::network::Network;
 
 /// The pause before a subscription that has used up its rate tries again.
@@ -44,6 +44,8 @@ fn positive(n: u32) -> NonZeroU32 {
 pub enum Owner {
     /// A user who is signed in.
     User(UserId),
+    /// A service that acts for nobody. No rate holds for it: its operator gave it the key.
+    Service(KeyId),
     /// The network of the client's address, when nobody is signed in.
     Network(Network),
 }
@@ -142,13 +144,18 @@ impl Rates {
 
     /// Counts an execution of `fields` fields.
     pub fn execute(&self, owner: Owner, fields: u64) -> Result<(), Error> {
-        self.check(&self.fields, &owner, usize::try_from(fields).unwrap_or(usize::MAX))
+        match owner {
+            Owner::Service(_) => Ok(()),
+            Owner::User(_) | Owner::Network(_) => {
+                self.check(&self.fields, &owner, usize::try_from(fields).unwrap_or(usize::MAX))
+            }
+        }
     }
 
     /// Counts an event that a subscription executes, with `fields` fields. Waits until the rate allows it. A
     /// subscription that waits loses nothing: it goes on from its own position.
-    pub async fn render(&self, user: UserId, fields: u64) {
-        while let Err(Error::RateLimited { .. }) = self.execute(Owner::User(user), fields) {
+    pub async fn render(&self, owner: Owner, fields: u64) {
+        while let Err(Error::RateLimited { .. }) = self.execute(owner, fields) {
             tokio::time::sleep(RENDER_RETRY_PAUSE).await;
         }
     }

@@ -30,7 +30,7 @@ pub(crate) async fn messages(file: &Path, sender: &str, conversation: &str, coun
         let message = MessageId(random::id());
         let action = Action::Send(Send { conversation, message, body: body.clone(), key: None });
         let writer = writer.clone();
-        async move { writer.submit(Command { actor, origin: None, action }).await.unwrap() }
+        async move { writer.submit(Command { actor, origin: None, via: None, action }).await.unwrap() }
     });
     let sent: Vec<_> = stream::iter(sends).buffer_unordered(1_024).collect().await;
     let last = sent.into_iter().max_by_key(|sent| sent.place.position).and_then(|sent| sent.message).unwrap();

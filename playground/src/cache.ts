@@ -116,6 +116,8 @@ function onEvent({ events: event }: EventsSubscription, cache: Cache): void {
     case 'ParticipantsJoined':
     case 'ConversationRenamed':
       return void note(cache, INBOX, conversation, list);
+    case 'MessageUndeliverable':
+      return cache.invalidate(`Message:${event.message.id}`, 'receipts', { first: 100 });
     case 'ParticipantLeft':
       if (viewer === `User:${event.user.id}`) note(cache, INBOX, conversation, null);
   }

@@ -107,5 +107,6 @@ export const EVENTS = graphql(`subscription Events($after: Cursor!) {
     ... on ParticipantsJoined { users { ...Person } addedBy { ...Person } conversation { ...About } }
     ... on ParticipantLeft { user { ...Person } conversation { ...About } }
     ... on ConversationRenamed { title renamedBy { ...Person } conversation { ...About } }
+    ... on MessageUndeliverable { reason message { id } recipient { ...Person } conversation { id } }
   }
 }`);

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use super::jwt::Jwt;
+use super::service::ServiceKey;
 use super::token::Token;
 use crate::error::Error;
 
@@ -13,12 +14,17 @@ pub enum Credential {
     Token(Token),
     /// A token of another login system.
     Jwt(Jwt),
+    /// The key of a service.
+    Service(ServiceKey),
 }
 
 impl FromStr for Credential {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
+        if ServiceKey::is_meant_by(text) {
+            return text.parse().map(Self::Service);
+        }
         // A token of herald's has no dot, and a JWT has two.
         match Jwt::parse(text)? {
             Some(jwt) => Ok(Self::Jwt(jwt)),

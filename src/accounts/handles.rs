@@ -17,7 +17,8 @@ const RANDOM: u32 = 16;
 pub(super) fn candidates(wish: &str) -> impl Iterator<Item = Handle> {
     let base = spelled(wish);
     let counted = (2..2 + COUNTED).map(|number| number.to_string());
-    let random = (0..RANDOM).map(|_| random::id().simple().to_string()[..8].to_owned());
+    // An id begins with the time, so it would give the same suffix again and again.
+    let random = (0..RANDOM).map(|_| format!("{:08x}", u32::from_be_bytes(random::bytes())));
     let suffixed = counted.chain(random).collect::<Vec<_>>();
     let with = move |suffix: &String| {
         let room = HANDLE_BYTES.1 - suffix.len() - 1;

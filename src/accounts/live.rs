@@ -31,6 +31,11 @@ impl Live {
         Self { id, user, expires_at, last_used_at: None, ended: CancellationToken::new(), clock }
     }
 
+    /// The same, which also ends when `other` is cancelled.
+    pub(super) fn within(self, other: &CancellationToken) -> Self {
+        Self { ended: other.child_token(), ..self }
+    }
+
     /// The same as a session that the database has, and ends when it is not used.
     pub(super) fn used_at(self, at: Timestamp) -> Self {
         Self { last_used_at: Some(AtomicI64::new(at.0)), ..self }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::jwt::{Identity, Jwt, JwtVerifier};
 use super::live::{Live, LiveByHash};
-use super::{Accounts, DISABLED, handles};
+use super::{Accounts, handles};
 use crate::error::{Error, JwtRefusal};
 use crate::log::UserRow;
 use crate::messaging::{DisplayName, UserId};
@@ -44,7 +44,7 @@ impl Accounts {
             let user = self.find_or_create(&identity).await?;
             if user.disabled_at.is_some() {
                 login_system.live.end_where(|live| live.user == user.id);
-                return Err(Error::Forbidden(DISABLED.into()));
+                return Err(Error::AccountDisabled);
             }
             let live = Live::new(identity.session, user.id, identity.expires_at, clock.clone());
             let live = login_system.live.keep(hash, live);

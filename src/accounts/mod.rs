@@ -1,16 +1,20 @@
-//! Users, their passwords, and the sessions in which they are signed in.
+//! Users, their passwords, the sessions in which they are signed in, and services.
 //!
-//! Here live registering, signing in and out, and the sessions in use on this node. What never lives here:
-//! SQL (it is in `log`), and where a token travels (that is the transports' business).
+//! Here live registering, signing in and out, making users for another system, and the sessions and service keys in use
+//! on this node. What never lives here: SQL (it is in `log`), and where a token travels (that is the transports'
+//! business).
 
+mod acting;
 mod credential;
 mod handles;
-
 mod jwt;
 mod known_users;
 mod live;
 mod login_system;
 mod password;
+mod provisioning;
+mod scope;
+mod service;
 mod session;
 mod token;
 mod turns;
@@ -21,14 +25,19 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+pub use acting::ActAs;
 pub use credential::Credential;
 pub use jwt::{JwtOptions, KeysError};
 pub use known_users::{BeforeReading, KnownUsers};
 pub use live::Live;
+pub use provisioning::{MAX_USERS, Wanted};
+pub use scope::{Scope, Scopes};
+pub use service::{Keys, Service, ServiceKey};
 pub use session::{Lifetimes, Sessions};
 pub use token::Token;
 
 use self::jwt::JwtVerifier;
+use self::live::LiveByHash;
 use self::login_system::LoginSystem;
 use self::password::Passwords;
 use self::turns::Turns;
@@ -44,8 +53,8 @@ const MIN_PASSWORD_CHARS: usize = 8;
 /// The most bytes of a password. A longer one is refused before it is hashed.
 const MAX_PASSWORD_BYTES: usize = 512;
 
-/// What a user who is disabled is told.
-const DISABLED: &str = "This account is disabled: ask whoever runs this service.";
+/// The most sessions of services for somebody that this node remembers while nobody uses them.
+const MAX_REMEMBERED_ACTING: usize = 20_000;
 
 /// How users get in.
 #[derive(Debug, Clone)]
@@ -79,6 +88,10 @@ pub struct Accounts {
     has_passwords: bool,
     is_open: bool,
     login_system: Option<LoginSystem>,
+    /// The sessions in which services act for somebody.
+    acting: LiveByHash,
+    /// The keys of services.
+    pub keys: Keys,
     /// The users that this node has read lately.
     pub users: KnownUsers,
     /// The sessions that herald keeps.
@@ -99,6 +112,8 @@ impl Accounts {
             has_passwords,
             is_open,
             login_system,
+            acting: LiveByHash::new(MAX_REMEMBERED_ACTING),
+            keys: Keys::new(database.clone()),
             users: KnownUsers::default(),
             sessions: Sessions::new(database.clone(), lifetimes),
             database,
@@ -108,11 +123,12 @@ impl Accounts {
     /// Finds the session that this credential stands for.
     ///
     /// # Errors
-    /// Why it stands for none.
+    /// Why it stands for none. A service key stands for no session: [`Keys::find`] finds its service.
     pub async fn identify(&self, credential: &Credential) -> Result<Arc<Live>, Error> {
         match credential {
             Credential::Token(token) => self.sessions.find(token, &self.users).await,
             Credential::Jwt(jwt) => self.sign_in_by_jwt(jwt).await,
+            Credential::Service(_) => Err(Error::Unauthenticated),
         }
     }
 
@@ -133,6 +149,7 @@ impl Accounts {
             if let Some(login_system) = &self.login_system {
                 login_system.live.end_where(|live| live.user == user.id);
             }
+            self.acting.end_where(|live| live.user == user.id);
         }
     }
 
@@ -260,7 +277,7 @@ impl Accounts {
 
 /// The user, unless disabled. Only somebody who knows the password learns which.
 fn enabled(user: UserRow) -> Result<UserRow, Error> {
-    if user.disabled_at.is_some() { Err(Error::Forbidden(DISABLED.into())) } else { Ok(user) }
+    if user.disabled_at.is_some() { Err(Error::AccountDisabled) } else { Ok(user) }
 }
 
 /// The digest of a registration under a key: of the key and the display name. It is stored, so its input never changes.

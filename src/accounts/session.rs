@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use quick_cache::sync::Cache;
 
-use super::DISABLED;
 use super::known_users::KnownUsers;
 use super::live::Live;
 use super::token::Token;
@@ -78,7 +77,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] when the token stands for no session: herald never gave it out, or the session is
-    /// signed out or expired. [`Error::Forbidden`] when its user is disabled.
+    /// signed out or expired. [`Error::AccountDisabled`] when its user is disabled.
     pub async fn find(&self, token: &Token, users: &KnownUsers) -> Result<Arc<Live>, Error> {
         let token_hash = token.hash();
         let live = match self.by_token.get(&token_hash) {
@@ -103,7 +102,7 @@ impl Sessions {
             let (row, user) = self.database.session(&token_hash).await?.ok_or(Error::Unauthenticated)?;
             if user.disabled_at.is_some() {
                 self.forget(row.id);
-                return Err(Error::Forbidden(DISABLED.into()));
+                return Err(Error::AccountDisabled);
             }
             let live = self.remember(token_hash, &row);
             // Whoever disables a user ends the sessions that are in use. This one may have come too late for that.

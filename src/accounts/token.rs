@@ -10,6 +10,9 @@ use sha2::{Digest, Sha256};
 use crate::error::Error;
 use crate::random;
 
+/// The characters of every token.
+pub(super) const CHARS: usize = 43;
+
 /// A bearer token: 256 random bits, known to its holder alone. The server keeps a hash.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token([u8; 32]);

@@ -34,6 +34,7 @@ impl Accounts {
                     if is_due {
                         accounts.sessions.check().await?;
                     }
+                    accounts.keys.check().await?;
                     accounts.look(seen).await
                 };
                 // If this read fails, the next one finds what it missed.
@@ -86,12 +87,14 @@ impl Accounts {
 
     /// Ends the sessions of users who are disabled or no longer stored, where the database does not have the sessions.
     async fn check_users(&self) -> Result<(), Unavailable> {
-        let Some(login_system) = &self.login_system else { return Ok(()) };
-        let users = login_system.live.users();
-        let rows = self.database.users_by_id(&users).await;
-        for (id, row) in users.into_iter().zip(rows) {
-            if row?.is_none_or(|user| user.disabled_at.is_some()) {
-                login_system.live.end_where(|live| live.user == id);
+        let others = self.login_system.iter().map(|login_system| &login_system.live);
+        for sessions in others.chain([&self.acting]) {
+            let users = sessions.users();
+            let rows = self.database.users_by_id(&users).await;
+            for (id, row) in users.into_iter().zip(rows) {
+                if row?.is_none_or(|user| user.disabled_at.is_some()) {
+                    sessions.end_where(|live| live.user == id);
+                }
             }
         }
         Ok(())

@@ -3,11 +3,12 @@
 mod database;
 mod error;
 mod health;
+mod key;
 mod serve;
 
 use std::io::{self, IsTerminal, Write};
 
-use herald::config::{Command, UserCommand};
+use herald::config::{Command, KeyCommand, UserCommand};
 use herald::graphql;
 
 pub(crate) use self::error::CommandError;
@@ -28,6 +29,11 @@ pub(crate) fn run(command: Command) -> Result<(), CommandError> {
         Command::User(UserCommand::Add { handle, display_name, database }) => {
             run_once(database::add_user(&handle, display_name.as_deref(), &database))
         }
+        Command::Key(KeyCommand::Add { name, scopes, database }) => {
+            run_once(key::add(&name, &scopes, &database))
+        }
+        Command::Key(KeyCommand::List { database }) => run_once(key::list(&database)),
+        Command::Key(KeyCommand::Revoke { name, database }) => run_once(key::revoke(&name, &database)),
     }
 }
 

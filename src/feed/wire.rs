@@ -9,11 +9,11 @@ use uuid::Uuid;
 use super::LogNotification;
 use crate::messaging::{
     Body, Chain, Change, ConnectionId, ConversationId, Epoch, Event, Message, MessageId, Origin, Place,
-    Position, Range, Record, SessionId, Timestamp, Unreadable, UserId,
+    Position, Range, Record, ServiceName, SessionId, Timestamp, Unreadable, UserId,
 };
 
 /// The version of the format. It changes whenever the format or its meaning changes.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 #[derive(Serialize, Deserialize)]
 struct WireNotification {
@@ -32,6 +32,7 @@ struct WireEvent {
     conversation: Uuid,
     actor: Uuid,
     origin: Option<(Uuid, String)>,
+    via: Option<String>,
     kind: i64,
     users: Option<Vec<Uuid>>,
     range: Option<(i64, i64)>,
@@ -68,6 +69,7 @@ fn pack(event: &Event) -> WireEvent {
         conversation: event.conversation.0,
         actor: event.actor.0,
         origin: event.origin.as_ref().map(|origin| (origin.session.0, origin.connection.to_string())),
+        via: event.via.as_ref().map(ToString::to_string),
         kind,
         users: users.map(|users| users.iter().map(|user| user.0).collect()),
         range: range.map(|range| (range.from.0, range.through.0)),
@@ -95,7 +97,8 @@ fn unpack(wire: WireEvent) -> Result<Event, Unreadable> {
         connection: ConnectionId::trusted(connection),
     });
     let change = Change::read(record)?;
-    Ok(Event { position, chain: Chain(wire.chain), at, conversation, actor, origin, change })
+    let via = wire.via.map(ServiceName::trusted);
+    Ok(Event { position, chain: Chain(wire.chain), at, conversation, actor, origin, via, change })
 }
 
 #[cfg(test)]
@@ -114,6 +117,7 @@ mod tests {
                 session: SessionId(Uuid::from_u128(3)),
                 connection: ConnectionId::trusted("desk"),
             }),
+            via: (position % 3 == 0).then(|| ServiceName::trusted("crm")),
             change,
         })
     }
@@ -158,7 +162,7 @@ mod tests {
         let bytes = encode(&notification(), true);
         assert!(decode(&bytes[..bytes.len() - 1]).is_none());
         assert!(decode(b"").is_none());
-        let newer = String::from_utf8(bytes).unwrap().replace("\"version\":3", "\"version\":4");
+        let newer = String::from_utf8(bytes).unwrap().replace("\"version\":4", "\"version\":5");
         assert!(decode(newer.as_bytes()).is_none());
     }
 }

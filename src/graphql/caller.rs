@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_graphql::Context;
+use async_graphql::parser::types::OperationType;
 
-use crate::accounts::Live;
+use crate::accounts::{Live, Scope, Service};
 use crate::error::Error;
 use crate::messaging::{ConnectionId, Origin};
 use crate::network::Network;
@@ -15,8 +16,11 @@ use crate::rates::Owner;
 /// The sender of a request, as the transport identified them.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
-    /// The session that they are signed in with, if any.
+    /// The session that they are signed in with, if any. Of a service that acts for somebody, the session in which it
+    /// does.
     pub session: Option<Arc<Live>>,
+    /// The service that calls, if it is one.
+    pub service: Option<Arc<Service>>,
     /// The id of their connection, if they named it.
     pub connection: Option<ConnectionId>,
     /// The address that they call from.
@@ -26,26 +30,91 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Who a request counts for: the user, or the network of the address when nobody is signed in.
+    /// Who a request counts for: the user, or the service that acts for nobody, or the network of the address when
+    /// nobody is signed in.
     pub(crate) fn owner(&self) -> Owner {
-        match self.viewer() {
-            Ok(session) => Owner::User(session.user),
-            Err(_) => Owner::Network(Network::of(self.address)),
+        match (self.viewer(), &self.service) {
+            (Ok(session), _) => Owner::User(session.user),
+            (Err(_), Some(service)) => Owner::Service(service.id),
+            (Err(_), None) => Owner::Network(Network::of(self.address)),
         }
     }
 
-    /// The origin of the events that they cause. `None` without a session or without a named connection.
-    pub(crate) fn origin(&self) -> Option<Origin> {
-        let (session, connection) = (self.session.as_ref()?, self.connection.as_ref()?);
-        Some(Origin { session: session.id, connection: connection.clone() })
-    }
-
-    /// The session that they are signed in with.
+    /// Fails unless a user or a service is signed in.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] when there is none, or when it has ended.
+    /// [`Error::Unauthenticated`] when nobody is, or when the session has ended or the key was revoked.
+    pub(crate) fn identified(&self) -> Result<(), Error> {
+        let is_in_use = match (&self.session, &self.service) {
+            (Some(session), _) => !session.has_ended(),
+            (None, Some(service)) => !service.has_ended(),
+            (None, None) => false,
+        };
+        if is_in_use { Ok(()) } else { Err(Error::Unauthenticated) }
+    }
+
+    /// Returns when the session has ended or the key was revoked. Never when nobody is signed in.
+    pub(crate) async fn ended(&self) {
+        match (&self.session, &self.service) {
+            (Some(session), _) => session.ended().await,
+            (None, Some(service)) => service.ended().await,
+            (None, None) => std::future::pending().await,
+        }
+    }
+
+    /// Fails if a service acts for somebody and lacks the scope for operations of this kind.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], which names the scope.
+    pub(crate) fn may(&self, kind: OperationType) -> Result<(), Error> {
+        let (Some(service), Some(_)) = (&self.service, &self.session) else { return Ok(()) };
+        service.require(match kind {
+            OperationType::Mutation => Scope::Send,
+            OperationType::Query | OperationType::Subscription => Scope::Read,
+        })
+    }
+
+    /// The service that calls, which must have this scope.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for a user, and for a service without the scope; [`Error::Unauthenticated`] when nobody is
+    /// signed in.
+    pub(crate) fn service_with(&self, scope: Scope) -> Result<&Arc<Service>, Error> {
+        self.identified()?;
+        let service = self.service.as_ref().ok_or_else(|| {
+            Error::Forbidden(
+                "This is for services only: send a key from `herald key add` as `Authorization: Bearer hsk_…`."
+                    .into(),
+            )
+        })?;
+        service.require(scope)?;
+        Ok(service)
+    }
+
+    /// The origin of the events that they cause. `None` when nobody is signed in, or without a named connection.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        let session = match (&self.session, &self.service) {
+            (Some(session), _) => session.id,
+            (None, Some(service)) => service.session_for(None),
+            (None, None) => return None,
+        };
+        Some(Origin { session, connection: self.connection.clone()? })
+    }
+
+    /// The session that they are signed in with, or in which a service acts for somebody.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] when there is none, or when it has ended; [`Error::BadInput`] for a service that does
+    /// not say for whom it acts.
     pub(crate) fn viewer(&self) -> Result<&Arc<Live>, Error> {
-        self.session.as_ref().filter(|session| !session.has_ended()).ok_or(Error::Unauthenticated)
+        self.identified()?;
+        self.session.as_ref().ok_or_else(|| {
+            Error::bad_input(
+                "X-Act-As",
+                "must say for whom the service acts: a user's id, handle:NAME or external:ID \
+                 (over WebSocket `actAs` in the payload of `connection_init`)",
+            )
+        })
     }
 }
 
@@ -84,4 +153,13 @@ pub(super) fn caller_of<'a>(ctx: &Context<'a>) -> Result<&'a Arc<Caller>, Error>
 /// [`Error::Unauthenticated`] when nobody is signed in, or else as [`caller_of`].
 pub(super) fn viewer_of<'a>(ctx: &Context<'a>) -> Result<&'a Arc<Live>, Error> {
     caller_of(ctx)?.viewer()
+}
+
+/// The service whom this execution answers, which must have this scope. A resolver that asks for it makes the rendering
+/// of an event private.
+///
+/// # Errors
+/// As [`Caller::service_with`] and [`caller_of`].
+pub(super) fn service_with<'a>(ctx: &Context<'a>, scope: Scope) -> Result<&'a Arc<Service>, Error> {
+    caller_of(ctx)?.service_with(scope)
 }

@@ -54,7 +54,7 @@ mod tests {
         let (position, id, change) = (Position(position), Uuid::nil(), Left.into());
         let (conversation, actor) = (ConversationId(id), UserId(id));
         let (chain, at) = (Chain(position.0), Timestamp(0));
-        Arc::new(Event { position, chain, at, conversation, actor, origin: None, change })
+        Arc::new(Event { position, chain, at, conversation, actor, origin: None, via: None, change })
     }
 
     fn read(older: &Older, epoch: i64, position: i64) -> Arc<RenderedEvent> {

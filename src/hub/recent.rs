@@ -174,8 +174,16 @@ mod tests {
                 sent_at: at,
             });
             let change = Sent { message }.into();
-            let mut event =
-                Event { position, chain: Chain::START, at, conversation, actor, origin: None, change };
+            let mut event = Event {
+                position,
+                chain: Chain::START,
+                at,
+                conversation,
+                actor,
+                origin: None,
+                via: None,
+                change,
+            };
             event.chain = place.chain.after(&event);
             place = place.at(&event);
             Arc::new(event)

@@ -10,8 +10,8 @@ use super::entities::{conversation, event, message, participant, start};
 use super::error::{InconsistentRow, Problem};
 use crate::messaging::{
     Body, Chain, Change, ConnectionId, Conversation, ConversationId, Event, IdempotencyKey, Interval,
-    KeyedStart, Message, MessageId, Origin, Participation, People, Position, Range, Record, Request,
-    SessionId, Timestamp, Title, Unreadable, UserId,
+    KeyedStart, Message, MessageId, Origin, Participation, People, Position, Range, Reason, Record, Request,
+    ServiceName, SessionId, Timestamp, Title, Undeliverable, Unreadable, UserId,
 };
 
 pub(super) fn message(row: message::Model) -> Message {
@@ -127,6 +127,7 @@ pub(super) fn event_row(event: &Event, record: &Record) -> event::ActiveModel {
         data: Set(record.data.clone()),
         at_micros: Set(event.at.0),
         chain: Set(event.chain.0),
+        via: Set(event.via.as_ref().map(ToString::to_string)),
     }
 }
 
@@ -161,6 +162,7 @@ pub(super) fn event(
             session: SessionId(session),
             connection: ConnectionId::trusted(connection),
         }),
+        via: row.via.map(ServiceName::trusted),
         change: Change::read(record).map_err(|unreadable| {
             let column = match unreadable {
                 Unreadable::Kind | Unreadable::Missing(_) => "kind",
@@ -168,6 +170,17 @@ pub(super) fn event(
             };
             inconsistent(column, unreadable.into())
         })?,
+    })
+}
+
+/// Reads the reason in the data of an event that says that a message was undeliverable.
+pub(super) fn reason(position: i64, data: Option<String>) -> Result<Reason, InconsistentRow> {
+    let read = data.ok_or(Unreadable::Missing("data")).and_then(|data| Undeliverable::reason_in(&data));
+    read.map_err(|unreadable| InconsistentRow {
+        table: "events",
+        column: "data",
+        id: position.to_string(),
+        problem: unreadable.into(),
     })
 }
 

@@ -12,8 +12,9 @@ use super::convert;
 use super::entities::{conversation, message, participant, start};
 use super::error::StorageFault;
 use super::known_facts::KnownFacts;
+use super::reader::{ReportRow, newest_report};
 use super::sql::{Sql, union};
-use super::stays::{end_of_stay, messages_of_stay, stays};
+use super::stays::{END, end_of_stay, messages_of_stay, stays};
 use crate::messaging::{
     Command, ConversationId, CoveredSender, Facts, IdempotencyKey, Mark, MessageId, People, Position, UserId,
     needs,
@@ -39,7 +40,9 @@ pub(super) async fn load(
     let actors: HashSet<UserId> = commands.iter().map(|command| command.actor).collect();
     let wanted = wanted.into_iter().filter(|(_, user)| actors.contains(user));
     conversations(db, &known.tell_conversations(facts, wanted), facts).await?;
-    covered_senders(db, &list(needs(commands, facts).covered_senders), facts).await
+    let wanted = needs(commands, facts);
+    covered_senders(db, &list(wanted.covered_senders), facts).await?;
+    reports(db, &list(wanted.reports), facts).await
 }
 
 fn list<T>(wanted: BTreeSet<T>) -> Vec<T> {
@@ -186,6 +189,29 @@ async fn covered_senders(
             newest: Position(row.newest),
         };
         facts.know_covered_senders(marker, mark, message.id, rows.into_iter().map(sending).collect());
+    }
+    Ok(())
+}
+
+/// Loads what services said last of messages that they could not bring to recipients.
+async fn reports(
+    db: &impl ConnectionTrait,
+    wanted: &[(UserId, MessageId)],
+    facts: &mut Facts,
+) -> Result<(), StorageFault> {
+    let wanted: Vec<_> = wanted
+        .iter()
+        .filter_map(|&(recipient, message)| Some((recipient, Arc::clone(facts.message(message)?))))
+        .collect();
+    let found: Vec<Vec<ReportRow>> = union(db, &wanted, |sql, (recipient, message)| {
+        sql.push("e.position, e.data, e.at_micros");
+        newest_report(sql, message.conversation, *recipient, message.position, END);
+    })
+    .await?;
+    for ((recipient, message), rows) in wanted.into_iter().zip(found) {
+        if let Some(row) = rows.into_iter().next() {
+            facts.know_report(recipient, message.position, convert::reason(row.position, row.data)?);
+        }
     }
     Ok(())
 }

@@ -16,8 +16,10 @@ mod entities;
 mod error;
 mod file;
 mod head;
+mod keys;
 mod known_facts;
 mod load;
+mod provisioning;
 mod reader;
 mod readiness;
 mod restore;
@@ -36,9 +38,11 @@ pub use check::{Census, check};
 pub use database::{Database, DatabaseOptions, Observer};
 pub use error::Unavailable;
 pub use head::PolledHead;
+pub use keys::KeyRow;
+pub use provisioning::{FoundUsers, Provisioned};
 pub use reader::{
     ConversationFilter, ConversationRow, Direction, MarkTime, Membership, Page, ParticipantKey, Receipt,
-    Received, SubscriptionFilter, Viewer,
+    Received, ReportKey, Reported, SubscriptionFilter, Viewer,
 };
 pub use readiness::Unready;
 pub use restore::{Restored, restore};

@@ -183,7 +183,7 @@ impl Database {
     }
 }
 
-fn is_taken(error: &DbErr) -> bool {
+pub(super) fn is_taken(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
 

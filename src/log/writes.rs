@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 
 use super::sql::Sql;
 
-/// Rows per statement. With at most 12 columns a row this stays far below the 32,766 parameters that SQLite
+/// Rows per statement. With at most 13 columns a row this stays far below the 32,766 parameters that SQLite
 /// allows (<https://www.sqlite.org/limits.html>).
 const ROWS_PER_STATEMENT: usize = 1_000;
 

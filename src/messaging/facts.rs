@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{
-    ConversationId, IdempotencyKey, Mark, Message, MessageId, Participation, People, Place, Position,
+    ConversationId, IdempotencyKey, Mark, Message, MessageId, Participation, People, Place, Position, Reason,
     Request, Timestamp, Title, UserId,
 };
 
@@ -70,6 +70,8 @@ pub struct Facts {
     covered_senders: HashMap<(UserId, Mark, MessageId), Vec<CoveredSender>>,
     starts: HashMap<(UserId, IdempotencyKey), KeyedStart>,
     of_just: HashMap<People, ConversationId>,
+    /// By recipient and position of the message.
+    reports: HashMap<(UserId, Position), Reason>,
     new_starts: Vec<KeyedStart>,
     changed_conversations: BTreeSet<ConversationId>,
     /// By conversation, user and where they joined.
@@ -91,6 +93,7 @@ impl Facts {
             covered_senders: HashMap::new(),
             starts: HashMap::new(),
             of_just: HashMap::new(),
+            reports: HashMap::new(),
             new_starts: Vec::new(),
             changed_conversations: BTreeSet::new(),
             changed_participations: BTreeSet::new(),
@@ -139,6 +142,16 @@ impl Facts {
         covered_senders: Vec<CoveredSender>,
     ) {
         self.covered_senders.insert((marker, mark, message), covered_senders);
+    }
+
+    /// Learns why the message at a position could not be brought to a recipient, as was said last.
+    pub fn know_report(&mut self, recipient: UserId, message: Position, reason: Reason) {
+        self.reports.insert((recipient, message), reason);
+    }
+
+    /// Why the message at a position could not be brought to a recipient, as was said last.
+    pub fn report(&self, recipient: UserId, message: Position) -> Option<&Reason> {
+        self.reports.get(&(recipient, message))
     }
 
     /// The conversation, if it exists.

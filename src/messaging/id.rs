@@ -56,6 +56,11 @@ id!(
     SessionId,
     "ses"
 );
+id!(
+    /// The id of a service key, which is not the key. Operators and clients never see it.
+    KeyId,
+    "key"
+);
 
 #[cfg(test)]
 mod tests {

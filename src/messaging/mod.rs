@@ -20,16 +20,19 @@ mod status;
 mod text;
 
 pub use command::{
-    Action, Add, Command, Decision, Leave, MarkThrough, Needs, Refusal, Rename, Send, Start, decide, needs,
+    Action, Add, Command, Decision, Leave, MarkThrough, Needs, Refusal, Rename, Report, Send, Start, decide,
+    needs,
 };
 pub use digest::{People, Request};
 pub use event::{
     Audience, Change, Event, Joined, Kinds, Left, Mark, Marked, Message, Origin, Range, Record, Renamed,
-    Sent, Started, Unreadable,
+    Sent, Started, Undeliverable, Unreadable,
 };
 pub use facts::{Conversation, CoveredSender, Facts, KeyedStart};
-pub use id::{ConversationId, MessageId, SessionId, UserId};
+pub use id::{ConversationId, KeyId, MessageId, SessionId, UserId};
 pub use participation::{Covered, Interval, Participation, View, view};
 pub use position::{Chain, Epoch, Place, Position, Timestamp};
 pub use status::{Counts, Status};
-pub use text::{Body, ConnectionId, DisplayName, ExternalId, Handle, IdempotencyKey, Invalid, Title};
+pub use text::{
+    Body, ConnectionId, DisplayName, ExternalId, Handle, IdempotencyKey, Invalid, Reason, ServiceName, Title,
+};

@@ -80,6 +80,12 @@ impl Chain {
         if let Some(data) = &record.data {
             digest.update(data);
         }
+        if let Some(via) = &event.via {
+            // No text has this byte, so that the name is told from data before it.
+            digest.update([0xff]);
+            digest.update(via.as_str().len().to_be_bytes());
+            digest.update(via.as_str());
+        }
         let digest = digest.finalize();
         Self(i64::from_be_bytes(std::array::from_fn(|index| digest[index])))
     }
@@ -116,7 +122,7 @@ mod tests {
     use super::*;
     use crate::messaging::{
         Audience, Change, ConnectionId, ConversationId, Joined, Left, Mark, Marked, Origin, Renamed,
-        SessionId, Started, Title, UserId,
+        ServiceName, SessionId, Started, Title, UserId,
     };
 
     #[test]
@@ -136,10 +142,12 @@ mod tests {
             conversation: ConversationId(id(1)),
             actor: UserId(id(2)),
             origin: None,
+            via: None,
             change: Left.into(),
         };
         let origin =
             |name| Some(Origin { session: SessionId(id(3)), connection: ConnectionId::trusted(name) });
+        let via = |name| Some(ServiceName::trusted(name));
         let only = |ids| Audience::Only(users(ids));
         let others = [
             event.clone(),
@@ -149,6 +157,10 @@ mod tests {
             Event { actor: UserId(id(9)), ..event.clone() },
             Event { origin: origin("a"), ..event.clone() },
             Event { origin: origin("b"), ..event.clone() },
+            Event { via: via("a"), ..event.clone() },
+            Event { via: via("b"), ..event.clone() },
+            Event { via: via("a"), origin: origin("a"), ..event.clone() },
+            Event { via: via("a"), change: renamed("b", "a"), ..event.clone() },
             Event { change: Started { users: users(&[2, 3]) }.into(), ..event.clone() },
             Event { change: Joined { users: users(&[2, 3]) }.into(), ..event.clone() },
             Event { change: Joined { users: users(&[2]) }.into(), ..event.clone() },
@@ -164,5 +176,21 @@ mod tests {
         let chains: std::collections::HashSet<Chain> =
             others.iter().flat_map(|other| [Chain(0), Chain(1)].map(|chain| chain.after(other))).collect();
         assert_eq!(chains.len(), 2 * others.len());
+    }
+
+    #[test]
+    fn the_chain_of_what_no_service_did_is_the_one_that_earlier_versions_stored() {
+        let event = Event {
+            position: Position(7),
+            chain: Chain::START,
+            at: Timestamp(5),
+            conversation: ConversationId(Uuid::from_u128(1)),
+            actor: UserId(Uuid::from_u128(2)),
+            origin: None,
+            via: None,
+            change: Left.into(),
+        };
+        // The first eight bytes of SHA-256 over 0, 7, 5, the two ids and the number of the kind, computed elsewhere.
+        assert_eq!(Chain::START.after(&event), Chain(457_404_677_032_524_579));
     }
 }

@@ -67,6 +67,15 @@ text!(
     /// A client's name for one of its connections: 1 to 64 printable ASCII characters without spaces.
     ConnectionId
 );
+text!(
+    /// Why a message could not be brought to somebody: 1 to 500 characters of one line, with at least one visible
+    /// character.
+    Reason
+);
+text!(
+    /// The name that an operator gives a service: 1 to 64 of `a-z`, `A-Z`, `0-9`, `.`, `_` and `-`.
+    ServiceName
+);
 
 impl Handle {
     /// Checks a handle. Upper case is refused and not converted, so that a handle has one spelling.
@@ -129,6 +138,25 @@ impl ConnectionId {
             Ok(Self(text.into()))
         } else {
             Err(Invalid("must be 1 to 64 printable ASCII characters without spaces".into()))
+        }
+    }
+}
+
+impl Reason {
+    /// Checks a reason.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        one_line(text, 500).map(Self)
+    }
+}
+
+impl ServiceName {
+    /// Checks the name of a service.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let is_allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        if (1..=64).contains(&text.len()) && text.bytes().all(is_allowed) {
+            Ok(Self(text.into()))
+        } else {
+            Err(Invalid("must be 1 to 64 of a-z, A-Z, 0-9, ., _ and -".into()))
         }
     }
 }

@@ -9,13 +9,16 @@ use tracing::Span;
 use super::Shared;
 use super::http::RequestError;
 use super::origins;
-use crate::accounts::Credential;
+use crate::accounts::{Accounts, ActAs, Credential};
 use crate::error::Error;
 use crate::graphql::{COOKIE, Caller, Prepared};
 use crate::messaging::ConnectionId;
 
 /// The header in which an HTTP request names the connection that it belongs to.
 const CONNECTION_ID: &str = "x-connection-id";
+
+/// The header in which a service names the user for whom it acts.
+const ACT_AS: &str = "x-act-as";
 
 /// Finds the session, the connection and the address of whoever sends a request.
 ///
@@ -29,13 +32,14 @@ pub(super) async fn identify(
     let connection = headers.get(CONNECTION_ID).map(|id| id.to_str().unwrap_or_default());
     let mut caller = Caller {
         session: None,
+        service: None,
         connection: connection.map(|id| connection_id(id, "X-Connection-Id")).transpose()?,
         address: address(shared, headers, extensions),
         is_secure: shared.trust_proxy && last_forwarded(headers, "x-forwarded-proto") == Some("https"),
     };
     let accounts = &shared.engine.services().accounts;
     if let Some(credential) = bearer_credential(headers)? {
-        caller.session = Some(accounts.identify(&credential).await?);
+        sign_in(accounts, &credential, &mut caller).await?;
     } else if let Some(credential) = cookie_credential(headers) {
         match accounts.identify(&credential).await {
             Ok(session) => {
@@ -43,14 +47,50 @@ pub(super) async fn identify(
                 caller.session = Some(session);
             }
             // A browser keeps sending a cookie whose session has ended, and must still be able to sign in.
-            Err(Error::Unauthenticated | Error::Forbidden(_)) => {}
+            Err(Error::Unauthenticated | Error::AccountDisabled | Error::Forbidden(_)) => {}
             Err(error) => return Err(error.into()),
         }
+    }
+    if let Some(user) = headers.get(ACT_AS) {
+        // The id of another system may have any characters.
+        act(accounts, std::str::from_utf8(user.as_bytes()).unwrap_or_default(), &mut caller).await?;
     }
     if let Some(session) = &caller.session {
         Span::current().record("user", tracing::field::display(session.user));
     }
     Ok(caller)
+}
+
+/// Has a caller be whoever a credential stands for.
+///
+/// # Errors
+/// The credential stands for nobody, or the database does not answer.
+pub(super) async fn sign_in(
+    accounts: &Accounts,
+    credential: &Credential,
+    caller: &mut Caller,
+) -> Result<(), Error> {
+    (caller.session, caller.service) = match credential {
+        Credential::Service(key) => (None, Some(accounts.keys.find(key).await?)),
+        Credential::Token(_) | Credential::Jwt(_) => (Some(accounts.identify(credential).await?), None),
+    };
+    Ok(())
+}
+
+/// Has the service that calls act for the user who is named.
+///
+/// # Errors
+/// No service calls, there is no such user, or the user is disabled.
+pub(super) async fn act(accounts: &Accounts, user: &str, caller: &mut Caller) -> Result<(), Error> {
+    let Some(service) = &caller.service else {
+        return Err(Error::Forbidden(
+            "Only a service acts for somebody: send its key as `Authorization: Bearer hsk_…`, or leave out \
+             `X-Act-As`."
+                .into(),
+        ));
+    };
+    caller.session = Some(accounts.act(service, &user.parse::<ActAs>()?).await?);
+    Ok(())
 }
 
 /// The span of one operation, within the span of its request or its socket.
@@ -62,7 +102,7 @@ pub(super) fn operation_span(prepared: &Prepared, caller: &Caller) -> Span {
     )
 }
 
-/// The credential in the `Authorization` header. A value that is not even text stands for no session.
+/// The credential in the `Authorization` header. A value that is not even text stands for nobody.
 fn bearer_credential(headers: &HeaderMap) -> Result<Option<Credential>, Error> {
     match headers.get(header::AUTHORIZATION).map(|value| value.to_str()) {
         None => Ok(None),
@@ -120,7 +160,7 @@ fn last_forwarded<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// The token in the cookie. A malformed token is treated as none. herald sets the cookie itself, so it is a token of
-/// herald's.
+/// herald's, and never a service key.
 fn cookie_credential(headers: &HeaderMap) -> Option<Credential> {
     headers
         .get_all(header::COOKIE)

@@ -133,6 +133,14 @@ export class Herald {
     };
   }
 
+  /** Makes a key for a service, as operators do. */
+  async key(name: string, ...scopes: string[]): Promise<string> {
+    const [program, ...args] = this.#command;
+    const add = [...args, 'key', 'add', name, ...scopes.flatMap((scope) => ['--scope', scope])];
+    const { stdout } = await promisify(execFile)(program, [...add, '--database', this.#url], { env: environment() });
+    return stdout.trimEnd();
+  }
+
   /** Ends the server and deletes its data. */
   async remove(): Promise<void> {
     await this.kill();

@@ -64,3 +64,44 @@ test.for(PROGRAMS)('%s misses nothing, and ends with its session', async ([progr
   expect((await exit)[0]).toBe(1);
   expect(await errors).toMatch(transport === 'socket' ? '4403' : 'UNAUTHENTICATED');
 });
+
+test('python/provision.py makes users once, and welcomes each once, through a killed server', async ({
+  herald, network, alice,
+}) => {
+  const key = await herald.key('crm', 'provision', 'send', 'read');
+  const provision = async (users: object[]) => {
+    const env = { KEY: key, SENDER: `handle:${alice.handle}`, HERALD_URL: network.http };
+    const child = spawn('python3', [join(EXAMPLES, 'python/provision.py')], {
+      env: { PATH: process.env['PATH'], PYTHONDONTWRITEBYTECODE: '1', ...env },
+      stdio: 'pipe',
+    });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    child.stdin.end(users.map((user) => JSON.stringify(user)).join('\n'));
+    const [printed, errors, [exit]] = await Promise.all([
+      text(child.stdout), text(child.stderr), once(child, 'exit'),
+    ]);
+    return { users: printed.split('\n').filter(Boolean).map((line) => JSON.parse(line)), errors, exit };
+  };
+  const two = [{ externalId: '42', handle: 'grace', displayName: 'Grace' }, { externalId: 'Lin M@example.com' }];
+  await herald.kill();
+  const provisioning = provision(two);
+  await herald.start();
+  const first = await provisioning;
+  expect(first.users).toEqual([
+    { handle: 'grace', externalId: '42' },
+    { handle: 'lin-m', externalId: 'Lin M@example.com' },
+  ]);
+  expect(first.errors).toContain('2 of 2 are new');
+  const again = await provision(two);
+  expect([again.exit, again.users]).toEqual([0, first.users]);
+  expect(again.errors).toContain('0 of 2 are new');
+  const { conversations } = await alice.request<{
+    conversations: { nodes: { messages: { nodes: { body: string }[] } }[] };
+  }>('{ conversations(first: 9) { nodes { messages(first: 9) { nodes { body } } } } }');
+  const said = conversations.nodes.map(({ messages }) => messages.nodes.map(({ body }) => body));
+  expect(said).toEqual([['Welcome, lin-m!'], ['Welcome, grace!']]);
+
+  const refused = await provision([{ externalId: '43', handle: 'grace' }]);
+  expect(refused.exit).toBe(1);
+  expect(refused.errors).toContain('HANDLE_TAKEN');
+});

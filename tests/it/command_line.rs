@@ -54,6 +54,7 @@ async fn an_operator_makes_a_database_and_a_user_who_can_then_sign_in() {
         id: String::new(),
         token: String::new(),
         connection: None,
+        acts_as: None,
     };
     assert!(!grace.sign_in_again().await.token.is_empty());
 }

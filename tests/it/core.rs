@@ -7,8 +7,8 @@ use std::sync::Arc;
 use herald::messaging::{
     Action, Add, Audience, Body, Chain, Change, Command, Conversation, ConversationId, Counts, Covered,
     CoveredSender, Decision, Epoch, Event, Facts, IdempotencyKey, Leave, Mark, MarkThrough, MessageId,
-    Participation, Place, Position, Range, Refusal, Rename, Send, Sent, Start, Status, Timestamp, Title,
-    UserId, decide, needs, view,
+    Participation, Place, Position, Range, Reason, Refusal, Rename, Report, Send, Sent, Start, Status,
+    Timestamp, Title, UserId, decide, needs, view,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -27,12 +27,44 @@ fn user(n: u128) -> UserId {
 /// What someone does. Conversations and messages are picked among those there are.
 #[derive(Debug, Clone)]
 enum Step {
-    Start { by: u128, with: Vec<u128>, title: Option<u8>, key: Option<u8>, is_distinct: bool },
-    Add { by: u128, to: Index, whom: Vec<u128> },
-    Leave { by: u128, from: Index },
-    Send { by: u128, to: Index, body: u8, key: Option<u8> },
-    Mark { by: u128, message: Index, mark: Mark },
-    Rename { by: u128, what: Index, title: Option<u8> },
+    Start {
+        by: u128,
+        with: Vec<u128>,
+        title: Option<u8>,
+        key: Option<u8>,
+        is_distinct: bool,
+    },
+    Add {
+        by: u128,
+        to: Index,
+        whom: Vec<u128>,
+    },
+    Leave {
+        by: u128,
+        from: Index,
+    },
+    Send {
+        by: u128,
+        to: Index,
+        body: u8,
+        key: Option<u8>,
+    },
+    Mark {
+        by: u128,
+        message: Index,
+        mark: Mark,
+    },
+    Rename {
+        by: u128,
+        what: Index,
+        title: Option<u8>,
+    },
+    /// A service says that it could not bring the message to a user.
+    Report {
+        to: u128,
+        message: Index,
+        reason: u8,
+    },
 }
 
 /// What must come of it.
@@ -68,6 +100,8 @@ struct Model {
     messages: Vec<ModelMessage>,
     starts: BTreeMap<(u128, u8), (Asked, usize)>,
     keys: BTreeMap<(u128, u8), (usize, u8)>,
+    /// The last reason of each recipient and message.
+    reports: BTreeMap<(u128, usize), u8>,
     expected: Option<Expected>,
     /// The messages that the last step marked, and that were not marked so before.
     covered: Vec<usize>,
@@ -103,6 +137,7 @@ impl Model {
             }
             Step::Send { by, to, body, key } => return self.send(*by, to, *body, *key),
             Step::Mark { by, message, mark } => return self.mark(*by, message, *mark),
+            Step::Report { to, message, reason } => return self.report(*to, message, *reason),
             Step::Rename { by, what, title } => {
                 let Some(room) = self.room(what).filter(|room| self.rooms[*room].contains(by)) else {
                     return Expected::Refused(Refusal::NoSuchConversation);
@@ -204,6 +239,19 @@ impl Model {
         Expected::Event { told: is_large.then(|| senders.into_iter().chain([user(by)]).collect()) }
     }
 
+    fn report(&mut self, to: u128, message: &Index, reason: u8) -> Expected {
+        let index = (!self.messages.is_empty()).then(|| message.index(self.messages.len()));
+        let receipt = index.and_then(|index| Some((index, *self.messages[index].receipts.get(&to)?)));
+        let Some((index, (is_delivered, _))) = receipt else {
+            return Expected::Refused(Refusal::NotARecipient);
+        };
+        if is_delivered || self.reports.insert((to, index), reason) == Some(reason) {
+            return Expected::Unchanged;
+        }
+        self.covered.push(index);
+        Expected::Event { told: Some([user(self.messages[index].sender)].into()) }
+    }
+
     fn room(&self, index: &Index) -> Option<usize> {
         (!self.rooms.is_empty()).then(|| index.index(self.rooms.len()))
     }
@@ -230,6 +278,8 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (who(), any::<Index>(), mark).prop_map(|(by, message, mark)| Step::Mark { by, message, mark }),
         1 => (who(), any::<Index>(), prop::option::of(0..2_u8))
             .prop_map(|(by, what, title)| Step::Rename { by, what, title }),
+        3 => (who(), any::<Index>(), 0..2_u8)
+            .prop_map(|(to, message, reason)| Step::Report { to, message, reason }),
     ]
 }
 
@@ -303,17 +353,23 @@ impl Rules {
                 (by, Action::Send(Send { conversation, message, body, key }))
             }
             Step::Mark { by, message, mark } => {
-                let known =
-                    (!self.messages.is_empty()).then(|| self.messages[message.index(self.messages.len())].0);
-                let message = known.unwrap_or(MessageId(Uuid::nil()));
-                (by, Action::Mark(MarkThrough { message, mark: *mark }))
+                (by, Action::Mark(MarkThrough { message: self.message(message), mark: *mark }))
+            }
+            Step::Report { to, message, reason } => {
+                let reason = Reason::trusted(reason.to_string());
+                (to, Action::Report(Report { message: self.message(message), reason }))
             }
             Step::Rename { by, what, title } => {
                 let title = title.map(|title| Title::trusted(title.to_string()));
                 (by, Action::Rename(Rename { conversation: room(&self.rooms, what), title }))
             }
         };
-        Command { actor: user(*by), origin: None, action }
+        Command { actor: user(*by), origin: None, via: None, action }
+    }
+
+    fn message(&self, index: &Index) -> MessageId {
+        let known = (!self.messages.is_empty()).then(|| self.messages[index.index(self.messages.len())].0);
+        known.unwrap_or(MessageId(Uuid::nil()))
     }
 
     /// What the log's loader finds out for a mark in a large conversation.
@@ -379,6 +435,13 @@ impl Rules {
         for (marker, mark, message) in needs(commands, &found).covered_senders {
             if let Some(covered_senders) = self.covered_senders(marker, mark, message) {
                 found.know_covered_senders(marker, mark, message, covered_senders);
+            }
+        }
+        for (recipient, message) in needs(commands, &found).reports {
+            let position =
+                found.message(message).map(|message| message.position).expect("it is named when known");
+            if let Some(reason) = self.facts.report(recipient, position) {
+                found.know_report(recipient, position, reason.clone());
             }
         }
         found

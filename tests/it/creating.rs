@@ -264,7 +264,7 @@ async fn of_one_batch_each_start_sees_those_before_it() {
         let conversation = ConversationId(herald::random::id());
         let key = key.map(IdempotencyKey::trusted);
         let start = Start { conversation, title: None, with: vec![user(with)], key, is_distinct };
-        Command { actor: user(by), origin: None, action: Action::Start(start) }
+        Command { actor: user(by), origin: None, via: None, action: Action::Start(start) }
     };
     let commands = [
         start(1, 2, Some("key"), false),
@@ -289,8 +289,12 @@ async fn of_one_batch_each_start_sees_those_before_it() {
     let found = writer.submit(start(2, 1, None, true)).await.unwrap();
     assert_eq!((found.conversation, found.place.position), (Some(ids[2]), Position(3)));
     // In one batch, somebody leaves, another conversation is started, and it is found.
-    let leave =
-        Command { actor: user(1), origin: None, action: Action::Leave(Leave { conversation: ids[2] }) };
+    let leave = Command {
+        actor: user(1),
+        origin: None,
+        via: None,
+        action: Action::Leave(Leave { conversation: ids[2] }),
+    };
     let commands = [start(1, 2, None, true), leave, start(1, 2, None, true), start(2, 1, None, true)];
     let submitted = commands.map(|command| writer.submit(command));
     let answered: Vec<_> = join_all(submitted).await.into_iter().map(Result::unwrap).collect();

@@ -15,8 +15,8 @@ use herald::log::{
 };
 use herald::messaging::{
     Action, Add, Body, Chain, Command, ConnectionId, ConversationId, DisplayName, Handle, Kinds, Leave, Mark,
-    MarkThrough, MessageId, Origin, Place, Position, Rename, Send, SessionId, Start, Timestamp, Title,
-    UserId, View,
+    MarkThrough, MessageId, Origin, Place, Position, Reason, Rename, Report, Send, SessionId, Start,
+    Timestamp, Title, UserId, View,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -72,6 +72,12 @@ enum Step {
         room: Index,
         title: Option<u8>,
         connection: Option<u8>,
+    },
+    /// A service says that it could not bring the message to a user.
+    Report {
+        to: usize,
+        message: Index,
+        reason: u8,
     },
     Subscribe {
         by: usize,
@@ -130,6 +136,8 @@ struct Model {
     /// What the rooms are called that were given a title.
     titles: BTreeMap<usize, Option<u8>>,
     messages: Vec<Sent>,
+    /// The last reason of each recipient and message.
+    reports: BTreeMap<(usize, usize), u8>,
     /// The entry at index `i` has position `i + 1`.
     log: Vec<Entry>,
     subscribers: Vec<Subscriber>,
@@ -236,6 +244,7 @@ impl Model {
                 }
                 self.append(room, *by, *connection, Kinds::ALL, self.rooms[room].clone());
             }
+            Step::Report { to, message, reason } => return self.report(*to, message, *reason),
             Step::Subscribe { by, connection, room, kinds, after, checkpoints } => {
                 let start = after.map_or(self.log.len(), |after| after.index(self.log.len() + 1));
                 let room = room.as_ref().and_then(|room| self.room(room));
@@ -290,6 +299,23 @@ impl Model {
         self.log.last_mut().unwrap().covered = covered;
         true
     }
+
+    fn report(&mut self, to: usize, message: &Index, reason: u8) -> bool {
+        if self.messages.is_empty() {
+            return false;
+        }
+        let index = message.index(self.messages.len());
+        let Sent { room, sender, position, receipts } = self.messages[index].clone();
+        if receipts.get(&to).is_none_or(|(delivered, _)| *delivered)
+            || self.reports.insert((to, index), reason) == Some(reason)
+        {
+            return false;
+        }
+        let told: BTreeSet<_> = self.rooms[room].intersection(&[sender].into()).copied().collect();
+        self.append(room, to, None, Kinds::ALL, told);
+        self.log.last_mut().unwrap().covered = vec![(position, [sender].into())];
+        true
+    }
 }
 
 impl ReferenceStateMachine for Model {
@@ -319,6 +345,8 @@ impl ReferenceStateMachine for Model {
                 .prop_map(|(by, message, mark, connection)| Step::Mark { by, message, mark, connection }),
             1 => (who(), index(), prop::option::of(0..2_u8), connection())
                 .prop_map(|(by, room, title, connection)| Step::Rename { by, room, title, connection }),
+            2 => (who(), index(), 0..2_u8)
+                .prop_map(|(to, message, reason)| Step::Report { to, message, reason }),
             4 => (0..=SERVICE, 0..2_u8, prop::option::of(index()), kinds, prop::option::of(index()), any::<bool>())
                 .prop_map(|(by, connection, room, kinds, after, checkpoints)| {
                     Step::Subscribe { by, connection, room, kinds, after, checkpoints }
@@ -551,7 +579,7 @@ impl Herald {
 
     fn submit(&mut self, model: &Model, by: usize, connection: Option<u8>, action: Action) {
         let origin = connection.map(|connection| origin(by, connection));
-        let command = Command { actor: user(by), origin, action };
+        let command = Command { actor: user(by), origin, via: None, action };
         let outcome = self.runtime.block_on(self.writer.submit(command));
         match outcome {
             Ok(committed) if model.changed => {
@@ -576,7 +604,7 @@ impl Herald {
             let message = MessageId(herald::random::id());
             let action = Action::Send(Send { conversation, message, body: body.clone(), key: None });
             let origin = connection.map(|connection| origin(by, connection));
-            self.writer.submit(Command { actor: user(by), origin, action })
+            self.writer.submit(Command { actor: user(by), origin, via: None, action })
         });
         let outcomes = self.runtime.block_on(futures_util::future::join_all(sends));
         let sent = outcomes.into_iter().filter_map(Result::ok).filter_map(|committed| committed.message);
@@ -727,6 +755,13 @@ impl StateMachineTest for Herald {
                 let title = title.map(|title| Title::trusted(title.to_string()));
                 let action = Action::Rename(Rename { conversation: herald.room(&room), title });
                 herald.submit(model, by, connection, action);
+            }
+            Step::Report { to, message, reason } => {
+                if !herald.messages.is_empty() {
+                    let message = *message.get(&herald.messages);
+                    let reason = Reason::trusted(reason.to_string());
+                    herald.submit(model, to, None, Action::Report(Report { message, reason }));
+                }
             }
             Step::Subscribe { by, connection, room, kinds, after, checkpoints } => {
                 let room = room.as_ref().and_then(|room| model.room(room));

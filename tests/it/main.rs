@@ -16,6 +16,7 @@
 mod support;
 
 mod accounts;
+mod acting;
 mod addresses;
 mod answers;
 mod architecture;
@@ -50,10 +51,12 @@ mod plans;
 mod playground;
 mod postgres;
 mod previous;
+mod provisioning;
 mod rates;
 mod renaming;
 mod rewound;
 mod schema;
+mod service_keys;
 mod specification;
 mod statements;
 mod stays;
@@ -62,6 +65,7 @@ mod texts;
 mod their_nats;
 mod their_postgres;
 mod times;
+mod undeliverable;
 mod upgrade;
 mod vitals;
 mod websocket;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use herald::accounts::Scope;
 use herald::log::Observer;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 use serde_json::json;
@@ -51,6 +52,7 @@ async fn statements(app: &TestApp) {
     ada.data("query($handle: String!) { user(handle: $handle) { id } }", json!({ "handle": bob.handle }))
         .await;
     bob.sign_in_again().await;
+    serve(app, &ada, &bob, &pair).await;
     // Subscriptions that are live, and from a cursor: to everything, and to one conversation.
     for conversation in [None, Some(&group)] {
         for kind in ["events", "messageSent", "statusChanged"] {
@@ -62,6 +64,23 @@ async fn statements(app: &TestApp) {
             socket.next("s").await;
         }
     }
+}
+
+/// Does what services do.
+async fn serve(app: &TestApp, ada: &User, bob: &User, conversation: &str) {
+    let service = app.service("crm", &[Scope::Provision, Scope::Send, Scope::Read]).await;
+    let upsert = "mutation { upsertUsers(input: { users: [{ externalId: \"42\" }] }) { created } }";
+    for _ in 0..2 {
+        service.data(upsert, json!({})).await;
+    }
+    for user in [&format!("handle:{}", ada.handle), "external:42", &ada.id] {
+        service.acting_as(user).data("{ viewer { externalId } }", json!({})).await;
+    }
+    let report = "mutation($message: ID!, $user: ID!) { reportUndeliverable(input: {
+        messageId: $message, userId: $user, reason: \"gone\"
+    }) { message { receipts { nodes { undeliverable { reason } } } } } }";
+    let sent = ada.send(conversation, "lost").await;
+    service.data(report, json!({ "message": sent, "user": bob.id })).await;
 }
 
 /// Follows the statuses from a cursor on, and all that they lead to.
@@ -83,7 +102,7 @@ async fn look(user: &User, conversation: &str, page: &str) {
                 participants({page}) {{ nodes {{ joinedAt user {{ handle }} deliveredThrough {{ id }} readThrough {{ id }} }} }}
                 messages({page}) {{ nodes {{
                     body status sender {{ handle }}
-                    receipts({page}) {{ nodes {{ status deliveredAt readAt recipient {{ handle }} }} }}
+                    receipts({page}) {{ nodes {{ status deliveredAt readAt undeliverable {{ at }} recipient {{ handle }} }} }}
                 }} }}
             }}
         }}"

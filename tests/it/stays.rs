@@ -32,7 +32,7 @@ fn id<T: std::str::FromStr>(text: &str) -> T {
 /// Carries out many commands, in their order.
 async fn carry_out(writer: &Writer, commands: Vec<(&User, Action)>) {
     let submissions = commands.into_iter().map(|(user, action)| {
-        let command = Command { actor: id(&user.id), origin: None, action };
+        let command = Command { actor: id(&user.id), origin: None, via: None, action };
         writer.submit(command)
     });
     for outcome in futures_util::future::join_all(submissions).await {
@@ -214,6 +214,6 @@ async fn a_statement_with_more_keys_than_a_database_takes_is_taken_apart() {
 
     let users = (1..=33_000).map(|n| UserId(Uuid::from_u128(n))).collect();
     let action = Action::Add(Add { conversation: id(&conversation), users });
-    let refused = writer.submit(Command { actor: id(&ada.id), origin: None, action }).await;
+    let refused = writer.submit(Command { actor: id(&ada.id), origin: None, via: None, action }).await;
     assert_eq!(refused, Err(SubmitError::Refused(Refusal::TooManyParticipants { most: 1_000 })));
 }

@@ -87,6 +87,7 @@ async fn signed_in(app: &TestApp, user: Uuid) -> User {
         id: String::new(),
         token: URL_SAFE_NO_PAD.encode(token),
         connection: None,
+        acts_as: None,
     }
 }
 

@@ -69,6 +69,6 @@ async fn send_until(until: Instant, writer: Writer, actor: UserId, conversation:
         let key = IdempotencyKey::parse(&format!("key-{}", id.simple())).unwrap();
         let message = MessageId(id);
         let action = Action::Send(Send { conversation, message, body: body.clone(), key: Some(key) });
-        writer.submit(Command { actor, origin: None, action }).await.unwrap();
+        writer.submit(Command { actor, origin: None, via: None, action }).await.unwrap();
     }
 }

@@ -120,6 +120,9 @@ impl Engine {
 
     /// Executes a query or a mutation.
     pub(crate) async fn execute(&self, prepared: &Prepared, caller: Arc<Caller>) -> Response {
+        if let Err(error) = caller.may(prepared.kind) {
+            return failure(&error);
+        }
         let budget = Budget::new(prepared.most, Arc::clone(&self.large_answers), Some(caller.owner()));
         if let Some(rates) = &self.services.rates
             && let Err(error) = rates.execute(caller.owner(), prepared.cost.0)
@@ -190,6 +193,7 @@ impl Engine {
         caller: Arc<Caller>,
         resume: Option<Cursor>,
     ) -> Result<Answers, Box<Response>> {
+        caller.may(prepared.kind).map_err(|error| Box::new(failure(&error)))?;
         let (rendering, mut requested) = self.operations.open(&self.schema, prepared, Arc::clone(&caller))?;
         let after = resume.or(requested.after.take());
         let (follower, at) = self

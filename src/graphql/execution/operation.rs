@@ -167,8 +167,8 @@ impl Rendering {
 
     async fn render_first(&mut self, told: &Told) -> Result<Answer, Unavailable> {
         // Before the others wait for this one to have rendered it.
-        if let (Some(rates), Ok(session)) = (&self.rates, self.caller.viewer()) {
-            rates.render(session.user, self.operation.prepared.cost.0).await;
+        if let Some(rates) = &self.rates {
+            rates.render(self.caller.owner(), self.operation.prepared.cost.0).await;
         }
         let operation = &self.operation;
         if !operation.is_private.load(Ordering::Relaxed) {
@@ -217,9 +217,9 @@ impl Operations {
         prepared: &Prepared,
         caller: Arc<Caller>,
     ) -> Result<(Rendering, SubscriptionRequest), Box<Response>> {
-        let viewer = caller.viewer().map_err(|error| Box::new(failure(&error)))?.user;
+        caller.identified().map_err(|error| Box::new(failure(&error)))?;
         let fingerprint = prepared.plan.fingerprint(&prepared.variables);
-        let hold = Held::hold(&self.held, viewer, fingerprint, prepared)?;
+        let hold = Held::hold(&self.held, caller.owner(), fingerprint, prepared)?;
         let asked = Arc::<AtomicBool>::default();
         let viewing = Viewing::Everyone(Arc::clone(&asked));
         let (execution, requested) = Execution::begin(schema, prepared, viewing)?;

@@ -8,7 +8,8 @@ use async_graphql::dataloader::{CacheFactory, DataLoader, Loader};
 
 use crate::accounts::Accounts;
 use crate::log::{
-    ConversationRow, Database, Each, Page, ParticipantKey, Receipt, Received, Unavailable, UserRow,
+    ConversationRow, Database, Each, Page, ParticipantKey, Receipt, Received, ReportKey, Reported,
+    Unavailable, UserRow,
 };
 use crate::messaging::{
     ConversationId, Counts, Message, MessageId, Participation, Position, Renamed, UserId,
@@ -248,6 +249,15 @@ impl Loader<ReceiptsPage> for Rows {
     async fn load(&self, keys: &[ReceiptsPage]) -> Found<ReceiptsPage, Vec<Receipt>> {
         let wanted: Vec<_> = keys.iter().map(|key| (Arc::clone(&key.0), key.1, key.2.clone())).collect();
         Ok(pair(keys, self.0.receipts(&wanted).await))
+    }
+}
+
+impl Loader<ReportKey> for Rows {
+    type Value = Result<Reported, Unavailable>;
+    type Error = Unavailable;
+
+    async fn load(&self, keys: &[ReportKey]) -> Found<ReportKey, Reported> {
+        Ok(present(keys, self.0.reports(keys).await))
     }
 }
 

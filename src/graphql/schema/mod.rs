@@ -9,6 +9,7 @@ pub(crate) mod loaders;
 mod mutation;
 mod page;
 mod payload;
+mod provisioning;
 pub(crate) mod query;
 pub(crate) mod services;
 pub(crate) mod subscription;

@@ -10,8 +10,11 @@ use super::input::{
     SendMessageInput, StartConversationInput,
 };
 use super::payload::{
-    ConversationPayload, LeaveConversationPayload, LogoutPayload, MarkPayload, SendMessagePayload,
-    SessionPayload,
+    ConversationPayload, LeaveConversationPayload, LogoutPayload, MarkPayload, MessagePayload,
+    SendMessagePayload, SessionPayload, UserPayload,
+};
+use super::provisioning::{
+    self, UndeliverableInput, UpsertUsersInput, UpsertUsersPayload, UserDisabledInput,
 };
 use super::services::services_of;
 use super::types::{Conversation, Cursor, DateTime, Message, User};
@@ -158,11 +161,38 @@ impl Mutation {
     async fn mark_read(&self, ctx: &Context<'_>, input: MarkInput) -> Result<MarkPayload> {
         Ok(mark(ctx, &input.message_id, Mark::Read).await?)
     }
+
+    /// Makes or updates users by `externalId`, at most 1,000 a call, all or none. For services with the scope
+    /// `provision`. To repeat it changes nothing.
+    async fn upsert_users(&self, ctx: &Context<'_>, input: UpsertUsersInput) -> Result<UpsertUsersPayload> {
+        Ok(provisioning::upsert_users(ctx, input).await?)
+    }
+
+    /// Disables a user: their sessions end on every node, and tokens and passwords are refused. Or enables one. Their
+    /// messages stay as they are. For services with the scope `provision`.
+    async fn set_user_disabled(&self, ctx: &Context<'_>, input: UserDisabledInput) -> Result<UserPayload> {
+        Ok(provisioning::set_user_disabled(ctx, input).await?)
+    }
+
+    /// Says that a message could not be brought to a recipient by any way that the service has. The sender is told. For
+    /// services with the scope `send`. To say the same again changes nothing, and neither does a report of a message that
+    /// was delivered meanwhile.
+    async fn report_undeliverable(
+        &self,
+        ctx: &Context<'_>,
+        input: UndeliverableInput,
+    ) -> Result<MessagePayload> {
+        Ok(provisioning::report_undeliverable(ctx, input).await?)
+    }
 }
 
-/// Counts a request of the viewer against a rate, unless rates are switched off.
+/// Counts a request of the viewer against a rate, unless rates are switched off. What a service does for somebody is not
+/// counted: its operator gave it the key.
 fn limit(ctx: &Context<'_>, count: impl FnOnce(&Rates, UserId) -> Result<(), Error>) -> Result<(), Error> {
     let user = viewer_of(ctx)?.user;
+    if caller_of(ctx)?.service.is_some() {
+        return Ok(());
+    }
     services_of(ctx)?.rates.as_ref().map_or(Ok(()), |rates| count(rates, user))
 }
 

@@ -47,6 +47,22 @@ pub(super) struct SendMessagePayload {
     pub(super) cursor: Cursor,
 }
 
+/// A user who was changed.
+#[derive(SimpleObject)]
+pub(super) struct UserPayload {
+    /// The user.
+    pub(super) user: User,
+}
+
+/// A message of which something was said.
+#[derive(SimpleObject)]
+pub(super) struct MessagePayload {
+    /// The message.
+    pub(super) message: Message,
+    /// A place in the log that includes what was said.
+    pub(super) cursor: Cursor,
+}
+
 /// A message that was marked.
 #[derive(SimpleObject)]
 pub(super) struct MarkPayload {

@@ -58,8 +58,27 @@ impl Services {
     /// # Errors
     /// Why the action is refused, or that it failed.
     pub(crate) async fn submit(&self, ctx: &Context<'_>, action: Action) -> Result<Committed, Error> {
+        let actor = caller_of(ctx)?.viewer()?.user;
+        self.submit_as(ctx, actor, action).await
+    }
+
+    /// Submits an action of an actor who need not be the caller: the caller is then a service.
+    ///
+    /// # Errors
+    /// Why the action is refused, or that it failed.
+    pub(crate) async fn submit_as(
+        &self,
+        ctx: &Context<'_>,
+        actor: UserId,
+        action: Action,
+    ) -> Result<Committed, Error> {
         let caller = caller_of(ctx)?;
-        let command = Command { actor: caller.viewer()?.user, origin: caller.origin(), action };
+        let command = Command {
+            actor,
+            origin: caller.origin(),
+            via: caller.service.as_ref().map(|service| service.name.clone()),
+            action,
+        };
         Ok(self.writer.submit(command).await?)
     }
 }

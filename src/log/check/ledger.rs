@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use crate::messaging::{
     Audience, Chain, Change, ConversationId, Event, Interval, Joined, Left, Mark, Marked, Position, Range,
-    Renamed, Sent, Started, Timestamp, UserId,
+    Renamed, Sent, Started, Timestamp, Undeliverable, UserId,
 };
 
 /// The message at the position up to which a mark moves.
@@ -114,6 +114,7 @@ impl Ledger {
                 self.check_audience(event, audience)
             }
             Change::Renamed(renamed) => self.rename(event, renamed),
+            Change::Undeliverable(undeliverable) => self.report(event, undeliverable, marked),
         }?;
         if event.change.is_activity()
             && let Some(conversation) = self.conversations.get_mut(&event.conversation)
@@ -239,6 +240,31 @@ impl Ledger {
         }
         conversation.renamed = Some(renamed.clone());
         Ok(())
+    }
+
+    fn report(
+        &mut self,
+        event: &Event,
+        undeliverable: &Undeliverable,
+        reported: Option<MarkedMessage>,
+    ) -> Result<(), String> {
+        let through = undeliverable.message;
+        let reported = reported.filter(|message| message.conversation == event.conversation);
+        let Some(reported) = reported.filter(|_| through < event.position) else {
+            return Err(format!("it is about {}, but its conversation has no message there", through.0));
+        };
+        if undeliverable.audience != Audience::Only([reported.sender].into()) {
+            return Err("it is not told to just the sender of its message".into());
+        }
+        let person = self.conversation(event)?.people.get(&event.actor);
+        let person = person.filter(|person| person.was_present(through) && event.actor != reported.sender);
+        match person {
+            None => Err(format!("{} is no recipient of its message", event.actor.0)),
+            Some(person) if person.delivered_through >= through => {
+                Err("its message was delivered before".into())
+            }
+            Some(_) => Ok(()),
+        }
     }
 
     /// Checks that everybody in the audience of a mark takes or took part.

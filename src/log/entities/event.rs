@@ -16,6 +16,7 @@ pub struct Model {
     pub data: Option<String>,
     pub at_micros: i64,
     pub chain: i64,
+    pub via: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -8,6 +8,7 @@ pub(super) mod event;
 pub(super) mod log_head;
 pub(super) mod message;
 pub(super) mod participant;
+pub(super) mod service_key;
 pub(super) mod session;
 pub(super) mod session_end;
 pub(super) mod start;

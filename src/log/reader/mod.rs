@@ -4,11 +4,14 @@ mod conversations;
 mod events;
 mod messages;
 mod receipts;
+mod reports;
 
 pub use conversations::{ConversationRow, ParticipantKey};
 pub use events::{ConversationFilter, Membership, SubscriptionFilter, Viewer};
 pub use messages::Received;
 pub use receipts::{MarkTime, Receipt};
+pub use reports::{ReportKey, Reported};
+pub(super) use reports::{ReportRow, newest_report};
 
 /// Which way a page is taken from its list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

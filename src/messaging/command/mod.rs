@@ -8,6 +8,7 @@ mod leave;
 mod mark;
 mod needs;
 mod rename;
+mod report;
 mod send;
 mod start;
 
@@ -15,7 +16,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{
-    Change, Conversation, ConversationId, Event, Facts, IdempotencyKey, KeyedStart, Message, Origin, UserId,
+    Change, Conversation, ConversationId, Event, Facts, IdempotencyKey, KeyedStart, Message, Origin,
+    ServiceName, UserId,
 };
 
 pub use add::Add;
@@ -23,6 +25,7 @@ pub use leave::Leave;
 pub use mark::MarkThrough;
 pub use needs::{Needs, needs};
 pub use rename::Rename;
+pub use report::Report;
 pub use send::Send;
 pub use start::Start;
 
@@ -33,6 +36,8 @@ pub struct Command {
     pub actor: UserId,
     /// The connection that sends the command; `None` where it has no name.
     pub origin: Option<Origin>,
+    /// The service that sends the command for the actor; `None` where the actor does.
+    pub via: Option<ServiceName>,
     /// The change that the user wants.
     pub action: Action,
 }
@@ -52,6 +57,8 @@ pub enum Action {
     Mark(MarkThrough),
     /// Give a conversation another title.
     Rename(Rename),
+    /// Say that a message could not be brought to the actor.
+    Report(Report),
 }
 
 /// Why a command is refused. Refusing changes nothing.
@@ -61,6 +68,8 @@ pub enum Refusal {
     NoSuchConversation,
     /// The message does not exist, or the actor may not see it. The client cannot tell which.
     NoSuchMessage,
+    /// The message does not exist, or the actor is no recipient of it.
+    NotARecipient,
     /// The sender of a message cannot say that it arrived.
     SenderCannotMark,
     /// The key was used for a send that said something else, or a start that asked for something else.
@@ -109,6 +118,7 @@ impl Action {
             Self::Send(action) => action,
             Self::Mark(action) => action,
             Self::Rename(action) => action,
+            Self::Report(action) => action,
         }
     }
 }
@@ -158,6 +168,7 @@ fn new_event(
         conversation,
         actor: command.actor,
         origin: command.origin.clone(),
+        via: command.via.clone(),
         change: change.into(),
     };
     event.chain = facts.head.chain.after(&event);

@@ -21,6 +21,8 @@ pub struct Needs {
     pub participations: BTreeSet<(ConversationId, UserId)>,
     /// Who sent what a user's mark is about to cover, up to and with a message.
     pub covered_senders: BTreeSet<(UserId, Mark, MessageId)>,
+    /// Why a message could not be brought to a recipient, if a service said so.
+    pub reports: BTreeSet<(UserId, MessageId)>,
 }
 
 /// The facts that `commands` turn on, as far as they can be named with what is `known`.
@@ -41,7 +43,8 @@ pub(super) fn growth(batch: &[Command], conversation: ConversationId) -> usize {
         | Action::Leave(_)
         | Action::Send(_)
         | Action::Mark(_)
-        | Action::Rename(_) => 0,
+        | Action::Rename(_)
+        | Action::Report(_) => 0,
     });
     added.sum()
 }

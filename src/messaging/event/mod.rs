@@ -11,10 +11,13 @@ mod record;
 mod renamed;
 mod sent;
 mod started;
+mod undeliverable;
 
 use std::sync::Arc;
 
-use super::{Chain, ConnectionId, ConversationId, Facts, Position, SessionId, Timestamp, UserId};
+use super::{
+    Chain, ConnectionId, ConversationId, Facts, Position, ServiceName, SessionId, Timestamp, UserId,
+};
 
 pub use joined::Joined;
 pub use left::Left;
@@ -23,6 +26,7 @@ pub use record::{Range, Record, Unreadable};
 pub use renamed::Renamed;
 pub use sent::{Message, Sent};
 pub use started::Started;
+pub use undeliverable::Undeliverable;
 
 /// The session and the connection that caused an event. It needs both, so that nobody can claim another's connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -48,6 +52,8 @@ pub struct Event {
     pub actor: UserId,
     /// The connection that caused it, which does not receive it. `None` when the client named no connection.
     pub origin: Option<Origin>,
+    /// The service that caused it, for the actor or by itself. `None` when the actor did it.
+    pub via: Option<ServiceName>,
     /// What it changed.
     pub change: Change,
 }
@@ -192,6 +198,8 @@ kinds! {
     Marked,
     /// Somebody gave a conversation another title.
     Renamed,
+    /// A message could not be brought to a recipient.
+    Undeliverable,
 }
 
 /// All kinds of events, or one of them.

@@ -116,8 +116,9 @@ impl RequestError {
             Self::NotReady { .. } => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
             Self::Caller(error) => {
                 let status = match error {
-                    Error::Unauthenticated | Error::Jwt(_) => StatusCode::UNAUTHORIZED,
-                    Error::Forbidden(_) => StatusCode::FORBIDDEN,
+                    Error::Unauthenticated | Error::UnknownKey | Error::Jwt(_) => StatusCode::UNAUTHORIZED,
+                    Error::Forbidden(_) | Error::AccountDisabled => StatusCode::FORBIDDEN,
+                    Error::BadInput { .. } => StatusCode::BAD_REQUEST,
                     Error::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
                     _ => StatusCode::INTERNAL_SERVER_ERROR,
                 };

@@ -35,13 +35,13 @@ pub(super) async fn subscribe(
     resume: Option<Cursor>,
     framing: Framing,
 ) -> Result<Response, Box<graphql::Response>> {
-    let session = Arc::clone(caller.viewer().map_err(|error| Box::new(failure(&error)))?);
-    let Some(slot) = shared.sockets.take(session.user) else {
+    caller.identified().map_err(|error| Box::new(failure(&error)))?;
+    let Some(slot) = shared.sockets.take(caller.owner()) else {
         let message = "This user has as many subscriptions and sockets open as they may: close others first.";
         return Err(Box::new(graphql::refusal(LIMIT_EXCEEDED, message)));
     };
-    let answers = shared.engine.subscribe(prepared, caller, resume).await?;
-    let open = OpenResponse::new(shared, session, slot, answers, framing);
+    let answers = shared.engine.subscribe(prepared, Arc::clone(&caller), resume).await?;
+    let open = OpenResponse::new(shared, caller, slot, answers, framing);
     Ok(response(framing, Body::from_stream(open.chunks())))
 }
 

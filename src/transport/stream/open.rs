@@ -11,10 +11,9 @@ use tokio::time::{Instant, Interval, interval_at};
 
 use super::framing::Framing;
 use super::{broken_off, retry_millis};
-use crate::accounts::Live;
 use crate::config::seconds;
 use crate::error::Error;
-use crate::graphql::{self, Answers, failure};
+use crate::graphql::{self, Answers, Caller, failure};
 use crate::metrics::{Counted, METRICS};
 use crate::transport::Shared;
 use crate::transport::sockets::Slot;
@@ -22,7 +21,7 @@ use crate::transport::sockets::Slot;
 /// A response that stays open. It holds a place among the user's sockets until it is dropped.
 pub(super) struct OpenResponse {
     shared: Arc<Shared>,
-    session: Arc<Live>,
+    caller: Arc<Caller>,
     answers: Answers,
     framing: Framing,
     /// Completes when the server has a reason to end the response.
@@ -47,12 +46,12 @@ enum State {
 impl OpenResponse {
     pub(super) fn new(
         shared: Arc<Shared>,
-        session: Arc<Live>,
+        caller: Arc<Caller>,
         slot: Slot,
         answers: Answers,
         framing: Framing,
     ) -> Self {
-        let (stopping, watched) = (shared.stopping.clone(), Arc::clone(&session));
+        let (stopping, watched) = (shared.stopping.clone(), Arc::clone(&caller));
         let ending = async move {
             tokio::select! {
                 biased;
@@ -64,7 +63,7 @@ impl OpenResponse {
         let heartbeat = interval_at(Instant::now() + period, period);
         Self {
             shared,
-            session,
+            caller,
             answers,
             framing,
             ending: ending.boxed(),
@@ -104,7 +103,9 @@ impl OpenResponse {
             _ = self.heartbeat.tick() => {
                 // A subscription keeps its session alive. If the database cannot store this now, a later heartbeat
                 // tries again.
-                let _ = self.shared.engine.services().accounts.sessions.keep(&self.session).await;
+                if let Some(session) = &self.caller.session {
+                    let _ = self.shared.engine.services().accounts.sessions.keep(session).await;
+                }
                 framing.heartbeat()
             }
         };

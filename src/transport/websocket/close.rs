@@ -40,6 +40,9 @@ pub(super) enum CloseReason {
     /// The token stands for no session, for this reason.
     #[error("Invalid token")]
     InvalidToken(String),
+    /// The client may not act for the user whom it names, for this reason.
+    #[error("Forbidden: {0}")]
+    Forbidden(String),
     #[error("The session has ended")]
     SessionEnded,
     #[error("Too many sockets of this user")]
@@ -64,7 +67,7 @@ impl CloseReason {
             Self::Unavailable | Self::Unfinished(_) => 1013,
             Self::InvalidMessage(_) => 4400,
             Self::NotAcknowledged => 4401,
-            Self::InvalidToken(_) | Self::SessionEnded | Self::TooManySockets => 4403,
+            Self::InvalidToken(_) | Self::Forbidden(_) | Self::SessionEnded | Self::TooManySockets => 4403,
             Self::InitTimeout => 4408,
             Self::DuplicateId => 4409,
             Self::TooManyInits => 4429,

@@ -121,7 +121,7 @@ impl Connection {
             SocketEvent::UnusedDue { started } => self.handle_unused_due(started),
             SocketEvent::PingDue => Box::pin(self.handle_ping_due()).await,
             // `connection_init` may have replaced the session of the cookie.
-            SocketEvent::SessionEnded if self.state.caller().viewer().is_ok() => Ok(()),
+            SocketEvent::SessionEnded if self.state.caller().identified().is_ok() => Ok(()),
             SocketEvent::SessionEnded => Err(CloseReason::SessionEnded.into()),
             SocketEvent::Stopping => Err(CloseReason::Stopping.into()),
         }
@@ -260,10 +260,11 @@ impl Connection {
         self.outbox.ping().await
     }
 
-    /// Adds the end of the caller's session to the events.
+    /// Adds the end of the caller's session, or of the service's key, to the events.
     fn watch_session(&mut self) {
-        if let Some(session) = self.state.caller().session.clone() {
-            self.events.add_when(async move { session.ended().await }, SocketEvent::SessionEnded);
+        let caller = Arc::clone(self.state.caller());
+        if caller.session.is_some() || caller.service.is_some() {
+            self.events.add_when(async move { caller.ended().await }, SocketEvent::SessionEnded);
         }
     }
 

@@ -52,6 +52,8 @@ pub(super) struct InitPayload {
     /// The values of `authorization` and `Authorization`, as far as they are there. For a value that is not a string,
     /// it is the reason, as the end of a sentence.
     pub(super) authorizations: Vec<Result<String, String>>,
+    /// The user for whom a service acts.
+    pub(super) act_as: Option<String>,
     pub(super) connection_id: Option<String>,
 }
 
@@ -84,14 +86,15 @@ impl ClientMessage {
 
 impl InitPayload {
     fn read(payload: Member<'_>) -> Result<Self, String> {
-        let names = ["authorization", "Authorization", "connectionId"];
-        let Some([lower, upper, connection_id]) = payload.object("payload", names)? else {
+        let names = ["authorization", "Authorization", "connectionId", "actAs"];
+        let Some([lower, upper, connection_id, act_as]) = payload.object("payload", names)? else {
             return Ok(Self::default());
         };
         let authorizations = [lower.read(names[0], "a string"), upper.read(names[1], "a string")];
         Ok(Self {
             authorizations: authorizations.into_iter().filter_map(Result::transpose).collect(),
             connection_id: connection_id.read(names[2], "a string")?,
+            act_as: act_as.read(names[3], "a string")?,
         })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::close::CloseReason;
 use super::message::InitPayload;
 use super::operations::Operations;
-use crate::accounts::{Credential, Live};
+use crate::accounts::Credential;
 use crate::config::Limits;
 use crate::error::Error;
 use crate::graphql::{BAD_REQUEST, Caller, Cursor, LIMIT_EXCEEDED, Params, Response, refusal};
@@ -13,7 +13,7 @@ use crate::log::Unavailable;
 use crate::messaging::ConnectionId;
 use crate::random;
 use crate::transport::Shared;
-use crate::transport::caller::parse_credential;
+use crate::transport::caller::{act, parse_credential, sign_in};
 use crate::transport::listener::Place;
 use crate::transport::sockets::Slot;
 
@@ -49,8 +49,8 @@ pub(super) struct Ready {
 pub(super) enum Seat {
     /// A place among the address's sockets on which nobody is signed in.
     Anonymous { _place: Arc<Place> },
-    /// A place among the user's sockets.
-    User { _slot: Slot },
+    /// A place among the sockets of the user or the service.
+    Known { _slot: Slot },
 }
 
 impl AwaitingInit {
@@ -61,11 +61,14 @@ impl AwaitingInit {
         shared: &Shared,
         payload: InitPayload,
     ) -> Result<(Ready, Cursor), CloseReason> {
-        let InitPayload { authorizations, connection_id } = payload;
+        let InitPayload { authorizations, act_as, connection_id } = payload;
         let services = shared.engine.services();
         let mut caller = Caller::clone(&self.caller);
         if let Some(credential) = first_credential(authorizations)? {
-            caller.session = Some(services.accounts.identify(&credential).await.map_err(not_signed_in)?);
+            sign_in(&services.accounts, &credential, &mut caller).await.map_err(not_signed_in)?;
+        }
+        if let Some(user) = act_as {
+            act(&services.accounts, &user, &mut caller).await.map_err(not_acting)?;
         }
         let connection = match (connection_id, caller.connection.take()) {
             (Some(id), _) => ConnectionId::parse(&id)
@@ -74,21 +77,19 @@ impl AwaitingInit {
             (None, None) => ConnectionId::trusted(format!("con_{}", random::id().simple())),
         };
         caller.connection = Some(connection);
-        let seat = self.take_seat(shared, caller.session.as_deref())?;
+        let seat = self.take_seat(shared, &caller)?;
         // The database has logged the cause.
         let head = services.database.head().await.map_err(|Unavailable| CloseReason::Unavailable)?;
         let ready = Ready { caller: Arc::new(caller), operations: Operations::default(), seat };
         Ok((ready, Cursor::new(head)))
     }
 
-    fn take_seat(&self, shared: &Shared, session: Option<&Live>) -> Result<Seat, CloseReason> {
-        match session {
-            Some(session) => {
-                let slot = shared.sockets.take(session.user).ok_or(CloseReason::TooManySockets)?;
-                Ok(Seat::User { _slot: slot })
-            }
-            None => Ok(Seat::Anonymous { _place: Arc::clone(&self.place) }),
+    fn take_seat(&self, shared: &Shared, caller: &Caller) -> Result<Seat, CloseReason> {
+        if caller.identified().is_err() {
+            return Ok(Seat::Anonymous { _place: Arc::clone(&self.place) });
         }
+        let slot = shared.sockets.take(caller.owner()).ok_or(CloseReason::TooManySockets)?;
+        Ok(Seat::Known { _slot: slot })
     }
 }
 
@@ -96,10 +97,18 @@ impl AwaitingInit {
 fn first_credential(authorizations: Vec<Result<String, String>>) -> Result<Option<Credential>, CloseReason> {
     let mut first = None;
     for text in authorizations {
-        let token = parse_credential(&text.map_err(CloseReason::InvalidToken)?).map_err(not_signed_in)?;
-        first = first.or(token);
+        let credential =
+            parse_credential(&text.map_err(CloseReason::InvalidToken)?).map_err(not_signed_in)?;
+        first = first.or(credential);
     }
     Ok(first)
+}
+
+fn not_acting(error: Error) -> CloseReason {
+    match error {
+        Error::Unavailable => CloseReason::Unavailable,
+        error => CloseReason::Forbidden(error.message()),
+    }
 }
 
 fn not_signed_in(error: Error) -> CloseReason {

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use herald::accounts::{Keys, Scope, Scopes};
 use herald::config::{ServeArgs, Switch};
+use herald::log::Database;
 use herald::{App, Parts};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -91,6 +93,11 @@ impl TestApp {
         self.another_node_with(|_| {}).await
     }
 
+    /// Another node where there can be one: two heralds cannot share an SQLite file, so there it is this one.
+    pub(crate) async fn elsewhere(&self) -> SocketAddr {
+        if self.database.file().is_some() { self.address } else { self.another_node().await }
+    }
+
     /// The same, differently set up.
     pub(crate) async fn another_node_with(&self, adapt: impl FnOnce(&mut Setup)) -> SocketAddr {
         let mut setup = Setup { args: self.args.clone(), parts: Parts::default() };
@@ -104,6 +111,28 @@ impl TestApp {
     pub(crate) async fn user(&self, name: &str) -> User {
         let handle = format!("{name}-{}", self.names.fetch_add(1, Ordering::Relaxed));
         User::register(self.address, &handle).await
+    }
+
+    /// A service that has a key with these scopes. It is nobody in particular.
+    pub(crate) async fn service(&self, name: &str, scopes: &[Scope]) -> User {
+        let database = Database::open_beside(&self.args.database.options(None)).await.unwrap();
+        let key = Keys::new(database.clone()).add(name, &Scopes::new(scopes)).await.unwrap();
+        database.close().await;
+        User {
+            address: self.address,
+            handle: name.to_owned(),
+            id: String::new(),
+            token: key.to_string(),
+            connection: None,
+            acts_as: None,
+        }
+    }
+
+    /// Revokes the key of a service.
+    pub(crate) async fn revoke(&self, name: &str) {
+        let database = Database::open_beside(&self.args.database.options(None)).await.unwrap();
+        Keys::new(database.clone()).revoke(name).await.unwrap();
+        database.close().await;
     }
 
     /// Two who talk: them, and their conversation.

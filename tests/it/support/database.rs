@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use sea_orm::{ConnectionTrait, Database};
 
 /// Everything that herald stores, from those tables that others refer to, to those that refer to them.
-pub(crate) const TABLES: [&str; 9] = [
+pub(crate) const TABLES: [&str; 10] = [
     "users",
     "sessions",
+    "service_keys",
     "conversations",
     "participants",
     "messages",

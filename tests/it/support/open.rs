@@ -57,6 +57,9 @@ impl Open {
         if let Some(connection) = &user.connection {
             request.push_str(&format!("x-connection-id: {connection}\r\n"));
         }
+        if let Some(acts_as) = &user.acts_as {
+            request.push_str(&format!("x-act-as: {acts_as}\r\n"));
+        }
         request.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
         let mut stream = BufReader::new(TcpStream::connect(user.address).await.unwrap());
         stream.write_all(request.as_bytes()).await.unwrap();

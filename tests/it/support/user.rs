@@ -18,6 +18,8 @@ pub(crate) struct User {
     pub(crate) token: String,
     /// The connection that requests over HTTP name, if any.
     pub(crate) connection: Option<String>,
+    /// The user for whom requests over HTTP act, if it is a service.
+    pub(crate) acts_as: Option<String>,
 }
 
 impl User {
@@ -28,6 +30,7 @@ impl User {
             id: String::new(),
             token: String::new(),
             connection: None,
+            acts_as: None,
         };
         let input = json!({ "handle": handle, "displayName": handle, "password": PASSWORD });
         let data = nobody
@@ -62,6 +65,11 @@ impl User {
         Self { connection: Some(connection.to_owned()), ..self.clone() }
     }
 
+    /// The same service, which acts for somebody.
+    pub(crate) fn acting_as(&self, user: &str) -> Self {
+        Self { acts_as: Some(user.to_owned()), ..self.clone() }
+    }
+
     /// The same user, in the same session, at another node.
     pub(crate) fn at(&self, address: SocketAddr) -> Self {
         Self { address, ..self.clone() }
@@ -77,6 +85,9 @@ impl User {
         }
         if let Some(connection) = &self.connection {
             headers.push(("x-connection-id", connection));
+        }
+        if let Some(user) = &self.acts_as {
+            headers.push(("x-act-as", user));
         }
         request(self.address, "POST", "/graphql", &headers, body.as_bytes()).await.json()
     }
@@ -158,13 +169,12 @@ impl User {
     /// A socket, acknowledged, under the given connection id.
     pub(crate) async fn socket(&self, connection: &str) -> Socket {
         let mut socket = Socket::connect(self.address, &[]).await.expect("a socket");
-        let authorization = format!("Bearer {}", self.token);
-        socket
-            .send(json!({
-                "type": "connection_init",
-                "payload": { "authorization": authorization, "connectionId": connection }
-            }))
-            .await;
+        let mut payload =
+            json!({ "authorization": format!("Bearer {}", self.token), "connectionId": connection });
+        if let Some(user) = &self.acts_as {
+            payload["actAs"] = user.as_str().into();
+        }
+        socket.send(json!({ "type": "connection_init", "payload": payload })).await;
         let ack = socket.receive().await;
         assert_eq!(ack["type"], "connection_ack", "{ack}");
         assert_eq!(ack["payload"]["connectionId"], connection);

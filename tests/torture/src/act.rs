@@ -7,12 +7,36 @@ use crate::http::Posted;
 /// One mutation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Act {
-    Start { handles: Vec<String>, title: String },
-    Add { conversation: String, handles: Vec<String> },
-    Leave { conversation: String },
-    Rename { conversation: String, title: String },
-    Send { conversation: String, body: String, key: Option<String> },
-    Mark { message: String, is_read: bool },
+    Start {
+        handles: Vec<String>,
+        title: String,
+    },
+    Add {
+        conversation: String,
+        handles: Vec<String>,
+    },
+    Leave {
+        conversation: String,
+    },
+    Rename {
+        conversation: String,
+        title: String,
+    },
+    Send {
+        conversation: String,
+        body: String,
+        key: Option<String>,
+    },
+    Mark {
+        message: String,
+        is_read: bool,
+    },
+    /// A service says that it could not bring the message to the user.
+    Report {
+        message: String,
+        recipient: String,
+        reason: String,
+    },
 }
 
 /// What came of it, as far as the client knows.
@@ -80,6 +104,12 @@ impl Act {
                 }",
                 json!({ "messageId": message }),
             ),
+            Self::Report { message, recipient, reason } => (
+                "mutation($input: UndeliverableInput!) {
+                    done: reportUndeliverable(input: $input) { cursor message { id } }
+                }",
+                json!({ "messageId": message, "userId": recipient, "reason": reason }),
+            ),
         };
         json!({ "query": query, "variables": { "input": input } })
     }
@@ -135,7 +165,9 @@ impl Act {
             }
             Self::Leave { .. } => true,
             Self::Send { .. } => answer.message.is_some(),
-            Self::Mark { message, .. } => answer.message.as_ref() == Some(message),
+            Self::Mark { message, .. } | Self::Report { message, .. } => {
+                answer.message.as_ref() == Some(message)
+            }
         };
         is_whole.then_some(answer)
     }

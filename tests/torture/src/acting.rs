@@ -103,7 +103,8 @@ impl Actor {
     async fn act(&mut self, phases: &mut Phases) {
         match self.random.u32(0..100) {
             0..40 => self.send(1, phases).await,
-            40..45 => self.rename().await,
+            40..44 => self.rename().await,
+            44 => self.report().await,
             45..50 => {
                 let burst = self.random.usize(2..=BURST);
                 self.send(burst, phases).await;
@@ -205,6 +206,19 @@ impl Actor {
         self.try_once(&Act::Rename { conversation, title }).await;
     }
 
+    /// Has a service say that it could not bring them a message.
+    async fn report(&mut self) {
+        let message = {
+            let knowledge = self.person.knowledge();
+            let others = knowledge.messages.iter().filter(|(_, is_own)| !*is_own).map(|(id, _)| id);
+            let others: Vec<&String> = others.collect();
+            let newest = others.len().saturating_sub(10);
+            self.random.choice(&others[newest..]).map_or_else(|| NOBODYS.to_owned(), |id| (*id).clone())
+        };
+        let (recipient, reason) = (self.person.id.clone(), self.text("lacks a device"));
+        self.try_once(&Act::Report { message, recipient, reason }).await;
+    }
+
     async fn add(&mut self) {
         let Some(conversation) = self.conversation() else { return };
         let others = self.random.usize(1..4);
@@ -223,8 +237,12 @@ impl Actor {
         let Attempt { node, connection } = attempt;
         let history = &self.around.history;
         let call = history.invoke(&self.person.id, node, connection.as_deref(), act);
-        let (port, token) = (self.around.ports[node], Some(self.person.token.as_str()));
-        let posted = post(port, token, connection.as_deref(), &act.request(), PATIENCE).await;
+        let token = match act {
+            Act::Report { .. } => self.around.key.as_ref(),
+            _ => self.person.token.as_str(),
+        };
+        let posted =
+            post(self.around.ports[node], Some(token), connection.as_deref(), &act.request(), PATIENCE).await;
         let (outcome, strange) = act.outcome(posted);
         history.complete(call, outcome.clone());
         if let Some(strange) = strange {

@@ -38,6 +38,8 @@ pub(crate) struct Surroundings {
     /// The ports by which the nodes are reached.
     pub(crate) ports: Arc<[u16]>,
     pub(crate) history: Arc<History>,
+    /// The key of a service.
+    pub(crate) key: Arc<str>,
 }
 
 /// A device of somebody's.

@@ -9,6 +9,7 @@ const EVENTS: &str = "subscription($after: Cursor) {
         __typename cursor at conversation { id }
         ... on ConversationStarted { startedBy { id } }
         ... on ConversationRenamed { title renamedBy { id } }
+        ... on MessageUndeliverable { recipient { id } message { id } reason }
         ... on ParticipantsJoined { addedBy { id } users { id } }
         ... on ParticipantLeft { user { id } }
         ... on MessageSent { message { id body sentAt sender { id } } }

@@ -19,6 +19,7 @@ pub(crate) enum Kind {
     Delivered,
     Read,
     Renamed,
+    Undeliverable,
 }
 
 impl Kind {
@@ -32,6 +33,7 @@ impl Kind {
             5 => Self::Delivered,
             6 => Self::Read,
             7 => Self::Renamed,
+            11 => Self::Undeliverable,
             _ => return None,
         })
     }
@@ -64,6 +66,8 @@ pub(crate) struct Event {
     pub(crate) through: Option<i64>,
     /// What a conversation is called from here on; absent where something else happened.
     pub(crate) renaming: Option<Renaming>,
+    /// Why a message could not be brought to the actor; absent where something else happened.
+    pub(crate) reason: Option<String>,
     /// Microseconds since 1970.
     pub(crate) at: i64,
 }

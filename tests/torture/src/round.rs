@@ -62,7 +62,8 @@ pub(crate) async fn play(
         return Ok(Verdict { broken: Some(broken), summary, past: Past::default() });
     }
     let history = Arc::new(History::begin());
-    let around = Surroundings { ports: world.ports(), history };
+    let key = world.key().await?.into();
+    let around = Surroundings { ports: world.ports(), history, key };
     let mut random = Rng::with_seed(seed);
     let cast = Cast::register(&around, options.people, random.fork()).await?;
     let outsider = Arc::new(Person::register(around.ports[0], "outsider").await?);

@@ -36,6 +36,11 @@ pub(crate) enum What {
         /// Microseconds since 1970.
         sent_at: i64,
     },
+    Undeliverable {
+        recipient: String,
+        message: String,
+        reason: String,
+    },
     Marked {
         recipient: String,
         is_read: bool,
@@ -67,6 +72,11 @@ impl Told {
                 sender: id(&event["message"]["sender"])?,
                 body: event["message"]["body"].as_str()?.to_owned(),
                 sent_at: micros(event["message"]["sentAt"].as_str()?)?,
+            },
+            "MessageUndeliverable" => What::Undeliverable {
+                recipient: id(&event["recipient"])?,
+                message: id(&event["message"])?,
+                reason: event["reason"].as_str()?.to_owned(),
             },
             "StatusChanged" => What::Marked {
                 recipient: id(&event["recipient"])?,

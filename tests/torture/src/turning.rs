@@ -12,9 +12,10 @@ use crate::servers::Servers;
 use crate::world::World;
 
 /// Everything of a herald, from what others refer to, to what refers to others.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 10] = [
     "users",
     "sessions",
+    "service_keys",
     "conversations",
     "participants",
     "messages",

@@ -148,6 +148,17 @@ impl World {
         self.nodes.iter().map(|node| node.clients.port()).collect()
     }
 
+    /// Makes a key for a service.
+    pub(crate) async fn key(&self) -> Result<String, String> {
+        let mut command = Command::new(&self.herald);
+        command.args(["key", "add", "courier", "--scope", "send", "--database", &self.database()]);
+        let output = command.output().await.map_err(|error| format!("cannot run herald key add: {error}"))?;
+        if !output.status.success() {
+            return Err(format!("herald key add: {}", String::from_utf8_lossy(&output.stderr)));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
     /// What `herald check` finds wrong.
     pub(crate) async fn check(&self) -> Result<Option<Broken>, String> {
         let mut command = Command::new(&self.herald);

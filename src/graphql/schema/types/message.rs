@@ -11,7 +11,7 @@ use crate::graphql::budget::budget_of;
 use crate::graphql::schema::loaders::{CountsAt, ReceiptsPage, load};
 use crate::graphql::schema::page::{Opaque, PageArgs, connection};
 use crate::graphql::schema::services::services_of;
-use crate::log::ParticipantKey;
+use crate::log::{self, ParticipantKey};
 use crate::messaging::{self, Counts, Position};
 
 /// A message and how far it has come.
@@ -113,7 +113,7 @@ impl Message {
         let page = PageArgs { after, before, first, last }.page(&services.limits)?;
         let key = ReceiptsPage(Arc::clone(&self.row), self.as_of, page.clone());
         let receipts = load(&services.rows, key).await.map_err(Error::from)?.unwrap_or_default();
-        Ok(connection(ctx, &page, receipts.into_iter().map(|receipt| (receipt.key, Receipt(receipt))))
-            .await?)
+        let shown = |receipt: log::Receipt| (receipt.key, Receipt::new(receipt, &self.row, self.as_of));
+        Ok(connection(ctx, &page, receipts.into_iter().map(shown)).await?)
     }
 }

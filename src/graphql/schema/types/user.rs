@@ -7,6 +7,7 @@ use async_graphql::{Context, ID, Object, Result};
 use super::DateTime;
 use crate::error::Error;
 use crate::graphql::budget::budget_of;
+use crate::graphql::caller::caller_of;
 use crate::graphql::schema::services::services_of;
 use crate::log::UserRow;
 use crate::messaging::UserId;
@@ -56,6 +57,19 @@ impl User {
         let name = self.load_row(ctx).await?.display_name.to_string();
         budget_of(ctx)?.pay(name.len()).await;
         Ok(name)
+    }
+
+    /// The id under which another system knows this user: what its token says, or what a service gave. Null but for the
+    /// viewer and for services.
+    async fn external_id(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+        let caller = caller_of(ctx)?;
+        let is_viewer = caller.viewer().is_ok_and(|session| session.user == self.id);
+        if !is_viewer && caller.service.is_none() {
+            return Ok(None);
+        }
+        let id = self.load_row(ctx).await?.external_id.as_ref().map(ToString::to_string);
+        budget_of(ctx)?.pay(id.as_ref().map_or(0, String::len)).await;
+        Ok(id)
     }
 
     /// When they registered.

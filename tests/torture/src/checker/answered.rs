@@ -54,6 +54,7 @@ impl Seen<'_> {
             Act::Rename { conversation, title } => self.renamed(conversation, title),
             Act::Send { conversation, body, key } => self.sent(conversation, body, key.as_deref()),
             Act::Mark { message, is_read } => self.marked(message, *is_read),
+            Act::Report { message, .. } => self.reported(message),
         }
     }
 
@@ -121,6 +122,22 @@ impl Seen<'_> {
             return Err("a message has another origin than the connection that sent it");
         }
         Ok(())
+    }
+
+    fn reported(&self, id: &str) -> Result<(), &'static str> {
+        let message = self.ledger.message(id).ok_or("a message that was reported is not in the log")?;
+        let position = message.position;
+        let mut events = self.ledger.log.events.iter();
+        // A report of what was delivered before changes nothing.
+        let has_effect = events.any(|event| {
+            let reaches = match event.kind {
+                Kind::Undeliverable => event.through == Some(position),
+                Kind::Delivered | Kind::Read => event.through.is_some_and(|through| through >= position),
+                Kind::Started | Kind::Joined | Kind::Left | Kind::Sent | Kind::Renamed => false,
+            };
+            reaches && event.actor == self.call.user && event.conversation == message.conversation
+        });
+        if has_effect { Ok(()) } else { Err("a report that was answered is not in the log") }
     }
 
     fn marked(&self, id: &str, is_read: bool) -> Result<(), &'static str> {

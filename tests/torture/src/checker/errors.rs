@@ -71,6 +71,12 @@ impl<'a> Known<'a> {
                 Some(message) => (message.conversation.as_str(), message.position),
                 None => return false,
             },
+            Act::Report { message, .. } => match ledger.message(message) {
+                Some(message) if message.sender != call.user => {
+                    (message.conversation.as_str(), message.position)
+                }
+                _ => return false,
+            },
             Act::Start { .. } => return false,
         };
         let heard = self.0.get(&(conversation, call.user.as_str()));

@@ -72,6 +72,8 @@ impl<'a> Ledger<'a> {
         match event.kind {
             Kind::Started if self.members.contains_key(event.conversation.as_str()) => Err("started twice"),
             Kind::Started => self.join(event),
+            // A recipient stays one, also after they have left.
+            Kind::Undeliverable => self.report(event),
             _ if !takes_part => Err("somebody acts who takes no part"),
             Kind::Joined => self.join(event),
             Kind::Left => {
@@ -183,6 +185,28 @@ impl<'a> Ledger<'a> {
         Ok(())
     }
 
+    fn report(&self, event: &Event) -> Result<(), &'static str> {
+        let user = event.actor.as_str();
+        let (Some(through), Some(_)) = (event.through, &event.reason) else {
+            return Err("a report names no message, or no reason");
+        };
+        let message = self.at.get(&through).filter(|message| message.conversation == event.conversation);
+        let Some(message) = message.filter(|_| through < event.position) else {
+            return Err("a report names no message of its conversation");
+        };
+        let parts = self.parts(&event.conversation, user);
+        if message.sender == user || !parts.iter().any(|part| part.holds(through)) {
+            return Err("a report is about somebody who is no recipient");
+        }
+        if parts.iter().any(|part| part.delivered >= through) {
+            return Err("a report is about a message that was delivered before");
+        }
+        if told(event) != Some([message.sender.as_str()].into()) {
+            return Err("others than the sender are told of a report");
+        }
+        Ok(())
+    }
+
     /// Who must be told of a mark: everyone (`None`) where few take part; otherwise the senders of what it
     /// covers, and whoever marked.
     fn audience(&self, mark: &'a Event, from: i64, through: i64, small: usize) -> Option<BTreeSet<&'a str>> {
@@ -258,10 +282,14 @@ impl<'a> Ledger<'a> {
         let parts = self.parts(&event.conversation, viewer);
         let holding = |position| parts.iter().find(|part| part.holds(position));
         holding(event.position)?;
+        let is_told = event.users.as_ref().is_none_or(|users| users.iter().any(|user| user == viewer));
+        if event.kind == Kind::Undeliverable {
+            return is_told.then(|| self.fact(event)).flatten();
+        }
         if !event.kind.is_mark() {
             return self.fact(event);
         }
-        if event.users.as_ref().is_some_and(|users| !users.iter().any(|user| user == viewer)) {
+        if !is_told {
             return None;
         }
         let received = self.parts(&event.conversation, &event.actor);
@@ -295,6 +323,11 @@ impl<'a> Ledger<'a> {
                     sent_at: message.sent_at,
                 }
             }
+            Kind::Undeliverable => What::Undeliverable {
+                recipient: actor,
+                message: self.at.get(&event.through?)?.id.clone(),
+                reason: event.reason.clone()?,
+            },
             Kind::Delivered | Kind::Read => What::Marked {
                 recipient: actor,
                 is_read: event.kind == Kind::Read,
@@ -321,6 +354,9 @@ fn said(conversation: &str, at: i64, what: &What) -> String {
         What::Joined { by, users } => format!("joined {conversation} {at} {by} {}", users.join(" ")),
         What::Left { user } => format!("left {conversation} {at} {user}"),
         What::Renamed { by, title } => format!("renamed {conversation} {at} {by} {title:?}"),
+        What::Undeliverable { recipient, message, reason } => {
+            format!("undeliverable {at} {recipient} {message} {reason}")
+        }
         What::Sent { message, .. } => format!("sent {message}"),
         What::Marked { recipient, is_read, message, .. } => format!("marked {recipient} {is_read} {message}"),
     }

@@ -22,6 +22,7 @@ pub(super) fn check(evidence: &Evidence, ledger: &Ledger<'_>) -> Result<(), Stri
         match &call.act {
             Act::Start { title: text, .. }
             | Act::Rename { title: text, .. }
+            | Act::Report { reason: text, .. }
             | Act::Send { body: text, .. } => {
                 asked.entry(text).or_default().possible |= possible;
             }
@@ -37,6 +38,7 @@ pub(super) fn check(evidence: &Evidence, ledger: &Ledger<'_>) -> Result<(), Stri
     let first = log.titles.keys().filter_map(|conversation| ledger.first_title(conversation));
     let later = log.events.iter().filter_map(|event| event.renaming.as_ref()?.title.as_deref());
     once(&asked, first.chain(later), "title")?;
+    once(&asked, log.events.iter().filter_map(|event| event.reason.as_deref()), "reason")?;
     let mut left: HashMap<(&str, &str), usize> = HashMap::new();
     for event in log.events.iter().filter(|event| event.kind == Kind::Left) {
         *left.entry((event.conversation.as_str(), event.actor.as_str())).or_default() += 1;

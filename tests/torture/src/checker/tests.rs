@@ -24,6 +24,7 @@ fn event(position: i64, kind: Kind, actor: &str) -> Event {
         from: None,
         through: None,
         renaming: None,
+        reason: None,
         at: position * 10,
     }
 }

@@ -60,7 +60,8 @@ fn event(row: &QueryResult) -> Result<Event, DbErr> {
         }),
         from: row.try_get("", "from_position")?,
         through: row.try_get("", "through_position")?,
-        renaming: data.filter(|_| kind == Kind::Renamed).map(|data| renaming(&data)).transpose()?,
+        renaming: data.as_ref().filter(|_| kind == Kind::Renamed).map(|data| renaming(data)).transpose()?,
+        reason: data.filter(|_| kind == Kind::Undeliverable).map(|data| reason(&data)).transpose()?,
         at: row.try_get("", "at_micros")?,
     })
 }
@@ -75,6 +76,15 @@ fn renaming(data: &str) -> Result<Renaming, DbErr> {
         _ => Err(wrong()),
     };
     Ok(Renaming { title: title("title")?, former: title("former")? })
+}
+
+/// Reads the data of an event that says that a message was undeliverable.
+fn reason(data: &str) -> Result<String, DbErr> {
+    let read = serde_json::from_str::<Value>(data).ok();
+    let reason = read.as_ref().and_then(|data| data["reason"].as_str());
+    reason
+        .map(str::to_owned)
+        .ok_or_else(|| DbErr::Custom(format!("an undeliverable message has the data {data}")))
 }
 
 fn message(row: &QueryResult) -> Result<Message, DbErr> {

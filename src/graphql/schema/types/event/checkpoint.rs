@@ -40,6 +40,11 @@ impl Checkpoint {
         Err(Error::NotFound(CONVERSATION).into())
     }
 
+    /// Null: nothing happened, so nobody did it.
+    pub(crate) async fn via(&self) -> Option<String> {
+        None
+    }
+
     /// Whether there was nothing more when this was sent. Otherwise it comes amid a replay that takes long.
     async fn caught_up(&self) -> bool {
         self.0.is_caught_up

@@ -35,6 +35,11 @@ impl ConversationRenamed {
         self.0.conversation()
     }
 
+    /// The name of the service that did it for somebody; null when they did it themselves.
+    pub(crate) async fn via(&self) -> Option<String> {
+        self.0.via()
+    }
+
     /// The title that it was given; null if its title was taken away.
     async fn title(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         let title = self.0.change.title.as_ref().map(ToString::to_string);

@@ -34,6 +34,11 @@ impl ConversationStarted {
         self.0.conversation()
     }
 
+    /// The name of the service that did it for somebody; null when they did it themselves.
+    pub(crate) async fn via(&self) -> Option<String> {
+        self.0.via()
+    }
+
     /// Who started it.
     async fn started_by(&self) -> User {
         self.0.actor()

@@ -45,6 +45,11 @@ impl MessageSent {
         self.0.conversation()
     }
 
+    /// The name of the service that did it for somebody; null when they did it themselves.
+    pub(crate) async fn via(&self) -> Option<String> {
+        self.0.via()
+    }
+
     /// The message.
     async fn message(&self) -> Message {
         Message::as_of(Arc::clone(&self.0.change.message), self.0.view().as_of)

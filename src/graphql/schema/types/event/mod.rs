@@ -8,6 +8,7 @@ mod checkpoint;
 mod conversation_renamed;
 mod conversation_started;
 mod message_sent;
+mod message_undeliverable;
 mod participant_left;
 mod participants_joined;
 mod status_changed;
@@ -24,6 +25,7 @@ use checkpoint::Checkpoint;
 use conversation_renamed::ConversationRenamed;
 use conversation_started::ConversationStarted;
 pub(crate) use message_sent::MessageSent;
+use message_undeliverable::MessageUndeliverable;
 use participant_left::ParticipantLeft;
 use participants_joined::ParticipantsJoined;
 pub(crate) use status_changed::StatusChanged;
@@ -40,7 +42,12 @@ pub(crate) use status_changed::StatusChanged;
                 something between herald and you dropped events: subscribe again with yours as `after`."
     ),
     field(name = "at", ty = "DateTime", desc = "When it happened, by the server's clock."),
-    field(name = "conversation", ty = "Conversation", desc = "The conversation that it happened in.")
+    field(name = "conversation", ty = "Conversation", desc = "The conversation that it happened in."),
+    field(
+        name = "via",
+        ty = "Option<String>",
+        desc = "The name of the service that did it for somebody; null when they did it themselves."
+    )
 )]
 pub(crate) enum Event {
     MessageSent(MessageSent),
@@ -49,6 +56,7 @@ pub(crate) enum Event {
     ParticipantsJoined(ParticipantsJoined),
     ParticipantLeft(ParticipantLeft),
     ConversationRenamed(ConversationRenamed),
+    MessageUndeliverable(MessageUndeliverable),
     Checkpoint(Checkpoint),
 }
 
@@ -75,6 +83,9 @@ impl From<VisibleEvent> for Event {
             Change::Marked(change) => Self::StatusChanged(StatusChanged(TypedEvent::of(visible, change))),
             Change::Renamed(change) => {
                 Self::ConversationRenamed(ConversationRenamed(TypedEvent::of(visible, change)))
+            }
+            Change::Undeliverable(change) => {
+                Self::MessageUndeliverable(MessageUndeliverable(TypedEvent::of(visible, change)))
             }
         }
     }
@@ -119,6 +130,10 @@ impl<K> TypedEvent<K> {
 
     fn conversation(&self) -> Conversation {
         Conversation::as_of(self.event().conversation, self.visible.view.as_of)
+    }
+
+    fn via(&self) -> Option<String> {
+        self.event().via.as_ref().map(ToString::to_string)
     }
 
     fn actor(&self) -> User {

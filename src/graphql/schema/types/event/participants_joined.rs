@@ -36,6 +36,11 @@ impl ParticipantsJoined {
         self.0.conversation()
     }
 
+    /// The name of the service that did it for somebody; null when they did it themselves.
+    pub(crate) async fn via(&self) -> Option<String> {
+        self.0.via()
+    }
+
     /// Who joined.
     async fn users(&self) -> Vec<User> {
         self.0.change.users.iter().copied().map(User::by_id).collect()

@@ -61,6 +61,11 @@ impl StatusChanged {
         self.0.conversation()
     }
 
+    /// The name of the service that did it for somebody; null when they did it themselves.
+    pub(crate) async fn via(&self) -> Option<String> {
+        self.0.via()
+    }
+
     /// Who received or read.
     async fn recipient(&self) -> User {
         self.0.actor()
