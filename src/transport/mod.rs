@@ -12,6 +12,7 @@ mod metrics;
 mod origins;
 mod playground;
 mod router;
+mod sign_in;
 mod sockets;
 mod stream;
 mod websocket;
@@ -26,6 +27,7 @@ pub use metrics::serve as serve_metrics;
 
 use self::listener::Addresses;
 use self::origins::Origins;
+use self::playground::Playground;
 use self::sockets::Sockets;
 use crate::config::{Limits, ServeArgs};
 use crate::graphql::Engine;
@@ -38,8 +40,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) trust_proxy: bool,
     pub(crate) origins: Origins,
-    /// Whether herald serves the playground.
-    pub(crate) playground: bool,
+    /// The playground, if herald serves it.
+    pub(crate) playground: Option<Playground>,
     pub(crate) sockets: Sockets,
     pub(crate) addresses: Addresses,
     /// Cancelled when herald begins to stop.
@@ -54,7 +56,7 @@ impl Shared {
             limits: args.limits.clone(),
             trust_proxy: args.trust_proxy,
             origins: Origins::new(&args.allow_origin),
-            playground: !args.no_playground,
+            playground: (!args.no_playground).then(|| Playground::new(&args.identity)),
             sockets: Sockets::new(args.limits.max_sockets_per_user),
             addresses: Addresses::new(&args.limits),
             stopping: CancellationToken::new(),

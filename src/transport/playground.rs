@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::Read as _;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
@@ -14,16 +14,18 @@ use flate2::bufread::GzDecoder;
 use rust_embed::{Embed, EmbeddedFile};
 
 use super::http::RequestError;
+use super::sign_in;
+use crate::config::IdentityArgs;
 
 /// The files that Vite builds. A debug build reads them from the folder at each request.
 #[derive(Embed)]
 #[folder = "playground/dist"]
 struct Files;
 
-/// The content security policy of the chat. The page may load what herald serves; browsers run no inline script and
-/// apply no inline style.
+/// The content security policy of the chat, up to the hosts that it may talk to. The page may load what herald serves;
+/// browsers run no inline script and apply no inline style.
 const CHAT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-    font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; connect-src 'self'";
 
 /// The content security policy of GraphiQL, whose editor Monaco needs two things more. It writes `style` elements and
 /// `style` attributes, and neither a hash nor a nonce covers the latter. It draws the waves under mistakes as `data:`
@@ -37,19 +39,40 @@ const NOT_BUILT_PAGE: &str = "<!doctype html><title>herald</title><p>This herald
     install Node.js 20 or later, which brings npm, and run <code>cargo run --release</code> again. \
     GraphQL is at <a href=/graphql>/graphql</a>.";
 
+/// What the playground of this herald is told and allowed.
+pub(crate) struct Playground {
+    chat_policy: HeaderValue,
+    sign_in: Bytes,
+}
+
+impl Playground {
+    pub(super) fn new(args: &IdentityArgs) -> Self {
+        let mut policy = CHAT_POLICY.to_owned();
+        if let Some(origin) = sign_in::issuer_origin(args) {
+            policy = format!("{policy} {origin}");
+        }
+        let chat_policy = policy.parse().unwrap_or(HeaderValue::from_static(CHAT_POLICY));
+        Self { chat_policy, sign_in: sign_in::document(args) }
+    }
+}
+
 /// The routes of the playground.
-pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+pub(super) fn routes<S: Clone + Send + Sync + 'static>(playground: &Playground) -> Router<S> {
+    let Playground { chat_policy, sign_in } = playground;
+    let (chat_policy, sign_in) = (chat_policy.clone(), sign_in.clone());
+    let graphiql_policy = HeaderValue::from_static(GRAPHIQL_POLICY);
     Router::new()
-        .route("/", get(|headers: HeaderMap| async move { page("index.html", CHAT_POLICY, &headers) }))
+        .route("/", get(|headers: HeaderMap| async move { page("index.html", chat_policy, &headers) }))
         .route(
             "/graphiql",
-            get(|headers: HeaderMap| async move { page("graphiql.html", GRAPHIQL_POLICY, &headers) }),
+            get(|headers: HeaderMap| async move { page("graphiql.html", graphiql_policy, &headers) }),
         )
+        .route("/sign-in", get(|| async move { sign_in::answer(sign_in) }))
         .route("/assets/{*file}", get(asset))
 }
 
 /// Answers with a page. A browser asks each time whether its copy is current.
-fn page(name: &str, policy: &'static str, headers: &HeaderMap) -> Response {
+fn page(name: &str, policy: HeaderValue, headers: &HeaderMap) -> Response {
     let mut response = match find(name) {
         Some(file) => {
             let tag = etag(&file.embedded);
@@ -63,7 +86,7 @@ fn page(name: &str, policy: &'static str, headers: &HeaderMap) -> Response {
     };
     let answer = response.headers_mut();
     answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    answer.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    answer.insert(header::CONTENT_SECURITY_POLICY, policy);
     answer.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
 }

@@ -17,7 +17,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     if let Some(cors) = shared.origins.cors() {
         graphql = graphql.layer(cors);
     }
-    let playground = if shared.playground { playground::routes() } else { Router::new() };
+    let playground = shared.playground.as_ref().map_or_else(Router::new, playground::routes);
     playground
         .route("/graphql", graphql)
         .route("/healthz", get(health::live))

@@ -39,6 +39,7 @@ mod fuzz;
 mod http;
 mod leaving;
 mod limits;
+mod login_system;
 mod marks;
 mod memory;
 mod messages;

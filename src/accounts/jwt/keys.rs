@@ -68,8 +68,9 @@ pub(super) struct KeySet {
     client: HttpClient,
     // A `std` lock, because it is never locked across an await.
     known: RwLock<Arc<[Key]>>,
-    /// When the key set was last asked for. Whoever reads it holds the lock, so that the others wait for one reading.
-    asked: tokio::sync::Mutex<Instant>,
+    /// When a token with an unknown key last made herald read the key set, or the interval did. Whoever reads it holds
+    /// the lock, so that the others wait for one reading.
+    asked: tokio::sync::Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
@@ -82,7 +83,8 @@ struct Key {
 impl KeySet {
     pub(super) async fn start(source: KeySource) -> Result<Arc<Self>, KeysError> {
         let client = HttpClient::new().map_err(KeysError::Read)?;
-        let set = Arc::new(Self { source, client, known: RwLock::default(), asked: Instant::now().into() });
+        let set =
+            Arc::new(Self { source, client, known: RwLock::default(), asked: tokio::sync::Mutex::default() });
         match set.read().await {
             Ok(keys) => set.replace(keys),
             // The login system may start after herald.
@@ -101,8 +103,8 @@ impl KeySet {
         }
         {
             let mut asked = self.asked.lock().await;
-            if asked.elapsed() >= MIN_REFRESH_PAUSE {
-                *asked = Instant::now();
+            if asked.is_none_or(|asked| asked.elapsed() >= MIN_REFRESH_PAUSE) {
+                *asked = Some(Instant::now());
                 self.refresh().await;
             }
         }
@@ -162,7 +164,7 @@ async fn refresh(set: Weak<KeySet>) {
         tokio::time::sleep(REFRESH_INTERVAL).await;
         let Some(set) = set.upgrade() else { return };
         let mut asked = set.asked.lock().await;
-        *asked = Instant::now();
+        *asked = Some(Instant::now());
         set.refresh().await;
     }
 }

@@ -43,6 +43,9 @@ pub(super) enum CloseReason {
     /// The client may not act for the user whom it names, for this reason.
     #[error("Forbidden: {0}")]
     Forbidden(String),
+    /// The token of another login system is not believed: a sentence that says why.
+    #[error("Invalid token: {0}")]
+    Refused(String),
     #[error("The session has ended")]
     SessionEnded,
     #[error("Too many sockets of this user")]
@@ -67,7 +70,11 @@ impl CloseReason {
             Self::Unavailable | Self::Unfinished(_) => 1013,
             Self::InvalidMessage(_) => 4400,
             Self::NotAcknowledged => 4401,
-            Self::InvalidToken(_) | Self::Forbidden(_) | Self::SessionEnded | Self::TooManySockets => 4403,
+            Self::InvalidToken(_)
+            | Self::Forbidden(_)
+            | Self::Refused(_)
+            | Self::SessionEnded
+            | Self::TooManySockets => 4403,
             Self::InitTimeout => 4408,
             Self::DuplicateId => 4409,
             Self::TooManyInits => 4429,
