@@ -178,7 +178,7 @@ impl EventStream {
     pub(super) fn quiet(&mut self) -> Option<Place> {
         let Then::Live(live) = &self.then else { return None };
         // The hub notes a place after it has queued every event up to it. So the place is read before the queue is.
-        let applied = self.hub.applied();
+        let applied = self.hub.applied()?;
         let is_quiet =
             self.replayed.is_empty() && self.unchecked.is_none() && live.is_empty() && !live.is_closed();
         is_quiet.then(|| {

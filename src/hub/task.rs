@@ -47,19 +47,20 @@ pub struct Hub {
     noted: Noted,
 }
 
-/// The place up to which the hub has queued every event for those who follow. A clone shares it.
+/// How far the hub has queued every event for those who follow; `None` while it cannot read the log, which may have more.
+/// A clone shares it.
 #[derive(Debug, Clone)]
 struct Noted(
     // A `std` mutex, because it is locked only to copy the place and never across an await.
-    Arc<Mutex<Place>>,
+    Arc<Mutex<Option<Place>>>,
 );
 
 impl Noted {
-    fn set(&self, place: Place) {
+    fn set(&self, place: Option<Place>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = place;
     }
 
-    fn get(&self) -> Place {
+    fn get(&self) -> Option<Place> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -79,14 +80,14 @@ impl Hub {
         METRICS.enter_epoch(applied.epoch.0);
         let recent = Recent::of_log(&database, applied, options.recent_bytes).await?;
         let (joins, requests) = mpsc::channel(JOIN_QUEUE);
-        let (routing, noted) = (Routing::default(), Noted(Arc::new(Mutex::new(applied))));
+        let (routing, noted) = (Routing::default(), Noted(Arc::new(Mutex::new(Some(applied)))));
         let task = Task { database, feed, vitals, options, applied, noted: noted.clone(), routing, recent };
         tokio::spawn(task.run(news, requests));
         Ok(Self { joins, older: Older::default(), noted })
     }
 
-    /// A place up to which every event has been queued for those who follow.
-    pub(super) fn applied(&self) -> Place {
+    /// A place up to which every event has been queued for those who follow; `None` while the log cannot be read.
+    pub(super) fn applied(&self) -> Option<Place> {
         self.noted.get()
     }
 
@@ -152,8 +153,14 @@ impl Task {
                 }
                 _ = poll.tick() => {
                     match self.refresh(Reason::Silence).await {
-                        Ok(()) => self.vitals.works(Part::Hub),
-                        Err(Unavailable) => self.vitals.fails(Part::Hub, "The log cannot be read."),
+                        Ok(()) => {
+                            self.noted.set(Some(self.applied));
+                            self.vitals.works(Part::Hub);
+                        }
+                        Err(Unavailable) => {
+                            self.noted.set(None);
+                            self.vitals.fails(Part::Hub, "The log cannot be read.");
+                        }
                     }
                 }
                 _ = sweep.tick() => {
@@ -233,7 +240,7 @@ impl Task {
         self.applied = self.database.renew(self.applied.epoch).await?;
         // The subscribers read the log as soon as they are dropped here. The new epoch is in the log by then.
         self.forget();
-        self.noted.set(self.applied);
+        self.noted.set(Some(self.applied));
         self.feed.enter(self.applied.epoch);
         METRICS.log_position.set(self.applied.position.0);
         METRICS.enter_epoch(self.applied.epoch.0);
@@ -264,6 +271,6 @@ impl Task {
         METRICS.log_position.set(event.position.0);
         METRICS.events_routed.inc();
         self.routing.route(&self.recent.push(event));
-        self.noted.set(self.applied);
+        self.noted.set(Some(self.applied));
     }
 }

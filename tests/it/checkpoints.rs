@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use herald::clock::Clock;
 use herald::messaging::Timestamp;
+use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};
 
 use crate::support::{Follower, Setup, TestApp, Transport, User};
@@ -122,6 +123,24 @@ async fn checkpoints_end_with_the_subscription() {
     for _ in 0..3 {
         assert_eq!(socket.next("2").await["events"]["__typename"], "Checkpoint");
     }
+}
+
+// A damaged row, or a database that is away: events may be missing, so nobody is told that they have everything.
+#[tokio::test]
+async fn nobody_is_told_that_they_have_everything_while_the_log_cannot_be_read() {
+    let app = herald().await;
+    let (ada, bob, conversation) = app.pair().await;
+    let mut last = json!(bob.cursor().await);
+    let mut follower = follow(Transport::WebSocket, &bob, json!({ "after": last })).await;
+    assert_eq!(until(&mut follower, "Checkpoint", &mut last).await["caughtUp"], true);
+    let database = Database::connect(&app.database.url).await.unwrap();
+    database.execute_unprepared("ALTER TABLE log_head RENAME TO away").await.unwrap();
+    while until(&mut follower, "Checkpoint", &mut last).await["caughtUp"] == true {}
+    database.execute_unprepared("ALTER TABLE away RENAME TO log_head").await.unwrap();
+    database.close().await.unwrap();
+    while until(&mut follower, "Checkpoint", &mut last).await["caughtUp"] == false {}
+    ada.send(&conversation, "it goes on").await;
+    assert_eq!(until(&mut follower, "MessageSent", &mut last).await["message"]["body"], "it goes on");
 }
 
 // No conversation can be given, and no null where the schema says that there is none. Whoever asks is told at once.
