@@ -9,6 +9,7 @@ use async_graphql::parser::types::OperationType;
 
 use crate::accounts::{Live, Scope, Service};
 use crate::error::Error;
+use crate::log::Viewer;
 use crate::messaging::{ConnectionId, Origin};
 use crate::network::Network;
 use crate::rates::Owner;
@@ -153,6 +154,21 @@ pub(super) fn caller_of<'a>(ctx: &Context<'a>) -> Result<&'a Arc<Caller>, Error>
 /// [`Error::Unauthenticated`] when nobody is signed in, or else as [`caller_of`].
 pub(super) fn viewer_of<'a>(ctx: &Context<'a>) -> Result<&'a Arc<Live>, Error> {
     caller_of(ctx)?.viewer()
+}
+
+/// With whose eyes this execution looks: those of the viewer or, for a service with the scope `read` that acts for
+/// nobody, with those of a service, which sees everything. A resolver that asks for it makes the rendering of an event
+/// private.
+///
+/// # Errors
+/// As [`viewer_of`], and as [`Caller::service_with`].
+pub(super) fn sight_of(ctx: &Context<'_>) -> Result<Viewer, Error> {
+    let caller = caller_of(ctx)?;
+    if caller.session.is_none() && caller.service.is_some() {
+        caller.service_with(Scope::Read)?;
+        return Ok(Viewer::Service);
+    }
+    Ok(Viewer::User(caller.viewer()?.user))
 }
 
 /// The service whom this execution answers, which must have this scope. A resolver that asks for it makes the rendering

@@ -1,11 +1,12 @@
 //! The GraphQL API: requests in, responses out.
 //!
 //! `document/` turns documents into plans, `schema/` has the types and resolvers, `execution/` runs plans. The files
-//! beside them serve all three: the caller, the budget of an answer, the form of a response. What never lives here:
+//! beside them serve all three: the caller, the budget of an answer, the form of a response. `cloud_events` is the log for those who speak no GraphQL. What never lives here:
 //! rules of messaging, SQL, and the bytes of any transport.
 
 mod budget;
 mod caller;
+mod cloud_events;
 mod cookie;
 mod document;
 mod execution;
@@ -16,6 +17,7 @@ mod response;
 mod schema;
 
 pub(crate) use caller::Caller;
+pub(crate) use cloud_events::cloud_event;
 pub(crate) use cookie::NAME as COOKIE;
 pub(crate) use execution::{Answers, Engine, Prepared};
 pub(crate) use members::{Member, members};

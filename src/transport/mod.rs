@@ -8,6 +8,7 @@ mod caller;
 mod health;
 mod http;
 mod listener;
+mod log;
 mod metrics;
 mod origins;
 mod playground;

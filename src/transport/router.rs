@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 
 use super::http::{self, RequestError};
-use super::{Shared, health, playground, websocket};
+use super::{Shared, health, log, playground, websocket};
 
 /// Every path, with its handler.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
@@ -20,6 +20,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     let playground = shared.playground.as_ref().map_or_else(Router::new, playground::routes);
     playground
         .route("/graphql", graphql)
+        .route("/log", get(log::get))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .fallback(async || RequestError::NotFound)

@@ -135,10 +135,14 @@ export class Herald {
 
   /** Makes a key for a service, as operators do. */
   async key(name: string, ...scopes: string[]): Promise<string> {
-    const [program, ...args] = this.#command;
-    const add = [...args, 'key', 'add', name, ...scopes.flatMap((scope) => ['--scope', scope])];
-    const { stdout } = await promisify(execFile)(program, [...add, '--database', this.#url], { env: environment() });
-    return stdout.trimEnd();
+    return (await this.command('key', 'add', name, ...scopes.flatMap((scope) => ['--scope', scope]))).trimEnd();
+  }
+
+  /** Runs another command on the same database: what it prints. */
+  async command(...args: string[]): Promise<string> {
+    const [program, ...before] = this.#command;
+    const all = [...before, ...args, '--database', this.#url];
+    return (await promisify(execFile)(program, all, { env: environment() })).stdout;
   }
 
   /** Ends the server and deletes its data. */

@@ -2,6 +2,8 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
@@ -104,4 +106,55 @@ test('python/provision.py makes users once, and welcomes each once, through a ki
   const refused = await provision([{ externalId: '43', handle: 'grace' }]);
   expect(refused.exit).toBe(1);
   expect(refused.errors).toContain('HANDLE_TAKEN');
+});
+
+test('python/follow_log.py counts each event once, though it is killed and herald too', async ({
+  herald, network, alice, bob, conversationId,
+}) => {
+  const key = await herald.key('archive', 'read');
+  const directory = await mkdtemp(join(tmpdir(), 'follow-log-'));
+  onTestFinished(() => rm(directory, { recursive: true }));
+  const state = join(directory, 'state.json');
+  const types: string[] = [];
+  const begin = () => {
+    const child = spawn('python3', [join(EXAMPLES, 'python/follow_log.py'), state], {
+      env: { PATH: process.env['PATH'], PYTHONDONTWRITEBYTECODE: '1', KEY: key, HERALD_URL: network.http },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    return { child, told: createInterface(child.stdout)[Symbol.asyncIterator]() };
+  };
+  const until = async (told: AsyncIterator<string>, count: number) => {
+    while (types.length < count) {
+      const { value, done } = await told.next();
+      if (done) throw new Error('it ended');
+      types.push(JSON.parse(value).type);
+    }
+  };
+  const deliver = async (body: string) => bob.markRead((await alice.send(conversationId, body)).id);
+
+  let program = begin();
+  await expect.poll(() => readFile(state, 'utf8').catch(() => ''), { timeout: 20_000 }).toContain('place');
+  await deliver('one');
+  await until(program.told, 2);
+  network.cut();
+  await deliver('two');
+  network.heal();
+  await until(program.told, 4);
+  program.child.kill('SIGKILL');
+  await once(program.child, 'exit');
+  await deliver('three');
+  await herald.kill();
+  await herald.start();
+  program = begin();
+  await deliver('four');
+  await until(program.told, 8);
+  expect(types).toEqual(Array.from({ length: 4 }, () => ['herald.message.sent', 'herald.status.changed']).flat());
+  expect(JSON.parse(await readFile(state, 'utf8')).counts).toEqual({ 'herald.message.sent': 4, READ: 4 });
+
+  const errors = text(program.child.stderr);
+  const exit = once(program.child, 'exit');
+  await herald.command('key', 'revoke', 'archive');
+  expect((await exit)[0]).toBe(1);
+  expect(await errors).toContain('UNAUTHENTICATED');
 });

@@ -33,6 +33,7 @@ mod crash;
 mod creating;
 mod documents;
 mod event_stream;
+mod everything;
 mod failures;
 mod follow;
 mod fuzz;

@@ -4,16 +4,18 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use async_graphql::ValidationMode;
 use async_graphql::parser::types::OperationType;
+use async_graphql::{ValidationMode, Variables};
 use futures_util::FutureExt;
 
 use super::operation::Operations;
 use super::{Answers, Prepared};
-use crate::config::{Limits, seconds};
+use crate::accounts::Scope;
+use crate::config::{Limits, ServeArgs, seconds};
 use crate::error::Error;
 use crate::graphql::budget::{Budget, Exceeded};
 use crate::graphql::caller::{Caller, Viewing};
+use crate::graphql::cloud_events;
 use crate::graphql::document::{self, Cost, Documents, Hash, Introspected};
 use crate::graphql::large::LargeAnswers;
 use crate::graphql::params::Params;
@@ -40,6 +42,8 @@ pub(crate) struct Engine {
     operations: Operations,
     large_answers: Arc<LargeAnswers>,
     introspection: bool,
+    /// What is answered to those who follow the log over HTTP.
+    log: Prepared,
 }
 
 impl Engine {
@@ -65,16 +69,10 @@ impl Engine {
         if let Some(trusted) = trusted {
             trust(&mut documents, &trusted)?;
         }
+        let large_answers = Arc::default();
+        let log = prepare_log(limits, &definitions, &large_answers)?;
         let operations = Operations::new(limits, services.rates.clone());
-        Ok(Self {
-            schema,
-            documents,
-            definitions,
-            services,
-            operations,
-            large_answers: Arc::default(),
-            introspection,
-        })
+        Ok(Self { schema, documents, definitions, services, operations, large_answers, introspection, log })
     }
 
     /// Everything behind the schema.
@@ -203,6 +201,11 @@ impl Engine {
         Ok(Answers::new(follower, at, after, rendering))
     }
 
+    /// The subscription to the log whose answers [`cloud_event`](crate::graphql::cloud_event) understands.
+    pub(crate) fn log(&self) -> &Prepared {
+        &self.log
+    }
+
     /// A subscription, and the place after which it gives everything.
     async fn follow(
         &self,
@@ -210,7 +213,12 @@ impl Engine {
         after: Option<&Cursor>,
         caller: &Caller,
     ) -> Result<(Follower, Place), Error> {
-        let viewer = caller.viewer()?.user;
+        let viewer = if requested.is_of_log {
+            caller.service_with(Scope::Read)?;
+            Viewer::Service
+        } else {
+            Viewer::User(caller.viewer()?.user)
+        };
         let database = self.services.database.clone();
         let conversations = match requested.conversation {
             Some(id) => {
@@ -219,14 +227,38 @@ impl Engine {
             None => ConversationFilter::All,
         };
         let after = after.map(Cursor::place).transpose()?;
-        let filter =
-            SubscriptionFilter { viewer: Viewer::User(viewer), conversations, kinds: requested.kinds };
+        let filter = SubscriptionFilter { viewer, conversations, kinds: requested.kinds };
         let hub = self.services.hub.clone();
         let origin = caller.origin().filter(|_| !requested.includes_own);
         let (events, at) = EventStream::open(hub, database, filter, origin, after).await?;
         let interval = requested.checkpoints.then(|| seconds(self.services.limits.checkpoint_interval));
         Ok((Follower::new(events, interval), at))
     }
+}
+
+/// Prepares the subscription of those who follow the log over HTTP. It is herald's own: the limits of documents do not
+/// hold for it, and it needs not be trusted.
+fn prepare_log(
+    limits: &Limits,
+    definitions: &Arc<document::Schema>,
+    large_answers: &Arc<LargeAnswers>,
+) -> Result<Prepared, String> {
+    let documents = Documents::new(ServeArgs::default().limits, Arc::clone(definitions));
+    let variables = Variables::default();
+    let text = cloud_events::document(limits.max_page_size);
+    let planned =
+        documents.find(Some(&text), None).and_then(|document| documents.plan(&document, None, &variables));
+    let plan = planned.map_err(|refusal| refusal.messages().collect::<Vec<_>>().join(" "))?;
+    Ok(Prepared {
+        document: None,
+        operation_name: None,
+        cost: Cost::of(&plan, &variables),
+        most: limits.max_event_bytes(),
+        large_answers: Arc::clone(large_answers),
+        kind: plan.kind,
+        plan,
+        variables,
+    })
 }
 
 /// How deep a plan's syntax tree nests: a field of an interface stands in an inline fragment.

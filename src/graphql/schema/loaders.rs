@@ -9,7 +9,7 @@ use async_graphql::dataloader::{CacheFactory, DataLoader, Loader};
 use crate::accounts::Accounts;
 use crate::log::{
     ConversationRow, Database, Each, Page, ParticipantKey, Receipt, Received, ReportKey, Reported,
-    Unavailable, UserRow,
+    Unavailable, UserRow, Viewer,
 };
 use crate::messaging::{
     ConversationId, Counts, Message, MessageId, Participation, Position, Renamed, UserId,
@@ -183,7 +183,7 @@ impl Loader<CountsAt> for Rows {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct MessagesPage {
     pub(crate) conversation: ConversationId,
-    pub(crate) viewer: UserId,
+    pub(crate) viewer: Viewer,
     pub(crate) page: Page<Position>,
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct SubscriptionRequest {
     pub(crate) after: Option<Cursor>,
     pub(crate) includes_own: bool,
     pub(crate) checkpoints: bool,
+    /// Whether it is of the whole log, which is for services.
+    pub(crate) is_of_log: bool,
 }
 
 /// Connects the execution of a subscription with the engine, which follows the log for it.
@@ -52,7 +54,7 @@ impl EventSource {
     }
 }
 
-fn open(
+fn follow(
     ctx: &Context<'_>,
     kinds: Kinds,
     after: Option<Cursor>,
@@ -60,14 +62,19 @@ fn open(
     include_own: Option<bool>,
     checkpoints: Option<bool>,
 ) -> Result<ReceiverStream<Told>, Error> {
-    let source = ctx.data_opt::<Arc<EventSource>>().ok_or(Error::Internal)?;
     let requested = SubscriptionRequest {
         kinds,
         conversation,
         after,
         includes_own: include_own.unwrap_or(false),
         checkpoints: checkpoints.unwrap_or(false),
+        is_of_log: false,
     };
+    open(ctx, requested)
+}
+
+fn open(ctx: &Context<'_>, requested: SubscriptionRequest) -> Result<ReceiverStream<Told>, Error> {
+    let source = ctx.data_opt::<Arc<EventSource>>().ok_or(Error::Internal)?;
     source.open(requested).map(ReceiverStream::new)
 }
 
@@ -96,7 +103,7 @@ impl Subscription {
         conversation_id: Option<ID>,
         #[graphql(default_with = "Some(false)")] include_own: Option<bool>,
     ) -> Result<impl Stream<Item = Result<MessageSent>>> {
-        Ok(open(ctx, Kinds::Sent, after, conversation_id, include_own, None)?
+        Ok(follow(ctx, Kinds::Sent, after, conversation_id, include_own, None)?
             .map(|told| Ok(MessageSent::only(event_of(told)?)?)))
     }
 
@@ -109,7 +116,7 @@ impl Subscription {
         conversation_id: Option<ID>,
         #[graphql(default_with = "Some(false)")] include_own: Option<bool>,
     ) -> Result<impl Stream<Item = Result<StatusChanged>>> {
-        Ok(open(ctx, Kinds::Marked, after, conversation_id, include_own, None)?
+        Ok(follow(ctx, Kinds::Marked, after, conversation_id, include_own, None)?
             .map(|told| Ok(StatusChanged::only(event_of(told)?)?)))
     }
 
@@ -124,6 +131,25 @@ impl Subscription {
         #[graphql(default_with = "Some(false)")] include_own: Option<bool>,
         #[graphql(default_with = "Some(false)")] checkpoints: Option<bool>,
     ) -> Result<impl Stream<Item = Event>> {
-        Ok(open(ctx, Kinds::ALL, after, conversation_id, include_own, checkpoints)?.map(Event::from))
+        Ok(follow(ctx, Kinds::ALL, after, conversation_id, include_own, checkpoints)?.map(Event::from))
+    }
+
+    /// Every event of the log, of all conversations, in one order, as it is now. For services only: the key needs the
+    /// scope `read`. Nothing is left out, not even what the service itself caused. With `checkpoints: true` as in `events`.
+    async fn log(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<Cursor>,
+        #[graphql(default_with = "Some(false)")] checkpoints: Option<bool>,
+    ) -> Result<impl Stream<Item = Event>> {
+        let requested = SubscriptionRequest {
+            kinds: Kinds::ALL,
+            conversation: None,
+            after,
+            includes_own: true,
+            checkpoints: checkpoints.unwrap_or(false),
+            is_of_log: true,
+        };
+        Ok(open(ctx, requested)?.map(Event::from))
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sea_orm::{ConnectionTrait, FromQueryResult};
 use uuid::Uuid;
 
-use super::{Direction, Page};
+use super::{Direction, Page, Viewer};
 use crate::log::batch::{Each, KEYS_PER_STATEMENT, ask, ask_union};
 use crate::log::entities::message;
 use crate::log::error::During;
@@ -32,18 +32,19 @@ pub struct Received {
 
 impl Database {
     /// Reads a page of messages for each key, in one statement, in the order of sending. A user sees only messages that
-    /// were sent while they took part.
+    /// were sent while they took part, and a service sees all.
     pub async fn messages(
         &self,
-        keys: &[(ConversationId, UserId, Page<Position>)],
+        keys: &[(ConversationId, Viewer, Page<Position>)],
     ) -> Each<Vec<Arc<Message>>> {
         let backend = self.reader.get_database_backend();
         let found: Each<Vec<message::Model>> =
             ask_union("read pages of messages", &self.reader, keys, |sql, (conversation, viewer, page)| {
                 sql.push("m.*");
+                let Viewer::User(user) = viewer else { return messages_of_all(sql, *conversation, page) };
                 let wanted = InStays {
                     conversation: *conversation,
-                    of: *viewer,
+                    of: *user,
                     received_by: None,
                     after: page.after.unwrap_or(Position::START),
                     before: page.before.unwrap_or(END),
@@ -171,6 +172,18 @@ impl Received {
             limit,
         }
     }
+}
+
+/// Writes what follows `SELECT m.*`, for a page of all messages of a conversation.
+fn messages_of_all(sql: &mut Sql, conversation: ConversationId, page: &Page<Position>) {
+    sql.push(" FROM messages m WHERE m.conversation_id = ").bind(conversation.0);
+    sql.push(" AND m.position > ").bind(page.after.unwrap_or(Position::START).0);
+    sql.push(" AND m.position < ").bind(page.before.unwrap_or(END).0);
+    sql.push(match page.direction {
+        Direction::First => " ORDER BY m.position ASC LIMIT ",
+        Direction::Last => " ORDER BY m.position DESC LIMIT ",
+    });
+    sql.bind(i64::try_from(page.limit).unwrap_or(i64::MAX));
 }
 
 fn arc(row: message::Model) -> Arc<Message> {

@@ -65,6 +65,16 @@ impl Accepted {
     }
 }
 
+/// Whether a client accepts server-sent events. One that sends no header accepts everything.
+pub(in crate::transport) fn accepts_event_stream(headers: &HeaderMap) -> bool {
+    let mut values =
+        headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
+    values.peek().is_none()
+        || values.flat_map(|value| value.split(',')).map(Range::parse).any(|range| {
+            matches!(range.media_type.as_str(), "text/event-stream" | "text/*" | "*/*") && range.quality > 0.0
+        })
+}
+
 /// One media range of the header.
 struct Range {
     /// Type and subtype in lower case.

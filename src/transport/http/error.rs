@@ -78,6 +78,11 @@ pub(in crate::transport) enum RequestError {
     TooManyRequests,
     #[error("This address has too many sockets on which nobody is signed in.")]
     TooManyAnonymousSockets,
+    #[error("Accept text/event-stream.")]
+    NoEventStreamAccepted,
+    /// The log is not told.
+    #[error("{}", .0.messages().next().unwrap_or_default())]
+    Log(Box<graphql::Response>),
     #[error("{reason}")]
     NotReady { reason: String },
     /// herald cannot find out who is calling.
@@ -105,7 +110,9 @@ impl RequestError {
             Self::MethodNotAllowed { .. } | Self::MutationByGet => {
                 (StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED")
             }
-            Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "NOT_ACCEPTABLE"),
+            Self::NotAcceptable | Self::NoEventStreamAccepted => {
+                (StatusCode::NOT_ACCEPTABLE, "NOT_ACCEPTABLE")
+            }
             Self::UnsupportedCoding => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE"),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE"),
             Self::BodyTooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT"),
@@ -114,6 +121,7 @@ impl RequestError {
                 (StatusCode::TOO_MANY_REQUESTS, LIMIT_EXCEEDED)
             }
             Self::NotReady { .. } => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+            Self::Log(refusal) => log_status(refusal.codes().next().unwrap_or_default()),
             Self::Caller(error) => {
                 let status = match error {
                     Error::Unauthenticated | Error::UnknownKey | Error::Jwt(_) => StatusCode::UNAUTHORIZED,
@@ -152,6 +160,20 @@ impl RequestError {
             }
             _ => None,
         }
+    }
+}
+
+/// The status with which the log is refused, with the code.
+fn log_status(code: &str) -> (StatusCode, &'static str) {
+    match code {
+        "UNAUTHENTICATED" => (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
+        "FORBIDDEN" => (StatusCode::FORBIDDEN, "FORBIDDEN"),
+        "CURSOR_INVALID" => (StatusCode::BAD_REQUEST, "CURSOR_INVALID"),
+        // The place is not there any more, and will not be again.
+        "CURSOR_EXPIRED" => (StatusCode::GONE, "CURSOR_EXPIRED"),
+        LIMIT_EXCEEDED => (StatusCode::TOO_MANY_REQUESTS, LIMIT_EXCEEDED),
+        "UNAVAILABLE" => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL"),
     }
 }
 

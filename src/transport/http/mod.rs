@@ -17,8 +17,10 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
+pub(super) use self::accept::accepts_event_stream;
 pub(super) use self::compression::layer as compression;
 pub(super) use self::error::RequestError;
+pub(super) use self::request::last_event_id;
 
 use self::accept::{Accepted, MediaType};
 use super::Shared;
@@ -67,7 +69,7 @@ async fn execute(
     if !params.names_a_document() {
         return Err(RequestError::NoDocument);
     }
-    let last_event_id = request::last_event_id(parts);
+    let last_event_id = last_event_id(parts);
     if method == Method::Get && last_event_id.as_deref() == Some(stream::COMPLETE) {
         // This answer keeps an `EventSource` from connecting again.
         return Ok(StatusCode::NO_CONTENT.into_response());
@@ -129,7 +131,7 @@ impl ResponseForm {
     fn of(accepted: Accepted) -> Option<Self> {
         match (accepted.response, accepted.stream) {
             (Some(media_type), _) => Some(Self::Json(media_type)),
-            (None, Some(Framing::EventStream)) => Some(Self::EventStream),
+            (None, Some(Framing::EventStream | Framing::CloudEvents)) => Some(Self::EventStream),
             // Apollo Client takes an answer that is not in parts for the only one.
             (None, Some(Framing::Multipart)) => Some(Self::Json(MediaType::Json)),
             (None, None) => None,

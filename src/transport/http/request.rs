@@ -54,7 +54,7 @@ pub(super) fn url_params(uri: &Uri) -> Result<Params, RequestError> {
 
 /// The last event that an `EventSource` received before it connected again. The header wins over the URL, because the
 /// page may have written the URL long before.
-pub(super) fn last_event_id(parts: &Parts) -> Option<String> {
+pub(in crate::transport) fn last_event_id(parts: &Parts) -> Option<String> {
     let header = parts.headers.get(LAST_EVENT_ID).filter(|id| !id.is_empty());
     if let Some(id) = header {
         return Some(id.to_str().unwrap_or_default().to_owned());

@@ -4,7 +4,7 @@
 //! The events are written by hand. `axum::response::sse::Event` writes no `data` line for an empty text, which the
 //! [`Framing::complete`] event needs, and it copies every payload to look for line breaks, which JSON never has.
 
-use crate::graphql::Cursor;
+use crate::graphql::{Cursor, cloud_event};
 
 /// The text between the parts of a multipart response.
 const BOUNDARY: &str = "\r\n--graphql";
@@ -22,6 +22,8 @@ pub(in crate::transport) enum Framing {
     /// Apollo's multipart protocol
     /// (<https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol>).
     Multipart,
+    /// CloudEvents in JSON as server-sent events. An `EventSource` gives each to `onmessage`.
+    CloudEvents,
 }
 
 impl Framing {
@@ -29,7 +31,7 @@ impl Framing {
     /// Apollo's clients compare the text.
     pub(super) fn content_type(self) -> &'static str {
         match self {
-            Self::EventStream => "text/event-stream",
+            Self::EventStream | Self::CloudEvents => "text/event-stream",
             Self::Multipart => r#"multipart/mixed;boundary="graphql";subscriptionSpec=1.0"#,
         }
     }
@@ -38,10 +40,10 @@ impl Framing {
     /// and to continue after `cursor`.
     pub(super) fn opening(self, retry_millis: u64, cursor: Option<&Cursor>) -> String {
         match (self, cursor) {
-            (Self::EventStream, Some(cursor)) => {
+            (Self::EventStream | Self::CloudEvents, Some(cursor)) => {
                 format!("retry: {retry_millis}\nid: {}\n\n", cursor.as_str())
             }
-            (Self::EventStream, None) => format!("retry: {retry_millis}\n\n"),
+            (Self::EventStream | Self::CloudEvents, None) => format!("retry: {retry_millis}\n\n"),
             // The first part comes at once, so that proxies pass the response on and the client knows that it is
             // subscribed.
             (Self::Multipart, _) => BOUNDARY.to_owned() + &self.heartbeat(),
@@ -55,6 +57,12 @@ impl Framing {
                 ["event: next\nid: ", cursor.as_str(), "\ndata: ", payload, "\n\n"].concat()
             }
             (Self::EventStream, None) => ["event: next\ndata: ", payload, "\n\n"].concat(),
+            (Self::CloudEvents, Some(cursor)) => {
+                let event = cloud_event(payload, cursor.as_str());
+                ["id: ", cursor.as_str(), "\ndata: ", &event, "\n\n"].concat()
+            }
+            // A refusal, which is no event of the log.
+            (Self::CloudEvents, None) => ["event: error\ndata: ", payload, "\n\n"].concat(),
             // The boundary follows its part at once, because a client waits for it before it uses the part.
             (Self::Multipart, _) => part(&[r#"{"payload":"#, payload, "}"]),
         }
@@ -63,7 +71,7 @@ impl Framing {
     /// Shows client and proxies that the connection is alive. It carries no answer.
     pub(super) fn heartbeat(self) -> String {
         match self {
-            Self::EventStream => ":\n\n".to_owned(),
+            Self::EventStream | Self::CloudEvents => ":\n\n".to_owned(),
             Self::Multipart => part(&["{}"]),
         }
     }
@@ -74,6 +82,8 @@ impl Framing {
             // An `EventSource` hides an event without a `data` line from its page.
             Self::EventStream => format!("event: complete\nid: {COMPLETE}\ndata:\n\n"),
             Self::Multipart => "--\r\n".to_owned(),
+            // The log does not end. What comes before says why it breaks off.
+            Self::CloudEvents => String::new(),
         }
     }
 }

@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use super::{DateTime, Message, Participant};
 use crate::error::Error;
 use crate::graphql::budget::budget_of;
-use crate::graphql::caller::viewer_of;
+use crate::graphql::caller::{sight_of, viewer_of};
 use crate::graphql::schema::loaders::{MessagesPage, ParticipantsPage, RenamedAfter, UnreadOf, load};
 use crate::graphql::schema::page::{Opaque, PageArgs, connection};
 use crate::graphql::schema::services::services_of;
@@ -111,7 +111,7 @@ impl Conversation {
     ) -> Result<Connection<Opaque<Position>, Message>> {
         let services = services_of(ctx)?;
         let page = PageArgs { after, before, first, last }.page(&services.limits)?;
-        let key = MessagesPage { conversation: self.id, viewer: viewer_of(ctx)?.user, page: page.clone() };
+        let key = MessagesPage { conversation: self.id, viewer: sight_of(ctx)?, page: page.clone() };
         let messages = load_messages(ctx, key).await?;
         let messages =
             messages.into_iter().map(|message| (message.position, Message::as_of(message, self.as_of)));
@@ -121,7 +121,7 @@ impl Conversation {
     /// The newest message that the viewer may see.
     async fn last_message(&self, ctx: &Context<'_>) -> Result<Option<Message>> {
         let newest = Page { after: None, before: None, limit: 1, direction: Direction::Last };
-        let key = MessagesPage { conversation: self.id, viewer: viewer_of(ctx)?.user, page: newest };
+        let key = MessagesPage { conversation: self.id, viewer: sight_of(ctx)?, page: newest };
         let newest = load_messages(ctx, key).await?.pop();
         Ok(newest.map(|message| Message::as_of(message, self.as_of)))
     }

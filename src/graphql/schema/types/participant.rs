@@ -4,10 +4,10 @@ use async_graphql::{Context, Object, Result};
 
 use super::{DateTime, Message, User};
 use crate::error::Error;
-use crate::graphql::caller::viewer_of;
+use crate::graphql::caller::sight_of;
 use crate::graphql::schema::loaders::{SeenAt, load};
 use crate::graphql::schema::services::services_of;
-use crate::log::Received;
+use crate::log::{Received, Viewer};
 use crate::messaging::{Mark, Participation, Position};
 
 /// Somebody who takes part in a conversation.
@@ -27,7 +27,11 @@ impl Participant {
     /// The newest message up to the mark that this participant received and the viewer may see.
     async fn marked(&self, ctx: &Context<'_>, mark: Mark) -> Result<Option<Message>, Error> {
         let rows = &services_of(ctx)?.rows;
-        let viewer_id = viewer_of(ctx)?.user;
+        let viewer_id = match sight_of(ctx)? {
+            Viewer::User(viewer) => viewer,
+            // Everything is seen, so what counts is what the participant received.
+            Viewer::Service => self.participation.user,
+        };
         let through = self.participation.through(mark);
         // A new participant's mark stands at the position of joining. As of an earlier position it may stand at the
         // start.
