@@ -5,6 +5,8 @@ import { defineConfig } from 'vite';
 /** Where `npm run dev` finds herald. */
 const herald = process.env['HERALD'] ?? 'http://127.0.0.1:8000';
 
+const proxy = { '/graphql': { target: herald, ws: true }, '/sign-in': herald };
+
 /** Stands in for the parts of prettier with which GraphiQL prettifies JSON. */
 const prettierJson = fileURLToPath(new URL('graphiql/prettier-json.ts', import.meta.url));
 
@@ -26,6 +28,6 @@ export default defineConfig({
     assetsInlineLimit: 0, // nothing inline: herald's Content-Security-Policy forbids it
     modulePreload: { polyfill: false },
   },
-  server: { proxy: { '/graphql': { target: herald, ws: true } } },
-  preview: { proxy: { '/graphql': { target: herald, ws: true } } },
+  server: { proxy },
+  preview: { proxy },
 });

@@ -4,6 +4,7 @@ import { Client, type CombinedError, fetchExchange, subscriptionExchange } from 
 import { createClient, type Client as Socket, type ClientOptions, type Sink } from 'graphql-ws';
 
 import { createCache } from './cache';
+import { authorization, isSignedIn, renew } from './login';
 
 const URL_PATH = '/graphql';
 
@@ -30,14 +31,17 @@ export const connectionId = sessionStorage.getItem('connectionId') ?? randomId()
 addEventListener('pageshow', () => sessionStorage.removeItem('connectionId'));
 addEventListener('pagehide', () => sessionStorage.setItem('connectionId', connectionId));
 
-/** The socket authenticates by the cookie at its upgrade, so each sign-in needs a new one. It opens when needed. */
+/**
+ * The socket authenticates by the cookie at its upgrade, or by a token of another login when it begins. So each sign-in
+ * needs a new one. It opens when needed.
+ */
 export function createSocket(on: ClientOptions['on']): Socket {
   const url = new URL(URL_PATH, location.href);
   url.protocol = url.protocol.replace('http', 'ws');
   let lost: ReturnType<typeof setTimeout>;
   const socket = createClient({
     url: url.href,
-    connectionParams: { connectionId },
+    connectionParams: async () => ({ connectionId, ...(await authorization()) }),
     retryAttempts: 0, // it would begin again at the first cursor: live.ts goes on from the last
     keepAlive: PING_INTERVAL, // a network that is gone says nothing
     on,
@@ -50,9 +54,22 @@ export function createSocket(on: ClientOptions['on']): Socket {
   return socket;
 }
 
+/** `fetch`, for whoever is signed in. A token that herald does not take is renewed once. */
+const authorized: typeof fetch = async (input, init) => {
+  const ask = async () => {
+    const headers = new Headers(init?.headers);
+    for (const [name, value] of Object.entries(await authorization())) headers.set(name, value);
+    return fetch(input, { ...init, headers });
+  };
+  const answer = await ask();
+  if (answer.status !== 401 || !isSignedIn()) return answer;
+  await renew();
+  return ask();
+};
+
 /** Without a socket and without a cache: for signing in. */
 export function createAnonymousClient(): Client {
-  return new Client({ url: URL_PATH, exchanges: [fetchExchange], requestPolicy: 'network-only' });
+  return new Client({ url: URL_PATH, exchanges: [fetchExchange], requestPolicy: 'network-only', fetch: authorized });
 }
 
 /** One per snapshot: its cache holds what that snapshot and the events after it make together. */
@@ -73,7 +90,7 @@ export function createHeraldClient(socket: Socket, isCut: () => boolean): Client
     async fetch(input, init) {
       if (isCut()) throw new TypeError('This tab is offline');
       const signals = [AbortSignal.timeout(PATIENCE), init?.signal].filter((signal) => !!signal);
-      return fetch(input, { ...init, signal: AbortSignal.any(signals) });
+      return authorized(input, { ...init, signal: AbortSignal.any(signals) });
     },
   });
 }

@@ -3,37 +3,15 @@
  * `screenshots/`.
  */
 
-import axe from 'axe-core';
 import { join } from 'node:path';
-import type { Page } from 'playwright-core';
 import { expect } from 'vitest';
 
+import { faults, type Known } from './accessibility.ts';
 import type { Chat } from './chat.ts';
 import { test as base } from './fixtures.ts';
 import { Person } from './person.ts';
 
 const picture = (name: string) => join(import.meta.dirname, 'screenshots', `${name}.png`);
-
-/** A rule of axe's that something by others breaks, and where: a selector. */
-interface Known {
-  rule: string;
-  within: string;
-}
-
-/** What axe finds wrong that keeps people out, and where. */
-async function faults(page: Page, known: Known[] = []): Promise<string[]> {
-  await page.evaluate(axe.source);
-  return page.evaluate(async (known) => {
-    const { violations } = await (globalThis as unknown as { axe: typeof axe }).axe.run({ elementRef: true });
-    return violations
-      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-      .flatMap(({ id, nodes }) =>
-        nodes
-          .filter(({ element }) => !known.some(({ rule, within }) => rule === id && element?.closest(within)))
-          .map(({ html, failureSummary }) => `${id}: ${failureSummary}\n${html}`),
-      );
-  }, known);
-}
 
 /** Looks at a state of the page. */
 type Look = (chat: Chat, state: string) => Promise<void>;

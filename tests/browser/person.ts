@@ -38,7 +38,7 @@ export class Person {
   }
 
   /** Starts a conversation: its id. */
-  async converse(others: Person[], title?: string): Promise<string> {
+  async converse(others: Pick<Person, 'handle'>[], title?: string): Promise<string> {
     const input = { participantHandles: others.map(({ handle }) => handle), ...(title && { title }) };
     const { startConversation } = await this.#request<{ startConversation: { conversation: { id: string } } }>(
       `mutation ($input: StartConversationInput!) { startConversation(input: $input) { conversation { id } } }`,

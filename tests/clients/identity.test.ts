@@ -17,10 +17,10 @@ import { claimsOf, headOf, Visitor } from './identity/visitor.ts';
 import { bodies, Reader, says } from './reader.ts';
 import { LOGIN, MESSAGE_SENT, type MessageSent, post, User } from './user.ts';
 
-const VIEWER = /* GraphQL */ `query Viewer { viewer { id handle displayName } }`;
+const VIEWER = /* GraphQL */ `query Viewer { viewer { id handle displayName externalId } }`;
 
 interface Viewer {
-  viewer: { id: string; handle: string; displayName: string } | null;
+  viewer: { id: string; handle: string; displayName: string; externalId: string } | null;
 }
 
 const trusting = ({ jwks, issuer }: IdentityProvider) =>
@@ -52,7 +52,7 @@ const test = base
 describe('somebody whom herald has never seen arrives with their first token', () => {
   test('by POST, under what the token says', async ({ erin }) => {
     const { viewer } = await erin.user.request<Viewer>(VIEWER);
-    expect(viewer).toMatchObject({ handle: erin.account.login, displayName: 'erin' });
+    expect(viewer).toMatchObject({ handle: erin.account.login, displayName: 'erin', externalId: erin.account.sub });
     // Who comes again is the same.
     await erin.renew();
     expect((await erin.user.request<Viewer>(VIEWER)).viewer).toEqual(viewer);
@@ -101,7 +101,7 @@ describe('somebody whom herald has never seen arrives with their first token', (
     const { viewer } = await namesake.user.request<Viewer>(VIEWER);
     expect(viewer!.handle).not.toBe(alice.handle);
     expect(viewer!.handle).toMatch(new RegExp(`^${alice.handle}.`));
-    expect(viewer!.displayName).toBe('Namesake');
+    expect(viewer!.externalId).toBe(namesake.account.sub);
     // Neither became the other.
     expect((await alice.request<Viewer>(VIEWER)).viewer).toMatchObject({ handle: alice.handle, displayName: 'alice' });
   });
@@ -306,7 +306,7 @@ describe('a token is refused, and the message names what is wrong:', () => {
     });
     const connectionParams = { authorization: `Bearer ${token}` };
     const { code, reason } = await erin.user.connect('desk', { connectionParams }).catch((close: Close) => close) as Close;
-    expect([code, reason]).toEqual([4403, expect.stringMatching(/token/i)]);
+    expect([code, reason]).toEqual([4403, expect.stringMatching(says)]);
     expect(await herald.log()).not.toContain(token);
   });
 
@@ -319,11 +319,28 @@ describe('a token is refused, and the message names what is wrong:', () => {
 });
 
 describe('the ways in', () => {
+  const signIn = async (herald: Herald) => (await fetch(new URL('/sign-in', herald.http))).json();
   const REGISTER = /* GraphQL */ `mutation Register($input: RegisterInput!) { register(input: $input) { token } }`;
   const input = { handle: 'gina', displayName: 'Gina', password: 'the password of Gina' };
 
+  test('are told to whoever asks', async ({ herald }) => {
+    expect(await signIn(herald)).toEqual({ passwordLogin: true, registration: 'open', oidc: null });
+  });
+
+  test('of the provider are told to pages, with what they need to sign in there', async () => {
+    const provider = await IdentityProvider.start();
+    onTestFinished(() => provider.goAway());
+    const flags = ['--oidc-issuer', provider.issuer, '--oidc-client-id', 'playground'];
+    const herald = await Herald.create(...trusting(provider), ...flags);
+    onTestFinished(() => herald.remove());
+    expect(await signIn(herald)).toMatchObject({
+      oidc: { issuer: provider.issuer, clientId: 'playground', scope: 'openid profile offline_access', resource: AUDIENCE },
+    });
+  });
+
   test('can leave registration out', async () => {
     const { herald, provider } = await pair('--registration', 'closed');
+    expect(await signIn(herald)).toMatchObject({ registration: 'closed', passwordLogin: true });
     await expect(post(herald.http, REGISTER, { input })).rejects.toMatchObject({ code: 'FORBIDDEN' });
     // Those of the provider arrive all the same.
     const erin = await Employee.signIn(herald, provider, 'erin');
@@ -332,6 +349,7 @@ describe('the ways in', () => {
 
   test('can leave passwords out', async () => {
     const { herald, provider } = await pair('--password-login', 'off');
+    expect(await signIn(herald)).toMatchObject({ passwordLogin: false });
     await expect(post(herald.http, LOGIN, { input: { handle: 'gina', password: 'x' } })).rejects.toMatchObject({
       code: 'FORBIDDEN',
     });
