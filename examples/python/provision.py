@@ -45,7 +45,7 @@ class Refused(Exception):
     """herald refuses the request. To repeat it is no use. It holds the errors of the answer."""
 
 
-def ask(key, query, act_as=None, **variables):
+def ask(key, query, variables, act_as=None):
     """Asks herald until it answers, and returns the data. Everything that is asked here may be repeated safely."""
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     if act_as:
@@ -75,17 +75,19 @@ def ask(key, query, act_as=None, **variables):
 def provision(key, users):
     """Makes or updates all users. Yields each as herald knows them, in the order of the input."""
     for begin in range(0, len(users), USERS_PER_CALL):
-        upserted = ask(key, UPSERT, users=users[begin : begin + USERS_PER_CALL])["upsertUsers"]
+        upserted = ask(key, UPSERT, {"users": users[begin : begin + USERS_PER_CALL]})["upsertUsers"]
         print(f"provision.py: {upserted['created']} of {len(upserted['users'])} are new", file=sys.stderr)
         yield from upserted["users"]
 
 
 def welcome(key, sender, user):
     """Sends somebody a message in the name of the sender, once."""
-    conversation = ask(key, START, act_as=sender, handle=user["handle"])["startConversation"]["conversation"]["id"]
+    started = ask(key, START, {"handle": user["handle"]}, act_as=sender)
+    conversation = started["startConversation"]["conversation"]["id"]
     # The same key for the same welcome: a repeated send answers with the message of the first.
     once = "welcome " + hashlib.sha256(user["externalId"].encode()).hexdigest()
-    ask(key, SEND, act_as=sender, conversation=conversation, body=f"Welcome, {user['handle']}!", key=once)
+    body = f"Welcome, {user['handle']}!"
+    ask(key, SEND, {"conversation": conversation, "body": body, "key": once}, act_as=sender)
 
 
 if __name__ == "__main__":

@@ -179,8 +179,13 @@ async fn what_was_opened_for_somebody_ends_with_the_key_and_with_the_user() {
     for_bob.subscribe("v", VIEWER, json!({})).await;
     assert_eq!(for_bob.next("v").await["viewer"]["handle"], bob.handle);
     disable(&service, &ada, false).await;
-    let mut for_ada = service.acting_as(&ada.id).at(there).socket("desk").await;
+    let for_ada = service.acting_as(&ada.id).at(there);
+    let (json, events) = (("content-type", "application/json"), ("accept", "text/event-stream"));
+    let body = json!({ "query": FOLLOW }).to_string();
+    let mut stream = Open::request(&for_ada, "POST", "/graphql", &[json, events], &body).await;
+    let mut for_ada = for_ada.socket("desk").await;
     app.revoke("crm").await;
+    assert_eq!(stream.refused().await, "UNAUTHENTICATED");
     assert_eq!(for_ada.closed().await.code, 4403);
     assert_eq!(for_bob.closed().await.code, 4403);
 }
