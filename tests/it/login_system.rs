@@ -1,5 +1,6 @@
 //! Users whom another login system signs in, with its tokens.
 
+use herald::accounts::Scope;
 use herald::config::{Access, Switch};
 use serde_json::{Value, json};
 
@@ -22,6 +23,7 @@ async fn user(app: &TestApp, token: &str) -> User {
         id: String::new(),
         token: token.to_owned(),
         connection: None,
+        acts_as: None,
     };
     let data = nobody.data(VIEWER, json!({})).await;
     let text = |field: &str| data["viewer"][field].as_str().unwrap().to_owned();
@@ -275,4 +277,34 @@ async fn the_playground_is_told_how_users_sign_in_and_may_talk_to_the_login_syst
     let page = app.request("GET", "/", &[], b"").await;
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.ends_with("connect-src 'self' https://login.example.com:8443"), "{policy}");
+}
+
+#[tokio::test]
+async fn a_service_shuts_out_a_user_of_another_login_and_lets_them_in_again() {
+    let (app, login_system) = herald().await;
+    let token = login_system.token("ada");
+    let ada = user(&app, &token).await;
+    let service = app.service("crm", &[Scope::Provision]).await;
+    let set_disabled = async |disabled: bool| {
+        let mutation =
+            "mutation($i: UserDisabledInput!) { setUserDisabled(input: $i) { user { externalId } } }";
+        let input = json!({ "i": { "userId": ada.id, "disabled": disabled } });
+        let data = service.data(mutation, input).await;
+        assert_eq!(data["setUserDisabled"]["user"]["externalId"], "ada");
+    };
+    let mut socket = ada.socket("desk").await;
+    set_disabled(true).await;
+    assert_eq!(socket.closed().await.code, 4403);
+    // Also a token that herald has not seen before.
+    for token in [&token, &login_system.token("ada")] {
+        let ada = User { token: token.clone(), ..ada.clone() };
+        assert_eq!(ada.refused(VIEWER, json!({})).await, "ACCOUNT_DISABLED");
+    }
+    set_disabled(false).await;
+    ada.data(VIEWER, json!({})).await;
+    // The service finds the user whom the login system made, and makes no other.
+    let upsert = "mutation { upsertUsers(input: { users: [{ externalId: \"ada\", displayName: \"Ada\" }] }) {
+        created users { id displayName } } }";
+    let upserted = service.data(upsert, json!({})).await["upsertUsers"].take();
+    assert_eq!(upserted, json!({ "created": 0, "users": [{ "id": ada.id, "displayName": "Ada" }] }));
 }
