@@ -115,6 +115,26 @@ test('tokens are renewed as they expire, and nothing is lost or comes twice', as
   expect(chat.events.filter(({ message }) => message?.body === 'still here')).toEqual([]);
 });
 
+test('a token that herald refuses before its time is renewed, and the request is made again', async ({
+  laptop, erin, bob,
+}) => {
+  laptop.provokes(/^401: /, /status of 401/);
+  const chat = await laptop.chat();
+  await signIn(chat, erin);
+  const conversationId = await bob.converse([{ handle: erin.login }]);
+  await chat.open(bob.name);
+  const refused = { errors: [{ message: 'The token has expired.', extensions: { code: 'UNAUTHENTICATED' } }] };
+  await chat.page.route(({ pathname }) => pathname === '/graphql', (route) => route.fulfill({ status: 401, json: refused }), {
+    times: 1,
+  });
+  const renewed = chat.page.waitForResponse((response) => new URL(response.url()).pathname === '/token');
+
+  await chat.write('hello');
+  expect((await renewed).status()).toBe(200);
+  await chat.showsTicks('Sent');
+  expect((await bob.messages(conversationId)).map(({ body }) => body)).toEqual(['hello']);
+});
+
 test('to sign out is to sign out there, too', async ({ laptop, erin }) => {
   const chat = await laptop.chat();
   await signIn(chat, erin);
@@ -122,7 +142,6 @@ test('to sign out is to sign out there, too', async ({ laptop, erin }) => {
   await chat.page.getByRole('button', { name: 'Sign out here, too' }).click();
 
   await button(chat.page).waitFor();
-  await expect.poll(() => chat.sockets.every(({ isClosed }) => isClosed)).toBe(true);
   await chat.page.reload();
   await button(chat.page).click();
   // Whoever comes next has to know the password.
@@ -138,6 +157,31 @@ test('whose account is closed there is shown the way in', async ({ laptop, provi
   await signIn(chat, erin);
   provider.removeAccount(erin);
   await button(chat.page).waitFor();
+});
+
+test('whom a service shuts out is shown the way in, and why', async ({ herald, laptop, erin }) => {
+  laptop.provokes(/^403: /, /status of 403/);
+  const chat = await laptop.chat();
+  await signIn(chat, erin);
+  const key = await herald.key('crm', 'provision');
+  const ask = async (query: string, variables: object) => {
+    const response = await fetch(herald.http, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${key}` },
+      body: JSON.stringify({ query, variables }),
+    });
+    return (await response.json()).data;
+  };
+  const { upsertUsers } = await ask(
+    `mutation ($externalId: String!) { upsertUsers(input: { users: [{ externalId: $externalId }] }) { users { id } } }`,
+    { externalId: erin.sub },
+  );
+  await ask(`mutation ($id: ID!) { setUserDisabled(input: { userId: $id, disabled: true }) { user { id } } }`, {
+    id: upsertUsers.users[0].id,
+  });
+
+  await button(chat.page).waitFor();
+  await expect.poll(() => chat.alert.innerText()).toMatch(/disabled/i);
 });
 
 test('what is wrong is said: a login that refuses, and one that is away', async ({ laptop, provider }) => {
