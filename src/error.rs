@@ -177,6 +177,18 @@ impl From<SubmitError> for Error {
                 Refusal::NoSuchConversation => Self::NotFound("conversation"),
                 Refusal::NoSuchMessage => Self::NotFound("message"),
                 Refusal::NotARecipient => Self::NotFound("recipient of this message"),
+                Refusal::NotAnOwner => {
+                    Self::Forbidden("Only an owner of the conversation may do this.".into())
+                }
+                Refusal::NeitherSenderNorOwner => Self::Forbidden(
+                    "Only the sender of the message, or an owner of the conversation, may do this.".into(),
+                ),
+                Refusal::OneOfTwo => Self::Forbidden(
+                    "Nobody is removed from the one conversation of two people: leave it instead.".into(),
+                ),
+                Refusal::Oneself => {
+                    Self::bad_input("handles", "must not name yourself: use `leaveConversation`")
+                }
                 Refusal::SenderCannotMark => Self::SenderCannotMark,
                 Refusal::KeyReused => Self::IdempotencyKeyReused,
                 Refusal::NobodyElse => {

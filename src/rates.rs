@@ -99,12 +99,12 @@ impl Rates {
         }
     }
 
-    /// Counts a message.
+    /// Counts a message, a redaction, or a change of a conversation's title or metadata.
     pub fn send(&self, user: UserId) -> Result<(), Error> {
         self.check(&self.sends, &user, 1)
     }
 
-    /// Counts a mark, or that a user leaves a conversation.
+    /// Counts a mark, that a user leaves a conversation, or a change of what they keep for themselves of it.
     pub fn mark(&self, user: UserId) -> Result<(), Error> {
         self.check(&self.marks, &user, 1)
     }
@@ -115,7 +115,7 @@ impl Rates {
         self.invite(user, others)
     }
 
-    /// Counts an invitation of `people` handles, whether or not users with these handles exist.
+    /// Counts an invitation of `people` handles, or their removal, whether or not users with these handles exist.
     pub fn invite(&self, user: UserId, people: usize) -> Result<(), Error> {
         self.check(&self.invitations, &user, people)
     }

@@ -28,7 +28,8 @@ pub(crate) async fn messages(file: &Path, sender: &str, conversation: &str, coun
     let body = Body::parse("A message of the length that people write to each other.", 1_000).unwrap();
     let sends = (0..count).map(|_| {
         let message = MessageId(random::id());
-        let action = Action::Send(Send { conversation, message, body: body.clone(), key: None });
+        let action =
+            Action::Send(Send { conversation, message, body: body.clone(), metadata: None, key: None });
         let writer = writer.clone();
         async move { writer.submit(Command { actor, origin: None, via: None, action }).await.unwrap() }
     });

@@ -14,6 +14,7 @@ mod m20261130_000004_places;
 mod m20261130_000005_repeatable;
 mod m20261201_000006_event_data;
 mod m20261202_000007_identities;
+mod m20261203_000008_conversations;
 mod m20261204_000009_services;
 
 /// Applies the migrations in order, each once. The table `seaql_migrations` has the names of those that were applied.
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_000005_repeatable::Migration),
             Box::new(m20261201_000006_event_data::Migration),
             Box::new(m20261202_000007_identities::Migration),
+            Box::new(m20261203_000008_conversations::Migration),
             Box::new(m20261204_000009_services::Migration),
         ]
     }

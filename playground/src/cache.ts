@@ -115,11 +115,18 @@ function onEvent({ events: event }: EventsSubscription, cache: Cache): void {
     case 'ConversationStarted':
     case 'ParticipantsJoined':
     case 'ConversationRenamed':
+    case 'ConversationUpdated':
       return void note(cache, INBOX, conversation, list);
     case 'MessageUndeliverable':
       return cache.invalidate(`Message:${event.message.id}`, 'receipts', { first: 100 });
     case 'ParticipantLeft':
       if (viewer === `User:${event.user.id}`) note(cache, INBOX, conversation, null);
+      return;
+    // Graphcache knows the message by its id.
+    case 'MessageRedacted':
+      return;
+    case 'ParticipantsRemoved':
+      if (event.users.some(({ id }) => viewer === `User:${id}`)) note(cache, INBOX, conversation, null);
   }
 }
 
@@ -138,11 +145,13 @@ export function createCache(): Exchange {
         status: growing((status: string) => ['SENT', 'DELIVERED', 'READ'].indexOf(status)),
         deliveredCount: growing(Number),
         readCount: growing(Number),
+        redactedAt: growing((at: string | null) => (at ? 1 : 0)),
       },
     },
     optimistic: {
       // The mark covers the newest message, so nothing is unread. Without this the count would flash up and vanish.
       markRead({ input: { messageId: id } }: MarkReadMutationVariables, cache) {
+        if (!id) return null;
         const conversation = cache.resolve(cache.resolve(`Message:${id}`, 'conversation') as Key, 'id') as string;
         const read = { __typename: 'Conversation', id: conversation, unreadCount: 0 };
         return { __typename: 'MarkPayload', message: { __typename: 'Message', id, conversation: read } };

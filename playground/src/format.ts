@@ -66,3 +66,7 @@ export function progress(message: { recipientCount: number; deliveredCount: numb
   if (readCount) return `${readCount} of ${all} read it`;
   return deliveredCount && deliveredCount < all ? `${deliveredCount} of ${all} have it` : '';
 }
+
+/** What is shown of a message: nothing is left of what a redacted one said. */
+export const said = (message: { body: string; redactedAt?: string | null | undefined }): string =>
+  message.redactedAt ? 'Message deleted' : message.body;

@@ -7,7 +7,7 @@ graphql(`fragment Person on User { id handle displayName }`);
 graphql(`fragment Progress on Message { id status deliveredCount readCount recipientCount }`);
 
 graphql(`fragment Line on Message {
-  ...Progress body sentAt
+  ...Progress body sentAt redactedAt
   sender { ...Person }
   conversation { id }
 }`);
@@ -106,6 +106,9 @@ export const EVENTS = graphql(`subscription Events($after: Cursor!) {
     ... on ConversationStarted { startedBy { ...Person } conversation { ...About } }
     ... on ParticipantsJoined { users { ...Person } addedBy { ...Person } conversation { ...About } }
     ... on ParticipantLeft { user { ...Person } conversation { ...About } }
+    ... on ConversationUpdated { updatedBy { ...Person } conversation { ...About } }
+    ... on MessageRedacted { message { id body redactedAt } redactedBy { ...Person } conversation { id } }
+    ... on ParticipantsRemoved { users { ...Person } removedBy { ...Person } conversation { ...About } }
     ... on ConversationRenamed { title renamedBy { ...Person } conversation { ...About } }
     ... on MessageUndeliverable { reason message { id } recipient { ...Person } conversation { id } }
   }

@@ -8,12 +8,12 @@ use uuid::Uuid;
 
 use super::LogNotification;
 use crate::messaging::{
-    Body, Chain, Change, ConnectionId, ConversationId, Epoch, Event, Message, MessageId, Origin, Place,
-    Position, Range, Record, ServiceName, SessionId, Timestamp, Unreadable, UserId,
+    Body, Chain, Change, ConnectionId, ConversationId, Epoch, Event, Message, MessageId, Metadata, Origin,
+    Place, Position, Range, Record, ServiceName, SessionId, Timestamp, Unreadable, UserId,
 };
 
 /// The version of the format. It changes whenever the format or its meaning changes.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 #[derive(Serialize, Deserialize)]
 struct WireNotification {
@@ -37,8 +37,8 @@ struct WireEvent {
     users: Option<Vec<Uuid>>,
     range: Option<(i64, i64)>,
     data: Option<String>,
-    /// Its id and text. Everything else about it is in the event.
-    message: Option<(Uuid, String)>,
+    /// Its id, text and metadata. Everything else about it is in the event.
+    message: Option<(Uuid, String, Option<String>)>,
 }
 
 /// Writes a notification, with its events or with the head alone.
@@ -74,16 +74,27 @@ fn pack(event: &Event) -> WireEvent {
         users: users.map(|users| users.iter().map(|user| user.0).collect()),
         range: range.map(|range| (range.from.0, range.through.0)),
         data,
-        message: message.map(|message| (message.id.0, message.body.to_string())),
+        message: message.map(|message| {
+            let metadata = message.metadata.as_ref().map(ToString::to_string);
+            (message.id.0, message.body.to_string(), metadata)
+        }),
     }
 }
 
 fn unpack(wire: WireEvent) -> Result<Event, Unreadable> {
     let (position, at) = (Position(wire.position), Timestamp(wire.at));
     let (conversation, actor) = (ConversationId(wire.conversation), UserId(wire.actor));
-    let message = wire.message.map(|(id, body)| {
-        let (id, body) = (MessageId(id), Body::trusted(body));
-        Arc::new(Message { position, id, conversation, sender: actor, body, sent_at: at })
+    let message = wire.message.map(|(id, body, metadata)| {
+        Arc::new(Message {
+            position,
+            id: MessageId(id),
+            conversation,
+            sender: actor,
+            body: Body::trusted(body),
+            metadata: metadata.map(Metadata::trusted),
+            sent_at: at,
+            redacted_at: None,
+        })
     });
     let record = Record {
         kind: wire.kind,
@@ -104,7 +115,10 @@ fn unpack(wire: WireEvent) -> Result<Event, Unreadable> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::messaging::{Audience, Joined, Left, Mark, Marked, Renamed, Sent, Started, Title};
+    use crate::messaging::{
+        Audience, Description, Joined, Left, Mark, Marked, Redacted, Removed, Renamed, Sent, Started, Title,
+        Updated,
+    };
 
     fn event(position: i64, change: Change) -> Arc<Event> {
         Arc::new(Event {
@@ -130,21 +144,31 @@ mod tests {
             conversation: ConversationId(Uuid::from_u128(1)),
             sender: UserId(Uuid::from_u128(2)),
             body: Body::trusted("\u{1f54a} \"quoted\"\n"),
+            metadata: Some(Metadata::trusted("{\"a\":1}")),
             sent_at: Timestamp(1_764_000_000_000),
+            redacted_at: None,
         });
         let range = Range { from: Position(13), through: Position(14) };
         let marked = |mark, audience| Marked { mark, range, audience }.into();
         let changes = [
             Started { users: Arc::clone(&users) }.into(),
             Joined { users: Arc::clone(&users) }.into(),
-            Left.into(),
+            Left { successor: None }.into(),
             Sent { message }.into(),
             marked(Mark::Delivered, Audience::Everyone),
-            marked(Mark::Read, Audience::Only(users)),
+            marked(Mark::Read, Audience::Only(Arc::clone(&users))),
             Renamed { title: Some(Title::trusted("New")), former: None }.into(),
+            Left { successor: Some(users[0]) }.into(),
+            Removed { users }.into(),
+            Redacted { position: Position(14) }.into(),
+            Updated {
+                to: Description { title: None, metadata: Some(Metadata::trusted("[1]")) },
+                former: Description::default(),
+            }
+            .into(),
         ];
         let events = (11..).zip(changes).map(|(position, change)| event(position, change)).collect();
-        let head = Place { epoch: Epoch(-9), position: Position(17), chain: Chain(-17) };
+        let head = Place { epoch: Epoch(-9), position: Position(21), chain: Chain(-21) };
         LogNotification { head, events }
     }
 
@@ -162,7 +186,7 @@ mod tests {
         let bytes = encode(&notification(), true);
         assert!(decode(&bytes[..bytes.len() - 1]).is_none());
         assert!(decode(b"").is_none());
-        let newer = String::from_utf8(bytes).unwrap().replace("\"version\":4", "\"version\":5");
+        let newer = String::from_utf8(bytes).unwrap().replace("\"version\":5", "\"version\":6");
         assert!(decode(newer.as_bytes()).is_none());
     }
 }

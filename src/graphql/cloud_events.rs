@@ -21,15 +21,18 @@ pub(super) fn document(page: usize) -> String {
     format!(
         "subscription {{ log {{
             __typename cursor at via conversation {{ id title }}
-            ... on MessageSent {{ message {{ ...Told body }} }}
+            ... on MessageSent {{ message {{ ...Told body metadata redactedAt }} }}
             ... on StatusChanged {{ status recipient {{ ...Who }} message {{ id }} messages(first: {page}) {{ ...Told }} }}
             ... on ConversationStarted {{
                 startedBy {{ ...Who }}
                 conversation {{ participants(first: {page}) {{ nodes {{ user {{ ...Who }} }} }} }}
             }}
             ... on ParticipantsJoined {{ users {{ ...Who }} addedBy {{ ...Who }} }}
-            ... on ParticipantLeft {{ user {{ ...Who }} }}
+            ... on ParticipantLeft {{ user {{ ...Who }} newOwner {{ ...Who }} }}
+            ... on ParticipantsRemoved {{ users {{ ...Who }} removedBy {{ ...Who }} }}
             ... on ConversationRenamed {{ title renamedBy {{ ...Who }} }}
+            ... on ConversationUpdated {{ conversation {{ metadata }} updatedBy {{ ...Who }} }}
+            ... on MessageRedacted {{ message {{ ...Told redactedAt }} redactedBy {{ ...Who }} }}
             ... on MessageUndeliverable {{ message {{ ...Told }} recipient {{ ...Who }} reason }}
         }} }}
         fragment Who on User {{ id handle displayName externalId }}

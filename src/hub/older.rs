@@ -1,18 +1,23 @@
 //! Events that were read from the log for subscribers who were away for long. Many who read the same at the same time
 //! share them, with what they were rendered to. Nothing is kept here that no subscriber holds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::RenderedEvent;
 use super::memory_use::MemoryUse;
-use crate::messaging::{Epoch, Event, Place};
+use crate::messaging::{Epoch, Event, Place, Position, Timestamp};
+
+/// The newest redactions that are remembered. An event that was read right before one of them may come right after it.
+const MAX_REDACTIONS: usize = 256;
 
 /// The older events that subscribers hold now. A clone shares them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Older {
     // A `std` mutex, because it is locked only for a page of events and never across an await.
     held: Arc<Mutex<HashMap<Place, Weak<RenderedEvent>>>>,
+    /// The messages that were redacted last, and when.
+    redactions: Arc<Mutex<VecDeque<(Position, Timestamp)>>>,
     memory: MemoryUse,
 }
 
@@ -24,11 +29,16 @@ impl Older {
         events: impl Iterator<Item = (Arc<Event>, T)>,
     ) -> impl Iterator<Item = (Arc<RenderedEvent>, T)> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let redactions = self.redactions.lock().unwrap_or_else(PoisonError::into_inner);
         let share = |(event, with): (Arc<Event>, T)| {
             let place = Place { epoch, position: event.position, chain: event.chain };
             let known = held.get(&place).and_then(Weak::upgrade).filter(|shared| !shared.is_old());
             let shared = known.unwrap_or_else(|| {
+                let redacted = redactions.iter().find(|(position, _)| *position == event.position);
                 let shared = Arc::new(RenderedEvent::new(event, epoch, &self.memory));
+                if let Some((_, at)) = redacted {
+                    shared.redact(*at);
+                }
                 if held.len() == held.capacity() {
                     held.retain(|_, event| event.strong_count() > 0);
                     let used = held.len();
@@ -41,6 +51,19 @@ impl Older {
         };
         events.map(share).collect::<Vec<_>>().into_iter()
     }
+
+    /// Takes the text of the message at a position away, as the log did.
+    pub(super) fn redact(&self, position: Position, at: Timestamp) {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut redactions = self.redactions.lock().unwrap_or_else(PoisonError::into_inner);
+        if redactions.len() == MAX_REDACTIONS {
+            redactions.pop_front();
+        }
+        redactions.push_back((position, at));
+        for (_, shared) in held.iter().filter(|(place, _)| place.position == position) {
+            shared.upgrade().iter().for_each(|shared| shared.redact(at));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -51,7 +74,7 @@ mod tests {
     use crate::messaging::{Chain, ConversationId, Left, Position, Timestamp, UserId};
 
     fn event(position: i64) -> Arc<Event> {
-        let (position, id, change) = (Position(position), Uuid::nil(), Left.into());
+        let (position, id, change) = (Position(position), Uuid::nil(), Left { successor: None }.into());
         let (conversation, actor) = (ConversationId(id), UserId(id));
         let (chain, at) = (Chain(position.0), Timestamp(0));
         Arc::new(Event { position, chain, at, conversation, actor, origin: None, via: None, change })

@@ -9,7 +9,7 @@ use super::RenderedEvent;
 use super::memory_use::MemoryUse;
 use super::rendered_event::bytes_of;
 use crate::log::{Database, Unavailable};
-use crate::messaging::{Chain, Event, Place, Position};
+use crate::messaging::{Chain, Event, Place, Position, Timestamp};
 
 /// The most events that are kept, whatever the memory. At 100 events/s, this is what somebody misses in 80 s: a tunnel, a
 /// restart, a change of networks. Further back the log is as fast, since it goes straight to the viewer's own events.
@@ -96,6 +96,16 @@ impl Recent {
         shared
     }
 
+    /// Takes the text of the message at a position away, as the log did.
+    pub(super) fn redact(&mut self, position: Position, at: Timestamp) {
+        let index = usize::try_from(position.0 - self.base.position.0 - 1);
+        if let Some(kept) = index.ok().and_then(|index| self.events.get_mut(index)) {
+            // Subscribers may still hold it.
+            kept.shared.redact(at);
+            kept.shared = Arc::new(kept.shared.without_answers());
+        }
+    }
+
     /// Forgets the oldest events while there are too many, or while they take too much memory. Answers are added at any
     /// time, so this is to be called now and then.
     pub(super) fn shrink(&mut self) {
@@ -155,7 +165,7 @@ mod tests {
     use super::*;
     use crate::hub::Answer;
     use crate::messaging::{
-        Body, Chain, ConversationId, Covered, Epoch, Message, MessageId, Sent, Timestamp, UserId, View,
+        Body, Chain, Change, ConversationId, Covered, Epoch, Message, MessageId, Sent, UserId, View,
     };
 
     const BASE: Place = Place { epoch: Epoch(1), position: Position(10), chain: Chain(5) };
@@ -171,7 +181,9 @@ mod tests {
                 conversation,
                 sender: actor,
                 body: Body::parse(&"a".repeat(*bytes), 100_000).unwrap(),
+                metadata: None,
                 sent_at: at,
+                redacted_at: None,
             });
             let change = Sent { message }.into();
             let mut event = Event {
@@ -251,6 +263,27 @@ mod tests {
         assert!(recent.events.len() < 5, "the answers count");
         recent.events.clear();
         assert_eq!(recent.memory.bytes(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_was_redacted_is_gone_for_those_who_hold_the_event_and_for_those_who_come() {
+        let mut recent = recent(&events(BASE, &[10, 20, 30]), 1 << 20);
+        let view = View { covered: Covered::After(Position::START), as_of: None };
+        let before = recent.memory.bytes();
+        let held = recent.after_first(1).next().unwrap().share(Position(13));
+        held.render_once([1; 16], view, async { Ok::<_, ()>(Some("the text".into())) }).await.unwrap();
+        recent.redact(Position(12), Timestamp(99));
+        recent.redact(Position(7), Timestamp(99));
+        let later = recent.after_first(1).next().unwrap().share(Position(13));
+        for shared in [&held, &later] {
+            assert!(shared.rendered([1; 16], view).is_none());
+            let Change::Sent(Sent { message }) = shared.change() else { panic!("another kind") };
+            assert_eq!((message.body.as_str(), message.redacted_at), ("", Some(Timestamp(99))));
+        }
+        drop(held);
+        assert_eq!(recent.memory.bytes(), before - 20);
+        let bytes: Vec<_> = recent.after_first(0).map(|kept| bytes_of(kept.event())).collect();
+        assert_eq!((bytes[0] - bytes[1], bytes[2] - bytes[1]), (10, 30));
     }
 
     #[tokio::test(start_paused = true)]

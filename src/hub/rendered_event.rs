@@ -1,6 +1,6 @@
 //! An event, and the answers that were rendered from it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::Answer;
 use super::memory_use::{MemoryShare, MemoryUse};
-use crate::messaging::{Epoch, Event, Message, Place, Record, View};
+use crate::messaging::{Change, Epoch, Event, Message, Place, Record, Sent, Timestamp, View};
 
 /// Answers that one event keeps. They are looked for one by one. If more operations and views than this render one
 /// event, the oldest answer is forgotten, and rendered again if somebody else asks for it.
@@ -29,8 +29,10 @@ type Render = Arc<OnceCell<Rendered>>;
 /// An event with the answers that were rendered from it so far.
 #[derive(Debug)]
 pub struct RenderedEvent {
-    /// The event itself.
+    /// The event itself, as it came: see [`RenderedEvent::change`].
     pub event: Arc<Event>,
+    /// What is left of the event of a message that was redacted since.
+    redacted: OnceLock<Change>,
     /// The epoch of the log in which the event is delivered.
     epoch: Epoch,
     made: Instant,
@@ -48,17 +50,46 @@ impl RenderedEvent {
     /// An event that nobody has rendered yet. Its memory, and that of its answers, counts in `memory`.
     pub(super) fn new(event: Arc<Event>, epoch: Epoch, memory: &MemoryUse) -> Self {
         let memory = memory.share(size_of::<Self>() + bytes_of(&event));
-        Self { event, epoch, made: Instant::now(), renders: Mutex::default(), memory }
+        Self {
+            event,
+            redacted: OnceLock::new(),
+            epoch,
+            made: Instant::now(),
+            renders: Mutex::default(),
+            memory,
+        }
     }
 
-    /// The same event, which nobody has rendered yet.
+    /// The same event, which nobody has rendered yet, without what was redacted since.
     pub(super) fn without_answers(&self) -> Self {
-        Self::new(Arc::clone(&self.event), self.epoch, self.memory.sum())
+        let event = match self.redacted.get() {
+            Some(change) => Arc::new(Event { change: change.clone(), ..(*self.event).clone() }),
+            None => Arc::clone(&self.event),
+        };
+        Self::new(event, self.epoch, self.memory.sum())
     }
 
     /// Whether an answer may be older than [`Self::MAX_AGE`].
     pub(super) fn is_old(&self) -> bool {
         self.made.elapsed() > Self::MAX_AGE
+    }
+
+    /// What the event changed, without what was redacted since.
+    pub fn change(&self) -> Change {
+        self.redacted.get().unwrap_or(&self.event.change).clone()
+    }
+
+    /// Takes the text of the message of this event away, and every answer that shows it. Whoever holds the event renders
+    /// it anew.
+    pub(super) fn redact(&self, at: Timestamp) {
+        if let Change::Sent(Sent { message }) = &self.event.change {
+            let message = Arc::new(message.redacted(at));
+            let _ = self.redacted.set(Sent { message }.into());
+        }
+        let mut renders = self.renders.lock().unwrap_or_else(PoisonError::into_inner);
+        for (.., cell) in renders.drain(..) {
+            self.memory.subtract(ANSWER_BYTES + cell.get().map_or(0, text_bytes));
+        }
     }
 
     /// The place of the event in the log.
@@ -117,7 +148,7 @@ fn text_bytes(rendered: &Rendered) -> usize {
 pub(super) fn bytes_of(event: &Event) -> usize {
     let Record { users, message, data, .. } = event.change.record();
     let people = users.map_or(0, |users| size_of_val(&*users));
-    let message = message.map_or(0, |message| size_of::<Message>() + message.body.as_str().len());
+    let message = message.map_or(0, |message| size_of::<Message>() + message.bytes());
     size_of::<Event>() + people + message + data.map_or(0, |data| data.len())
 }
 

@@ -15,7 +15,7 @@ use super::recent::{Found, Recent};
 use super::routing::{Interest, Routing};
 use crate::feed::{Feed, LogNotification};
 use crate::log::{Database, PolledHead, Unavailable};
-use crate::messaging::{Event, Place, Position};
+use crate::messaging::{Change, Event, Place, Position, Redacted};
 use crate::metrics::{METRICS, Reason};
 use crate::vitals::{Part, Vitals};
 
@@ -81,9 +81,11 @@ impl Hub {
         let recent = Recent::of_log(&database, applied, options.recent_bytes).await?;
         let (joins, requests) = mpsc::channel(JOIN_QUEUE);
         let (routing, noted) = (Routing::default(), Noted(Arc::new(Mutex::new(Some(applied)))));
-        let task = Task { database, feed, vitals, options, applied, noted: noted.clone(), routing, recent };
+        let older = Older::default();
+        let hub = Self { joins, older: older.clone(), noted: noted.clone() };
+        let task = Task { database, feed, vitals, options, applied, noted, routing, recent, older };
         tokio::spawn(task.run(news, requests));
-        Ok(Self { joins, older: Older::default(), noted })
+        Ok(hub)
     }
 
     /// A place up to which every event has been queued for those who follow; `None` while the log cannot be read.
@@ -118,6 +120,7 @@ pub(super) struct Task {
     pub(super) routing: Routing,
     /// The events up to `applied`.
     pub(super) recent: Recent,
+    older: Older,
 }
 
 impl Task {
@@ -270,6 +273,10 @@ impl Task {
         self.applied = self.applied.at(&event);
         METRICS.log_position.set(event.position.0);
         METRICS.events_routed.inc();
+        if let Change::Redacted(Redacted { position }) = event.change {
+            self.recent.redact(position, event.at);
+            self.older.redact(position, event.at);
+        }
         self.routing.route(&self.recent.push(event));
         self.noted.set(Some(self.applied));
     }

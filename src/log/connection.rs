@@ -146,6 +146,8 @@ impl TimeLimited<DatabaseConnection> {
                             .synchronous(SqliteSynchronous::Full)
                             .busy_timeout(patience)
                             .pragma("journal_size_limit", MAX_WAL_BYTES)
+                            // What was redacted is overwritten, and not just no longer referred to.
+                            .pragma("secure_delete", "ON")
                             .statement_cache_capacity(256)
                     });
                 Ok(Self { inner: open_sqlite(connect).await?, patience: None, diagnosis: None })

@@ -10,8 +10,8 @@ use super::entities::{conversation, event, message, participant, start};
 use super::error::{InconsistentRow, Problem};
 use crate::messaging::{
     Body, Chain, Change, ConnectionId, Conversation, ConversationId, Event, IdempotencyKey, Interval,
-    KeyedStart, Message, MessageId, Origin, Participation, People, Position, Range, Reason, Record, Request,
-    ServiceName, SessionId, Timestamp, Title, Undeliverable, Unreadable, UserId,
+    KeyedStart, Message, MessageId, Metadata, Origin, Participation, People, Position, Range, Reason, Record,
+    Request, ServiceName, SessionId, Timestamp, Title, Undeliverable, Unreadable, UserId,
 };
 
 pub(super) fn message(row: message::Model) -> Message {
@@ -21,7 +21,9 @@ pub(super) fn message(row: message::Model) -> Message {
         conversation: ConversationId(row.conversation_id),
         sender: UserId(row.sender_id),
         body: Body::trusted(row.body),
+        metadata: row.metadata.map(Metadata::trusted),
         sent_at: Timestamp(row.sent_at_micros),
+        redacted_at: row.redacted_at_micros.map(Timestamp),
     }
 }
 
@@ -34,6 +36,8 @@ pub(super) fn message_row(message: &Message, key: Option<&IdempotencyKey>) -> me
         body: Set(message.body.to_string()),
         idempotency_key: Set(key.map(ToString::to_string)),
         sent_at_micros: Set(message.sent_at.0),
+        metadata: Set(message.metadata.as_ref().map(ToString::to_string)),
+        redacted_at_micros: Set(message.redacted_at.map(|at| at.0)),
     }
 }
 
@@ -44,6 +48,7 @@ pub(super) fn conversation(row: conversation::Model) -> Result<Conversation, Inc
     Ok(Conversation {
         id: ConversationId(row.id),
         title: row.title.map(Title::trusted),
+        metadata: row.metadata.map(Metadata::trusted),
         created_at: Timestamp(row.created_at),
         latest: Position(row.latest_position),
         participants: u32::try_from(row.participant_count)
@@ -62,6 +67,7 @@ pub(super) fn conversation_row(conversation: &Conversation) -> conversation::Act
         latest_position: Set(conversation.latest.0),
         participant_count: Set(i64::from(conversation.participants)),
         people: Set(conversation.people.map(|people| people.0.to_vec())),
+        metadata: Set(conversation.metadata.as_ref().map(ToString::to_string)),
     }
 }
 
@@ -97,6 +103,7 @@ pub(super) fn participation(row: &participant::Model) -> Participation {
         joined_at: Timestamp(row.joined_at),
         delivered_through: Position(row.delivered_through),
         read_through: Position(row.read_through),
+        owner_since: row.owner_since.map(Position),
     }
 }
 
@@ -109,6 +116,7 @@ pub(super) fn participation_row(part: &Participation) -> participant::ActiveMode
         left_position: Set(part.interval.left.map(|p| p.0)),
         delivered_through: Set(part.delivered_through.0),
         read_through: Set(part.read_through.0),
+        owner_since: Set(part.owner_since.map(|since| since.0)),
     }
 }
 

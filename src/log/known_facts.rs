@@ -137,7 +137,7 @@ fn bytes(of: usize) -> u64 {
 
 impl Weighter<MessageId, Arc<Message>> for Bytes {
     fn weight(&self, _: &MessageId, message: &Arc<Message>) -> u64 {
-        bytes(size_of::<Message>() + message.body.as_str().len())
+        bytes(size_of::<Message>() + message.bytes())
     }
 }
 
@@ -149,7 +149,9 @@ impl Weighter<(ConversationId, UserId), Vec<Participation>> for Bytes {
 
 impl Weighter<ConversationId, Conversation> for Bytes {
     fn weight(&self, _: &ConversationId, conversation: &Conversation) -> u64 {
-        bytes(size_of::<Conversation>() + conversation.title.as_ref().map_or(0, |title| title.as_str().len()))
+        let title = conversation.title.as_ref().map_or(0, |title| title.as_str().len());
+        let metadata = conversation.metadata.as_ref().map_or(0, |metadata| metadata.as_str().len());
+        bytes(size_of::<Conversation>() + title + metadata)
     }
 }
 
@@ -172,6 +174,7 @@ mod tests {
         facts.know_conversation(Conversation {
             id: ROOM,
             title: None,
+            metadata: None,
             created_at: Timestamp(1),
             latest: HEAD.position,
             participants: 1,
@@ -185,7 +188,9 @@ mod tests {
             conversation: ROOM,
             sender: ADA,
             body: Body::parse("hello", 100).unwrap(),
+            metadata: None,
             sent_at: Timestamp(8),
+            redacted_at: None,
         }));
         let mut known = KnownFacts::default();
         known.keep(&facts);

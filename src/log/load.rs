@@ -12,12 +12,12 @@ use super::convert;
 use super::entities::{conversation, message, participant, start};
 use super::error::StorageFault;
 use super::known_facts::KnownFacts;
-use super::reader::{ReportRow, newest_report};
+use super::reader::{Direction, ReportRow, newest_report};
 use super::sql::{Sql, union};
-use super::stays::{END, end_of_stay, messages_of_stay, stays};
+use super::stays::{END, InStays, end_of_stay, messages_in_stays, messages_of_stay, stays};
 use crate::messaging::{
-    Command, ConversationId, CoveredSender, Facts, IdempotencyKey, Mark, MessageId, People, Position, UserId,
-    needs,
+    Command, ConversationId, CoveredSender, Facts, IdempotencyKey, Mark, MessageId, People, Position, UpTo,
+    UserId, needs,
 };
 
 /// Adds to `facts` everything that `commands` need, from what is `known` and from the database. The first facts tell
@@ -35,11 +35,18 @@ pub(super) async fn load(
     people(db, &list(wanted.people), facts).await?;
     let wanted = needs(commands, facts).participations;
     participations(db, &known.tell_participations(facts, &wanted), facts).await?;
+    let elders = list(needs(commands, facts).elders);
+    if !elders.is_empty() {
+        load_elders(db, &elders, facts).await?;
+        let wanted = needs(commands, facts).participations;
+        participations(db, &known.tell_participations(facts, &wanted), facts).await?;
+    }
     // An actor who takes no part must not learn from the time whether the conversation exists, so only what the actors
     // take part in comes from memory.
     let actors: HashSet<UserId> = commands.iter().map(|command| command.actor).collect();
     let wanted = wanted.into_iter().filter(|(_, user)| actors.contains(user));
     conversations(db, &known.tell_conversations(facts, wanted), facts).await?;
+    newest_received(db, &list(needs(commands, facts).newest_received), facts).await?;
     let wanted = needs(commands, facts);
     covered_senders(db, &list(wanted.covered_senders), facts).await?;
     reports(db, &list(wanted.reports), facts).await
@@ -146,6 +153,26 @@ async fn participations(
     Ok(())
 }
 
+/// Loads who has taken part for longest.
+async fn load_elders(
+    db: &impl ConnectionTrait,
+    wanted: &[(ConversationId, usize)],
+    facts: &mut Facts,
+) -> Result<(), StorageFault> {
+    let found: Vec<Vec<ElderRow>> = union(db, wanted, |sql, (conversation, count)| {
+        sql.push(
+            "p.user_id AS elder FROM participants p WHERE p.left_position IS NULL AND p.conversation_id = ",
+        );
+        sql.bind(conversation.0).push(" ORDER BY p.joined_position, p.user_id LIMIT ");
+        sql.bind(i64::try_from(*count).unwrap_or(i64::MAX));
+    })
+    .await?;
+    for ((conversation, _), rows) in wanted.iter().zip(found) {
+        facts.know_elders(*conversation, rows.into_iter().map(|row| UserId(row.elder)).collect());
+    }
+    Ok(())
+}
+
 async fn conversations(
     db: &impl ConnectionTrait,
     wanted: &BTreeSet<ConversationId>,
@@ -161,34 +188,63 @@ async fn conversations(
     Ok(())
 }
 
+/// Loads the newest message that each of these users received.
+async fn newest_received(
+    db: &impl ConnectionTrait,
+    wanted: &[(ConversationId, UserId)],
+    facts: &mut Facts,
+) -> Result<(), StorageFault> {
+    let backend = db.get_database_backend();
+    let found: Vec<Vec<message::Model>> = union(db, wanted, |sql, (conversation, user)| {
+        sql.push("m.*");
+        let newest = InStays {
+            conversation: *conversation,
+            of: *user,
+            received_by: Some(*user),
+            after: Position::START,
+            before: END,
+            direction: Direction::Last,
+            limit: 1,
+        };
+        messages_in_stays(sql, backend, &newest);
+    })
+    .await?;
+    for row in found.into_iter().flatten() {
+        facts.know_message(Arc::new(convert::message(row)));
+    }
+    Ok(())
+}
+
 /// Loads the senders of the messages that each mark would cover.
 async fn covered_senders(
     db: &impl ConnectionTrait,
-    wanted: &[(UserId, Mark, MessageId)],
+    wanted: &[(UserId, Mark, UpTo)],
     facts: &mut Facts,
 ) -> Result<(), StorageFault> {
-    // A message that is missing from the facts does not exist for the user who marks it.
-    let wanted: Vec<_> = wanted
-        .iter()
-        .filter_map(|&(marker, mark, message)| Some((marker, mark, Arc::clone(facts.message(message)?))))
-        .collect();
-    let found: Vec<Vec<CoveredSenderRow>> = union(db, &wanted, |sql, (marker, mark, message)| {
-        let (from, end) = (facts.through(message.conversation, *marker, *mark), message.position.next());
+    let range = |up_to| match up_to {
+        // A message that is missing from the facts does not exist for the user who marks it.
+        UpTo::Message(id) => facts.message(id).map(|message| (message.conversation, message.position.next())),
+        UpTo::Now(conversation) => Some((conversation, END)),
+    };
+    let wanted: Vec<_> = wanted.iter().filter_map(|wanted| Some((*wanted, range(wanted.2)?))).collect();
+    let found: Vec<Vec<CoveredSenderRow>> = union(db, &wanted, |sql, ((marker, mark, _), range)| {
+        let (conversation, end) = *range;
+        let from = facts.through(conversation, *marker, *mark);
         sql.push("m.sender_id AS sender, MAX(m.position) AS newest FROM participants s");
         sql.push(" CROSS JOIN messages m WHERE ");
         // The marker receives only messages that were sent while they took part.
-        stays(sql, message.conversation, *marker, from, end);
+        stays(sql, conversation, *marker, from, end);
         sql.push(" AND ");
         messages_of_stay(sql, from, end);
         sql.push(" GROUP BY m.sender_id");
     })
     .await?;
-    for ((marker, mark, message), rows) in wanted.into_iter().zip(found) {
+    for (((marker, mark, up_to), _), rows) in wanted.into_iter().zip(found) {
         let sending = |row: CoveredSenderRow| CoveredSender {
             sender: UserId(row.sender),
             newest: Position(row.newest),
         };
-        facts.know_covered_senders(marker, mark, message.id, rows.into_iter().map(sending).collect());
+        facts.know_covered_senders(marker, mark, up_to, rows.into_iter().map(sending).collect());
     }
     Ok(())
 }
@@ -218,6 +274,11 @@ async fn reports(
 
 fn by_user(keys: &[(UserId, IdempotencyKey)]) -> impl Iterator<Item = (Uuid, String)> {
     keys.iter().map(|(user, key)| (user.0, key.to_string()))
+}
+
+#[derive(FromQueryResult)]
+struct ElderRow {
+    elder: Uuid,
 }
 
 #[derive(FromQueryResult)]

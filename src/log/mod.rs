@@ -19,6 +19,7 @@ mod head;
 mod keys;
 mod known_facts;
 mod load;
+mod own;
 mod provisioning;
 mod reader;
 mod readiness;
@@ -39,10 +40,11 @@ pub use database::{Database, DatabaseOptions, Observer};
 pub use error::Unavailable;
 pub use head::PolledHead;
 pub use keys::KeyRow;
+pub use own::OwnParticipation;
 pub use provisioning::{FoundUsers, Provisioned};
 pub use reader::{
-    ConversationFilter, ConversationRow, Direction, MarkTime, Membership, Page, ParticipantKey, Receipt,
-    Received, ReportKey, Reported, SubscriptionFilter, Viewer,
+    ConversationFilter, ConversationRow, Described, Direction, MarkTime, Membership, Page, ParticipantKey,
+    Receipt, Received, ReportKey, Reported, SubscriptionFilter, UnreadTotals, Viewer,
 };
 pub use readiness::Unready;
 pub use restore::{Restored, restore};

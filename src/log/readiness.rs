@@ -6,7 +6,8 @@ use migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, FromQueryResult, IdenStatic, Iterable, Statement};
 
 use super::entities::{
-    conversation, event, log_head, message, participant, service_key, session, session_end, start, user,
+    conversation, event, log_head, message, own_participation, participant, service_key, session,
+    session_end, start, user,
 };
 use super::error::{During, StorageFault, code};
 use super::head::Locked;
@@ -115,6 +116,7 @@ fn every_column() -> String {
         table::<event::Entity>("events"),
         table::<log_head::Entity>("log_head"),
         table::<message::Entity>("messages"),
+        table::<own_participation::Entity>("own_participations"),
         table::<participant::Entity>("participants"),
         table::<service_key::Entity>("service_keys"),
         table::<session::Entity>("sessions"),

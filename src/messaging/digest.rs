@@ -3,7 +3,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Title, UserId};
+use super::{Metadata, Title, UserId};
 
 /// A digest of a set of people. Order and repetition do not matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,12 +30,22 @@ pub struct Request(pub [u8; 32]);
 impl Request {
     /// The digest of a request for a conversation of these people. A later addition must not change the digest of a
     /// request without it.
-    pub fn new(people: People, title: Option<&Title>, is_distinct: bool) -> Self {
+    pub fn new(
+        people: People,
+        title: Option<&Title>,
+        is_distinct: bool,
+        metadata: Option<&Metadata>,
+    ) -> Self {
         let mut digest = Sha256::new();
         digest.update(people.0);
         digest.update([u8::from(is_distinct)]);
         // A title is never empty.
         digest.update(title.map_or("", Title::as_str));
+        if let Some(metadata) = metadata {
+            // A title has no such character.
+            digest.update([0]);
+            digest.update(metadata.as_str());
+        }
         Self(digest.finalize().into())
     }
 }

@@ -7,8 +7,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::{
-    ConversationId, IdempotencyKey, Mark, Message, MessageId, Participation, People, Place, Position, Reason,
-    Request, Timestamp, Title, UserId,
+    ConversationId, IdempotencyKey, Mark, Message, MessageId, Metadata, Participation, People, Place,
+    Position, Reason, Request, Role, Timestamp, Title, UpTo, UserId,
 };
 
 /// A conversation as a whole.
@@ -18,6 +18,8 @@ pub struct Conversation {
     pub id: ConversationId,
     /// The title; `None` where it has none.
     pub title: Option<Title>,
+    /// What clients keep with it; `None` where that is nothing.
+    pub metadata: Option<Metadata>,
     /// The time of the event that started it.
     pub created_at: Timestamp,
     /// The position of its newest event that is not a mark. A mark does not move a conversation up a list.
@@ -67,12 +69,14 @@ pub struct Facts {
     participations: HashMap<(ConversationId, UserId), Vec<Participation>>,
     messages: HashMap<MessageId, Arc<Message>>,
     keys: HashMap<(UserId, IdempotencyKey), Arc<Message>>,
-    covered_senders: HashMap<(UserId, Mark, MessageId), Vec<CoveredSender>>,
+    covered_senders: HashMap<(UserId, Mark, UpTo), Vec<CoveredSender>>,
     starts: HashMap<(UserId, IdempotencyKey), KeyedStart>,
+    elders: HashMap<ConversationId, Vec<UserId>>,
     of_just: HashMap<People, ConversationId>,
     /// By recipient and position of the message.
     reports: HashMap<(UserId, Position), Reason>,
     new_starts: Vec<KeyedStart>,
+    redacted_messages: Vec<Arc<Message>>,
     changed_conversations: BTreeSet<ConversationId>,
     /// By conversation, user and where they joined.
     changed_participations: BTreeSet<(ConversationId, UserId, Position)>,
@@ -92,9 +96,11 @@ impl Facts {
             keys: HashMap::new(),
             covered_senders: HashMap::new(),
             starts: HashMap::new(),
+            elders: HashMap::new(),
             of_just: HashMap::new(),
             reports: HashMap::new(),
             new_starts: Vec::new(),
+            redacted_messages: Vec::new(),
             changed_conversations: BTreeSet::new(),
             changed_participations: BTreeSet::new(),
         }
@@ -133,15 +139,21 @@ impl Facts {
         self.starts.insert((start.actor, start.key.clone()), start);
     }
 
-    /// Learns who sent what the marker has yet to mark up to and with `message`.
+    /// Learns who sent what the marker has yet to mark up to and with `up_to`.
     pub fn know_covered_senders(
         &mut self,
         marker: UserId,
         mark: Mark,
-        message: MessageId,
+        up_to: UpTo,
         covered_senders: Vec<CoveredSender>,
     ) {
-        self.covered_senders.insert((marker, mark, message), covered_senders);
+        self.covered_senders.insert((marker, mark, up_to), covered_senders);
+    }
+
+    /// Learns who has taken part in the conversation for longest, of those who take part. What they take part in has to
+    /// be known beside this.
+    pub fn know_elders(&mut self, conversation: ConversationId, elders: Vec<UserId>) {
+        self.elders.insert(conversation, elders);
     }
 
     /// Learns why the message at a position could not be brought to a recipient, as was said last.
@@ -167,6 +179,28 @@ impl Facts {
     /// The part that `user` takes in the conversation now.
     pub fn open_participation(&self, conversation: ConversationId, user: UserId) -> Option<&Participation> {
         self.participations(conversation, user).iter().find(|p| p.is_open())
+    }
+
+    /// Whether `user` owns the conversation.
+    pub fn is_owner(&self, conversation: ConversationId, user: UserId) -> bool {
+        self.open_participation(conversation, user).is_some_and(|part| part.role(None) == Role::Owner)
+    }
+
+    /// Who owns the conversation when its owner leaves: of the others, whoever has taken part for longest. Of those who
+    /// joined at once it is the one with the smallest id, as in a list of participants.
+    pub fn successor(&self, conversation: ConversationId, owner: UserId) -> Option<UserId> {
+        let others =
+            self.participations.iter().filter(|((id, user), _)| *id == conversation && *user != owner);
+        let present = others.filter_map(|((_, user), parts)| {
+            let joined = parts.iter().find(|part| part.is_open())?.interval.joined;
+            Some((joined, *user))
+        });
+        present.min().map(|(_, user)| user)
+    }
+
+    /// Those of whom [`Facts::know_elders`] told.
+    pub fn elders(&self, conversation: ConversationId) -> &[UserId] {
+        self.elders.get(&conversation).map_or(&[], Vec::as_slice)
     }
 
     /// Where `user` left the conversation, if they take no part in it now.
@@ -201,17 +235,32 @@ impl Facts {
         self.of_just.get(&people).copied()
     }
 
-    /// Those who sent what the marker has yet to mark up to and with `message`.
-    pub fn senders_up_to(
-        &self,
-        marker: UserId,
-        mark: Mark,
-        message: &Message,
-    ) -> impl Iterator<Item = UserId> {
-        let from = self.through(message.conversation, marker, mark);
-        let covered_senders =
-            self.covered_senders.get(&(marker, mark, message.id)).map_or(&[][..], Vec::as_slice);
-        covered_senders.iter().filter(move |sending| sending.newest > from).map(|sending| sending.sender)
+    /// Those who sent what the marker has yet to mark after `from`, up to and with `up_to`.
+    pub fn senders_up_to(&self, marker: UserId, mark: Mark, up_to: UpTo, from: Position) -> BTreeSet<UserId> {
+        let loaded = self.covered_senders.get(&(marker, mark, up_to)).map_or(&[][..], Vec::as_slice);
+        let senders = loaded.iter().filter(|sending| sending.newest > from).map(|sending| sending.sender);
+        let mut senders: BTreeSet<_> = senders.collect();
+        if let UpTo::Now(conversation) = up_to {
+            // What was sent since these were loaded.
+            let newer = self.received(conversation, marker).filter(|message| message.position > from);
+            senders.extend(newer.map(|message| message.sender));
+        }
+        senders
+    }
+
+    /// The newest message of the conversation that the user received.
+    pub fn newest_received(&self, conversation: ConversationId, user: UserId) -> Option<&Arc<Message>> {
+        self.received(conversation, user).max_by_key(|message| message.position)
+    }
+
+    /// Of the messages that are known: those of the conversation that others sent while the user took part.
+    fn received(&self, conversation: ConversationId, user: UserId) -> impl Iterator<Item = &Arc<Message>> {
+        let stays = self.participations(conversation, user);
+        self.messages.values().filter(move |message| {
+            message.conversation == conversation
+                && message.sender != user
+                && stays.iter().any(|stay| stay.interval.holds(message.position))
+        })
     }
 
     /// Every conversation that is known, as of the head.
@@ -237,6 +286,11 @@ impl Facts {
     /// The keys that the applied decisions used for the first time, with what they stand for.
     pub fn new_starts(&self) -> &[KeyedStart] {
         &self.new_starts
+    }
+
+    /// The messages that the applied events redacted.
+    pub fn redacted_messages(&self) -> &[Arc<Message>] {
+        &self.redacted_messages
     }
 
     /// The participations that the applied events changed.

@@ -14,23 +14,25 @@ mod digest;
 mod event;
 mod facts;
 mod id;
+mod metadata;
 mod participation;
 mod position;
 mod status;
 mod text;
 
 pub use command::{
-    Action, Add, Command, Decision, Leave, MarkThrough, Needs, Refusal, Rename, Report, Send, Start, decide,
-    needs,
+    Action, Add, Command, Decision, Edit, Leave, MarkThrough, Needs, Redact, Refusal, Remove, Rename, Report,
+    Send, Start, UpTo, Update, decide, needs,
 };
 pub use digest::{People, Request};
 pub use event::{
-    Audience, Change, Event, Joined, Kinds, Left, Mark, Marked, Message, Origin, Range, Record, Renamed,
-    Sent, Started, Undeliverable, Unreadable,
+    Audience, Change, Description, Event, Joined, Kinds, Left, Mark, Marked, Message, Origin, Range, Record,
+    Redacted, Removed, Renamed, Sent, Started, Undeliverable, Unreadable, Updated,
 };
 pub use facts::{Conversation, CoveredSender, Facts, KeyedStart};
 pub use id::{ConversationId, KeyId, MessageId, SessionId, UserId};
-pub use participation::{Covered, Interval, Participation, View, view};
+pub use metadata::Metadata;
+pub use participation::{Covered, Interval, Participation, Role, View, view};
 pub use position::{Chain, Epoch, Place, Position, Timestamp};
 pub use status::{Counts, Status};
 pub use text::{

@@ -19,6 +19,15 @@ impl Interval {
     }
 }
 
+/// What a participant may do beyond taking part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// May also change the conversation and remove people. A conversation in which somebody takes part has one owner.
+    Owner,
+    /// Takes part, and no more.
+    Member,
+}
+
 /// The participation of one user in one conversation, from one joining to one leaving. A user who comes back begins
 /// another one, and keeps their marks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +45,9 @@ pub struct Participation {
     pub delivered_through: Position,
     /// The user has read every message up to this position. It is never after `delivered_through`.
     pub read_through: Position,
+    /// The position of the event since which the user owns the conversation; `None` for a member. Whoever owns it does so
+    /// until they leave.
+    pub owner_since: Option<Position>,
 }
 
 impl Participation {
@@ -48,6 +60,15 @@ impl Participation {
             joined_at: at,
             delivered_through: joined,
             read_through: joined,
+            owner_since: None,
+        }
+    }
+
+    /// The role as of a position; `None` stands for now.
+    pub fn role(&self, as_of: Option<Position>) -> Role {
+        match self.owner_since {
+            Some(since) if as_of.is_none_or(|as_of| since <= as_of) => Role::Owner,
+            _ => Role::Member,
         }
     }
 

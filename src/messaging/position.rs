@@ -49,7 +49,7 @@ impl Chain {
     pub const START: Self = Self(0);
 
     /// The chain at `event`, which comes right after the place with this chain. It covers everything in the event
-    /// except the text of a message.
+    /// except the text and the metadata of a message, which may be redacted.
     #[must_use]
     pub fn after(self, event: &Event) -> Self {
         let mut digest = Sha256::new();
@@ -121,8 +121,8 @@ mod tests {
 
     use super::*;
     use crate::messaging::{
-        Audience, Change, ConnectionId, ConversationId, Joined, Left, Mark, Marked, Origin, Renamed,
-        ServiceName, SessionId, Started, Title, UserId,
+        Audience, Change, ConnectionId, ConversationId, Description, Joined, Left, Mark, Marked, Metadata,
+        Origin, Redacted, Removed, Renamed, ServiceName, SessionId, Started, Title, Updated, UserId,
     };
 
     #[test]
@@ -135,6 +135,11 @@ mod tests {
         };
         let title = |text: &str| (!text.is_empty()).then(|| Title::trusted(text));
         let renamed = |to, from| Change::from(Renamed { title: title(to), former: title(from) });
+        let updated = |metadata: Option<&str>, former: &str| {
+            let metadata = metadata.map(Metadata::trusted);
+            let former = Description { title: title(former), metadata: None };
+            Updated { to: Description { title: None, metadata }, former }
+        };
         let event = Event {
             position: Position(7),
             chain: Chain::START,
@@ -143,7 +148,7 @@ mod tests {
             actor: UserId(id(2)),
             origin: None,
             via: None,
-            change: Left.into(),
+            change: Left { successor: None }.into(),
         };
         let origin =
             |name| Some(Origin { session: SessionId(id(3)), connection: ConnectionId::trusted(name) });
@@ -169,6 +174,12 @@ mod tests {
             Event { change: marked(Mark::Delivered, 0, 2, Audience::Everyone), ..event.clone() },
             Event { change: marked(Mark::Delivered, 1, 3, Audience::Everyone), ..event.clone() },
             Event { change: marked(Mark::Delivered, 1, 2, only(&[2])), ..event.clone() },
+            Event { change: Left { successor: Some(UserId(id(3))) }.into(), ..event.clone() },
+            Event { change: Removed { users: users(&[2, 3]) }.into(), ..event.clone() },
+            Event { change: updated(None, "a").into(), ..event.clone() },
+            Event { change: updated(Some("a"), "a").into(), ..event.clone() },
+            Event { change: Redacted { position: Position(2) }.into(), ..event.clone() },
+            Event { change: Redacted { position: Position(3) }.into(), ..event.clone() },
             Event { change: renamed("a", ""), ..event.clone() },
             Event { change: renamed("", "a"), ..event.clone() },
             Event { change: renamed("b", "a"), ..event.clone() },
@@ -188,7 +199,7 @@ mod tests {
             actor: UserId(Uuid::from_u128(2)),
             origin: None,
             via: None,
-            change: Left.into(),
+            change: Left { successor: None }.into(),
         };
         // The first eight bytes of SHA-256 over 0, 7, 5, the two ids and the number of the kind, computed elsewhere.
         assert_eq!(Chain::START.after(&event), Chain(457_404_677_032_524_579));

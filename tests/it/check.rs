@@ -161,7 +161,7 @@ async fn the_first_row_that_breaks_a_promise_is_named() {
         ("UPDATE messages SET sent_at_micros = 5 WHERE position = 2".into(), "event 2: its message"),
         (format!("UPDATE messages SET conversation_id = {room} WHERE position = 12"), "event 12: its message"),
         // Participation.
-        (event("kind = 9", 4), "row 4 of events: kind is unknown"),
+        (event("kind = 99", 4), "row 4 of events: kind is unknown"),
         (event(&format!("actor_id = {}", user("dave")), 4), "who caused it, takes no part"),
         (event(&format!("actor_id = {}", user("dave")), 9), "event 9: its message"),
         (event(&format!("conversation_id = {}", user("dave")), 4), "event 4: its conversation was never started"),
@@ -178,6 +178,12 @@ async fn the_first_row_that_breaks_a_promise_is_named() {
         (event("through_position = 2", 8), "event 8: its mark names 2, a message of the user who marked"),
         (event("through_position = 5", 10), "event 10: its mark names 5, but"),
         (event(&format!("users = {told}"), 8), "who never took part"),
+        (event("kind = 10, data = 'x'", 9), "row 9 of events: data cannot be read"),
+        (event("kind = 10, data = '{}'", 9), "event 9: it changes nothing"),
+        // Redaction.
+        ("UPDATE messages SET redacted_at_micros = 5 WHERE position = 2".into(), "message at 2: it is redacted, but no event"),
+        (event("kind = 9", 3), "may not redact a message at 2"),
+        (event("kind = 9, actor_id = (SELECT actor_id FROM events WHERE position = 9)", 10), "it redacts the message at 9, whose row"),
         // Conversations.
         ("UPDATE conversations SET latest_position = 8 WHERE latest_position = 9".into(), "latest_position is 8, but 9"),
         ("UPDATE conversations SET participant_count = 2 WHERE participant_count = 3".into(), "participant_count is 2, but 3"),
@@ -192,6 +198,8 @@ async fn the_first_row_that_breaks_a_promise_is_named() {
         ("UPDATE participants SET delivered_through = 12 WHERE joined_position = 6".into(), "delivered_through is 12, but 9"),
         ("UPDATE participants SET read_through = 1 WHERE joined_position = 6".into(), "read_through is 1, but 9"),
         ("UPDATE participants SET read_through = 3 WHERE joined_position = 1 AND left_position = 4".into(), "read_through is 3, but 9"),
+        ("UPDATE participants SET owner_since = NULL WHERE owner_since = 11".into(), "owner_since is NULL, but 11"),
+        ("UPDATE participants SET owner_since = 6 WHERE joined_position = 6".into(), "owner_since is 6, but NULL"),
         ("DELETE FROM participants WHERE joined_position = 6".into(), "at 6, but no row of participants says so"),
         (format!("UPDATE participants SET user_id = {} WHERE joined_position = 6", user("dave")), "no event brought this user in"),
         ("DELETE FROM users WHERE handle LIKE 'bob-%'".into(), "there is no such user"),

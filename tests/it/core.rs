@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use herald::messaging::{
     Action, Add, Audience, Body, Chain, Change, Command, Conversation, ConversationId, Counts, Covered,
-    CoveredSender, Decision, Epoch, Event, Facts, IdempotencyKey, Leave, Mark, MarkThrough, MessageId,
-    Participation, Place, Position, Range, Reason, Refusal, Rename, Report, Send, Sent, Start, Status,
-    Timestamp, Title, UserId, decide, needs, view,
+    CoveredSender, Decision, Edit, Epoch, Event, Facts, IdempotencyKey, Leave, Mark, MarkThrough, MessageId,
+    Metadata, Participation, Place, Position, Range, Reason, Redact, Redacted, Refusal, Remove, Rename,
+    Report, Send, Sent, Start, Status, Timestamp, Title, UpTo, Update, UserId, decide, needs, view,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -43,6 +43,11 @@ enum Step {
         by: u128,
         from: Index,
     },
+    Remove {
+        by: u128,
+        from: Index,
+        whom: Vec<u128>,
+    },
     Send {
         by: u128,
         to: Index,
@@ -54,10 +59,25 @@ enum Step {
         message: Index,
         mark: Mark,
     },
+    MarkAll {
+        by: u128,
+        of: Index,
+        mark: Mark,
+    },
+    Redact {
+        by: u128,
+        message: Index,
+    },
     Rename {
         by: u128,
         what: Index,
         title: Option<u8>,
+    },
+    Update {
+        by: u128,
+        what: Index,
+        title: Edit<u8>,
+        metadata: Edit<u8>,
     },
     /// A service says that it could not bring the message to a user.
     Report {
@@ -86,6 +106,7 @@ type Asked = (BTreeSet<u128>, Option<u8>, bool);
 struct ModelMessage {
     room: usize,
     sender: u128,
+    is_redacted: bool,
     /// How far it has come with each recipient: received, read.
     receipts: BTreeMap<u128, (bool, bool)>,
 }
@@ -93,13 +114,19 @@ struct ModelMessage {
 #[derive(Debug, Clone, Default)]
 struct Model {
     rooms: Vec<BTreeSet<u128>>,
+    /// Who takes part in each room, in the order of joining. Those who joined at once are in the order of their ids.
+    orders: Vec<Vec<u128>>,
+    owners: Vec<Option<u128>>,
     /// What each room is called.
     titles: Vec<Option<u8>>,
+    /// What is kept with each room.
+    metadata: Vec<Option<u8>>,
     /// Of each room, whether it was started as the one of just its people, and nobody has joined or left since.
     one_of_just: Vec<bool>,
     messages: Vec<ModelMessage>,
     starts: BTreeMap<(u128, u8), (Asked, usize)>,
-    keys: BTreeMap<(u128, u8), (usize, u8)>,
+    /// The room, what was said, and the message.
+    keys: BTreeMap<(u128, u8), (usize, u8, usize)>,
     /// The last reason of each recipient and message.
     reports: BTreeMap<(u128, usize), u8>,
     expected: Option<Expected>,
@@ -125,6 +152,8 @@ impl Model {
                 if all.len() > MOST as usize {
                     return Expected::Refused(Refusal::TooManyParticipants { most: MOST });
                 }
+                let new: Vec<_> = all.difference(&self.rooms[room]).copied().collect();
+                self.orders[room].extend(new);
                 self.rooms[room] = all;
                 self.one_of_just[room] = false;
             }
@@ -132,12 +161,57 @@ impl Model {
                 let Some(room) = self.room(from).filter(|room| self.rooms[*room].contains(by)) else {
                     return Expected::Refused(Refusal::NoSuchConversation);
                 };
-                self.rooms[room].remove(by);
-                self.one_of_just[room] = false;
+                self.let_go(room, *by);
+            }
+            Step::Remove { by, from, whom } => {
+                let Some(room) = self.room(from).filter(|room| self.rooms[*room].contains(by)) else {
+                    return Expected::Refused(Refusal::NoSuchConversation);
+                };
+                if self.owners[room] != Some(*by) {
+                    return Expected::Refused(Refusal::NotAnOwner);
+                }
+                if whom.contains(by) {
+                    return Expected::Refused(Refusal::Oneself);
+                }
+                if self.one_of_just[room] && self.rooms[room].len() == 2 {
+                    return Expected::Refused(Refusal::OneOfTwo);
+                }
+                let gone: BTreeSet<_> =
+                    whom.iter().copied().filter(|user| self.rooms[room].contains(user)).collect();
+                if gone.is_empty() {
+                    return Expected::Unchanged;
+                }
+                for user in gone {
+                    self.let_go(room, user);
+                }
             }
             Step::Send { by, to, body, key } => return self.send(*by, to, *body, *key),
             Step::Mark { by, message, mark } => return self.mark(*by, message, *mark),
             Step::Report { to, message, reason } => return self.report(*to, message, *reason),
+            Step::MarkAll { by, of, mark } => {
+                let Some(room) = self.room(of).filter(|room| self.rooms[*room].contains(by)) else {
+                    return Expected::Refused(Refusal::NoSuchConversation);
+                };
+                let newest =
+                    |message: &ModelMessage| message.room == room && message.receipts.contains_key(by);
+                let Some(newest) = self.messages.iter().rposition(newest) else { return Expected::Unchanged };
+                return self.mark_through(*by, newest, *mark);
+            }
+            Step::Redact { by, message } => {
+                let index = (!self.messages.is_empty()).then(|| message.index(self.messages.len()));
+                let index = index.filter(|index| {
+                    let ModelMessage { room, sender, receipts, .. } = &self.messages[*index];
+                    self.rooms[*room].contains(by) && (sender == by || receipts.contains_key(by))
+                });
+                let Some(index) = index else { return Expected::Refused(Refusal::NoSuchMessage) };
+                let ModelMessage { room, sender, .. } = self.messages[index];
+                if sender != *by && self.owners[room] != Some(*by) {
+                    return Expected::Refused(Refusal::NeitherSenderNorOwner);
+                }
+                if std::mem::replace(&mut self.messages[index].is_redacted, true) {
+                    return Expected::Unchanged;
+                }
+            }
             Step::Rename { by, what, title } => {
                 let Some(room) = self.room(what).filter(|room| self.rooms[*room].contains(by)) else {
                     return Expected::Refused(Refusal::NoSuchConversation);
@@ -147,8 +221,35 @@ impl Model {
                 }
                 self.titles[room] = *title;
             }
+            Step::Update { by, what, title, metadata } => {
+                let Some(room) = self.room(what).filter(|room| self.rooms[*room].contains(by)) else {
+                    return Expected::Refused(Refusal::NoSuchConversation);
+                };
+                if self.owners[room] != Some(*by) {
+                    return Expected::Refused(Refusal::NotAnOwner);
+                }
+                let former = (self.titles[room], self.metadata[room]);
+                let edited = |edit: &Edit<u8>, former| match edit {
+                    Edit::Keep => former,
+                    Edit::Set(to) => *to,
+                };
+                let to = (edited(title, former.0), edited(metadata, former.1));
+                if to == former {
+                    return Expected::Unchanged;
+                }
+                (self.titles[room], self.metadata[room]) = to;
+            }
         }
         Expected::Event { told: None }
+    }
+
+    fn let_go(&mut self, room: usize, user: u128) {
+        self.rooms[room].remove(&user);
+        self.orders[room].retain(|other| *other != user);
+        self.one_of_just[room] = false;
+        if self.owners[room] == Some(user) {
+            self.owners[room] = self.orders[room].first().copied();
+        }
     }
 
     fn start(&mut self, by: u128, asked: Asked, key: Option<u8>) -> Expected {
@@ -171,8 +272,12 @@ impl Model {
         let room = found.unwrap_or(self.rooms.len());
         if found.is_none() {
             self.rooms.push(people.clone());
+            self.orders.push(people.iter().copied().collect());
+            self.owners.push(Some(by));
             self.one_of_just.push(*is_distinct);
             self.titles.push(*title);
+            // What is asked for as a title is asked for as metadata, too.
+            self.metadata.push(*title);
         }
         if let Some(key) = key {
             self.starts.insert((by, key), (asked, room));
@@ -185,7 +290,8 @@ impl Model {
             return Expected::Refused(Refusal::NoSuchConversation);
         };
         if let Some(first) = key.and_then(|key| self.keys.get(&(by, key))) {
-            return if *first == (room, body) {
+            let (first_room, said, message) = *first;
+            return if first_room == room && (said == body || self.messages[message].is_redacted) {
                 Expected::Unchanged
             } else {
                 Expected::Refused(Refusal::KeyReused)
@@ -195,11 +301,11 @@ impl Model {
             return Expected::Refused(Refusal::NoSuchConversation);
         }
         if let Some(key) = key {
-            self.keys.insert((by, key), (room, body));
+            self.keys.insert((by, key), (room, body, self.messages.len()));
         }
         let recipients = self.rooms[room].iter().filter(|user| **user != by);
         let receipts = recipients.map(|user| (*user, (false, false))).collect();
-        self.messages.push(ModelMessage { room, sender: by, receipts });
+        self.messages.push(ModelMessage { room, sender: by, is_redacted: false, receipts });
         Expected::Event { told: None }
     }
 
@@ -207,7 +313,7 @@ impl Model {
         let Some(index) = (!self.messages.is_empty()).then(|| message.index(self.messages.len())) else {
             return Expected::Refused(Refusal::NoSuchMessage);
         };
-        let ModelMessage { room, sender, receipts } = self.messages[index].clone();
+        let ModelMessage { room, sender, receipts, .. } = self.messages[index].clone();
         let is_visible = sender == by || receipts.contains_key(&by);
         if !self.rooms[room].contains(&by) || !is_visible {
             return Expected::Refused(Refusal::NoSuchMessage);
@@ -215,6 +321,11 @@ impl Model {
         if sender == by {
             return Expected::Refused(Refusal::SenderCannotMark);
         }
+        self.mark_through(by, index, mark)
+    }
+
+    fn mark_through(&mut self, by: u128, index: usize, mark: Mark) -> Expected {
+        let room = self.messages[index].room;
         let mut senders = BTreeSet::new();
         let messages = self.messages[..=index].iter_mut().enumerate();
         for (index, message) in messages.filter(|(_, message)| message.room == room) {
@@ -265,21 +376,28 @@ fn start(with: impl Strategy<Value = Vec<u128>>) -> impl Strategy<Value = Step> 
 
 fn step() -> impl Strategy<Value = Step> {
     let who = || 0..USERS;
+    let text = || prop_oneof![Just(Edit::Keep), prop::option::of(0..2_u8).prop_map(Edit::Set)];
     let some = || prop::collection::vec(0..USERS, 0..6);
-    let mark = prop_oneof![Just(Mark::Delivered), Just(Mark::Read)];
+    let mark = || prop_oneof![Just(Mark::Delivered), Just(Mark::Read)];
     prop_oneof![
         1 => start(prop::collection::vec(0..USERS, 0..6)),
         // Of few people, so that the same ones meet again.
         1 => start(prop::collection::vec(0..3_u128, 1..3)),
         2 => (who(), any::<Index>(), some()).prop_map(|(by, to, whom)| Step::Add { by, to, whom }),
         2 => (who(), any::<Index>()).prop_map(|(by, from)| Step::Leave { by, from }),
+        2 => (who(), any::<Index>(), some()).prop_map(|(by, from, whom)| Step::Remove { by, from, whom }),
         6 => (who(), any::<Index>(), 0..2_u8, prop::option::weighted(0.3, 0..3_u8))
             .prop_map(|(by, to, body, key)| Step::Send { by, to, body, key }),
-        8 => (who(), any::<Index>(), mark).prop_map(|(by, message, mark)| Step::Mark { by, message, mark }),
+        8 => (who(), any::<Index>(), mark())
+            .prop_map(|(by, message, mark)| Step::Mark { by, message, mark }),
+        3 => (who(), any::<Index>(), mark()).prop_map(|(by, of, mark)| Step::MarkAll { by, of, mark }),
+        2 => (who(), any::<Index>()).prop_map(|(by, message)| Step::Redact { by, message }),
         1 => (who(), any::<Index>(), prop::option::of(0..2_u8))
             .prop_map(|(by, what, title)| Step::Rename { by, what, title }),
         3 => (who(), any::<Index>(), 0..2_u8)
             .prop_map(|(to, message, reason)| Step::Report { to, message, reason }),
+        1 => (who(), any::<Index>(), text(), text())
+            .prop_map(|(by, what, title, metadata)| Step::Update { by, what, title, metadata }),
     ]
 }
 
@@ -335,6 +453,7 @@ impl Rules {
                 let start = Start {
                     conversation: ConversationId(self.draw()),
                     title: title.map(|title| Title::trusted(title.to_string())),
+                    metadata: title.map(|title| Metadata::trusted(title.to_string())),
                     with: users(with),
                     key: key.map(|key| IdempotencyKey::trusted(key.to_string())),
                     is_distinct: *is_distinct,
@@ -345,15 +464,26 @@ impl Rules {
                 (by, Action::Add(Add { conversation: room(&self.rooms, to), users: users(whom) }))
             }
             Step::Leave { by, from } => (by, Action::Leave(Leave { conversation: room(&self.rooms, from) })),
+            Step::Remove { by, from, whom } => {
+                (by, Action::Remove(Remove { conversation: room(&self.rooms, from), users: users(whom) }))
+            }
             Step::Send { by, to, body, key } => {
                 let conversation = room(&self.rooms, to);
                 let message = MessageId(self.draw());
+                // What is said and what is kept with it vary together.
+                let metadata = (*body > 0).then(|| Metadata::trusted(body.to_string()));
                 let body = Body::trusted(body.to_string());
                 let key = key.map(|key| IdempotencyKey::trusted(key.to_string()));
-                (by, Action::Send(Send { conversation, message, body, key }))
+                (by, Action::Send(Send { conversation, message, body, metadata, key }))
             }
             Step::Mark { by, message, mark } => {
-                (by, Action::Mark(MarkThrough { message: self.message(message), mark: *mark }))
+                let up_to = UpTo::Message(self.message(message));
+                (by, Action::Mark(MarkThrough { up_to, mark: *mark }))
+            }
+            Step::Redact { by, message } => (by, Action::Redact(Redact { message: self.message(message) })),
+            Step::MarkAll { by, of, mark } => {
+                let up_to = UpTo::Now(room(&self.rooms, of));
+                (by, Action::Mark(MarkThrough { up_to, mark: *mark }))
             }
             Step::Report { to, message, reason } => {
                 let reason = Reason::trusted(reason.to_string());
@@ -362,6 +492,18 @@ impl Rules {
             Step::Rename { by, what, title } => {
                 let title = title.map(|title| Title::trusted(title.to_string()));
                 (by, Action::Rename(Rename { conversation: room(&self.rooms, what), title }))
+            }
+            Step::Update { by, what, title, metadata } => {
+                let title = match title {
+                    Edit::Keep => Edit::Keep,
+                    Edit::Set(to) => Edit::Set(to.map(|title| Title::trusted(title.to_string()))),
+                };
+                let metadata = match metadata {
+                    Edit::Keep => Edit::Keep,
+                    Edit::Set(to) => Edit::Set(to.map(|data| Metadata::trusted(data.to_string()))),
+                };
+                let conversation = room(&self.rooms, what);
+                (by, Action::Update(Update { conversation, title, metadata }))
             }
         };
         Command { actor: user(*by), origin: None, via: None, action }
@@ -373,14 +515,20 @@ impl Rules {
     }
 
     /// What the log's loader finds out for a mark in a large conversation.
-    fn covered_senders(&self, marker: UserId, mark: Mark, message: MessageId) -> Option<Vec<CoveredSender>> {
-        let (_, room, _, through) = self.messages.iter().find(|(id, ..)| *id == message).copied()?;
+    fn covered_senders(&self, marker: UserId, mark: Mark, up_to: UpTo) -> Option<Vec<CoveredSender>> {
+        let (room, through) = match up_to {
+            UpTo::Message(message) => {
+                let (_, room, _, through) = self.messages.iter().find(|(id, ..)| *id == message).copied()?;
+                (room, through)
+            }
+            UpTo::Now(room) => (room, self.facts.head.position),
+        };
         let from = self.facts.through(room, marker, mark);
         let parts = self.facts.participations(room, marker);
         let received = |at: Position| parts.iter().any(|part| part.interval.holds(at));
         let mut newest: BTreeMap<UserId, Position> = BTreeMap::new();
         for (_, conversation, sender, at) in &self.messages {
-            if *conversation == room && *at > from && *at <= through && received(*at) {
+            if *conversation == room && *sender != marker && *at > from && *at <= through && received(*at) {
                 newest.insert(*sender, *at);
             }
         }
@@ -388,9 +536,9 @@ impl Rules {
     }
 
     fn know_covered_senders(&mut self, command: &Command) {
-        let Action::Mark(MarkThrough { message, mark }) = command.action else { return };
-        if let Some(covered_senders) = self.covered_senders(command.actor, mark, message) {
-            self.facts.know_covered_senders(command.actor, mark, message, covered_senders);
+        let Action::Mark(MarkThrough { up_to, mark }) = command.action else { return };
+        if let Some(covered_senders) = self.covered_senders(command.actor, mark, up_to) {
+            self.facts.know_covered_senders(command.actor, mark, up_to, covered_senders);
         }
     }
 
@@ -425,16 +573,19 @@ impl Rules {
                 found.know_conversation(conversation.clone());
             }
         }
-        for (conversation, user) in needs(commands, &found).participations {
-            let stays = self.facts.participations(conversation, user).to_vec();
-            found.know_participations(conversation, user, stays);
-            if let Some(conversation) = self.facts.conversation(conversation) {
-                found.know_conversation(conversation.clone());
+        self.find_participations(commands, &mut found);
+        for (conversation, count) in needs(commands, &found).elders {
+            found.know_elders(conversation, self.elders(conversation, count));
+        }
+        self.find_participations(commands, &mut found);
+        for (conversation, user) in needs(commands, &found).newest_received {
+            if let Some(newest) = self.facts.newest_received(conversation, user) {
+                found.know_message(Arc::clone(newest));
             }
         }
-        for (marker, mark, message) in needs(commands, &found).covered_senders {
-            if let Some(covered_senders) = self.covered_senders(marker, mark, message) {
-                found.know_covered_senders(marker, mark, message, covered_senders);
+        for (marker, mark, up_to) in needs(commands, &found).covered_senders {
+            if let Some(covered_senders) = self.covered_senders(marker, mark, up_to) {
+                found.know_covered_senders(marker, mark, up_to, covered_senders);
             }
         }
         for (recipient, message) in needs(commands, &found).reports {
@@ -445,6 +596,25 @@ impl Rules {
             }
         }
         found
+    }
+
+    fn find_participations(&self, commands: &[Command], found: &mut Facts) {
+        for (conversation, user) in needs(commands, found).participations {
+            let stays = self.facts.participations(conversation, user).to_vec();
+            found.know_participations(conversation, user, stays);
+            if let Some(conversation) = self.facts.conversation(conversation) {
+                found.know_conversation(conversation.clone());
+            }
+        }
+    }
+
+    /// The first of those who take part, in the order of joining.
+    fn elders(&self, conversation: ConversationId, count: usize) -> Vec<UserId> {
+        let open = |n| self.facts.open_participation(conversation, user(n));
+        let mut elders: Vec<_> =
+            (0..USERS).filter_map(|n| Some((open(n)?.interval.joined, user(n)))).collect();
+        elders.sort_unstable();
+        elders.into_iter().map(|(_, user)| user).take(count).collect()
     }
 
     fn remember(&mut self, decision: &Decision) {
@@ -460,6 +630,9 @@ impl Rules {
     /// Whoever takes part sees of a mark just what it covers of the messages that they may see, and nobody is told of a
     /// mark that covers nothing of these.
     fn check_views(&self, model: &Model, event: &Event) {
+        if let Change::Redacted(Redacted { position }) = event.change {
+            return self.check_views_of_redaction(model, event, position);
+        }
         let Some(Range { from, through }) = event.change.covers() else { return };
         let audience = event.change.audience();
         let room = self.rooms.iter().position(|room| *room == event.conversation).unwrap();
@@ -492,6 +665,21 @@ impl Rules {
             let seen: Vec<_> = self.messages.iter().enumerate().filter_map(received).collect();
             assert_eq!(seen, expected, "{viewer:?} of {event:?}");
             assert!(view.is_none_or(|view| view.as_of.is_none()), "whoever takes part sees what is now");
+        }
+    }
+
+    /// Whoever takes part is told that a message was redacted if they may see it.
+    fn check_views_of_redaction(&self, model: &Model, event: &Event, position: Position) {
+        let index = self.messages.iter().position(|(.., at)| *at == position).unwrap();
+        let ModelMessage { room, sender, receipts, .. } = &model.messages[index];
+        for n in 0..USERS {
+            let stays = self.facts.participations(event.conversation, user(n)).iter().map(|p| p.interval);
+            let intervals: Vec<_> = stays.collect();
+            let view = view(event, user(n), &intervals);
+            let is_told = model.rooms[*room].contains(&n) && (*sender == n || receipts.contains_key(&n));
+            assert_eq!(view.is_some(), is_told, "{n} of {event:?}");
+            // The log need not be asked.
+            assert!(view.is_none_or(|view| matches!(view.covered, Covered::After(_))));
         }
     }
 
@@ -576,6 +764,17 @@ impl StateMachineTest for Rules {
                 read: message.receipts.values().filter(|(_, read)| *read).count() as u32,
             };
             assert_eq!(rules.counts(index), expected, "message {index}");
+            let real = rules.facts.message(rules.messages[index].0).expect("a message there is");
+            assert_eq!(real.redacted_at.is_some(), message.is_redacted, "message {index}");
+            assert_eq!(real.bytes() == 0, message.is_redacted, "message {index}");
+        }
+        for (room, kept) in rules.rooms.iter().zip(&model.metadata) {
+            let room = rules.facts.conversation(*room).expect("a room there is");
+            assert_eq!(room.metadata.as_ref().map(ToString::to_string), kept.map(|kept| kept.to_string()));
+        }
+        for (room, owner) in rules.rooms.iter().zip(&model.owners) {
+            let owners: Vec<_> = (0..USERS).filter(|n| rules.facts.is_owner(*room, user(*n))).collect();
+            assert_eq!(owners, owner.iter().copied().collect::<Vec<_>>(), "owners");
         }
         for ((room, members), title) in rules.rooms.iter().zip(&model.rooms).zip(&model.titles) {
             let room = rules.facts.conversation(*room).expect("a room there is");

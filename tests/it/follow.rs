@@ -14,9 +14,9 @@ use herald::log::{
     Writer, check,
 };
 use herald::messaging::{
-    Action, Add, Body, Chain, Command, ConnectionId, ConversationId, DisplayName, Handle, Kinds, Leave, Mark,
-    MarkThrough, MessageId, Origin, Place, Position, Reason, Rename, Report, Send, SessionId, Start,
-    Timestamp, Title, UserId, View,
+    Action, Add, Body, Chain, Change, Command, ConnectionId, ConversationId, DisplayName, Edit, Handle,
+    Kinds, Leave, Mark, MarkThrough, MessageId, Origin, Place, Position, Reason, Redact, Remove, Rename,
+    Report, Send, SessionId, Start, Timestamp, Title, UpTo, Update, UserId, View,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -79,6 +79,29 @@ enum Step {
         message: Index,
         reason: u8,
     },
+    Remove {
+        by: usize,
+        room: Index,
+        whom: BTreeSet<usize>,
+        connection: Option<u8>,
+    },
+    MarkAll {
+        by: usize,
+        room: Index,
+        mark: Mark,
+        connection: Option<u8>,
+    },
+    Redact {
+        by: usize,
+        message: Index,
+        connection: Option<u8>,
+    },
+    Update {
+        by: usize,
+        room: Index,
+        title: Option<u8>,
+        connection: Option<u8>,
+    },
     Subscribe {
         by: usize,
         connection: u8,
@@ -107,7 +130,8 @@ struct Entry {
     connection: Option<u8>,
     kind: Kinds,
     seen_by: BTreeSet<usize>,
-    left: bool,
+    /// Those for whom it is the last event of the room.
+    gone: BTreeSet<usize>,
     /// The messages that a mark covers, oldest first: their positions, and who may see each.
     covered: Vec<(usize, BTreeSet<usize>)>,
 }
@@ -117,6 +141,7 @@ struct Sent {
     room: usize,
     sender: usize,
     position: usize,
+    is_redacted: bool,
     receipts: BTreeMap<usize, (bool, bool)>,
 }
 
@@ -133,6 +158,8 @@ struct Subscriber {
 #[derive(Debug, Clone, Default)]
 struct Model {
     rooms: Vec<BTreeSet<usize>>,
+    /// Who takes part in each room, in the order of joining. The owner is named beside it.
+    orders: Vec<(Vec<usize>, Option<usize>)>,
     /// What the rooms are called that were given a title.
     titles: BTreeMap<usize, Option<u8>>,
     messages: Vec<Sent>,
@@ -167,11 +194,15 @@ impl Model {
             .collect()
     }
 
+    fn is_redacted(&self, position: Position) -> bool {
+        self.messages.iter().any(|sent| sent.is_redacted && sent.position as i64 == position.0)
+    }
+
     /// Where the user left the room, after `start`.
     fn leaves(&self, user: usize, room: usize, start: usize) -> Vec<usize> {
         let entries = self.log.iter().enumerate().skip(start);
         entries
-            .filter(|(_, entry)| entry.left && entry.actor == user && entry.room == room)
+            .filter(|(_, entry)| entry.gone.contains(&user) && entry.room == room)
             .map(|(index, _)| index + 1)
             .collect()
     }
@@ -189,7 +220,7 @@ impl Model {
         seen: BTreeSet<usize>,
     ) {
         let covered = Vec::new();
-        self.log.push(Entry { room, actor, connection, kind, seen_by: seen, left: false, covered });
+        self.log.push(Entry { room, actor, connection, kind, seen_by: seen, gone: BTreeSet::new(), covered });
     }
 
     /// Whether the step is accepted and changes something.
@@ -201,6 +232,7 @@ impl Model {
                     return false;
                 }
                 self.rooms.push(members.clone());
+                self.orders.push((members.iter().copied().collect(), Some(*by)));
                 self.append(self.rooms.len() - 1, *by, *connection, Kinds::ALL, members);
             }
             Step::Add { by, room, whom, connection } => {
@@ -210,6 +242,7 @@ impl Model {
                 if !self.rooms[room].insert(*whom) {
                     return false;
                 }
+                self.orders[room].0.push(*whom);
                 self.append(room, *by, *connection, Kinds::ALL, self.rooms[room].clone());
             }
             Step::Leave { by, room, connection } => {
@@ -217,8 +250,17 @@ impl Model {
                     return false;
                 };
                 self.append(room, *by, *connection, Kinds::ALL, self.rooms[room].clone());
-                self.log.last_mut().unwrap().left = true;
-                self.rooms[room].remove(by);
+                self.let_go(room, BTreeSet::from([*by]));
+            }
+            Step::Remove { by, room, whom, connection } => {
+                let room = self.room(room).filter(|room| self.orders[*room].1 == Some(*by));
+                let Some(room) = room.filter(|_| !whom.contains(by)) else { return false };
+                let gone: BTreeSet<_> = self.rooms[room].intersection(whom).copied().collect();
+                if gone.is_empty() {
+                    return false;
+                }
+                self.append(room, *by, *connection, Kinds::ALL, self.rooms[room].clone());
+                self.let_go(room, gone);
             }
             Step::Send { by, room, count, connection } => {
                 let Some(room) = self.room(room).filter(|room| self.rooms[*room].contains(by)) else {
@@ -228,13 +270,23 @@ impl Model {
                 let receipts: BTreeMap<_, _> = receipts.map(|user| (*user, (false, false))).collect();
                 for _ in 0..*count {
                     let position = self.log.len() + 1;
-                    self.messages.push(Sent { room, sender: *by, position, receipts: receipts.clone() });
+                    let receipts = receipts.clone();
+                    self.messages.push(Sent { room, sender: *by, position, is_redacted: false, receipts });
                     self.append(room, *by, *connection, Kinds::Sent, self.rooms[room].clone());
                 }
             }
             Step::Mark { by, message, mark, connection } => {
                 return self.mark(*by, message, *mark, *connection);
             }
+            Step::MarkAll { by, room, mark, connection } => {
+                let Some(room) = self.room(room).filter(|room| self.rooms[*room].contains(by)) else {
+                    return false;
+                };
+                let newest = |sent: &Sent| sent.room == room && sent.receipts.contains_key(by);
+                let Some(newest) = self.messages.iter().rposition(newest) else { return false };
+                return self.mark_through(*by, newest, *mark, *connection);
+            }
+            Step::Redact { by, message, connection } => return self.redact(*by, message, *connection),
             Step::Rename { by, room, title, connection } => {
                 let Some(room) = self.room(room).filter(|room| self.rooms[*room].contains(by)) else {
                     return false;
@@ -245,6 +297,14 @@ impl Model {
                 self.append(room, *by, *connection, Kinds::ALL, self.rooms[room].clone());
             }
             Step::Report { to, message, reason } => return self.report(*to, message, *reason),
+            Step::Update { by, room, title, connection } => {
+                let room = self.room(room).filter(|room| self.orders[*room].1 == Some(*by));
+                let Some(room) = room else { return false };
+                if self.titles.insert(room, *title).unwrap_or_default() == *title {
+                    return false;
+                }
+                self.append(room, *by, *connection, Kinds::ALL, self.rooms[room].clone());
+            }
             Step::Subscribe { by, connection, room, kinds, after, checkpoints } => {
                 let start = after.map_or(self.log.len(), |after| after.index(self.log.len() + 1));
                 let room = room.as_ref().and_then(|room| self.room(room));
@@ -265,6 +325,15 @@ impl Model {
         true
     }
 
+    /// Lets these users go with the last entry.
+    fn let_go(&mut self, room: usize, gone: BTreeSet<usize>) {
+        self.rooms[room].retain(|user| !gone.contains(user));
+        let (order, owner) = &mut self.orders[room];
+        order.retain(|user| !gone.contains(user));
+        *owner = owner.filter(|owner| !gone.contains(owner)).or(order.first().copied());
+        self.log.last_mut().unwrap().gone = gone;
+    }
+
     fn mark(&mut self, by: usize, message: &Index, mark: Mark, connection: Option<u8>) -> bool {
         if self.messages.is_empty() {
             return false;
@@ -274,6 +343,27 @@ impl Model {
         if !self.rooms[room].contains(&by) || !receipts.contains_key(&by) {
             return false;
         }
+        self.mark_through(by, index, mark, connection)
+    }
+
+    fn redact(&mut self, by: usize, message: &Index, connection: Option<u8>) -> bool {
+        if self.messages.is_empty() {
+            return false;
+        }
+        let index = message.index(self.messages.len());
+        let message = &mut self.messages[index];
+        let (room, mut seen) = (message.room, self.rooms[message.room].clone());
+        seen.retain(|user| message.sender == *user || message.receipts.contains_key(user));
+        let may = seen.contains(&by) && (message.sender == by || self.orders[room].1 == Some(by));
+        if !may || std::mem::replace(&mut message.is_redacted, true) {
+            return false;
+        }
+        self.append(room, by, connection, Kinds::ALL, seen);
+        true
+    }
+
+    fn mark_through(&mut self, by: usize, index: usize, mark: Mark, connection: Option<u8>) -> bool {
+        let room = self.messages[index].room;
         let mut senders = BTreeSet::new();
         let mut covered = Vec::new();
         for message in self.messages[..=index].iter_mut().filter(|message| message.room == room) {
@@ -305,7 +395,7 @@ impl Model {
             return false;
         }
         let index = message.index(self.messages.len());
-        let Sent { room, sender, position, receipts } = self.messages[index].clone();
+        let Sent { room, sender, position, receipts, .. } = self.messages[index].clone();
         if receipts.get(&to).is_none_or(|(delivered, _)| *delivered)
             || self.reports.insert((to, index), reason) == Some(reason)
         {
@@ -331,7 +421,7 @@ impl ReferenceStateMachine for Model {
         let connection = || prop::option::of(0..2_u8);
         let kinds = prop_oneof![2 => Just(Kinds::ALL), 1 => Just(Kinds::Sent), 1 => Just(Kinds::Marked)];
         let index = any::<Index>;
-        let mark = prop_oneof![Just(Mark::Delivered), Just(Mark::Read)];
+        let mark = || prop_oneof![Just(Mark::Delivered), Just(Mark::Read)];
         prop_oneof![
             1 => (who(), prop::collection::btree_set(who(), 0..4), connection())
                 .prop_map(|(by, with, connection)| Step::Start { by, with, connection }),
@@ -339,14 +429,22 @@ impl ReferenceStateMachine for Model {
                 .prop_map(|(by, room, whom, connection)| Step::Add { by, room, whom, connection }),
             3 => (who(), index(), connection())
                 .prop_map(|(by, room, connection)| Step::Leave { by, room, connection }),
+            3 => (who(), index(), prop::collection::btree_set(who(), 1..3), connection())
+                .prop_map(|(by, room, whom, connection)| Step::Remove { by, room, whom, connection }),
             8 => (who(), index(), 1..40_usize, connection())
                 .prop_map(|(by, room, count, connection)| Step::Send { by, room, count, connection }),
-            6 => (who(), index(), mark, connection())
+            6 => (who(), index(), mark(), connection())
                 .prop_map(|(by, message, mark, connection)| Step::Mark { by, message, mark, connection }),
+            2 => (who(), index(), mark(), connection())
+                .prop_map(|(by, room, mark, connection)| Step::MarkAll { by, room, mark, connection }),
+            3 => (who(), index(), connection())
+                .prop_map(|(by, message, connection)| Step::Redact { by, message, connection }),
             1 => (who(), index(), prop::option::of(0..2_u8), connection())
                 .prop_map(|(by, room, title, connection)| Step::Rename { by, room, title, connection }),
             2 => (who(), index(), 0..2_u8)
                 .prop_map(|(to, message, reason)| Step::Report { to, message, reason }),
+            1 => (who(), index(), prop::option::of(0..2_u8), connection())
+                .prop_map(|(by, room, title, connection)| Step::Update { by, room, title, connection }),
             4 => (0..=SERVICE, 0..2_u8, prop::option::of(index()), kinds, prop::option::of(index()), any::<bool>())
                 .prop_map(|(by, connection, room, kinds, after, checkpoints)| {
                     Step::Subscribe { by, connection, room, kinds, after, checkpoints }
@@ -457,11 +555,11 @@ fn number(position: Position) -> usize {
 async fn told(database: &Database, seen: &VisibleEvent) -> Heard {
     let event = &seen.shared.event;
     let messages = match event.change.covers() {
-        Some(range) => {
+        Some(range) if event.change.kind() != Kinds::Redacted => {
             let received = Received::by(event, range, seen.view);
             database.messages_received(received, usize::MAX).await.unwrap()
         }
-        None => Vec::new(),
+        Some(_) | None => Vec::new(),
     };
     Heard::Event(number(event.position), messages.iter().map(|message| number(message.position)).collect())
 }
@@ -602,7 +700,8 @@ impl Herald {
         let body = Body::parse("hello", 10).unwrap();
         let sends = (0..count).map(|_| {
             let message = MessageId(herald::random::id());
-            let action = Action::Send(Send { conversation, message, body: body.clone(), key: None });
+            let action =
+                Action::Send(Send { conversation, message, body: body.clone(), metadata: None, key: None });
             let origin = connection.map(|connection| origin(by, connection));
             self.writer.submit(Command { actor: user(by), origin, via: None, action })
         });
@@ -661,7 +760,13 @@ impl Herald {
             while seen.len() < expected
                 && let Some(next) = stream.next().await.expect("the log goes on")
             {
-                seen.push((next.shared.event.position, next.view));
+                let position = next.shared.event.position;
+                if let Change::Sent(sent) = next.shared.change() {
+                    let is_redacted = model.is_redacted(position);
+                    assert_eq!(sent.message.redacted_at.is_some(), is_redacted, "{position:?}");
+                    assert_eq!(sent.message.bytes() == 0, is_redacted, "{position:?}");
+                }
+                seen.push((position, next.view));
             }
             seen
         };
@@ -728,7 +833,8 @@ impl StateMachineTest for Herald {
             Step::Start { by, with, connection } => {
                 let conversation = ConversationId(herald::random::id());
                 let with = with.into_iter().map(user).collect();
-                let start = Start { conversation, title: None, with, key: None, is_distinct: false };
+                let start =
+                    Start { conversation, title: None, metadata: None, with, key: None, is_distinct: false };
                 herald.submit(model, by, connection, Action::Start(start));
                 if model.changed {
                     herald.rooms.push(conversation);
@@ -742,14 +848,30 @@ impl StateMachineTest for Herald {
                 let action = Action::Leave(Leave { conversation: herald.room(&room) });
                 herald.submit(model, by, connection, action);
             }
+            Step::Remove { by, room, whom, connection } => {
+                let users = whom.into_iter().map(user).collect();
+                let action = Action::Remove(Remove { conversation: herald.room(&room), users });
+                herald.submit(model, by, connection, action);
+            }
             Step::Send { by, room, count, connection } => {
                 herald.send(model, by, herald.room(&room), count, connection);
             }
             Step::Mark { by, message, mark, connection } => {
                 if !herald.messages.is_empty() {
                     let message = *message.get(&herald.messages);
-                    herald.submit(model, by, connection, Action::Mark(MarkThrough { message, mark }));
+                    let up_to = UpTo::Message(message);
+                    herald.submit(model, by, connection, Action::Mark(MarkThrough { up_to, mark }));
                 }
+            }
+            Step::Redact { by, message, connection } => {
+                if !herald.messages.is_empty() {
+                    let message = *message.get(&herald.messages);
+                    herald.submit(model, by, connection, Action::Redact(Redact { message }));
+                }
+            }
+            Step::MarkAll { by, room, mark, connection } => {
+                let up_to = UpTo::Now(herald.room(&room));
+                herald.submit(model, by, connection, Action::Mark(MarkThrough { up_to, mark }));
             }
             Step::Rename { by, room, title, connection } => {
                 let title = title.map(|title| Title::trusted(title.to_string()));
@@ -762,6 +884,12 @@ impl StateMachineTest for Herald {
                     let reason = Reason::trusted(reason.to_string());
                     herald.submit(model, to, None, Action::Report(Report { message, reason }));
                 }
+            }
+            Step::Update { by, room, title, connection } => {
+                let title = Edit::Set(title.map(|title| Title::trusted(title.to_string())));
+                let conversation = herald.room(&room);
+                let action = Action::Update(Update { conversation, title, metadata: Edit::Keep });
+                herald.submit(model, by, connection, action);
             }
             Step::Subscribe { by, connection, room, kinds, after, checkpoints } => {
                 let room = room.as_ref().and_then(|room| model.room(room));

@@ -53,6 +53,28 @@ async fn statements(app: &TestApp) {
         .await;
     bob.sign_in_again().await;
     serve(app, &ada, &bob, &pair).await;
+    ada.data("{ unread { messages conversations } }", json!({})).await;
+    let all = "mutation($id: ID!) { markRead(input: { conversationId: $id }) { cursor } }";
+    dan.data(all, json!({ "id": group })).await;
+    let own = "mutation($id: ID!) { updateOwnParticipation(input: { conversationId: $id, metadata: 1 }) { cursor } }";
+    dan.data(own, json!({ "id": group })).await;
+    let update =
+        "mutation($id: ID!) { updateConversation(input: { conversationId: $id, metadata: 1 }) { cursor } }";
+    ada.data(update, json!({ "id": group })).await;
+    let redact = "mutation($id: ID!) { redactMessage(input: { messageId: $id }) { cursor } }";
+    ada.data(redact, json!({ "id": missed })).await;
+    let remove = "mutation($id: ID!, $handles: [String!]!) {
+        removeParticipants(input: { conversationId: $id, handles: $handles }) { cursor } }";
+    ada.data(remove, json!({ "id": group, "handles": [dan.handle] })).await;
+    // The owner leaves, and sees what was kept then.
+    let last = cleo.start(&[&dan]).await;
+    let before = cleo.cursor().await;
+    cleo.leave(&last).await;
+    let mut socket = cleo.socket("tablet").await;
+    let described =
+        "subscription($after: Cursor) { events(after: $after) { conversation { title metadata myRole } } }";
+    socket.follow_after("s", described, &before).await;
+    socket.next("s").await;
     // Subscriptions that are live, and from a cursor: to everything, and to one conversation.
     for conversation in [None, Some(&group)] {
         for kind in ["events", "messageSent", "statusChanged"] {
@@ -97,7 +119,7 @@ async fn follow_status(user: &User, after: &str) {
 async fn look(user: &User, conversation: &str, page: &str) {
     let query = format!(
         "query($id: ID!) {{
-            conversations({page}) {{ nodes {{ id title unreadCount lastMessage {{ id status }} }} }}
+            conversations({page}) {{ nodes {{ id title myRole metadata unreadCount firstUnread {{ id }} own {{ mutedUntil }} lastMessage {{ id status }} }} }}
             conversation(id: $id) {{
                 participants({page}) {{ nodes {{ joinedAt user {{ handle }} deliveredThrough {{ id }} readThrough {{ id }} }} }}
                 messages({page}) {{ nodes {{

@@ -116,6 +116,38 @@ async fn conversations_and_marks_have_a_rate() {
 }
 
 #[tokio::test]
+async fn whatever_changes_a_conversation_or_a_message_has_a_rate() {
+    let app = limited(|limits| {
+        limits.sends_per_second = 1;
+        limits.marks_per_second = 1;
+        limits.invitations_per_minute = 20;
+        limits.max_participants = 20;
+    })
+    .await;
+    let (ada, bob) = (app.user("ada").await, app.user("bob").await);
+    let room = ada.start(&[&bob]).await;
+    let sent = ada.send(&room, "hello").await;
+    let variables = json!({ "id": room, "message": sent, "handles": [bob.handle] });
+    for (user, declared, field) in [
+        (&ada, "$message: ID!", "redactMessage(input: { messageId: $message }) { cursor }"),
+        (&bob, "$id: ID!", "markRead(input: { conversationId: $id }) { cursor }"),
+        (&ada, "$id: ID!", "updateOwnParticipation(input: { conversationId: $id, metadata: 1 }) { cursor }"),
+        (
+            &ada,
+            "$id: ID!, $handles: [String!]!",
+            "removeParticipants(input: { conversationId: $id, handles: $handles }) { cursor }",
+        ),
+    ] {
+        let query = format!("mutation({declared}) {{ {field} }}");
+        let times = times(user, &query, variables.clone()).await;
+        assert!((9..100).contains(&times), "{field}: {times}");
+    }
+    // Redactions and changes count as messages do.
+    let update = "mutation($id: ID!) { updateConversation(input: { conversationId: $id, title: \"Tea\" }) { cursor } }";
+    assert!(times(&ada, update, json!({ "id": room })).await < 9);
+}
+
+#[tokio::test]
 async fn wrong_logins_of_one_address_keep_nobody_else_from_signing_in() {
     let app = TestApp::with(|setup| {
         setup.args.trust_proxy = true;

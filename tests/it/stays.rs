@@ -42,7 +42,7 @@ async fn carry_out(writer: &Writer, commands: Vec<(&User, Action)>) {
 
 fn send(conversation: ConversationId, body: &str) -> Action {
     let message = MessageId(herald::random::id());
-    Action::Send(Send { conversation, message, body: Body::trusted(body), key: None })
+    Action::Send(Send { conversation, message, body: Body::trusted(body), metadata: None, key: None })
 }
 
 /// Has `bob` leave and be added again by `ada`, so many times. Ada says "seen" while he is there and "missed" while he

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use herald::log::{DatabaseOptions, check};
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, Database, Statement};
 use serde_json::json;
@@ -154,4 +155,54 @@ async fn what_an_earlier_herald_does_not_know_of_it_can_neither_read_nor_write()
         assert!(database.execute_unprepared(statement).await.is_err(), "{statement}");
     }
     database.close().await.unwrap();
+}
+
+/// What the migration to owners and metadata adds is taken away, as if it had never been.
+const BEFORE_OWNERS: [&str; 8] = [
+    "DROP INDEX participants_present",
+    "DROP INDEX events_by_update",
+    "DROP TABLE own_participations",
+    "ALTER TABLE participants DROP COLUMN owner_since",
+    "ALTER TABLE messages DROP COLUMN metadata",
+    "ALTER TABLE messages DROP COLUMN redacted_at_micros",
+    "ALTER TABLE conversations DROP COLUMN metadata",
+    "DELETE FROM seaql_migrations WHERE version = 'm20261203_000008_conversations'",
+];
+
+#[tokio::test]
+async fn conversations_of_before_there_were_owners_get_them_from_the_log() {
+    let mut app = TestApp::start().await;
+    let (ada, bob, cleo) = (app.user("ada").await, app.user("bob").await, app.user("cleo").await);
+    let kept = ada.start(&[&bob, &cleo]).await;
+    let moved = ada.start(&[&bob]).await;
+    bob.add(&moved, &[&cleo]).await;
+    ada.leave(&moved).await;
+    cleo.add(&moved, &[&ada]).await;
+    bob.leave(&moved).await;
+    let empty = bob.start(&[&ada]).await;
+    for user in [&bob, &ada] {
+        user.leave(&empty).await;
+    }
+    app.stop().await;
+    let database = Database::connect(&app.database.url).await.unwrap();
+    for statement in BEFORE_OWNERS {
+        database.execute_unprepared(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+    database.close().await.unwrap();
+    app.restart().await;
+    let query = "query($id: ID!) { conversation(id: $id) { myRole } }";
+    for (user, conversation, expected) in
+        [(&ada, &kept, "OWNER"), (&bob, &kept, "MEMBER"), (&cleo, &moved, "OWNER"), (&ada, &moved, "MEMBER")]
+    {
+        let data = user.at(app.address).data(query, json!({ "id": conversation })).await;
+        assert_eq!(data["conversation"]["myRole"], expected, "{}", user.handle);
+    }
+    // Every stay, also one that has ended, has what the log says.
+    let options = DatabaseOptions {
+        url: app.database.url.clone(),
+        readers: 1,
+        patience: std::time::Duration::from_secs(5),
+        observer: None,
+    };
+    check(&options).await.unwrap();
 }

@@ -68,7 +68,8 @@ async fn send_until(until: Instant, writer: Writer, actor: UserId, conversation:
         let id = random::id();
         let key = IdempotencyKey::parse(&format!("key-{}", id.simple())).unwrap();
         let message = MessageId(id);
-        let action = Action::Send(Send { conversation, message, body: body.clone(), key: Some(key) });
+        let action =
+            Action::Send(Send { conversation, message, body: body.clone(), metadata: None, key: Some(key) });
         writer.submit(Command { actor, origin: None, via: None, action }).await.unwrap();
     }
 }

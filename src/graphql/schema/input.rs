@@ -1,6 +1,8 @@
 //! The inputs of mutations. The mutation checks each field, and its errors name the field.
 
-use async_graphql::{ID, InputObject};
+use async_graphql::{ID, InputObject, MaybeUndefined};
+
+use super::types::{DateTime, Json};
 
 /// Who is to be created.
 #[derive(InputObject)]
@@ -30,6 +32,8 @@ pub(super) struct LoginInput {
 pub(super) struct StartConversationInput {
     /// Its title, if any. A conversation that `distinct` finds keeps its own title.
     pub(super) title: Option<String>,
+    /// What its owners keep with it. Everybody in it sees it. A conversation that `distinct` finds keeps its own.
+    pub(super) metadata: Option<Json>,
     /// The other people in it.
     pub(super) participant_handles: Vec<String>,
     /// Chosen by the client, unique to this start. A retry with the same key and input returns the conversation of the
@@ -43,12 +47,12 @@ pub(super) struct StartConversationInput {
     pub(super) distinct: Option<bool>,
 }
 
-/// Who is to be added, and where.
+/// Who is to be added or removed, and where.
 #[derive(InputObject)]
 pub(super) struct ParticipantsInput {
-    /// The conversation that they join.
+    /// The conversation that they are added to, or removed from.
     pub(super) conversation_id: ID,
-    /// Who joins. Those who take part already stay as they are.
+    /// Who is to be added or removed. Those who take part already, or take no part any more, stay as they are.
     pub(super) handles: Vec<String>,
 }
 
@@ -68,6 +72,28 @@ pub(super) struct RenameConversationInput {
     pub(super) title: Option<String>,
 }
 
+/// What is to change of a conversation. What is not given stays as it is.
+#[derive(InputObject)]
+pub(super) struct UpdateConversationInput {
+    /// The conversation that changes.
+    pub(super) conversation_id: ID,
+    /// Its title from here on. With null, it has none.
+    pub(super) title: MaybeUndefined<String>,
+    /// What its owners keep with it from here on. With null, nothing.
+    pub(super) metadata: MaybeUndefined<Json>,
+}
+
+/// What the viewer is to keep for themselves of a conversation. What is not given stays as it is.
+#[derive(InputObject)]
+pub(super) struct OwnParticipationInput {
+    /// The conversation.
+    pub(super) conversation_id: ID,
+    /// The time up to which the viewer does not want to be disturbed. Null ends it.
+    pub(super) muted_until: MaybeUndefined<DateTime>,
+    /// Whatever the viewer's clients keep. With null, nothing.
+    pub(super) metadata: MaybeUndefined<Json>,
+}
+
 /// What is to be sent.
 #[derive(InputObject)]
 pub(super) struct SendMessageInput {
@@ -75,14 +101,27 @@ pub(super) struct SendMessageInput {
     pub(super) conversation_id: ID,
     /// The text of the message. It is stored unchanged.
     pub(super) body: String,
-    /// Chosen by the client, unique to this send. A retry with the same key and body returns the message
-    /// that the first try stored; with another body it is refused with `IDEMPOTENCY_KEY_REUSED`.
+    /// What the client keeps with it. Everybody who sees the message sees it.
+    pub(super) metadata: Option<Json>,
+    /// Chosen by the client, unique to this send. A retry with the same key, body and metadata returns the message
+    /// that the first try stored; with another body it is refused with `IDEMPOTENCY_KEY_REUSED`. Once that message was
+    /// redacted, its body is not compared.
     pub(super) idempotency_key: Option<String>,
 }
 
-/// What is to be marked.
+/// What is to be redacted.
+#[derive(InputObject)]
+pub(super) struct RedactMessageInput {
+    /// The message whose body and metadata go for good.
+    pub(super) message_id: ID,
+}
+
+/// What is to be marked: up to a message, or a conversation. One of the two must be given.
 #[derive(InputObject)]
 pub(super) struct MarkInput {
     /// The newest message that the mark covers.
-    pub(super) message_id: ID,
+    pub(super) message_id: Option<ID>,
+    /// The conversation of which the mark covers everything up to now, also where the newest message is the viewer's own.
+    /// To mark a conversation in which there is nothing to mark changes nothing.
+    pub(super) conversation_id: Option<ID>,
 }

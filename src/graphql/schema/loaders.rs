@@ -8,12 +8,10 @@ use async_graphql::dataloader::{CacheFactory, DataLoader, Loader};
 
 use crate::accounts::Accounts;
 use crate::log::{
-    ConversationRow, Database, Each, Page, ParticipantKey, Receipt, Received, ReportKey, Reported,
-    Unavailable, UserRow, Viewer,
+    ConversationRow, Database, Described, Each, OwnParticipation, Page, ParticipantKey, Receipt, Received,
+    ReportKey, Reported, Unavailable, UserRow, Viewer,
 };
-use crate::messaging::{
-    ConversationId, Counts, Message, MessageId, Participation, Position, Renamed, UserId,
-};
+use crate::messaging::{ConversationId, Counts, Event, Message, MessageId, Participation, Position, UserId};
 
 /// Loads users, and lets the accounts know them.
 pub(crate) struct Users(pub(crate) Database, pub(crate) Arc<Accounts>);
@@ -66,17 +64,17 @@ impl Loader<ConversationId> for Rows {
     }
 }
 
-/// The key of the next change of a conversation's title after a position.
+/// The key of the next event of a kind that changes what is kept of a conversation, after a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct RenamedAfter(pub(crate) ConversationId, pub(crate) Position);
+pub(crate) struct DescribedAfter(pub(crate) ConversationId, pub(crate) Position, pub(crate) Described);
 
-impl Loader<RenamedAfter> for Rows {
-    type Value = Result<Renamed, Unavailable>;
+impl Loader<DescribedAfter> for Rows {
+    type Value = Result<Arc<Event>, Unavailable>;
     type Error = Unavailable;
 
-    async fn load(&self, keys: &[RenamedAfter]) -> Found<RenamedAfter, Renamed> {
-        let wanted: Vec<_> = keys.iter().map(|key| (key.0, key.1)).collect();
-        Ok(present(keys, self.0.next_renamed(&wanted).await))
+    async fn load(&self, keys: &[DescribedAfter]) -> Found<DescribedAfter, Arc<Event>> {
+        let wanted: Vec<_> = keys.iter().map(|key| (key.0, key.1, key.2)).collect();
+        Ok(present(keys, self.0.next_described(&wanted).await))
     }
 }
 
@@ -146,6 +144,20 @@ impl Loader<TakesPart> for Rows {
     }
 }
 
+/// The key of the latest part that a user takes or took in a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct LatestPart(pub(crate) UserId, pub(crate) ConversationId);
+
+impl Loader<LatestPart> for Rows {
+    type Value = Result<Participation, Unavailable>;
+    type Error = Unavailable;
+
+    async fn load(&self, keys: &[LatestPart]) -> Found<LatestPart, Participation> {
+        let wanted: Vec<_> = keys.iter().map(|key| (key.0, key.1)).collect();
+        Ok(present(keys, self.0.latest_parts(&wanted).await))
+    }
+}
+
 /// The key of how many messages a viewer has not read in a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct UnreadOf(pub(crate) UserId, pub(crate) ConversationId);
@@ -157,6 +169,34 @@ impl Loader<UnreadOf> for Rows {
     async fn load(&self, keys: &[UnreadOf]) -> Found<UnreadOf, u64> {
         let wanted: Vec<_> = keys.iter().map(|key| (key.0, key.1)).collect();
         Ok(pair(keys, self.0.unread(&wanted).await))
+    }
+}
+
+/// The key of the oldest message that a viewer has not read in a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct FirstUnread(pub(crate) UserId, pub(crate) ConversationId);
+
+impl Loader<FirstUnread> for Rows {
+    type Value = Result<Arc<Message>, Unavailable>;
+    type Error = Unavailable;
+
+    async fn load(&self, keys: &[FirstUnread]) -> Found<FirstUnread, Arc<Message>> {
+        let wanted: Vec<_> = keys.iter().map(|key| (key.0, key.1)).collect();
+        Ok(present(keys, self.0.first_unread(&wanted).await))
+    }
+}
+
+/// The key of what a user keeps for themselves of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct OwnOf(pub(crate) UserId, pub(crate) ConversationId);
+
+impl Loader<OwnOf> for Rows {
+    type Value = Result<OwnParticipation, Unavailable>;
+    type Error = Unavailable;
+
+    async fn load(&self, keys: &[OwnOf]) -> Found<OwnOf, OwnParticipation> {
+        let wanted: Vec<_> = keys.iter().map(|key| (key.0, key.1)).collect();
+        Ok(pair(keys, self.0.own_participations(&wanted).await))
     }
 }
 

@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 
-use async_graphql::{Context, ID, Object, Result};
+use async_graphql::{Context, ID, MaybeUndefined, Object, Result};
 
 use super::input::{
-    LeaveConversationInput, LoginInput, MarkInput, ParticipantsInput, RegisterInput, RenameConversationInput,
-    SendMessageInput, StartConversationInput,
+    LeaveConversationInput, LoginInput, MarkInput, OwnParticipationInput, ParticipantsInput,
+    RedactMessageInput, RegisterInput, RenameConversationInput, SendMessageInput, StartConversationInput,
+    UpdateConversationInput,
 };
 use super::payload::{
     ConversationPayload, LeaveConversationPayload, LogoutPayload, MarkPayload, MessagePayload,
@@ -17,14 +18,14 @@ use super::provisioning::{
     self, UndeliverableInput, UpsertUsersInput, UpsertUsersPayload, UserDisabledInput,
 };
 use super::services::services_of;
-use super::types::{Conversation, Cursor, DateTime, Message, User};
+use super::types::{Conversation, Cursor, DateTime, Json, Message, User};
 use crate::error::Error;
 use crate::graphql::caller::{caller_of, viewer_of};
 use crate::graphql::cookie;
 use crate::log::Committed;
 use crate::messaging::{
-    Action, Add, Body, ConversationId, Handle, IdempotencyKey, Leave, Mark, MarkThrough, MessageId, Rename,
-    Send, Start, Title, UserId,
+    Action, Add, Body, ConversationId, Edit, Handle, IdempotencyKey, Leave, Mark, MarkThrough, MessageId,
+    Metadata, Redact, Remove, Rename, Send, Start, Title, UpTo, Update, UserId,
 };
 use crate::random;
 use crate::rates::Rates;
@@ -84,7 +85,8 @@ impl Mutation {
         limit(ctx, |rates, user| rates.invite_each(user, &with))?;
         let conversation = ConversationId(random::id());
         let is_distinct = input.distinct.unwrap_or(false);
-        let start = Start { conversation, title, with, key, is_distinct };
+        let metadata = Json::metadata(input.metadata)?;
+        let start = Start { conversation, title, metadata, with, key, is_distinct };
         let started = services_of(ctx)?
             .submit(ctx, Action::Start(start))
             .await
@@ -108,6 +110,21 @@ impl Mutation {
         limit(ctx, |rates, user| rates.invite_each(user, &users))?;
         let added = services_of(ctx)?.submit(ctx, Action::Add(Add { conversation, users })).await?;
         Ok(ConversationPayload { conversation: Conversation::by_id(conversation), cursor: cursor(&added) })
+    }
+
+    /// Removes people from a conversation that the viewer owns. What they see ends with that. Refused with `FORBIDDEN`
+    /// for those who do not own it, and in the one conversation of two people. Nobody removes themselves.
+    async fn remove_participants(
+        &self,
+        ctx: &Context<'_>,
+        input: ParticipantsInput,
+    ) -> Result<ConversationPayload> {
+        let conversation = conversation_id(&input.conversation_id)?;
+        // Whoever names handles learns whether somebody has them, whatever it is for.
+        limit(ctx, |rates, user| rates.invite(user, input.handles.len()))?;
+        let users = users_named(ctx, "handles", &input.handles).await?;
+        let removed = services_of(ctx)?.submit(ctx, Action::Remove(Remove { conversation, users })).await?;
+        Ok(ConversationPayload { conversation: Conversation::by_id(conversation), cursor: cursor(&removed) })
     }
 
     /// Takes the viewer out of a conversation. From here on they receive nothing more of it.
@@ -135,6 +152,47 @@ impl Mutation {
         Ok(ConversationPayload { conversation: Conversation::by_id(conversation), cursor: cursor(&renamed) })
     }
 
+    /// Changes the title or the metadata of a conversation that the viewer owns, or both. Refused with `FORBIDDEN` for
+    /// those who do not own it. Everybody in it is told.
+    async fn update_conversation(
+        &self,
+        ctx: &Context<'_>,
+        input: UpdateConversationInput,
+    ) -> Result<ConversationPayload> {
+        let conversation = conversation_id(&input.conversation_id)?;
+        let title = match input.title.map_value(|title| Title::parse(&title)).transpose() {
+            Ok(title) => edit(title),
+            Err(invalid) => return Err(Error::invalid("title")(invalid).into()),
+        };
+        let metadata = metadata(input.metadata)?;
+        limit(ctx, Rates::send)?;
+        let update = Action::Update(Update { conversation, title, metadata });
+        let updated = services_of(ctx)?.submit(ctx, update).await?;
+        Ok(ConversationPayload { conversation: Conversation::by_id(conversation), cursor: cursor(&updated) })
+    }
+
+    /// Changes what the viewer keeps for themselves of a conversation that they take part in. Nobody else is told.
+    async fn update_own_participation(
+        &self,
+        ctx: &Context<'_>,
+        input: OwnParticipationInput,
+    ) -> Result<ConversationPayload> {
+        let conversation = conversation_id(&input.conversation_id)?;
+        let muted_until = edit(input.muted_until.map_value(|DateTime(until)| until));
+        let metadata = metadata(input.metadata)?;
+        limit(ctx, Rates::mark)?;
+        let (user, database) = (viewer_of(ctx)?.user, &services_of(ctx)?.database);
+        let changed = database.change_own_participation(user, conversation, muted_until, metadata).await;
+        if !changed.map_err(Error::from)? {
+            return Err(Error::NotFound("conversation").into());
+        }
+        let place = database.head().await.map_err(Error::from)?;
+        Ok(ConversationPayload {
+            conversation: Conversation::by_id(conversation),
+            cursor: Cursor::new(place),
+        })
+    }
+
     /// Sends a message. When this is answered the message is stored and will not be lost.
     async fn send_message(&self, ctx: &Context<'_>, input: SendMessageInput) -> Result<SendMessagePayload> {
         let services = services_of(ctx)?;
@@ -144,22 +202,34 @@ impl Mutation {
             message: MessageId(random::id()),
             body: Body::parse(&input.body, services.limits.max_message_chars)
                 .map_err(Error::invalid("body"))?,
+            metadata: Json::metadata(input.metadata)?,
             key: parse_key(input.idempotency_key.as_deref())?,
         });
         let sent = services.submit(ctx, action).await?;
         Ok(SendMessagePayload { cursor: cursor(&sent), message: message(sent)? })
     }
 
-    /// Says that the viewer has received this message and every earlier one of its conversation.
-    /// Refused with `SENDER_CANNOT_MARK` for the viewer's own message. Saying it again changes nothing,
-    /// and nobody is told.
-    async fn mark_delivered(&self, ctx: &Context<'_>, input: MarkInput) -> Result<MarkPayload> {
-        Ok(mark(ctx, &input.message_id, Mark::Delivered).await?)
+    /// Takes the body and the metadata of a message away for good. The event that it was sent stays, and shows the
+    /// message as it is now. Only the sender, or an owner of the conversation, may do it (`FORBIDDEN` for others). To
+    /// repeat it changes nothing.
+    async fn redact_message(&self, ctx: &Context<'_>, input: RedactMessageInput) -> Result<MessagePayload> {
+        let id: MessageId = input.message_id.parse().map_err(|_| Error::NotFound("message"))?;
+        limit(ctx, Rates::send)?;
+        let redacted = services_of(ctx)?.submit(ctx, Action::Redact(Redact { message: id })).await?;
+        Ok(MessagePayload { cursor: cursor(&redacted), message: message(redacted)? })
     }
 
-    /// Says that the viewer has read this message and every earlier one; read implies delivered.
+    /// Says that the viewer has received this message and every earlier one of its conversation, or everything in a
+    /// conversation. Refused with `SENDER_CANNOT_MARK` for the viewer's own message. Saying it again changes nothing,
+    /// and nobody is told.
+    async fn mark_delivered(&self, ctx: &Context<'_>, input: MarkInput) -> Result<MarkPayload> {
+        Ok(mark(ctx, &input, Mark::Delivered).await?)
+    }
+
+    /// Says that the viewer has read this message and every earlier one, or everything in a conversation; read implies
+    /// delivered.
     async fn mark_read(&self, ctx: &Context<'_>, input: MarkInput) -> Result<MarkPayload> {
-        Ok(mark(ctx, &input.message_id, Mark::Read).await?)
+        Ok(mark(ctx, &input, Mark::Read).await?)
     }
 
     /// Makes or updates users by `externalId`, at most 1,000 a call, all or none. For services with the scope
@@ -206,11 +276,23 @@ async fn begin_session(ctx: &Context<'_>, user: UserId) -> Result<SessionPayload
     })
 }
 
-async fn mark(ctx: &Context<'_>, id: &ID, mark: Mark) -> Result<MarkPayload, Error> {
-    let id: MessageId = id.parse().map_err(|_| Error::NotFound("message"))?;
+async fn mark(ctx: &Context<'_>, input: &MarkInput, mark: Mark) -> Result<MarkPayload, Error> {
+    let up_to = match (&input.message_id, &input.conversation_id) {
+        (Some(id), None) => UpTo::Message(id.parse().map_err(|_| Error::NotFound("message"))?),
+        (None, Some(id)) => UpTo::Now(conversation_id(id)?),
+        (None, None) | (Some(_), Some(_)) => {
+            return Err(Error::bad_input("messageId", "or `conversationId` must be given, and not both"));
+        }
+    };
     limit(ctx, Rates::mark)?;
-    let marked = services_of(ctx)?.submit(ctx, Action::Mark(MarkThrough { message: id, mark })).await?;
-    Ok(MarkPayload { cursor: cursor(&marked), message: message(marked)? })
+    let marked = services_of(ctx)?.submit(ctx, Action::Mark(MarkThrough { up_to, mark })).await?;
+    let cursor = cursor(&marked);
+    let (conversation, message) = match (up_to, marked.message) {
+        (_, Some(message)) => (message.conversation, Some(Message::as_of(message, marked.as_of))),
+        (UpTo::Now(conversation), None) => (conversation, None),
+        (UpTo::Message(_), None) => return Err(Error::Internal),
+    };
+    Ok(MarkPayload { conversation, message, cursor })
 }
 
 fn message(committed: Committed) -> Result<Message, Error> {
@@ -220,6 +302,23 @@ fn message(committed: Committed) -> Result<Message, Error> {
 
 fn cursor(committed: &Committed) -> Cursor {
     Cursor::new(committed.place)
+}
+
+/// What becomes of a value by an input field. Nothing given is not the same as null.
+fn edit<T>(given: MaybeUndefined<T>) -> Edit<T> {
+    match given {
+        MaybeUndefined::Undefined => Edit::Keep,
+        MaybeUndefined::Null => Edit::Set(None),
+        MaybeUndefined::Value(value) => Edit::Set(Some(value)),
+    }
+}
+
+fn metadata(given: MaybeUndefined<Json>) -> Result<Edit<Metadata>, Error> {
+    Ok(match given {
+        MaybeUndefined::Undefined => Edit::Keep,
+        MaybeUndefined::Null => Edit::Set(None),
+        MaybeUndefined::Value(value) => Edit::Set(Json::metadata(Some(value))?),
+    })
 }
 
 fn parse_key(text: Option<&str>) -> Result<Option<IdempotencyKey>, Error> {

@@ -1,8 +1,10 @@
 //! The payloads that mutations answer with.
 
-use async_graphql::SimpleObject;
+use async_graphql::{Context, Object, Result, SimpleObject};
 
 use super::types::{Conversation, Cursor, DateTime, Message, User};
+use crate::error::Error;
+use crate::messaging::ConversationId;
 
 /// A session that has begun.
 #[derive(SimpleObject)]
@@ -54,20 +56,43 @@ pub(super) struct UserPayload {
     pub(super) user: User,
 }
 
-/// A message of which something was said.
+/// A message that was changed, or of which something was said.
 #[derive(SimpleObject)]
 pub(super) struct MessagePayload {
     /// The message.
     pub(super) message: Message,
-    /// A place in the log that includes what was said.
+    /// A place in the log that includes the change.
     pub(super) cursor: Cursor,
 }
 
-/// A message that was marked.
-#[derive(SimpleObject)]
+/// What was marked.
 pub(super) struct MarkPayload {
-    /// The message.
-    pub(super) message: Message,
-    /// A place in the log that includes the mark.
+    pub(super) conversation: ConversationId,
+    /// The message that was marked; `None` where a conversation was marked that has nothing to mark.
+    pub(super) message: Option<Message>,
     pub(super) cursor: Cursor,
+}
+
+/// What was marked.
+#[Object]
+impl MarkPayload {
+    /// The newest message that the mark covers. Where a conversation was marked in which nobody else has said anything,
+    /// it is the viewer's newest, and `NOT_FOUND` if there is none: whoever marks conversations asks for `conversation`.
+    async fn message(&self, ctx: &Context<'_>) -> Result<Message> {
+        let message = match &self.message {
+            Some(message) => Some(message.clone()),
+            None => Conversation::by_id(self.conversation).newest_message(ctx).await?,
+        };
+        Ok(message.ok_or(Error::NotFound("message"))?)
+    }
+
+    /// The conversation that was marked, or that of the message.
+    async fn conversation(&self) -> Conversation {
+        Conversation::by_id(self.conversation)
+    }
+
+    /// A place in the log that includes the mark.
+    async fn cursor(&self) -> Cursor {
+        self.cursor.clone()
+    }
 }

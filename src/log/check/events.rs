@@ -54,7 +54,8 @@ impl Check<'_> {
     async fn messages(&self, after: i64, through: i64) -> Result<HashMap<i64, Arc<Message>>, String> {
         let mut sql = Sql::default();
         sql.push(
-            "SELECT position, id, conversation_id, sender_id, '' AS body, idempotency_key, sent_at_micros",
+            "SELECT position, id, conversation_id, sender_id, '' AS body, idempotency_key, sent_at_micros, \
+             NULL AS metadata, redacted_at_micros",
         );
         sql.push(" FROM messages WHERE position > ").bind(after).push(" AND position <= ").bind(through);
         // Positions have no gaps, so a page of events has at most a page of messages.

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use crate::messaging::{
     Audience, Chain, Change, ConversationId, Event, Interval, Joined, Left, Mark, Marked, Position, Range,
-    Renamed, Sent, Started, Timestamp, Undeliverable, UserId,
+    Redacted, Removed, Renamed, Sent, Started, Timestamp, Undeliverable, Updated, UserId,
 };
 
 /// The message at the position up to which a mark moves.
@@ -31,6 +31,8 @@ pub(super) struct Ledger {
     /// Whether an event with a chain has come. The events of earlier versions have none, and all come before it.
     has_chains: bool,
     conversations: HashMap<ConversationId, ConversationState>,
+    /// The messages whose rows say that they were redacted, and when, as long as no event did so.
+    redacted_rows: HashMap<Position, Timestamp>,
 }
 
 struct ConversationState {
@@ -43,6 +45,8 @@ struct ConversationState {
     people: HashMap<UserId, Person>,
     /// The last change of the title; `None` when no event changed it. The first title is only in the row.
     renamed: Option<Renamed>,
+    /// The last change of the title or the metadata by an owner. The first metadata is only in the row.
+    updated: Option<Updated>,
     /// Whether a row of `conversations` was compared with it.
     is_stored: bool,
 }
@@ -58,11 +62,25 @@ struct Person {
 struct Stay {
     interval: Interval,
     joined_at: Timestamp,
+    owner_since: Option<Position>,
     /// Whether a row of `participants` was compared with it.
     is_stored: bool,
 }
 
+impl ConversationState {
+    /// Of those who take part, the first in the list of participants.
+    fn eldest(&self) -> Option<UserId> {
+        let present = self.people.iter().filter(|(_, person)| person.is_present());
+        let joined = present.filter_map(|(user, person)| Some((person.stays.last()?.interval.joined, *user)));
+        joined.min().map(|(_, user)| user)
+    }
+}
+
 impl Person {
+    fn is_owner(&self) -> bool {
+        self.stays.last().is_some_and(|stay| stay.owner_since.is_some())
+    }
+
     fn is_present(&self) -> bool {
         self.stays.last().is_some_and(|stay| stay.interval.left.is_none())
     }
@@ -89,6 +107,7 @@ impl Ledger {
             at: Timestamp(i64::MIN),
             has_chains: false,
             conversations: HashMap::new(),
+            redacted_rows: HashMap::new(),
         }
     }
 
@@ -101,12 +120,13 @@ impl Ledger {
         match &event.change {
             Change::Started(Started { users }) => self.start(event, users),
             Change::Joined(Joined { users }) => self.join(event, users),
-            Change::Left(Left) => self.leave(event),
+            Change::Left(Left { successor }) => self.leave(event, *successor),
             Change::Sent(Sent { message }) => {
                 let of_message = (message.conversation, message.sender, message.sent_at);
                 if of_message != (event.conversation, event.actor, event.at) {
                     return Err("its message has another conversation, sender or time".into());
                 }
+                self.redacted_rows.extend(message.redacted_at.map(|at| (event.position, at)));
                 self.actor(event).map(|_| ())
             }
             Change::Marked(Marked { mark, range, audience }) => {
@@ -115,6 +135,9 @@ impl Ledger {
             }
             Change::Renamed(renamed) => self.rename(event, renamed),
             Change::Undeliverable(undeliverable) => self.report(event, undeliverable, marked),
+            Change::Removed(Removed { users }) => self.remove(event, users),
+            Change::Updated(updated) => self.update(event, updated),
+            Change::Redacted(Redacted { position }) => self.redact(event, *position, marked),
         }?;
         if event.change.is_activity()
             && let Some(conversation) = self.conversations.get_mut(&event.conversation)
@@ -153,12 +176,14 @@ impl Ledger {
             has_changed: false,
             people: HashMap::new(),
             renamed: None,
+            updated: None,
             is_stored: false,
         };
         if self.conversations.insert(event.conversation, conversation).is_some() {
             return Err("its conversation was started before".into());
         }
-        self.bring_in(event, users)
+        self.bring_in(event, users)?;
+        self.make_owner(event, event.actor)
     }
 
     fn join(&mut self, event: &Event, users: &[UserId]) -> Result<(), String> {
@@ -182,20 +207,49 @@ impl Ledger {
                 return Err(format!("it brings in {}, who takes part already", user.0));
             }
             let interval = Interval { joined: event.position, left: None };
-            person.stays.push(Stay { interval, joined_at: event.at, is_stored: false });
+            person.stays.push(Stay { interval, joined_at: event.at, owner_since: None, is_stored: false });
             conversation.present += 1;
         }
         Ok(())
     }
 
-    fn leave(&mut self, event: &Event) -> Result<(), String> {
-        let person = self.actor(event)?;
-        if let Some(stay) = person.stays.last_mut() {
-            stay.interval.left = Some(event.position);
+    fn leave(&mut self, event: &Event, successor: Option<UserId>) -> Result<(), String> {
+        let was_owner = self.actor(event)?.is_owner();
+        self.let_go(event, event.actor)?;
+        let heir = if was_owner { self.conversation(event)?.eldest() } else { None };
+        // The events of earlier versions name nobody.
+        if successor.is_some() && successor != heir {
+            return Err("it names a successor who is not the next in the list of participants".into());
         }
+        heir.map_or(Ok(()), |heir| self.make_owner(event, heir))
+    }
+
+    fn remove(&mut self, event: &Event, users: &[UserId]) -> Result<(), String> {
+        if !self.actor(event)?.is_owner() {
+            return Err(format!("{}, who removes people, does not own its conversation", event.actor.0));
+        }
+        if users.is_empty() || users.contains(&event.actor) {
+            return Err("it removes nobody, or the user who caused it".into());
+        }
+        users.iter().try_for_each(|user| self.let_go(event, *user))
+    }
+
+    fn let_go(&mut self, event: &Event, user: UserId) -> Result<(), String> {
         let conversation = self.conversation(event)?;
+        let person = conversation.people.get_mut(&user).filter(|person| person.is_present());
+        let stay = person.and_then(|person| person.stays.last_mut());
+        let stay = stay.ok_or_else(|| format!("it lets go of {}, who takes no part", user.0))?;
+        stay.interval.left = Some(event.position);
         conversation.present -= 1;
         conversation.has_changed = true;
+        Ok(())
+    }
+
+    fn make_owner(&mut self, event: &Event, user: UserId) -> Result<(), String> {
+        let person = self.conversation(event)?.people.get_mut(&user);
+        if let Some(stay) = person.and_then(|person| person.stays.last_mut()) {
+            stay.owner_since = Some(event.position);
+        }
         Ok(())
     }
 
@@ -265,6 +319,44 @@ impl Ledger {
             }
             Some(_) => Ok(()),
         }
+    }
+
+    fn update(&mut self, event: &Event, updated: &Updated) -> Result<(), String> {
+        let Updated { to, former } = updated;
+        if !self.actor(event)?.is_owner() {
+            return Err(format!("{}, who changes its conversation, does not own it", event.actor.0));
+        }
+        let conversation = self.conversation(event)?;
+        if to == former {
+            return Err("it changes nothing".into());
+        }
+        if conversation.renamed.as_ref().is_some_and(|last| last.title != former.title) {
+            return Err("its former title is not the one that the conversation had".into());
+        }
+        if conversation.updated.as_ref().is_some_and(|last| last.to.metadata != former.metadata) {
+            return Err("its former metadata is not what the conversation had".into());
+        }
+        conversation.renamed = Some(Renamed { title: to.title.clone(), former: former.title.clone() });
+        conversation.updated = Some(updated.clone());
+        Ok(())
+    }
+
+    fn redact(
+        &mut self,
+        event: &Event,
+        position: Position,
+        message: Option<MarkedMessage>,
+    ) -> Result<(), String> {
+        let person = self.actor(event)?;
+        let (is_owner, was_present) = (person.is_owner(), person.was_present(position));
+        let message = message.filter(|message| message.conversation == event.conversation);
+        if !message.is_some_and(|message| was_present && (is_owner || message.sender == event.actor)) {
+            return Err(format!("{} may not redact a message at {}", event.actor.0, position.0));
+        }
+        if self.redacted_rows.remove(&position) != Some(event.at) {
+            return Err(format!("it redacts the message at {}, whose row does not say so", position.0));
+        }
+        Ok(())
     }
 
     /// Checks that everybody in the audience of a mark takes or took part.

@@ -104,6 +104,8 @@ impl Check<'_> {
         self.conversations(&mut ledger, &mut census).await?;
         self.participants(&mut ledger, &mut census).await?;
         ledger.all_was_stored()?;
+        ledger.all_redactions_happened()?;
+        self.redacted().await?;
         self.starts(&ledger).await?;
         self.distinct().await?;
         self.keys().await?;

@@ -26,6 +26,13 @@ impl Check<'_> {
         self.none(twice, "message at", "its sender used its idempotency key before").await
     }
 
+    /// Checks that nothing is left of what was redacted.
+    pub(super) async fn redacted(&self) -> Result<(), String> {
+        let kept = "SELECT MIN(position) AS number FROM messages WHERE redacted_at_micros IS NOT NULL \
+             AND (body <> '' OR metadata IS NOT NULL) HAVING COUNT(*) > 0";
+        self.none(kept, "message at", "it was redacted, and its body or metadata is still stored").await
+    }
+
     /// Checks that sessions belong to users, and that ended ones are counted and gone.
     pub(super) async fn sessions(&self) -> Result<(), String> {
         let uncounted = "SELECT e.number FROM session_ends e CROSS JOIN log_head h \

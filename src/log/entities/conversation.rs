@@ -10,6 +10,7 @@ pub struct Model {
     pub latest_position: i64,
     pub participant_count: i64,
     pub people: Option<Vec<u8>>,
+    pub metadata: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -11,6 +11,8 @@ pub struct Model {
     pub body: String,
     pub idempotency_key: Option<String>,
     pub sent_at_micros: i64,
+    pub metadata: Option<String>,
+    pub redacted_at_micros: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

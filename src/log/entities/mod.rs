@@ -7,6 +7,7 @@ pub(super) mod conversation;
 pub(super) mod event;
 pub(super) mod log_head;
 pub(super) mod message;
+pub(super) mod own_participation;
 pub(super) mod participant;
 pub(super) mod service_key;
 pub(super) mod session;

@@ -13,6 +13,7 @@ pub struct Model {
     pub left_position: Option<i64>,
     pub delivered_through: i64,
     pub read_through: i64,
+    pub owner_since: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

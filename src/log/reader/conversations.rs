@@ -1,6 +1,7 @@
 //! Reads conversations and their participants.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
@@ -14,7 +15,10 @@ use crate::log::error::During;
 use crate::log::sql::{Sql, Unsigned};
 use crate::log::stays::END;
 use crate::log::{Database, Unavailable};
-use crate::messaging::{ConversationId, Mark, Participation, Position, Renamed, Timestamp, Title, UserId};
+use crate::messaging::{
+    ConversationId, Event, Mark, Metadata, Participation, Position, Renamed, Timestamp, Title, Updated,
+    UserId,
+};
 
 /// A place in a list of participants, which is in the order of joining.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,6 +29,15 @@ pub struct ParticipantKey {
     pub user: UserId,
 }
 
+/// The kinds of events that change what is kept of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Described {
+    /// [`Renamed`].
+    Renamed,
+    /// [`Updated`].
+    Updated,
+}
+
 /// What is shown of a conversation. What only the rules need is not in it, so that nothing is wrong with a page of
 /// conversations where a damaged row fails the commands that turn on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +46,8 @@ pub struct ConversationRow {
     pub id: ConversationId,
     /// Its title; `None` where it has none.
     pub title: Option<Title>,
+    /// What clients keep with it; `None` where that is nothing.
+    pub metadata: Option<Metadata>,
     /// The time at which it was started.
     pub created_at: Timestamp,
     /// The position of its latest activity, by which lists are ordered.
@@ -44,6 +59,7 @@ impl From<conversation::Model> for ConversationRow {
         Self {
             id: ConversationId(row.id),
             title: row.title.map(Title::trusted),
+            metadata: row.metadata.map(Metadata::trusted),
             created_at: Timestamp(row.created_at),
             latest: Position(row.latest_position),
         }
@@ -96,24 +112,30 @@ impl Database {
         ask(operation, &self.reader, keys, KEYS_PER_STATEMENT, write, sort).await
     }
 
-    /// Reads the first change of each conversation's title after a position; `None` if there is none. The title before
-    /// that change is the title at the position.
-    pub async fn next_renamed(&self, keys: &[(ConversationId, Position)]) -> Each<Option<Renamed>> {
-        let operation = "read the next titles of conversations";
+    /// Reads the first event of a kind in each conversation after a position; `None` if there is none. What such an event
+    /// says was so before it was so at the position.
+    pub async fn next_described(
+        &self,
+        keys: &[(ConversationId, Position, Described)],
+    ) -> Each<Option<Arc<Event>>> {
+        let operation = "read the next changes of conversations";
         let found: Each<Vec<event::Model>> =
-            ask_union(operation, &self.reader, keys, |sql, (conversation, position)| {
+            ask_union(operation, &self.reader, keys, |sql, (conversation, position, kind)| {
                 sql.push("e.* FROM events e WHERE e.conversation_id = ").bind(conversation.0);
                 sql.push(" AND e.position > ").bind(position.0).push(" AND e.kind = ");
-                // Written, not bound: the index holds events of this kind alone.
-                sql.push(&Renamed::NUMBER.to_string()).push(" ORDER BY e.position LIMIT 1");
+                // Written, not bound: each index holds events of one kind alone.
+                let number = match kind {
+                    Described::Renamed => Renamed::NUMBER,
+                    Described::Updated => Updated::NUMBER,
+                };
+                sql.push(&number.to_string()).push(" ORDER BY e.position LIMIT 1");
             })
             .await;
-        let renamed = |rows: Vec<event::Model>| {
+        let event = |rows: Vec<event::Model>| {
             let event = rows.into_iter().next().map(|row| convert::event(row, &HashMap::new()));
-            let event = event.transpose().during(operation)?;
-            Ok(event.and_then(|event| Renamed::of(event.change)))
+            Ok(event.transpose().during(operation)?.map(Arc::new))
         };
-        found.into_iter().map(|rows| rows.and_then(renamed)).collect()
+        found.into_iter().map(|rows| rows.and_then(event)).collect()
     }
 
     /// Reads whether each user takes part in the conversation of their key.
@@ -133,6 +155,17 @@ impl Database {
         .await
     }
 
+    /// Reads the latest part that each user takes or took in the conversation of their key; `None` if they never did.
+    pub async fn latest_parts(&self, keys: &[(UserId, ConversationId)]) -> Each<Option<Participation>> {
+        let found: Each<Vec<participant::Model>> =
+            ask_union("read the latest stays of users", &self.reader, keys, |sql, (user, conversation)| {
+                sql.push("p.* FROM participants p WHERE p.conversation_id = ").bind(conversation.0);
+                sql.push(" AND p.user_id = ").bind(user.0).push(" ORDER BY p.joined_position DESC LIMIT 1");
+            })
+            .await;
+        found.into_iter().map(|rows| rows.map(|rows| rows.first().map(convert::participation))).collect()
+    }
+
     /// Reads a page of participants for each key, in one statement. Without a position these are the present
     /// participants. With a position they are those who took part right after it, with their marks as of it.
     pub async fn participants(
@@ -141,7 +174,7 @@ impl Database {
     ) -> Each<Vec<Participation>> {
         let found: Each<Vec<participant::Model>> =
             ask_union("read participants", &self.reader, keys, |sql, (conversation, as_of, page)| {
-                sql.push("p.conversation_id, p.user_id, p.joined_position, p.joined_at, p.left_position, ");
+                sql.push("p.conversation_id, p.user_id, p.joined_position, p.joined_at, p.left_position, p.owner_since, ");
                 match as_of {
                     None => {
                         sql.push("p.delivered_through, p.read_through");

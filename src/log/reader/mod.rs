@@ -5,13 +5,15 @@ mod events;
 mod messages;
 mod receipts;
 mod reports;
+mod unread;
 
-pub use conversations::{ConversationRow, ParticipantKey};
+pub use conversations::{ConversationRow, Described, ParticipantKey};
 pub use events::{ConversationFilter, Membership, SubscriptionFilter, Viewer};
 pub use messages::Received;
 pub use receipts::{MarkTime, Receipt};
 pub use reports::{ReportKey, Reported};
 pub(super) use reports::{ReportRow, newest_report};
+pub use unread::UnreadTotals;
 
 /// Which way a page is taken from its list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,56 +1,84 @@
 //! The command to mark messages as received or read.
 
 use super::needs::growth;
-use super::{Command, Decide, Decision, Needs, Refusal, distinct, new_event, taking_part};
-use crate::messaging::{Audience, Facts, Mark, Marked, MessageId, Range, UserId};
+use super::{Command, Decide, Decision, Needs, Refusal, distinct, new_event, seen_by, taking_part};
+use crate::messaging::{Audience, ConversationId, Facts, Mark, Marked, MessageId, Position, Range, UserId};
 
 /// Moves a mark of the actor forward.
 #[derive(Debug, Clone, Copy)]
 pub struct MarkThrough {
-    /// The newest message that it covers.
-    pub message: MessageId,
+    /// How far.
+    pub up_to: UpTo,
     /// Received, or read.
     pub mark: Mark,
 }
 
+/// The end of what a mark covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum UpTo {
+    /// This message, which somebody else sent.
+    Message(MessageId),
+    /// Everything in this conversation up to now.
+    Now(ConversationId),
+}
+
 impl Decide for MarkThrough {
     fn needs(&self, actor: UserId, known: &Facts, batch: &[Command], needs: &mut Needs) {
-        needs.messages.insert((actor, self.message));
-        let Some(message) = known.message(self.message) else { return };
-        needs.participations.insert((message.conversation, actor));
-        let Some(conversation) = known.conversation(message.conversation) else { return };
+        let conversation = match self.up_to {
+            UpTo::Message(id) => {
+                needs.messages.insert((actor, id));
+                let Some(message) = known.message(id) else { return };
+                message.conversation
+            }
+            UpTo::Now(conversation) => {
+                needs.newest_received.insert((conversation, actor));
+                conversation
+            }
+        };
+        needs.participations.insert((conversation, actor));
+        let Some(conversation) = known.conversation(conversation) else { return };
         // The covered senders are needed if the conversation is large, or may become large within this batch.
         let most = conversation.participants as usize + growth(batch, conversation.id);
         if most > known.small_conversation as usize {
-            needs.covered_senders.insert((actor, self.mark, self.message));
+            needs.covered_senders.insert((actor, self.mark, self.up_to));
         }
     }
 
     fn decide(&self, command: &Command, facts: &Facts) -> Result<Decision, Refusal> {
         let (actor, mark) = (command.actor, self.mark);
-        let message = facts.message(self.message).ok_or(Refusal::NoSuchMessage)?;
+        let message = match self.up_to {
+            UpTo::Message(id) => {
+                let message = seen_by(facts, actor, id)?;
+                if message.sender == actor {
+                    return Err(Refusal::SenderCannotMark);
+                }
+                message
+            }
+            UpTo::Now(id) => {
+                taking_part(facts, actor, id)?;
+                // Without such a message there is nothing to mark.
+                let Some(newest) = facts.newest_received(id, actor) else { return Ok(Decision::default()) };
+                newest
+            }
+        };
         let id = message.conversation;
-        let conversation = taking_part(facts, actor, id)
-            // Whoever takes no part must not learn that the message exists.
-            .map_err(|_| Refusal::NoSuchMessage)?;
-        let mut stays = facts.participations(id, actor).iter();
-        if !stays.any(|stay| stay.interval.holds(message.position)) {
-            return Err(Refusal::NoSuchMessage);
-        }
-        if message.sender == actor {
-            return Err(Refusal::SenderCannotMark);
-        }
         let range = Range { from: facts.through(id, actor, mark), through: message.position };
         if range.through <= range.from {
             return Ok(Decision::about(message));
         }
-        let audience = if conversation.participants <= facts.small_conversation {
-            Audience::Everyone
-        } else {
-            let senders = facts.senders_up_to(actor, mark, message);
-            Audience::Only(distinct(senders.chain([actor])).into())
-        };
-        let event = new_event(facts, command, id, Marked { mark, range, audience });
-        Ok(Decision { event: Some(event), ..Decision::about(message) })
+        let event = Marked { mark, range, audience: self.audience(facts, actor, id, range.from) };
+        Ok(Decision { event: Some(new_event(facts, command, id, event)), ..Decision::about(message) })
+    }
+}
+
+impl MarkThrough {
+    /// Those who are told of the mark, which begins after a position.
+    fn audience(&self, facts: &Facts, actor: UserId, id: ConversationId, from: Position) -> Audience {
+        let participants = facts.conversation(id).map_or(0, |conversation| conversation.participants);
+        if participants <= facts.small_conversation {
+            return Audience::Everyone;
+        }
+        let senders = facts.senders_up_to(actor, self.mark, self.up_to, from);
+        Audience::Only(distinct(senders.into_iter().chain([actor])).into())
     }
 }

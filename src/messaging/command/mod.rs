@@ -7,27 +7,33 @@ mod add;
 mod leave;
 mod mark;
 mod needs;
+mod redact;
+mod remove;
 mod rename;
 mod report;
 mod send;
 mod start;
+mod update;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{
-    Change, Conversation, ConversationId, Event, Facts, IdempotencyKey, KeyedStart, Message, Origin,
-    ServiceName, UserId,
+    Change, Conversation, ConversationId, Event, Facts, IdempotencyKey, KeyedStart, Message, MessageId,
+    Origin, ServiceName, UserId,
 };
 
 pub use add::Add;
 pub use leave::Leave;
-pub use mark::MarkThrough;
+pub use mark::{MarkThrough, UpTo};
 pub use needs::{Needs, needs};
+pub use redact::Redact;
+pub use remove::Remove;
 pub use rename::Rename;
 pub use report::Report;
 pub use send::Send;
 pub use start::Start;
+pub use update::{Edit, Update};
 
 /// One request to change something.
 #[derive(Debug, Clone)]
@@ -59,6 +65,12 @@ pub enum Action {
     Rename(Rename),
     /// Say that a message could not be brought to the actor.
     Report(Report),
+    /// Remove people from a conversation.
+    Remove(Remove),
+    /// Take the text of a message away for good.
+    Redact(Redact),
+    /// Change what is kept of a conversation.
+    Update(Update),
 }
 
 /// Why a command is refused. Refusing changes nothing.
@@ -74,6 +86,14 @@ pub enum Refusal {
     SenderCannotMark,
     /// The key was used for a send that said something else, or a start that asked for something else.
     KeyReused,
+    /// Only an owner of the conversation may do this.
+    NotAnOwner,
+    /// Only the sender of the message, or an owner of its conversation, may do this.
+    NeitherSenderNorOwner,
+    /// Nobody removes themselves.
+    Oneself,
+    /// Of the one conversation of two people, neither can be removed.
+    OneOfTwo,
     /// A conversation needs somebody to talk to.
     NobodyElse,
     /// More participants than a conversation may have.
@@ -119,6 +139,9 @@ impl Action {
             Self::Mark(action) => action,
             Self::Rename(action) => action,
             Self::Report(action) => action,
+            Self::Remove(action) => action,
+            Self::Redact(action) => action,
+            Self::Update(action) => action,
         }
     }
 }
@@ -148,6 +171,23 @@ fn taking_part(facts: &Facts, actor: UserId, id: ConversationId) -> Result<&Conv
         .open_participation(id, actor)
         .and_then(|_| facts.conversation(id))
         .ok_or(Refusal::NoSuchConversation)
+}
+
+/// The message with this id, for somebody who takes part in its conversation and may see it.
+fn seen_by(facts: &Facts, actor: UserId, id: MessageId) -> Result<&Arc<Message>, Refusal> {
+    let message = facts.message(id).ok_or(Refusal::NoSuchMessage)?;
+    taking_part(facts, actor, message.conversation)
+        // Whoever takes no part must not learn that the message exists.
+        .map_err(|_| Refusal::NoSuchMessage)?;
+    let mut stays = facts.participations(message.conversation, actor).iter();
+    let is_seen = stays.any(|stay| stay.interval.holds(message.position));
+    if is_seen { Ok(message) } else { Err(Refusal::NoSuchMessage) }
+}
+
+/// The conversation, for somebody who owns it.
+fn owned_by(facts: &Facts, actor: UserId, id: ConversationId) -> Result<&Conversation, Refusal> {
+    let conversation = taking_part(facts, actor, id)?;
+    if facts.is_owner(id, actor) { Ok(conversation) } else { Err(Refusal::NotAnOwner) }
 }
 
 fn within_limit(facts: &Facts, participants: usize) -> Result<(), Refusal> {

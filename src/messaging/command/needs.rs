@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Action, Command};
+use super::{Action, Command, UpTo};
 use crate::messaging::{ConversationId, Facts, IdempotencyKey, Mark, MessageId, People, UserId};
 
 /// The facts that a batch of commands needs, named by what they are found by. Those further down may turn on those
@@ -19,8 +19,12 @@ pub struct Needs {
     pub people: BTreeSet<People>,
     /// Every part that a user takes or took in a conversation, and that conversation.
     pub participations: BTreeSet<(ConversationId, UserId)>,
-    /// Who sent what a user's mark is about to cover, up to and with a message.
-    pub covered_senders: BTreeSet<(UserId, Mark, MessageId)>,
+    /// The first so many of those who take part in a conversation, in the order of joining.
+    pub elders: BTreeSet<(ConversationId, usize)>,
+    /// The newest message of a conversation that a user received: somebody else sent it while the user took part.
+    pub newest_received: BTreeSet<(ConversationId, UserId)>,
+    /// Who sent what a user's mark is about to cover, up to and with its end.
+    pub covered_senders: BTreeSet<(UserId, Mark, UpTo)>,
     /// Why a message could not be brought to a recipient, if a service said so.
     pub reports: BTreeSet<(UserId, MessageId)>,
 }
@@ -44,7 +48,29 @@ pub(super) fn growth(batch: &[Command], conversation: ConversationId) -> usize {
         | Action::Send(_)
         | Action::Mark(_)
         | Action::Rename(_)
+        | Action::Remove(_)
+        | Action::Redact(_)
+        | Action::Update(_)
         | Action::Report(_) => 0,
     });
     added.sum()
+}
+
+/// How many people the batch may take out of a conversation at most.
+pub(super) fn departures(batch: &[Command], conversation: ConversationId) -> usize {
+    let gone = batch.iter().map(|command| match &command.action {
+        Action::Leave(leave) if leave.conversation == conversation => 1,
+        Action::Remove(remove) if remove.conversation == conversation => remove.users.len(),
+        Action::Add(_)
+        | Action::Start(_)
+        | Action::Leave(_)
+        | Action::Send(_)
+        | Action::Mark(_)
+        | Action::Rename(_)
+        | Action::Remove(_)
+        | Action::Redact(_)
+        | Action::Update(_)
+        | Action::Report(_) => 0,
+    });
+    gone.sum()
 }

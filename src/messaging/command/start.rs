@@ -2,7 +2,8 @@
 
 use super::{Command, Decide, Decision, Needs, Refusal, distinct, new_event, within_limit};
 use crate::messaging::{
-    Conversation, ConversationId, Facts, IdempotencyKey, KeyedStart, People, Request, Started, Title, UserId,
+    Conversation, ConversationId, Facts, IdempotencyKey, KeyedStart, Metadata, People, Request, Started,
+    Title, UserId,
 };
 
 /// A conversation to be started.
@@ -12,6 +13,8 @@ pub struct Start {
     pub conversation: ConversationId,
     /// Its title, if any. What is found keeps its own.
     pub title: Option<Title>,
+    /// What the client keeps with it, if anything. What is found keeps its own.
+    pub metadata: Option<Metadata>,
     /// The others in it; the actor may or may not be repeated here.
     pub with: Vec<UserId>,
     /// The actor's own name for this start. What they send has names of its own.
@@ -28,7 +31,7 @@ impl Start {
 
     /// What is asked for, to be told from something else under the same key.
     fn request(&self, actor: UserId) -> Request {
-        Request::new(self.people(actor), self.title.as_ref(), self.is_distinct)
+        Request::new(self.people(actor), self.title.as_ref(), self.is_distinct, self.metadata.as_ref())
     }
 }
 
@@ -73,6 +76,7 @@ impl Decide for Start {
         let begins = Conversation {
             id: conversation,
             title: self.title.clone(),
+            metadata: self.metadata.clone(),
             created_at: facts.now,
             latest: facts.head.position.next(),
             participants: 0,

@@ -8,10 +8,13 @@ mod joined;
 mod left;
 mod marked;
 mod record;
+mod redacted;
+mod removed;
 mod renamed;
 mod sent;
 mod started;
 mod undeliverable;
+mod updated;
 
 use std::sync::Arc;
 
@@ -23,10 +26,13 @@ pub use joined::Joined;
 pub use left::Left;
 pub use marked::{Mark, Marked};
 pub use record::{Range, Record, Unreadable};
+pub use redacted::Redacted;
+pub use removed::Removed;
 pub use renamed::Renamed;
 pub use sent::{Message, Sent};
 pub use started::Started;
 pub use undeliverable::Undeliverable;
+pub use updated::{Description, Updated};
 
 /// The session and the connection that caused an event. It needs both, so that nobody can claim another's connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -200,6 +206,12 @@ kinds! {
     Renamed,
     /// A message could not be brought to a recipient.
     Undeliverable,
+    /// An owner removed people from a conversation.
+    Removed,
+    /// Somebody redacted a message.
+    Redacted,
+    /// An owner changed what is kept of a conversation.
+    Updated,
 }
 
 /// All kinds of events, or one of them.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Audience, Event, Kind, Range, Record, Unreadable};
-use crate::messaging::{Body, ConversationId, Facts, MessageId, Position, Timestamp, UserId};
+use crate::messaging::{Body, ConversationId, Facts, MessageId, Metadata, Position, Timestamp, UserId};
 
 /// The actor sent a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct Sent {
     pub message: Arc<Message>,
 }
 
-/// A message. It never changes.
+/// A message. Only a redaction changes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// The position of the event that sent it.
@@ -23,10 +23,28 @@ pub struct Message {
     pub conversation: ConversationId,
     /// The user who sent it.
     pub sender: UserId,
-    /// Its text.
+    /// Its text. Empty once it was redacted.
     pub body: Body,
+    /// What the sender's client keeps with it. `None` once it was redacted.
+    pub metadata: Option<Metadata>,
     /// The time of its event.
     pub sent_at: Timestamp,
+    /// The time of the event that redacted it; `None` if none did.
+    pub redacted_at: Option<Timestamp>,
+}
+
+impl Message {
+    /// The message without its text and metadata, which were redacted at a time. The first redaction counts.
+    #[must_use]
+    pub fn redacted(&self, at: Timestamp) -> Self {
+        let redacted_at = self.redacted_at.or(Some(at));
+        Self { body: Body::trusted(""), metadata: None, redacted_at, ..self.clone() }
+    }
+
+    /// The bytes of its text and metadata.
+    pub fn bytes(&self) -> usize {
+        self.body.as_str().len() + self.metadata.as_ref().map_or(0, |metadata| metadata.as_str().len())
+    }
 }
 
 impl Sent {

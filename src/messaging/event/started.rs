@@ -45,5 +45,6 @@ impl Kind for Started {
 
     fn apply(&self, event: &Event, facts: &mut Facts) {
         facts.bring_in(event, &self.users);
+        facts.make_owner(event, event.actor);
     }
 }

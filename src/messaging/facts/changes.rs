@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use super::Facts;
-use crate::messaging::{ConversationId, Decision, Event, Mark, Participation, Position, Title, UserId};
+use crate::messaging::{
+    ConversationId, Decision, Description, Event, Mark, Participation, Position, Timestamp, Title, UserId,
+};
 
 impl Facts {
     /// Carries a decision over to the commands that are decided after it.
@@ -75,10 +77,38 @@ impl Facts {
         }
     }
 
+    /// Makes a participant the owner from this event on.
+    pub(in crate::messaging) fn make_owner(&mut self, event: &Event, user: UserId) {
+        let key = (event.conversation, user);
+        for part in self.participations.entry(key).or_default().iter_mut().filter(|part| part.is_open()) {
+            part.owner_since = Some(event.position);
+            self.changed_participations.insert((key.0, key.1, part.interval.joined));
+        }
+    }
+
+    /// Takes the text of the message at a position away.
+    pub(in crate::messaging) fn redact(&mut self, position: Position, at: Timestamp) {
+        let known = self.messages.values().find(|message| message.position == position);
+        let Some(redacted) = known.map(|message| Arc::new(message.redacted(at))) else { return };
+        for message in self.messages.values_mut().chain(self.keys.values_mut()) {
+            if message.position == position {
+                *message = Arc::clone(&redacted);
+            }
+        }
+        self.redacted_messages.push(redacted);
+    }
+
     /// Gives the conversation another title.
     pub(in crate::messaging) fn rename(&mut self, id: ConversationId, title: Option<Title>) {
         if let Some(conversation) = self.conversations.get_mut(&id) {
             conversation.title = title;
+        }
+    }
+
+    /// Changes what is kept of the conversation.
+    pub(in crate::messaging) fn describe(&mut self, id: ConversationId, to: Description) {
+        if let Some(conversation) = self.conversations.get_mut(&id) {
+            Description { title: conversation.title, metadata: conversation.metadata } = to;
         }
     }
 

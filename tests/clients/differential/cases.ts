@@ -143,7 +143,7 @@ const DOCUMENTS: Named[] = [
   refused('5.6.1 a list in a list', '{nodes(ids:[["USER"]]){id}}'),
   refused('5.6.2 an unknown member', 'mutation{markRead(input:{messageId:"x",a:1}){cursor}}'),
   refused('5.6.3 a member twice', 'mutation{markRead(input:{messageId:"x",messageId:"x"}){cursor}}'),
-  refused('5.6.4 a missing member', 'mutation{markRead(input:{}){cursor}}'),
+  refused('5.6.4 a missing member', 'mutation{leaveConversation(input:{}){cursor}}'),
   refused('5.7.1 an unknown directive', '{viewer{id @upper}}'),
   refused('5.7.2 a directive elsewhere', 'query @skip(if:true){viewer{id}}'),
   refused('5.7.2 a directive of definitions', '{viewer{id @deprecated}}'),
@@ -214,7 +214,7 @@ const VARIABLES: Named[] = [
     'mutation($a:MarkInput!){markRead(input:$a){cursor}}',
     given('{"a":{"messageId":"x","more":1}}'),
   ),
-  refused('3.10 a missing member', 'mutation($a:MarkInput!){markRead(input:$a){cursor}}', given('{"a":{}}')),
+  refused('3.10 a missing member', 'mutation($a:LeaveConversationInput!){leaveConversation(input:$a){cursor}}', given('{"a":{}}')),
   valid('6.1.2 more than there are', '{viewer{id}}', given('{"a":1}')),
 ];
 

@@ -109,6 +109,7 @@ export function roots(world: World, isSignedIn: boolean) {
     __typename: 'Conversation',
     ...to,
     lastMessage: () => messageBy(to.lastMessage),
+    firstUnread: () => messageBy(to.firstUnread),
     messages: (args: Page) => page(to.messages, args, 1, 1, message),
     participants: (args: Page) => page(to.participants, args, 2, 1, participant),
   });
@@ -129,7 +130,12 @@ export function roots(world: World, isSignedIn: boolean) {
   const mark = ({ input }: { input: { messageId: string } }) => {
     signedIn();
     if (!world.read.includes(input.messageId)) throw new Error('no such message, or to mark it would change something');
-    return { cursor: world.cursor, message: messageBy({ id: input.messageId }) };
+    const { conversation } = byId(messages, input.messageId)!;
+    return {
+      cursor: world.cursor,
+      message: messageBy({ id: input.messageId }),
+      conversation: () => conversationBy(conversation),
+    };
   };
   const refuse = () => {
     throw new Error('nothing may change');

@@ -45,6 +45,12 @@ function isOwn(type: GraphQLInputType): boolean {
   return isScalarType(named) && !isSpecifiedScalarType(named);
 }
 
+/** The members that may be given. To mark a conversation would change the world. */
+function membersOf(type: GraphQLInputObjectType) {
+  const fields = Object.values(type.getFields());
+  return fields.filter(({ name }) => type.name !== 'MarkInput' || name !== 'conversationId');
+}
+
 export class Values {
   readonly #choices: Choices;
   readonly #words: Words;
@@ -74,7 +80,7 @@ export class Values {
   }
 
   #object(type: GraphQLInputObjectType, isConst: boolean): string[] {
-    const fields = Object.values(type.getFields()).filter(
+    const fields = membersOf(type).filter(
       (field) => (isRequiredInputField(field) ? !this.#errs() : this.#choices.oneIn(3)) || this.#errs(),
     );
     const members = fields.map((field) => [field.name, ':', ...this.value(field.type, isConst)]);
@@ -150,7 +156,7 @@ export class Values {
       return `[${this.#times(3).map(() => this.#json(inner.ofType))}]`;
     }
     if (isInputObjectType(inner)) {
-      const fields = Object.values(inner.getFields()).filter(
+      const fields = membersOf(inner).filter(
         (field) => (isRequiredInputField(field) ? !this.#errs() : this.#choices.oneIn(3)) || this.#errs(),
       );
       return `{${fields.map((field) => `"${field.name}":${this.#json(field.type)}`)}}`;

@@ -6,6 +6,8 @@ import { follow } from './ask.ts';
 
 type Status = 'SENT' | 'DELIVERED' | 'READ';
 
+type Role = 'OWNER' | 'MEMBER';
+
 export interface Ref {
   id: string;
 }
@@ -29,6 +31,8 @@ export interface Message extends Ref {
   sender: Ref;
   cursor: string;
   sentAt: string;
+  metadata: unknown;
+  redactedAt: string | null;
   status: Status;
   recipientCount: number;
   deliveredCount: number;
@@ -39,6 +43,7 @@ export interface Message extends Ref {
 export interface Participant {
   user: Ref;
   joinedAt: string;
+  role: Role;
   deliveredThrough: Ref | null;
   readThrough: Ref | null;
 }
@@ -46,7 +51,11 @@ export interface Participant {
 export interface Conversation extends Ref {
   title: string | null;
   createdAt: string;
+  myRole: Role;
+  metadata: unknown;
   unreadCount: number;
+  firstUnread: Ref | null;
+  own: { mutedUntil: string | null; metadata: unknown };
   lastMessage: Ref | null;
   messages: List<Message>;
   participants: List<Participant>;
@@ -88,12 +97,12 @@ export interface World {
 
 const RECEIPT = `recipient { id } status deliveredAt readAt`;
 
-const MESSAGE = `id cursor body conversation { id } sender { id } sentAt status recipientCount deliveredCount readCount
+const MESSAGE = `id cursor body conversation { id } sender { id } sentAt metadata redactedAt status recipientCount deliveredCount readCount
   receipts { edges { cursor node { ${RECEIPT} } } }`;
 
-const PARTICIPANT = `user { id handle displayName createdAt } joinedAt deliveredThrough { id } readThrough { id }`;
+const PARTICIPANT = `user { id handle displayName createdAt } joinedAt role deliveredThrough { id } readThrough { id }`;
 
-const CONVERSATION = `id title createdAt unreadCount lastMessage { id }
+const CONVERSATION = `id title createdAt myRole metadata unreadCount firstUnread { id } own { mutedUntil metadata } lastMessage { id }
   messages { edges { cursor node { ${MESSAGE} } } }
   participants { edges { cursor node { ${PARTICIPANT} } } }`;
 

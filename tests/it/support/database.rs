@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use sea_orm::{ConnectionTrait, Database};
 
 /// Everything that herald stores, from those tables that others refer to, to those that refer to them.
-pub(crate) const TABLES: [&str; 10] = [
+pub(crate) const TABLES: [&str; 11] = [
     "users",
     "sessions",
     "service_keys",
@@ -16,6 +16,7 @@ pub(crate) const TABLES: [&str; 10] = [
     "starts",
     "log_head",
     "session_ends",
+    "own_participations",
 ];
 
 /// Where a test keeps its data.

@@ -18,9 +18,15 @@ pub(crate) enum Act {
     Leave {
         conversation: String,
     },
+    Remove {
+        conversation: String,
+        handles: Vec<String>,
+    },
+    /// By an owner, where they are to be told so, or by anybody.
     Rename {
         conversation: String,
         title: String,
+        as_owner: bool,
     },
     Send {
         conversation: String,
@@ -36,6 +42,14 @@ pub(crate) enum Act {
         message: String,
         recipient: String,
         reason: String,
+    },
+    Redact {
+        message: String,
+    },
+    /// Marks everything in a conversation.
+    MarkAll {
+        conversation: String,
+        is_read: bool,
     },
 }
 
@@ -80,7 +94,19 @@ impl Act {
                 }",
                 json!({ "conversationId": conversation }),
             ),
-            Self::Rename { conversation, title } => (
+            Self::Remove { conversation, handles } => (
+                "mutation($input: ParticipantsInput!) {
+                    done: removeParticipants(input: $input) { cursor conversation { id } }
+                }",
+                json!({ "conversationId": conversation, "handles": handles }),
+            ),
+            Self::Rename { conversation, title, as_owner: true } => (
+                "mutation($input: UpdateConversationInput!) {
+                    done: updateConversation(input: $input) { cursor conversation { id } }
+                }",
+                json!({ "conversationId": conversation, "title": title }),
+            ),
+            Self::Rename { conversation, title, as_owner: false } => (
                 "mutation($input: RenameConversationInput!) {
                     done: renameConversation(input: $input) { cursor conversation { id } }
                 }",
@@ -110,6 +136,24 @@ impl Act {
                 }",
                 json!({ "messageId": message, "userId": recipient, "reason": reason }),
             ),
+            Self::Redact { message } => (
+                "mutation($input: RedactMessageInput!) {
+                    done: redactMessage(input: $input) { cursor message { id } }
+                }",
+                json!({ "messageId": message }),
+            ),
+            Self::MarkAll { conversation, is_read: false } => (
+                "mutation($input: MarkInput!) {
+                    done: markDelivered(input: $input) { cursor conversation { id } }
+                }",
+                json!({ "conversationId": conversation }),
+            ),
+            Self::MarkAll { conversation, is_read: true } => (
+                "mutation($input: MarkInput!) {
+                    done: markRead(input: $input) { cursor conversation { id } }
+                }",
+                json!({ "conversationId": conversation }),
+            ),
         };
         json!({ "query": query, "variables": { "input": input } })
     }
@@ -121,6 +165,12 @@ impl Act {
             "REQUEST_TIMEOUT" => true,
             "NOT_FOUND" => !matches!(self, Self::Start { .. }),
             "SENDER_CANNOT_MARK" => matches!(self, Self::Mark { .. }),
+            "FORBIDDEN" => {
+                matches!(
+                    self,
+                    Self::Remove { .. } | Self::Redact { .. } | Self::Rename { as_owner: true, .. }
+                )
+            }
             _ => false,
         }
     }
@@ -160,12 +210,13 @@ impl Act {
         };
         let is_whole = match self {
             Self::Start { .. } => answer.conversation.is_some(),
-            Self::Add { conversation, .. } | Self::Rename { conversation, .. } => {
-                answer.conversation.as_ref() == Some(conversation)
-            }
+            Self::Add { conversation, .. }
+            | Self::Remove { conversation, .. }
+            | Self::MarkAll { conversation, .. }
+            | Self::Rename { conversation, .. } => answer.conversation.as_ref() == Some(conversation),
             Self::Leave { .. } => true,
             Self::Send { .. } => answer.message.is_some(),
-            Self::Mark { message, .. } | Self::Report { message, .. } => {
+            Self::Mark { message, .. } | Self::Report { message, .. } | Self::Redact { message } => {
                 answer.message.as_ref() == Some(message)
             }
         };
@@ -196,7 +247,7 @@ mod tests {
         assert_eq!(outcome(&send, 200, done.clone()), (Outcome::Answered(answer), None));
         let other = Act::Mark { message: "msg_2".into(), is_read: true };
         assert!(outcome(&other, 200, done).1.is_some(), "another message was answered");
-        let rename = Act::Rename { conversation: "cnv_1".into(), title: "tea".into() };
+        let rename = Act::Rename { conversation: "cnv_1".into(), title: "tea".into(), as_owner: false };
         let done = |id: &str| json!({ "data": { "done": { "cursor": "c", "conversation": { "id": id } } } });
         assert_eq!(outcome(&rename, 200, done("cnv_1")).1, None);
         assert!(outcome(&rename, 200, done("cnv_2")).1.is_some(), "another conversation was answered");

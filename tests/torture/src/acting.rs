@@ -1,4 +1,5 @@
-//! A person's actions: they send, mark, start, rename, add and leave at random, at any node, and repeat requests that
+//! A person's actions: they send, mark, start, rename, redact, add, remove and leave at
+//! random, at any node, and repeat requests that
 //! may be repeated.
 
 use std::sync::Arc;
@@ -109,13 +110,16 @@ impl Actor {
                 let burst = self.random.usize(2..=BURST);
                 self.send(burst, phases).await;
             }
-            50..75 => self.mark(false).await,
+            50..72 => self.mark(false).await,
+            72 => self.redact().await,
+            73..75 => self.mark_all().await,
             75..90 => self.mark(true).await,
             90..93 => {
                 let others = if self.random.u32(0..4) == 0 { 12 } else { self.random.usize(1..4) };
                 self.start(others).await;
             }
-            93..97 => self.add().await,
+            93..96 => self.add().await,
+            96..98 => self.remove().await,
             _ => self.leave().await,
         }
     }
@@ -200,10 +204,29 @@ impl Actor {
         join_all(attempts.into_iter().map(|attempt| self.call(&act, attempt))).await;
     }
 
+    /// Mostly a message of their own. Of the others, an owner may redact them.
+    async fn redact(&mut self) {
+        let wants_own = self.random.u32(0..4) > 0;
+        let message = {
+            let knowledge = self.person.knowledge();
+            let known = knowledge.messages.iter().filter(|(_, is_own)| *is_own == wants_own);
+            let known: Vec<&String> = known.map(|(id, _)| id).collect();
+            self.random.choice(known).cloned().unwrap_or_else(|| NOBODYS.to_owned())
+        };
+        self.try_once(&Act::Redact { message }).await;
+    }
+
+    async fn mark_all(&mut self) {
+        let Some(conversation) = self.conversation() else { return };
+        let is_read = self.random.bool();
+        self.try_once(&Act::MarkAll { conversation, is_read }).await;
+    }
+
     async fn rename(&mut self) {
         let Some(conversation) = self.conversation() else { return };
         let title = self.text("title");
-        self.try_once(&Act::Rename { conversation, title }).await;
+        let as_owner = self.random.bool();
+        self.try_once(&Act::Rename { conversation, title, as_owner }).await;
     }
 
     /// Has a service say that it could not bring them a message.
@@ -224,6 +247,13 @@ impl Actor {
         let others = self.random.usize(1..4);
         let handles = self.others(others);
         self.try_once(&Act::Add { conversation, handles }).await;
+    }
+
+    async fn remove(&mut self) {
+        let Some(conversation) = self.conversation() else { return };
+        let others = self.random.usize(1..3);
+        let handles = self.others(others);
+        self.try_once(&Act::Remove { conversation, handles }).await;
     }
 
     async fn leave(&mut self) {

@@ -10,8 +10,11 @@ const EVENTS: &str = "subscription($after: Cursor) {
         ... on ConversationStarted { startedBy { id } }
         ... on ConversationRenamed { title renamedBy { id } }
         ... on MessageUndeliverable { recipient { id } message { id } reason }
+        ... on ConversationUpdated { updatedBy { id } }
         ... on ParticipantsJoined { addedBy { id } users { id } }
-        ... on ParticipantLeft { user { id } }
+        ... on ParticipantLeft { user { id } newOwner { id } }
+        ... on MessageRedacted { redactedBy { id } message { id body } }
+        ... on ParticipantsRemoved { removedBy { id } users { id } }
         ... on MessageSent { message { id body sentAt sender { id } } }
         ... on StatusChanged { recipient { id } status message { id } messages(first: 50) { id } }
     }

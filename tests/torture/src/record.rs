@@ -20,6 +20,9 @@ pub(crate) enum Kind {
     Read,
     Renamed,
     Undeliverable,
+    Removed,
+    Redacted,
+    Updated,
 }
 
 impl Kind {
@@ -34,6 +37,9 @@ impl Kind {
             6 => Self::Read,
             7 => Self::Renamed,
             11 => Self::Undeliverable,
+            8 => Self::Removed,
+            9 => Self::Redacted,
+            10 => Self::Updated,
             _ => return None,
         })
     }
@@ -60,7 +66,7 @@ pub(crate) struct Event {
     /// The connection that caused it, where one was named. Each person has one session here, so that the
     /// actor and the connection are the origin.
     pub(crate) connection: Option<String>,
-    /// Those who were brought in, or those who are told of a mark.
+    /// Those who were brought in or removed, those who are told of a mark, or the next owner.
     pub(crate) users: Option<Vec<String>>,
     pub(crate) from: Option<i64>,
     pub(crate) through: Option<i64>,
@@ -83,6 +89,8 @@ pub(crate) struct Message {
     pub(crate) key: Option<String>,
     /// Microseconds since 1970.
     pub(crate) sent_at: i64,
+    /// Microseconds since 1970; absent where nobody redacted it.
+    pub(crate) redacted_at: Option<i64>,
 }
 
 /// A row of `participants`: one person's part in one conversation.
@@ -94,6 +102,8 @@ pub(crate) struct Part {
     pub(crate) left: Option<i64>,
     pub(crate) delivered: i64,
     pub(crate) read: i64,
+    /// The position since which it is that of an owner.
+    pub(crate) owner_since: Option<i64>,
 }
 
 impl Part {

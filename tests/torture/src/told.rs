@@ -24,10 +24,23 @@ pub(crate) enum What {
     },
     Left {
         user: String,
+        /// Who owns the conversation from there on, where that changes.
+        new_owner: Option<String>,
+    },
+    Removed {
+        by: String,
+        users: Vec<String>,
     },
     Renamed {
         by: String,
         title: Option<String>,
+    },
+    Updated {
+        by: String,
+    },
+    Redacted {
+        by: String,
+        message: String,
     },
     Sent {
         message: String,
@@ -59,7 +72,22 @@ impl Told {
         let what = match event["__typename"].as_str()? {
             "ConversationStarted" => What::Started { by: id(&event["startedBy"])? },
             "ParticipantsJoined" => What::Joined { by: id(&event["addedBy"])?, users: ids(&event["users"])? },
-            "ParticipantLeft" => What::Left { user: id(&event["user"])? },
+            "ParticipantLeft" => What::Left {
+                user: id(&event["user"])?,
+                new_owner: match event.get("newOwner")? {
+                    Value::Null => None,
+                    owner => Some(id(owner)?),
+                },
+            },
+            "ConversationUpdated" => What::Updated { by: id(&event["updatedBy"])? },
+            "MessageRedacted" => {
+                // Nothing is left of what it said.
+                let message = Some(&event["message"]).filter(|message| message["body"] == "")?;
+                What::Redacted { by: id(&event["redactedBy"])?, message: id(message)? }
+            }
+            "ParticipantsRemoved" => {
+                What::Removed { by: id(&event["removedBy"])?, users: ids(&event["users"])? }
+            }
             "ConversationRenamed" => What::Renamed {
                 by: id(&event["renamedBy"])?,
                 title: match event.get("title")? {

@@ -6,15 +6,17 @@ use async_graphql::connection::Connection;
 use async_graphql::{Context, ID, Object, Result};
 use futures_util::FutureExt;
 
-use super::{DateTime, Message, Participant};
+use super::{ConversationRole, DateTime, Json, Message, OwnParticipation, Participant};
 use crate::error::Error;
 use crate::graphql::budget::budget_of;
 use crate::graphql::caller::{sight_of, viewer_of};
-use crate::graphql::schema::loaders::{MessagesPage, ParticipantsPage, RenamedAfter, UnreadOf, load};
+use crate::graphql::schema::loaders::{
+    DescribedAfter, FirstUnread, LatestPart, MessagesPage, OwnOf, ParticipantsPage, UnreadOf, load,
+};
 use crate::graphql::schema::page::{Opaque, PageArgs, connection};
 use crate::graphql::schema::services::services_of;
-use crate::log::{ConversationRow, Direction, Page, ParticipantKey};
-use crate::messaging::{self, ConversationId, Position};
+use crate::log::{ConversationRow, Described, Direction, Page, ParticipantKey};
+use crate::messaging::{self, Change, ConversationId, Position, Role, Updated};
 
 /// A conversation of two or of many.
 #[derive(Debug, Clone)]
@@ -34,6 +36,24 @@ impl Conversation {
     /// The conversation as it was at a position, for a viewer who left there. `None` shows it as it is now.
     pub(crate) fn as_of(id: ConversationId, as_of: Option<Position>) -> Self {
         Self { id, known: None, as_of }
+    }
+
+    /// The newest message that the viewer may see.
+    pub(crate) async fn newest_message(&self, ctx: &Context<'_>) -> Result<Option<Message>, Error> {
+        let newest = Page { after: None, before: None, limit: 1, direction: Direction::Last };
+        let key = MessagesPage { conversation: self.id, viewer: sight_of(ctx)?, page: newest };
+        let newest = load_messages(ctx, key).await?.pop();
+        Ok(newest.map(|message| Message::as_of(message, self.as_of)))
+    }
+
+    /// The first event of a kind after the viewer left; `None` while they take part.
+    async fn next_described(
+        &self,
+        ctx: &Context<'_>,
+        kind: Described,
+    ) -> Result<Option<Arc<messaging::Event>>, Error> {
+        let Some(as_of) = self.as_of else { return Ok(None) };
+        Ok(load(&services_of(ctx)?.rows, DescribedAfter(self.id, as_of, kind)).await?)
     }
 
     async fn load_row(&self, ctx: &Context<'_>) -> Result<Arc<ConversationRow>, Error> {
@@ -62,21 +82,43 @@ impl Conversation {
     async fn title(&self, ctx: &Context<'_>) -> Result<Option<String>> {
         // The row must be read first. Every change of the title that it shows is then in the log, and is found below.
         let row = self.load_row(ctx).await?;
-        let renamed = match self.as_of {
-            Some(as_of) => {
-                load(&services_of(ctx)?.rows, RenamedAfter(self.id, as_of)).await.map_err(Error::from)?
-            }
-            None => None,
+        let (renamed, updated) = futures_util::future::try_join(
+            self.next_described(ctx, Described::Renamed),
+            self.next_described(ctx, Described::Updated),
+        )
+        .await?;
+        // The first change tells what was so before it.
+        let next = [renamed, updated].into_iter().flatten().min_by_key(|event| event.position);
+        let title = match next.map(|event| event.change.clone()) {
+            Some(Change::Renamed(renamed)) => renamed.former,
+            Some(Change::Updated(updated)) => updated.former.title,
+            _ => row.title.clone(),
         };
-        let title = renamed.map_or_else(|| row.title.clone(), |renamed| renamed.former);
         let title = title.as_ref().map(ToString::to_string);
         budget_of(ctx)?.pay(title.as_ref().map_or(0, String::len)).await;
         Ok(title)
     }
 
+    /// What its owners keep with it. For a viewer who has left, what they kept then.
+    async fn metadata(&self, ctx: &Context<'_>) -> Result<Option<Json>> {
+        // The row must be read first, as for the title.
+        let row = self.load_row(ctx).await?;
+        let next = self.next_described(ctx, Described::Updated).await?;
+        let updated = next.and_then(|event| Updated::of(event.change.clone()));
+        let metadata = updated.map_or_else(|| row.metadata.clone(), |updated| updated.former.metadata);
+        Ok(Json::show(ctx, metadata.as_ref()).await?)
+    }
+
     /// When it was started.
     async fn created_at(&self, ctx: &Context<'_>) -> Result<DateTime> {
         Ok(DateTime(self.load_row(ctx).await?.created_at))
+    }
+
+    /// What the viewer may do in it. For a viewer who has left, what they could do then.
+    async fn my_role(&self, ctx: &Context<'_>) -> Result<ConversationRole> {
+        let key = LatestPart(viewer_of(ctx)?.user, self.id);
+        let part = load(&services_of(ctx)?.rows, key).await.map_err(Error::from)?;
+        Ok(part.map_or(Role::Member, |part| part.role(self.as_of)).into())
     }
 
     /// Those who take part now, in the order in which they joined. For a viewer who has left, those who took part
@@ -120,10 +162,30 @@ impl Conversation {
 
     /// The newest message that the viewer may see.
     async fn last_message(&self, ctx: &Context<'_>) -> Result<Option<Message>> {
-        let newest = Page { after: None, before: None, limit: 1, direction: Direction::Last };
-        let key = MessagesPage { conversation: self.id, viewer: sight_of(ctx)?, page: newest };
-        let newest = load_messages(ctx, key).await?.pop();
-        Ok(newest.map(|message| Message::as_of(message, self.as_of)))
+        Ok(self.newest_message(ctx).await?)
+    }
+
+    /// The oldest message from others that the viewer has not marked as read.
+    async fn first_unread(&self, ctx: &Context<'_>) -> Result<Option<Message>> {
+        let key = FirstUnread(viewer_of(ctx)?.user, self.id);
+        let rows = &services_of(ctx)?.rows;
+        let read = || {
+            let read = async move {
+                let first = load(rows, key).await?;
+                let bytes = first.as_ref().map_or(0, |message| message.bytes());
+                Ok((first, bytes))
+            };
+            read.boxed()
+        };
+        let first = budget_of(ctx)?.read(1, read).await?;
+        Ok(first.map(|message| Message::as_of(message, self.as_of)))
+    }
+
+    /// What the viewer keeps for themselves: told to nobody else.
+    async fn own(&self, ctx: &Context<'_>) -> Result<OwnParticipation> {
+        let key = OwnOf(viewer_of(ctx)?.user, self.id);
+        let own = load(&services_of(ctx)?.rows, key).await.map_err(Error::from)?;
+        Ok(OwnParticipation(own.unwrap_or_default()))
     }
 
     /// Messages from others that the viewer has not marked as read.
@@ -142,7 +204,7 @@ async fn load_messages(ctx: &Context<'_>, page: MessagesPage) -> Result<Vec<Arc<
         let page = page.clone();
         let read = async move {
             let messages = load(rows, page).await?.unwrap_or_default();
-            let bytes = messages.iter().map(|message| message.body.as_str().len()).sum();
+            let bytes = messages.iter().map(|message| message.bytes()).sum();
             Ok((messages, bytes))
         };
         read.boxed()

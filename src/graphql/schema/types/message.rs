@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::connection::Connection;
 use async_graphql::{Context, ID, Object, Result};
 
-use super::{Conversation, DateTime, DeliveryStatus, Receipt, User};
+use super::{Conversation, DateTime, DeliveryStatus, Json, Receipt, User};
 use crate::error::Error;
 use crate::graphql::budget::budget_of;
 use crate::graphql::schema::loaders::{CountsAt, ReceiptsPage, load};
@@ -61,11 +61,22 @@ impl Message {
         User::by_id(self.row.sender)
     }
 
-    /// Its text.
+    /// Its text. Empty once it was redacted.
     async fn body(&self, ctx: &Context<'_>) -> Result<&str> {
         let body = self.row.body.as_str();
         budget_of(ctx)?.pay(body.len()).await;
         Ok(body)
+    }
+
+    /// What the sender's client keeps with it. Null once it was redacted.
+    async fn metadata(&self, ctx: &Context<'_>) -> Result<Option<Json>> {
+        Ok(Json::show(ctx, self.row.metadata.as_ref()).await?)
+    }
+
+    /// When it was redacted, for everyone, also for those who had left before. Null unless it was; then `body` is empty
+    /// and `metadata` null.
+    async fn redacted_at(&self) -> Option<DateTime> {
+        self.row.redacted_at.map(DateTime)
     }
 
     /// Its place in `conversation.messages`, for `after` and `before`.

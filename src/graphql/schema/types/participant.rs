@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, Object, Result};
 
-use super::{DateTime, Message, User};
+use super::{ConversationRole, DateTime, Message, User};
 use crate::error::Error;
 use crate::graphql::caller::sight_of;
 use crate::graphql::schema::loaders::{SeenAt, load};
@@ -65,6 +65,11 @@ impl Participant {
     /// When they joined.
     async fn joined_at(&self) -> DateTime {
         DateTime(self.participation.joined_at)
+    }
+
+    /// What they may do in the conversation.
+    async fn role(&self) -> ConversationRole {
+        self.participation.role(self.as_of).into()
     }
 
     /// The newest message that this participant has received, of those that the viewer may see.

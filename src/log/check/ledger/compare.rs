@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use super::Ledger;
-use crate::messaging::{Conversation, ConversationId, Interval, Participation, People, Position, UserId};
+use crate::messaging::{Conversation, ConversationId, Participation, People, Position, UserId};
 
 impl Ledger {
     /// Compares a stored conversation with what follows from the events.
@@ -20,6 +20,9 @@ impl Ledger {
         if conversation.renamed.as_ref().is_some_and(|last| last.title != row.title) {
             return Err("title is not the one of its last change".into());
         }
+        if conversation.updated.as_ref().is_some_and(|last| last.to.metadata != row.metadata) {
+            return Err("metadata is not that of its last change".into());
+        }
         match row.people {
             Some(_) if conversation.has_changed => {
                 Err("people is set, although somebody joined or left".into())
@@ -28,6 +31,17 @@ impl Ledger {
                 Err("people does not stand for its participants".into())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Checks that every message that says so was redacted by an event.
+    ///
+    /// # Errors
+    /// The first one that was not.
+    pub(in crate::log::check) fn all_redactions_happened(&self) -> Result<(), String> {
+        match self.redacted_rows.keys().min() {
+            Some(position) => Err(format!("message at {}: it is redacted, but no event says so", position.0)),
+            None => Ok(()),
         }
     }
 
@@ -51,7 +65,8 @@ impl Ledger {
         let stay = &mut person.stays[found.map_err(|_| "no event brought this user in there")?];
         stay.is_stored = true;
         equal("joined_at", &row.joined_at.0, &stay.joined_at.0)?;
-        equal("left_position", &left_position(row.interval), &left_position(stay.interval))?;
+        equal("left_position", &text(row.interval.left), &text(stay.interval.left))?;
+        equal("owner_since", &text(row.owner_since), &text(stay.owner_since))?;
         let is_newest = newest == Some(row.interval.joined);
         let marks = [
             ("delivered_through", row.delivered_through, person.delivered_through),
@@ -102,9 +117,9 @@ impl Ledger {
     }
 }
 
-/// The text of `left_position` in a row.
-fn left_position(interval: Interval) -> String {
-    interval.left.map_or_else(|| "NULL".to_owned(), |left| left.0.to_string())
+/// The text of a position that may be absent from a row.
+fn text(position: Option<Position>) -> String {
+    position.map_or_else(|| "NULL".to_owned(), |position| position.0.to_string())
 }
 
 fn equal<T: PartialEq + Display>(column: &str, stored: &T, expected: &T) -> Result<(), String> {

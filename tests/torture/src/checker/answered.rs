@@ -6,7 +6,7 @@ use super::cursors::Cursors;
 use super::{Evidence, Ledger};
 use crate::act::{Act, Answer, Outcome};
 use crate::history::Call;
-use crate::record::Kind;
+use crate::record::{Kind, Part};
 
 pub(super) fn check(evidence: &Evidence, ledger: &Ledger<'_>) -> Result<(), String> {
     let cursors = Cursors::known(evidence, ledger);
@@ -51,10 +51,16 @@ impl Seen<'_> {
             Act::Add { conversation, handles } => self.added(conversation, handles),
             // Leaving is counted, because leaving twice makes two events.
             Act::Leave { .. } => Ok(()),
-            Act::Rename { conversation, title } => self.renamed(conversation, title),
+            Act::Remove { conversation, handles } => self.removed(conversation, handles),
+            Act::Rename { conversation, title, .. } => self.renamed(conversation, title),
             Act::Send { conversation, body, key } => self.sent(conversation, body, key.as_deref()),
             Act::Mark { message, is_read } => self.marked(message, *is_read),
             Act::Report { message, .. } => self.reported(message),
+            Act::Redact { message } => match self.ledger.message(message) {
+                Some(message) if message.redacted_at.is_some() => Ok(()),
+                _ => Err("a message that was redacted is stored otherwise"),
+            },
+            Act::MarkAll { conversation, is_read } => self.marked_all(conversation, *is_read),
         }
     }
 
@@ -92,6 +98,22 @@ impl Seen<'_> {
         Ok(())
     }
 
+    fn removed(&self, conversation: &str, handles: &[String]) -> Result<(), &'static str> {
+        let Some(position) = self.cursors.position(&self.answer.cursor) else {
+            // No event was delivered with the cursor of the answer.
+            return Ok(());
+        };
+        for user in handles.iter().filter_map(|handle| self.users.get(handle)) {
+            let parts = self.ledger.parts(conversation, user);
+            // It is the last event of those who go with it.
+            let takes_part = |part: &Part| part.holds(position) && part.left != Some(position);
+            if parts.iter().any(takes_part) {
+                return Err("somebody who was removed takes part");
+            }
+        }
+        Ok(())
+    }
+
     fn renamed(&self, conversation: &str, title: &str) -> Result<(), &'static str> {
         let mut events = self.ledger.log.events.iter();
         let event = events
@@ -109,7 +131,7 @@ impl Seen<'_> {
     fn sent(&self, conversation: &str, body: &str, key: Option<&str>) -> Result<(), &'static str> {
         let id = self.answer.message.as_deref().unwrap_or_default();
         let message = self.ledger.message(id).ok_or("a message that was answered is not in the log")?;
-        let is_same = message.body == body
+        let is_same = (message.body == body || message.redacted_at.is_some())
             && message.conversation == conversation
             && message.sender == self.call.user
             && message.key.as_deref() == key;
@@ -133,11 +155,32 @@ impl Seen<'_> {
             let reaches = match event.kind {
                 Kind::Undeliverable => event.through == Some(position),
                 Kind::Delivered | Kind::Read => event.through.is_some_and(|through| through >= position),
-                Kind::Started | Kind::Joined | Kind::Left | Kind::Sent | Kind::Renamed => false,
+                Kind::Started
+                | Kind::Joined
+                | Kind::Left
+                | Kind::Sent
+                | Kind::Renamed
+                | Kind::Removed
+                | Kind::Redacted
+                | Kind::Updated => false,
             };
             reaches && event.actor == self.call.user && event.conversation == message.conversation
         });
         if has_effect { Ok(()) } else { Err("a report that was answered is not in the log") }
+    }
+
+    /// Whether everything that the user had received up to the cursor of the answer is marked.
+    fn marked_all(&self, conversation: &str, is_read: bool) -> Result<(), &'static str> {
+        let Some(position) = self.cursors.position(&self.answer.cursor) else { return Ok(()) };
+        let parts = self.ledger.parts(conversation, &self.call.user);
+        let mut messages = self.ledger.log.messages.iter().rev();
+        let newest = messages.find(|message| {
+            message.conversation == conversation
+                && message.position <= position
+                && message.sender != self.call.user
+                && parts.iter().any(|part| part.holds(message.position))
+        });
+        newest.map_or(Ok(()), |newest| self.marked(&newest.id, is_read))
     }
 
     fn marked(&self, id: &str, is_read: bool) -> Result<(), &'static str> {

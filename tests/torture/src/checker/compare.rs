@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::Ledger;
 use crate::history::Scope;
-use crate::record::{Event, Kind};
-use crate::told::Told;
+use crate::record::{Event, Kind, Message};
+use crate::told::{Told, What};
 
 /// Lines that are shown before and after the first difference.
 const AROUND: usize = 3;
@@ -71,14 +71,25 @@ impl Follower<'_> {
     fn content(&self, ledger: &Ledger<'_>, told: &Told, position: i64) -> Result<(), String> {
         let event = ledger.event(position).ok_or("an event vanished")?;
         let what = ledger.what(event, self.user);
-        if what.as_ref() == Some(&told.what) && event.conversation == told.conversation && event.at == told.at
-        {
+        let is_same =
+            what.as_ref() == Some(&told.what) || self.was_told_before_redaction(ledger, told, position);
+        if is_same && event.conversation == told.conversation && event.at == told.at {
             return Ok(());
         }
         Err(format!(
             "altered: position {position} says {what:?} at {}, and this was told: {told:?}",
             event.at
         ))
+    }
+
+    /// Whether it is told of a message that was redacted since, with its text. Only who followed meanwhile may be.
+    fn was_told_before_redaction(&self, ledger: &Ledger<'_>, told: &Told, position: i64) -> bool {
+        let What::Sent { message, sender, sent_at, .. } = &told.what else { return false };
+        let is_it = |stored: &&Message| {
+            stored.position == position && stored.sender == *sender && stored.sent_at == *sent_at
+        };
+        let stored = ledger.message(message).filter(is_it);
+        self.connection.is_some() && stored.is_some_and(|stored| stored.redacted_at.is_some())
     }
 
     /// What is wrong with being told of `position` at `index`.

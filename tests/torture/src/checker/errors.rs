@@ -15,6 +15,7 @@ pub(super) fn check(evidence: &Evidence, ledger: &Ledger<'_>) -> Result<(), Stri
         let Some(Outcome::Refused(code)) = call.outcome() else { continue };
         let is_justified = match code.as_str() {
             "SENDER_CANNOT_MARK" => is_senders(call, ledger),
+            "FORBIDDEN" => is_not_owners(call, ledger),
             "NOT_FOUND" => !known.must_find(call, ledger),
             _ => true,
         };
@@ -32,6 +33,24 @@ fn is_senders(call: &Call, ledger: &Ledger<'_>) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether somebody did not own, at some time, the conversation from which they wanted to remove others.
+fn is_not_owners(call: &Call, ledger: &Ledger<'_>) -> bool {
+    match &call.act {
+        Act::Remove { conversation, .. } | Act::Rename { conversation, as_owner: true, .. } => {
+            was_member(conversation, &call.user, ledger)
+        }
+        Act::Redact { message } => ledger.message(message).is_some_and(|message| {
+            message.sender != call.user && was_member(&message.conversation, &call.user, ledger)
+        }),
+        _ => false,
+    }
+}
+
+fn was_member(conversation: &str, user: &str, ledger: &Ledger<'_>) -> bool {
+    // Whoever starts a conversation owns it until they leave.
+    ledger.parts(conversation, user).iter().any(|part| part.owner_since != Some(part.joined))
 }
 
 /// When people first heard of conversations, in milliseconds.
@@ -65,9 +84,11 @@ impl<'a> Known<'a> {
         let (conversation, since) = match &call.act {
             Act::Add { conversation, .. }
             | Act::Leave { conversation }
+            | Act::Remove { conversation, .. }
+            | Act::MarkAll { conversation, .. }
             | Act::Rename { conversation, .. }
             | Act::Send { conversation, .. } => (conversation.as_str(), 0),
-            Act::Mark { message, .. } => match ledger.message(message) {
+            Act::Mark { message, .. } | Act::Redact { message } => match ledger.message(message) {
                 Some(message) => (message.conversation.as_str(), message.position),
                 None => return false,
             },

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Evidence, Ledger};
-use crate::record::{Event, Kind};
+use crate::record::{Event, Kind, Message};
 
 pub(super) fn check(evidence: &Evidence, ledger: &Ledger<'_>) -> Result<(), String> {
     let log = &evidence.log;
@@ -36,6 +36,19 @@ pub(super) fn check(evidence: &Evidence, ledger: &Ledger<'_>) -> Result<(), Stri
         let messages: HashSet<i64> = log.messages.iter().map(|message| message.position).collect();
         let bare = sent.keys().find(|position| !messages.contains(*position));
         return Err(format!("the event at {bare:?} sends a message that is not there"));
+    }
+    let redacted: HashSet<i64> = log
+        .events
+        .iter()
+        .filter(|event| event.kind == Kind::Redacted)
+        .filter_map(|event| event.through)
+        .collect();
+    let strange = |message: &&Message| {
+        message.redacted_at.is_some() != redacted.contains(&message.position)
+            || (message.redacted_at.is_some() && !message.body.is_empty())
+    };
+    if let Some(message) = log.messages.iter().find(strange) {
+        return Err(format!("the events and the row do not agree whether it was redacted: {message:?}"));
     }
     for (conversation, renamings) in ledger.renamings() {
         let (last, stored) = (renamings.last().map(|last| &last.title), log.titles.get(conversation));

@@ -76,11 +76,13 @@ impl<'a> Ledger<'a> {
             Kind::Undeliverable => self.report(event),
             _ if !takes_part => Err("somebody acts who takes no part"),
             Kind::Joined => self.join(event),
-            Kind::Left => {
-                self.leave(event);
-                Ok(())
+            Kind::Left => self.leave(event),
+            Kind::Removed => self.remove(event),
+            Kind::Redacted => self.redact(event),
+            Kind::Updated if !self.owns(&event.conversation, &event.actor) => {
+                Err("somebody changed a conversation that they do not own")
             }
-            Kind::Renamed => self.rename(event),
+            Kind::Renamed | Kind::Updated => self.rename(event),
             Kind::Sent => Ok(()),
             Kind::Delivered | Kind::Read => self.mark(event, small),
         }
@@ -113,20 +115,66 @@ impl<'a> Ledger<'a> {
                 left: None,
                 delivered: begin(|part| part.delivered).unwrap_or(event.position),
                 read: begin(|part| part.read).unwrap_or(event.position),
+                // Whoever starts a conversation owns it.
+                owner_since: (event.kind == Kind::Started && user == event.actor).then_some(event.position),
             };
             before.push(part);
         }
         Ok(())
     }
 
-    fn leave(&mut self, event: &'a Event) {
+    fn leave(&mut self, event: &'a Event) -> Result<(), &'static str> {
         let (conversation, user) = (event.conversation.as_str(), event.actor.as_str());
+        let was_owner = self.owns(conversation, user);
+        self.let_go(event, user);
+        // Whoever has taken part for longest owns it next. Of those who joined at once, the list begins with the
+        // smallest id.
+        let others = self.parts.values().flatten();
+        let others = others.filter(|part| part.conversation == conversation && part.left.is_none());
+        let eldest = others.map(|part| (part.joined, part.user.clone())).min();
+        let next = eldest.filter(|_| was_owner).map(|(_, user)| user);
+        if next.as_ref() != event.users.as_ref().and_then(|users| users.first()) {
+            return Err("the wrong user owns the conversation next");
+        }
+        let mut parts = self.parts.values_mut().flatten();
+        if let Some(part) = parts.find(|part| {
+            part.conversation == conversation && part.left.is_none() && Some(&part.user) == next.as_ref()
+        }) {
+            part.owner_since = Some(event.position);
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, event: &'a Event) -> Result<(), &'static str> {
+        let conversation = event.conversation.as_str();
+        let users = event.users.as_deref().unwrap_or_default();
+        if users.is_empty() || users.contains(&event.actor) {
+            return Err("nobody was removed, or somebody by themselves");
+        }
+        if !self.owns(conversation, &event.actor) {
+            return Err("somebody removed others from a conversation that they do not own");
+        }
+        for user in users {
+            if !self.takes_part(conversation, user) {
+                return Err("somebody was removed who takes no part");
+            }
+            self.let_go(event, user);
+        }
+        Ok(())
+    }
+
+    fn let_go(&mut self, event: &'a Event, user: &'a str) {
+        let conversation = event.conversation.as_str();
         if let Some(members) = self.members.get_mut(conversation) {
             members.remove(user);
         }
         if let Some(part) = self.parts.get_mut(&(conversation, user)).and_then(|parts| parts.last_mut()) {
             part.left = Some(event.position);
         }
+    }
+
+    fn owns(&self, conversation: &str, user: &str) -> bool {
+        self.parts(conversation, user).iter().any(|part| part.left.is_none() && part.owner_since.is_some())
     }
 
     fn rename(&mut self, event: &'a Event) -> Result<(), &'static str> {
@@ -139,6 +187,24 @@ impl<'a> Ledger<'a> {
         }
         if before.is_some_and(|before| *before != renaming.former) {
             return Err("its former title is not the one before");
+        }
+        Ok(())
+    }
+
+    fn redact(&mut self, event: &'a Event) -> Result<(), &'static str> {
+        let (conversation, user) = (event.conversation.as_str(), event.actor.as_str());
+        let message = event.through.and_then(|through| self.at.get(&through).copied());
+        let Some(message) = message.filter(|message| message.conversation == conversation) else {
+            return Err("no message of the conversation was redacted");
+        };
+        if message.sender != user && !self.owns(conversation, user) {
+            return Err("somebody redacted the message of somebody else, and does not own the conversation");
+        }
+        if !self.parts(conversation, user).iter().any(|part| part.holds(message.position)) {
+            return Err("somebody redacted a message that they may not see");
+        }
+        if message.redacted_at != Some(event.at) || !message.body.is_empty() {
+            return Err("a message was redacted, and is stored otherwise");
         }
         Ok(())
     }
@@ -286,6 +352,9 @@ impl<'a> Ledger<'a> {
         if event.kind == Kind::Undeliverable {
             return is_told.then(|| self.fact(event)).flatten();
         }
+        if event.kind == Kind::Redacted {
+            holding(event.through?)?;
+        }
         if !event.kind.is_mark() {
             return self.fact(event);
         }
@@ -312,7 +381,10 @@ impl<'a> Ledger<'a> {
         Some(match event.kind {
             Kind::Started => What::Started { by: actor },
             Kind::Joined => What::Joined { by: actor, users: event.users.clone()? },
-            Kind::Left => What::Left { user: actor },
+            Kind::Left => What::Left { user: actor, new_owner: event.users.iter().flatten().next().cloned() },
+            Kind::Removed => What::Removed { by: actor, users: event.users.clone()? },
+            Kind::Updated => What::Updated { by: actor },
+            Kind::Redacted => What::Redacted { by: actor, message: self.at.get(&event.through?)?.id.clone() },
             Kind::Renamed => What::Renamed { by: actor, title: event.renaming.as_ref()?.title.clone() },
             Kind::Sent => {
                 let message = self.at.get(&event.position)?;
@@ -352,12 +424,15 @@ fn said(conversation: &str, at: i64, what: &What) -> String {
     match what {
         What::Started { .. } => format!("started {conversation}"),
         What::Joined { by, users } => format!("joined {conversation} {at} {by} {}", users.join(" ")),
-        What::Left { user } => format!("left {conversation} {at} {user}"),
+        What::Left { user, new_owner } => format!("left {conversation} {at} {user} {new_owner:?}"),
+        What::Removed { by, users } => format!("removed {conversation} {at} {by} {}", users.join(" ")),
         What::Renamed { by, title } => format!("renamed {conversation} {at} {by} {title:?}"),
         What::Undeliverable { recipient, message, reason } => {
             format!("undeliverable {at} {recipient} {message} {reason}")
         }
+        What::Updated { by } => format!("updated {conversation} {at} {by}"),
         What::Sent { message, .. } => format!("sent {message}"),
+        What::Redacted { message, .. } => format!("redacted {message}"),
         What::Marked { recipient, is_read, message, .. } => format!("marked {recipient} {is_read} {message}"),
     }
 }

@@ -29,16 +29,56 @@ pub(super) fn check(evidence: &Evidence, ledger: &Ledger<'_>) -> Result<(), Stri
             Act::Leave { conversation } if possible => {
                 *leaves.entry((conversation.as_str(), call.user.as_str())).or_default() += 1;
             }
-            Act::Leave { .. } | Act::Add { .. } | Act::Mark { .. } => {}
+            Act::Leave { .. }
+            | Act::Add { .. }
+            | Act::Remove { .. }
+            | Act::Mark { .. }
+            | Act::MarkAll { .. }
+            | Act::Redact { .. } => {}
         }
     }
     let log = &evidence.log;
-    let bodies = log.messages.iter().map(|message| message.body.as_str());
+    let whole = log.messages.iter().filter(|message| message.redacted_at.is_none());
+    let bodies = whole.map(|message| message.body.as_str());
     once(&asked, bodies, "message")?;
     let first = log.titles.keys().filter_map(|conversation| ledger.first_title(conversation));
     let later = log.events.iter().filter_map(|event| event.renaming.as_ref()?.title.as_deref());
     once(&asked, first.chain(later), "title")?;
     once(&asked, log.events.iter().filter_map(|event| event.reason.as_deref()), "reason")?;
+    for event in log.events.iter().filter(|event| event.kind == Kind::Redacted) {
+        let redacted = event.through.and_then(|through| log.messages.iter().find(|m| m.position == through));
+        let is_asked_for = evidence.past.calls.iter().any(|call| {
+            let is_it =
+                matches!(&call.act, Act::Redact { message } if redacted.is_some_and(|m| m.id == *message));
+            is_it && call.user == event.actor && !matches!(call.outcome(), Some(Outcome::Refused(_)))
+        });
+        if !is_asked_for {
+            return Err(format!("nobody asked to redact what {event:?} redacted"));
+        }
+    }
+    for event in log.events.iter().filter(|event| event.kind == Kind::Removed) {
+        let is_asked_for = evidence.past.calls.iter().any(|call| match &call.act {
+            Act::Remove { conversation, handles } => {
+                let named: Vec<_> = handles.iter().filter_map(|handle| evidence.users.get(handle)).collect();
+                *conversation == event.conversation
+                    && call.user == event.actor
+                    && !matches!(call.outcome(), Some(Outcome::Refused(_)))
+                    && event.users.iter().flatten().all(|user| named.contains(&user))
+            }
+            Act::Start { .. }
+            | Act::Rename { .. }
+            | Act::Send { .. }
+            | Act::Leave { .. }
+            | Act::Add { .. }
+            | Act::Mark { .. }
+            | Act::MarkAll { .. }
+            | Act::Redact { .. }
+            | Act::Report { .. } => false,
+        });
+        if !is_asked_for {
+            return Err(format!("nobody asked to remove those that {event:?} removed"));
+        }
+    }
     let mut left: HashMap<(&str, &str), usize> = HashMap::new();
     for event in log.events.iter().filter(|event| event.kind == Kind::Left) {
         *left.entry((event.conversation.as_str(), event.actor.as_str())).or_default() += 1;

@@ -3,6 +3,8 @@
 //! The story: ada starts a conversation with bob and sends; bob receives; ada adds cem; bob sends; bob and
 //! ada read; cem leaves; ada sends again.
 
+mod redacting;
+mod removing;
 mod renaming;
 
 use super::*;
@@ -46,12 +48,17 @@ fn message(position: i64, id: &str, sender: &str, key: Option<&str>) -> Message 
         body: format!("says {id}"),
         key: key.map(str::to_owned),
         sent_at: position * 10,
+        redacted_at: None,
     }
 }
 
 fn part(user: &str, joined: i64, left: Option<i64>, through: i64) -> Part {
     let (conversation, user) = (ROOM.to_owned(), user.to_owned());
-    Part { conversation, user, joined, left, delivered: through, read: through }
+    Part { conversation, user, joined, left, delivered: through, read: through, owner_since: None }
+}
+
+fn owner(user: &str, joined: i64, left: Option<i64>, through: i64) -> Part {
+    Part { owner_since: Some(joined), ..part(user, joined, left, through) }
 }
 
 fn texts(texts: &[&str]) -> Vec<String> {
@@ -81,10 +88,14 @@ fn told(position: i64) -> Told {
         5 => sent("m2", "bob"),
         6 => marked("bob", true, "m1"),
         7 => marked("ada", true, "m2"),
-        8 => What::Left { user: "cem".into() },
+        8 => What::Left { user: "cem".into(), new_owner: None },
         9 => sent("m3", "ada"),
         11 => renamed("bob", "tea"),
         12 => renamed("ada", "coffee"),
+        13 => What::Left { user: "ada".into(), new_owner: Some("bob".into()) },
+        16 => What::Redacted { by: "ada".into(), message: "m1".into() },
+        14 => What::Joined { by: "bob".into(), users: texts(&["cem"]) },
+        15 => What::Removed { by: "bob".into(), users: texts(&["cem"]) },
         _ => sent("m4", "ada"),
     };
     Told { cursor: format!("cursor {position}"), conversation: ROOM.into(), at: position * 10, what }
@@ -99,11 +110,12 @@ fn device(connection: &str, user: &str, positions: &[i64]) -> DevicePast {
 
 fn call(position: i64, user: &str, act: Act) -> Call {
     let message = match &act {
-        Act::Mark { message, .. } => Some(message.clone()),
+        Act::Mark { message, .. } | Act::Redact { message } => Some(message.clone()),
         Act::Send { body, .. } => body.strip_prefix("says ").map(str::to_owned),
         _ => None,
     };
-    let names_it = matches!(act, Act::Start { .. } | Act::Add { .. } | Act::Rename { .. });
+    let names_it =
+        matches!(act, Act::Start { .. } | Act::Add { .. } | Act::Remove { .. } | Act::Rename { .. });
     let conversation = names_it.then(|| ROOM.to_owned());
     let answer = Answer { cursor: format!("cursor {position}"), conversation, message };
     let began = u64::try_from(position).unwrap() * 100 - 50;
@@ -141,7 +153,7 @@ fn log() -> Log {
             message(5, "m2", "bob", None),
             message(9, "m3", "ada", None),
         ],
-        parts: vec![part("ada", 1, None, 5), part("bob", 1, None, 2), part("cem", 4, Some(8), 4)],
+        parts: vec![owner("ada", 1, None, 5), part("bob", 1, None, 2), part("cem", 4, Some(8), 4)],
         titles: HashMap::from([(ROOM.to_owned(), Some("title".to_owned()))]),
     }
 }

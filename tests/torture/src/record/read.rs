@@ -60,14 +60,18 @@ fn event(row: &QueryResult) -> Result<Event, DbErr> {
         }),
         from: row.try_get("", "from_position")?,
         through: row.try_get("", "through_position")?,
-        renaming: data.as_ref().filter(|_| kind == Kind::Renamed).map(|data| renaming(data)).transpose()?,
+        renaming: data
+            .as_ref()
+            .filter(|_| matches!(kind, Kind::Renamed | Kind::Updated))
+            .map(|data| renaming(data, kind))
+            .transpose()?,
         reason: data.filter(|_| kind == Kind::Undeliverable).map(|data| reason(&data)).transpose()?,
         at: row.try_get("", "at_micros")?,
     })
 }
 
-/// Reads the data of an event that renames.
-fn renaming(data: &str) -> Result<Renaming, DbErr> {
+/// Reads the data of an event that gives a title. (Nobody changes metadata here.)
+fn renaming(data: &str, kind: Kind) -> Result<Renaming, DbErr> {
     let wrong = || DbErr::Custom(format!("an event that renames has the data {data}"));
     let titles: Value = serde_json::from_str(data).map_err(|_| wrong())?;
     let title = |name: &str| match titles.get(name) {
@@ -75,7 +79,10 @@ fn renaming(data: &str) -> Result<Renaming, DbErr> {
         Some(Value::String(title)) => Ok(Some(title.clone())),
         _ => Err(wrong()),
     };
-    Ok(Renaming { title: title("title")?, former: title("former")? })
+    Ok(Renaming {
+        title: title("title")?,
+        former: title(if kind == Kind::Updated { "former_title" } else { "former" })?,
+    })
 }
 
 /// Reads the data of an event that says that a message was undeliverable.
@@ -96,6 +103,7 @@ fn message(row: &QueryResult) -> Result<Message, DbErr> {
         body: row.try_get("", "body")?,
         key: row.try_get("", "idempotency_key")?,
         sent_at: row.try_get("", "sent_at_micros")?,
+        redacted_at: row.try_get("", "redacted_at_micros")?,
     })
 }
 
@@ -107,6 +115,7 @@ fn part(row: &QueryResult) -> Result<Part, DbErr> {
         left: row.try_get("", "left_position")?,
         delivered: row.try_get("", "delivered_through")?,
         read: row.try_get("", "read_through")?,
+        owner_since: row.try_get("", "owner_since")?,
     })
 }
 

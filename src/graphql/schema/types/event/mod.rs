@@ -7,10 +7,13 @@
 mod checkpoint;
 mod conversation_renamed;
 mod conversation_started;
+mod conversation_updated;
+mod message_redacted;
 mod message_sent;
 mod message_undeliverable;
 mod participant_left;
 mod participants_joined;
+mod participants_removed;
 mod status_changed;
 
 use async_graphql::Interface;
@@ -24,10 +27,13 @@ pub(crate) use checkpoint::CONVERSATION;
 use checkpoint::Checkpoint;
 use conversation_renamed::ConversationRenamed;
 use conversation_started::ConversationStarted;
+use conversation_updated::ConversationUpdated;
+use message_redacted::MessageRedacted;
 pub(crate) use message_sent::MessageSent;
 use message_undeliverable::MessageUndeliverable;
 use participant_left::ParticipantLeft;
 use participants_joined::ParticipantsJoined;
+use participants_removed::ParticipantsRemoved;
 pub(crate) use status_changed::StatusChanged;
 
 /// Something that happened in a conversation, or a `Checkpoint`, which a subscription asks for.
@@ -56,6 +62,9 @@ pub(crate) enum Event {
     ParticipantsJoined(ParticipantsJoined),
     ParticipantLeft(ParticipantLeft),
     ConversationRenamed(ConversationRenamed),
+    ParticipantsRemoved(ParticipantsRemoved),
+    MessageRedacted(MessageRedacted),
+    ConversationUpdated(ConversationUpdated),
     MessageUndeliverable(MessageUndeliverable),
     Checkpoint(Checkpoint),
 }
@@ -71,7 +80,7 @@ impl From<Told> for Event {
 
 impl From<VisibleEvent> for Event {
     fn from(visible: VisibleEvent) -> Self {
-        match visible.shared.event.change.clone() {
+        match visible.shared.change() {
             Change::Started(change) => {
                 Self::ConversationStarted(ConversationStarted(TypedEvent::of(visible, change)))
             }
@@ -86,6 +95,15 @@ impl From<VisibleEvent> for Event {
             }
             Change::Undeliverable(change) => {
                 Self::MessageUndeliverable(MessageUndeliverable(TypedEvent::of(visible, change)))
+            }
+            Change::Removed(change) => {
+                Self::ParticipantsRemoved(ParticipantsRemoved(TypedEvent::of(visible, change)))
+            }
+            Change::Updated(change) => {
+                Self::ConversationUpdated(ConversationUpdated(TypedEvent::of(visible, change)))
+            }
+            Change::Redacted(change) => {
+                Self::MessageRedacted(MessageRedacted(TypedEvent::of(visible, change)))
             }
         }
     }
@@ -108,7 +126,7 @@ impl<K> TypedEvent<K> {
     /// # Errors
     /// [`Error::Internal`] for an event of another kind.
     fn only(visible: VisibleEvent, kind: impl FnOnce(Change) -> Option<K>) -> Result<Self, Error> {
-        let change = kind(visible.shared.event.change.clone()).ok_or(Error::Internal)?;
+        let change = kind(visible.shared.change()).ok_or(Error::Internal)?;
         Ok(Self { visible, change })
     }
 

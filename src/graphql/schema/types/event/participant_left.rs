@@ -43,4 +43,9 @@ impl ParticipantLeft {
     async fn user(&self) -> User {
         self.0.actor()
     }
+
+    /// Who owns the conversation from here on, if the user who left owned it and somebody remains.
+    async fn new_owner(&self) -> Option<User> {
+        self.0.change.successor.map(User::by_id)
+    }
 }

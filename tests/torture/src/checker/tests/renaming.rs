@@ -17,14 +17,14 @@ fn renamed(position: i64, actor: &str, title: &str, former: &str) -> Event {
 }
 
 fn rename(position: i64, user: &str, title: &str) -> Call {
-    call(position, user, Act::Rename { conversation: ROOM.into(), title: title.into() })
+    call(position, user, Act::Rename { conversation: ROOM.into(), title: title.into(), as_owner: false })
 }
 
 fn store(log: &mut Log, title: &str) {
     log.titles.insert(ROOM.into(), Some(title.into()));
 }
 
-fn story() -> Evidence {
+pub(super) fn story() -> Evidence {
     let mut story = sound();
     add_fourth(&mut story, None);
     story.log.head = 12;
@@ -79,7 +79,7 @@ fn answered_renames_that_are_gone() {
     assert_broken(rule, "is not in the log", |story| story.past.calls.push(rename(12, "bob", "milk")));
     assert_broken(rule, "by somebody else", |story| story.log.events[BOBS].actor = "ada".into());
     assert_broken(rule, "to another conversation", |story| {
-        let other = Act::Rename { conversation: "cnv_2".into(), title: "tea".into() };
+        let other = Act::Rename { conversation: "cnv_2".into(), title: "tea".into(), as_owner: false };
         story.past.calls[BOBS].act = other;
     });
     assert_broken(rule, "another origin", |story| story.log.events[ADAS].connection = None);
