@@ -125,7 +125,7 @@ async fn checkpoints_end_with_the_subscription() {
     }
 }
 
-// A damaged row, or a database that is away: events may be missing, so nobody is told that they have everything.
+// Events may be missing, so nobody is told that they have everything.
 #[tokio::test]
 async fn nobody_is_told_that_they_have_everything_while_the_log_cannot_be_read() {
     let app = herald().await;
@@ -141,6 +141,30 @@ async fn nobody_is_told_that_they_have_everything_while_the_log_cannot_be_read()
     while until(&mut follower, "Checkpoint", &mut last).await["caughtUp"] == false {}
     ada.send(&conversation, "it goes on").await;
     assert_eq!(until(&mut follower, "MessageSent", &mut last).await["message"]["body"], "it goes on");
+}
+
+// A row that no herald can read stands between the followers and all that comes. Operators and followers are told.
+#[tokio::test]
+async fn a_damaged_row_in_the_log_is_told_to_who_can_do_something_about_it() {
+    let app = herald().await;
+    let (_, bob, _) = app.pair().await;
+    let mut last = json!(bob.cursor().await);
+    let mut follower = follow(Transport::WebSocket, &bob, json!({ "after": last })).await;
+    until(&mut follower, "Checkpoint", &mut last).await;
+    let database = Database::connect(&app.database.url).await.unwrap();
+    let damaged = "INSERT INTO events (position, kind, conversation_id, actor_id, at_micros, chain)
+        SELECT position + 1, 99, conversation_id, actor_id, at_micros + 1, chain FROM events
+        ORDER BY position DESC LIMIT 1";
+    database.execute_unprepared(damaged).await.unwrap();
+    database.execute_unprepared("UPDATE log_head SET position = position + 1").await.unwrap();
+    while until(&mut follower, "Checkpoint", &mut last).await["caughtUp"] == true {}
+    let ready = app.request("GET", "/readyz", &[], b"").await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.body.contains("The log cannot be read."), "{}", ready.body);
+    database.execute_unprepared("DELETE FROM events WHERE kind = 99").await.unwrap();
+    database.execute_unprepared("UPDATE log_head SET position = position - 1").await.unwrap();
+    database.close().await.unwrap();
+    while until(&mut follower, "Checkpoint", &mut last).await["caughtUp"] == false {}
 }
 
 // No conversation can be given, and no null where the schema says that there is none. Whoever asks is told at once.

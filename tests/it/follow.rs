@@ -985,7 +985,7 @@ impl Reading {
             match self.events.recv().await {
                 Some(Heard::Checkpoint(position, true)) if position == end => return true,
                 Some(Heard::Checkpoint(position, _)) => {
-                    assert!(position <= end, "{position} is not in the log")
+                    assert!(position <= end, "{position} is not in the log");
                 }
                 Some(Heard::Event(position, _)) => panic!("told too much: {position}"),
                 Some(Heard::Ended) | None => return false,

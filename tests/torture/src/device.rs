@@ -133,6 +133,8 @@ impl Device {
             Ok(opened) => opened,
             Err(heard) => return self.judge(heard),
         };
+        // An `EventSource` that begins without a cursor was told nothing before.
+        let mut begins = self.way == Way::EventStream && self.cursor.is_none();
         let after = self.after(&offered);
         if after != offered {
             let what = format!("asked to go on after {after}, it goes on after {offered}");
@@ -149,7 +151,7 @@ impl Device {
             };
             match heard.unwrap_or_else(|_| Heard::Lost("silence".into())) {
                 Heard::Alive => {}
-                Heard::Next(payload) => match self.take(&payload) {
+                Heard::Next(payload) => match self.take(&payload, std::mem::take(&mut begins)) {
                     Ok(()) => self.dawdle(phases).await,
                     Err(why) => return why,
                 },
@@ -186,8 +188,8 @@ impl Device {
         })
     }
 
-    /// Takes in an answer.
-    fn take(&mut self, payload: &Value) -> Result<(), String> {
+    /// Takes in an answer, which names what the device was told before. If it `begins` without a cursor, that is nothing.
+    fn take(&mut self, payload: &Value, begins: bool) -> Result<(), String> {
         let event = payload.get("errors").is_none().then(|| Told::read(&payload["data"]["event"])).flatten();
         let Some(told) = event else {
             // Until a node has noticed that the log went back, it may deliver messages that are gone.
@@ -197,6 +199,10 @@ impl Device {
             }
             return Err(format!("no event: {payload}"));
         };
+        let before = if begins { None } else { self.cursor.as_deref() };
+        if payload["data"]["event"]["previous"].as_str() != before {
+            self.strange(&format!("was told {payload} after {before:?}"));
+        }
         self.cursor = Some(told.cursor.clone());
         self.person.learn(&told);
         self.around.history.tell(self.index, told);

@@ -6,7 +6,7 @@ use crate::history::Scope;
 
 const EVENTS: &str = "subscription($after: Cursor) {
     event: events(after: $after) {
-        __typename cursor at conversation { id }
+        __typename cursor previous at conversation { id }
         ... on ConversationStarted { startedBy { id } }
         ... on ConversationRenamed { title renamedBy { id } }
         ... on MessageUndeliverable { recipient { id } message { id } reason }
@@ -22,7 +22,7 @@ const EVENTS: &str = "subscription($after: Cursor) {
 
 const MESSAGES: &str = "subscription($after: Cursor, $conversation: ID) {
     event: messageSent(after: $after, conversationId: $conversation) {
-        __typename cursor at conversation { id } message { id body sentAt sender { id } }
+        __typename cursor previous at conversation { id } message { id body sentAt sender { id } }
     }
 }";
 
