@@ -895,21 +895,7 @@ impl StateMachineTest for Herald {
                 let room = room.as_ref().and_then(|room| model.room(room));
                 let start = after.map(|after| after.index(model.log.len() + 1));
                 let subscriber = Subscriber { user: by, connection, room, kinds, checkpoints, start: 0 };
-                match herald.open(&subscriber, start) {
-                    Ok(follow) => {
-                        assert!(model.changed, "{subscriber:?} should have been refused");
-                        let granted = eagerness(herald.following.len());
-                        let reading = Some(herald.start_reading(&subscriber, follow, granted));
-                        herald.following.push(Following {
-                            reading,
-                            granted,
-                            received: Vec::new(),
-                            checkpoint: 0,
-                            ended: false,
-                        });
-                    }
-                    Err(error) => assert!(!model.changed, "{subscriber:?} was refused: {error:?}"),
-                }
+                herald.subscribe(model, &subscriber, start);
             }
             Step::Read { subscriber, count } => {
                 if let Some(index) = pick(&subscriber) {
@@ -995,6 +981,24 @@ impl Reading {
 }
 
 impl Herald {
+    /// Has a subscriber follow from here on, or be refused, as the model says.
+    fn subscribe(&mut self, model: &Model, subscriber: &Subscriber, start: Option<usize>) {
+        let follow = match self.open(subscriber, start) {
+            Ok(follow) => follow,
+            Err(error) => return assert!(!model.changed, "{subscriber:?} was refused: {error:?}"),
+        };
+        assert!(model.changed, "{subscriber:?} should have been refused");
+        let granted = eagerness(self.following.len());
+        let reading = Some(self.start_reading(subscriber, follow, granted));
+        self.following.push(Following {
+            reading,
+            granted,
+            received: Vec::new(),
+            checkpoint: 0,
+            ended: false,
+        });
+    }
+
     fn start_reading(&self, subscriber: &Subscriber, events: EventStream, granted: usize) -> Reading {
         // A follower with checkpoints has a timer.
         let _inside = self.runtime.enter();
