@@ -197,21 +197,7 @@ impl Model {
                 let Some(newest) = self.messages.iter().rposition(newest) else { return Expected::Unchanged };
                 return self.mark_through(*by, newest, *mark);
             }
-            Step::Redact { by, message } => {
-                let index = (!self.messages.is_empty()).then(|| message.index(self.messages.len()));
-                let index = index.filter(|index| {
-                    let ModelMessage { room, sender, receipts, .. } = &self.messages[*index];
-                    self.rooms[*room].contains(by) && (sender == by || receipts.contains_key(by))
-                });
-                let Some(index) = index else { return Expected::Refused(Refusal::NoSuchMessage) };
-                let ModelMessage { room, sender, .. } = self.messages[index];
-                if sender != *by && self.owners[room] != Some(*by) {
-                    return Expected::Refused(Refusal::NeitherSenderNorOwner);
-                }
-                if std::mem::replace(&mut self.messages[index].is_redacted, true) {
-                    return Expected::Unchanged;
-                }
-            }
+            Step::Redact { by, message } => return self.redact(*by, message),
             Step::Rename { by, what, title } => {
                 let Some(room) = self.room(what).filter(|room| self.rooms[*room].contains(by)) else {
                     return Expected::Refused(Refusal::NoSuchConversation);
@@ -239,6 +225,23 @@ impl Model {
                 }
                 (self.titles[room], self.metadata[room]) = to;
             }
+        }
+        Expected::Event { told: None }
+    }
+
+    fn redact(&mut self, by: u128, message: &Index) -> Expected {
+        let index = (!self.messages.is_empty()).then(|| message.index(self.messages.len()));
+        let index = index.filter(|index| {
+            let ModelMessage { room, sender, receipts, .. } = &self.messages[*index];
+            self.rooms[*room].contains(&by) && (*sender == by || receipts.contains_key(&by))
+        });
+        let Some(index) = index else { return Expected::Refused(Refusal::NoSuchMessage) };
+        let ModelMessage { room, sender, .. } = self.messages[index];
+        if sender != by && self.owners[room] != Some(by) {
+            return Expected::Refused(Refusal::NeitherSenderNorOwner);
+        }
+        if std::mem::replace(&mut self.messages[index].is_redacted, true) {
+            return Expected::Unchanged;
         }
         Expected::Event { told: None }
     }

@@ -675,6 +675,21 @@ impl Herald {
         if self.rooms.is_empty() { ConversationId(Uuid::nil()) } else { *index.get(&self.rooms) }
     }
 
+    /// Submits an action about one of the messages, if there is one.
+    fn submit_about(
+        &mut self,
+        model: &Model,
+        by: usize,
+        connection: Option<u8>,
+        message: &Index,
+        action: impl FnOnce(MessageId) -> Action,
+    ) {
+        if !self.messages.is_empty() {
+            let message = *message.get(&self.messages);
+            self.submit(model, by, connection, action(message));
+        }
+    }
+
     fn submit(&mut self, model: &Model, by: usize, connection: Option<u8>, action: Action) {
         let origin = connection.map(|connection| origin(by, connection));
         let command = Command { actor: user(by), origin, via: None, action };
@@ -857,17 +872,14 @@ impl StateMachineTest for Herald {
                 herald.send(model, by, herald.room(&room), count, connection);
             }
             Step::Mark { by, message, mark, connection } => {
-                if !herald.messages.is_empty() {
-                    let message = *message.get(&herald.messages);
-                    let up_to = UpTo::Message(message);
-                    herald.submit(model, by, connection, Action::Mark(MarkThrough { up_to, mark }));
-                }
+                herald.submit_about(model, by, connection, &message, |message| {
+                    Action::Mark(MarkThrough { up_to: UpTo::Message(message), mark })
+                });
             }
             Step::Redact { by, message, connection } => {
-                if !herald.messages.is_empty() {
-                    let message = *message.get(&herald.messages);
-                    herald.submit(model, by, connection, Action::Redact(Redact { message }));
-                }
+                herald.submit_about(model, by, connection, &message, |message| {
+                    Action::Redact(Redact { message })
+                });
             }
             Step::MarkAll { by, room, mark, connection } => {
                 let up_to = UpTo::Now(herald.room(&room));
@@ -879,11 +891,10 @@ impl StateMachineTest for Herald {
                 herald.submit(model, by, connection, action);
             }
             Step::Report { to, message, reason } => {
-                if !herald.messages.is_empty() {
-                    let message = *message.get(&herald.messages);
-                    let reason = Reason::trusted(reason.to_string());
-                    herald.submit(model, to, None, Action::Report(Report { message, reason }));
-                }
+                let reason = Reason::trusted(reason.to_string());
+                herald.submit_about(model, to, None, &message, |message| {
+                    Action::Report(Report { message, reason })
+                });
             }
             Step::Update { by, room, title, connection } => {
                 let title = Edit::Set(title.map(|title| Title::trusted(title.to_string())));

@@ -115,6 +115,7 @@ async fn a_request_that_cannot_be_executed_has_no_data_and_a_status_if_the_clien
     let who = "query($handle: String!) { user(handle: $handle) { id } }";
     let page = "query($first: Int) { conversations(first: $first) { nodes { id } } }";
     let mark = "mutation($input: MarkInput!) { markRead(input: $input) { cursor } }";
+    let leave = "mutation($input: LeaveConversationInput!) { leaveConversation(input: $input) { cursor } }";
     for (query, variables, expected) in [
         ("{", json!({}), "GRAPHQL_PARSE_FAILED"),
         ("{ __typename } }", json!({}), "GRAPHQL_PARSE_FAILED"),
@@ -127,7 +128,7 @@ async fn a_request_that_cannot_be_executed_has_no_data_and_a_status_if_the_clien
         (who, json!({ "handle": 7 }), "GRAPHQL_VALIDATION_FAILED"),
         (who, json!({ "handle": ["ada"] }), "GRAPHQL_VALIDATION_FAILED"),
         (page, json!({ "first": "3" }), "GRAPHQL_VALIDATION_FAILED"),
-        (mark, json!({ "input": {} }), "GRAPHQL_VALIDATION_FAILED"),
+        (leave, json!({ "input": {} }), "GRAPHQL_VALIDATION_FAILED"),
         (mark, json!({ "input": { "messageId": "msg_", "more": 1 } }), "GRAPHQL_VALIDATION_FAILED"),
     ] {
         let body = json!({ "query": query, "variables": variables });

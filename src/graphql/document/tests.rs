@@ -250,7 +250,7 @@ fn variables_are_coerced_as_the_specification_says() {
         ("$x: ID", json!({"x": true})),
         ("$x: [Int!]", json!({"x": [null]})),
         ("$x: DeliveryStatus", json!({"x": "LOST"})),
-        ("$x: MarkInput!", json!({"x": {}})),
+        ("$x: LeaveConversationInput!", json!({"x": {}})),
         ("$x: MarkInput!", json!({"x": {"messageId": 1, "y": 2}})),
     ] {
         assert!(coerce(declared, given.clone()).is_err(), "{declared} {given}");
