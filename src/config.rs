@@ -77,6 +77,15 @@ pub enum Command {
         #[command(flatten)]
         database: DatabaseArgs,
     },
+    /// Print the journey of one message, from the log: who sent it, what happened to it and when, and how far it has
+    /// come with each recipient. It prints no text of a message, and a herald may serve meanwhile.
+    Explain {
+        /// The id of the message, `msg_…`.
+        message: String,
+        /// Which database to use.
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
     /// Print the GraphQL schema (SDL).
     Schema,
     /// Ask a herald on this machine whether it is ready. The command fails if it is not. Health checks use it.

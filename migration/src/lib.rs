@@ -16,6 +16,7 @@ mod m20261201_000006_event_data;
 mod m20261202_000007_identities;
 mod m20261203_000008_conversations;
 mod m20261204_000009_services;
+mod m20261206_000011_blocks;
 
 /// Applies the migrations in order, each once. The table `seaql_migrations` has the names of those that were applied.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261202_000007_identities::Migration),
             Box::new(m20261203_000008_conversations::Migration),
             Box::new(m20261204_000009_services::Migration),
+            Box::new(m20261206_000011_blocks::Migration),
         ]
     }
 }

@@ -189,18 +189,7 @@ impl Accounts {
     ) -> Result<UserRow, Error> {
         let handle = Handle::parse(handle).map_err(Error::invalid("handle"))?;
         let display_name = DisplayName::parse(display_name).map_err(Error::invalid("displayName"))?;
-        if password.chars().count() < MIN_PASSWORD_CHARS {
-            return Err(Error::bad_input(
-                "password",
-                format!("must be at least {MIN_PASSWORD_CHARS} characters long"),
-            ));
-        }
-        if password.len() > MAX_PASSWORD_BYTES {
-            return Err(Error::bad_input(
-                "password",
-                format!("must be at most {MAX_PASSWORD_BYTES} bytes long"),
-            ));
-        }
+        check_new_password("password", password)?;
         let registration = key.map(|key| registration(key, &display_name));
         // A taken handle is refused before the password is hashed. The insertion decides between two at once.
         if let Some(known) = self.user(&handle).await? {
@@ -253,6 +242,32 @@ impl Accounts {
         self.passwords.hash(password).await
     }
 
+    /// Changes a user's password, and ends all of the user's sessions.
+    ///
+    /// # Errors
+    /// [`Error::InvalidCredentials`] when `current` is not the user's password.
+    pub async fn change_password(
+        &self,
+        from: IpAddr,
+        user: UserId,
+        current: &str,
+        new: &str,
+    ) -> Result<(), Error> {
+        self.check_passwords()?;
+        check_new_password("newPassword", new)?;
+        let [row] = self.database.users_by_id(&[user]).await.try_into().map_err(|_| Error::Internal)?;
+        let hash = row?.ok_or(Error::Unauthenticated)?.password_hash;
+        let Some(hash) = hash else {
+            return Err(Error::Forbidden("Another system signs you in: change your password there.".into()));
+        };
+        if current.len() > MAX_PASSWORD_BYTES || !self.verify(from, current, Some(hash)).await? {
+            return Err(Error::InvalidCredentials);
+        }
+        let password_hash = Some(self.hash(from, new).await?);
+        self.change(user, &UserChange { password_hash, ..UserChange::default() }).await?;
+        Ok(self.sessions.end_all_of(user).await?)
+    }
+
     /// Finds the user whose password this is. An unknown handle takes as long as a wrong password.
     pub async fn authenticate(&self, from: IpAddr, handle: &str, password: &str) -> Result<UserRow, Error> {
         self.check_passwords()?;
@@ -273,6 +288,18 @@ impl Accounts {
         };
         enabled(user)
     }
+}
+
+/// Refuses a new password that is too short to be safe, or too long to be hashed.
+fn check_new_password(field: &'static str, password: &str) -> Result<(), Error> {
+    if password.chars().count() < MIN_PASSWORD_CHARS {
+        let reason = format!("must be at least {MIN_PASSWORD_CHARS} characters long");
+        return Err(Error::bad_input(field, reason));
+    }
+    if password.len() > MAX_PASSWORD_BYTES {
+        return Err(Error::bad_input(field, format!("must be at most {MAX_PASSWORD_BYTES} bytes long")));
+    }
+    Ok(())
 }
 
 /// The user, unless disabled. Only somebody who knows the password learns which.

@@ -65,6 +65,7 @@ impl Sessions {
         let row = SessionRow {
             id: SessionId(random::id()),
             user,
+            created_at: now,
             last_used_at: now,
             expires_at: clock::after(now, self.lifetimes.absolute),
         };
@@ -135,6 +136,22 @@ impl Sessions {
         let ended = self.database.end_session(live.id, live.expires_at).await?;
         self.forget(live.id);
         Ok(ended)
+    }
+
+    /// Ends another session of the same user. `false` when the user has no such session.
+    pub async fn end_other(&self, user: UserId, id: SessionId) -> Result<bool, Unavailable> {
+        let Some(row) = self.database.session_of(user, id).await? else { return Ok(false) };
+        let ended = self.database.end_session(id, row.expires_at).await?;
+        self.forget(id);
+        Ok(ended)
+    }
+
+    /// Ends all sessions of a user, with everything that was opened in them.
+    pub async fn end_all_of(&self, user: UserId) -> Result<(), Unavailable> {
+        for id in self.database.end_sessions_of(user).await? {
+            self.forget(id);
+        }
+        Ok(())
     }
 
     /// Ends a session on this node.

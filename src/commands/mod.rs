@@ -2,6 +2,7 @@
 
 mod database;
 mod error;
+mod explain;
 mod health;
 mod key;
 mod serve;
@@ -25,6 +26,7 @@ pub(crate) fn run(command: Command) -> Result<(), CommandError> {
         Command::Backup { file, database } => run_once(database::backup(&file, &database)),
         Command::Restore { file, database } => run_once(database::restore(&file, &database)),
         Command::Check { database } => run_once(database::check(&database)),
+        Command::Explain { message, database } => run_once(explain::explain(&message, &database)),
         Command::Health { listen } => run_once(health::health(listen)),
         Command::User(UserCommand::Add { handle, display_name, database }) => {
             run_once(database::add_user(&handle, display_name.as_deref(), &database))

@@ -66,4 +66,12 @@ pub struct IdentityArgs {
     /// The id under which that login system knows the playground.
     #[arg(long, env = "HERALD_OIDC_CLIENT_ID", value_name = "ID", requires = "oidc_issuer")]
     pub oidc_client_id: Option<String>,
+    /// What the playground asks that login system for. Some name the audience here.
+    #[arg(
+        long,
+        env = "HERALD_OIDC_SCOPE",
+        value_name = "SCOPE",
+        default_value = "openid profile offline_access"
+    )]
+    pub oidc_scope: String,
 }

@@ -6,6 +6,7 @@
 
 mod backup;
 mod batch;
+mod blocks;
 mod check;
 mod connection;
 mod convert;
@@ -35,6 +36,7 @@ mod writes;
 
 pub use backup::{Backup, backup};
 pub use batch::Each;
+pub use blocks::BlockKey;
 pub use check::{Census, check};
 pub use database::{Database, DatabaseOptions, Observer};
 pub use error::Unavailable;
@@ -43,11 +45,11 @@ pub use keys::KeyRow;
 pub use own::OwnParticipation;
 pub use provisioning::{FoundUsers, Provisioned};
 pub use reader::{
-    ConversationFilter, ConversationRow, Described, Direction, MarkTime, Membership, Page, ParticipantKey,
-    Receipt, Received, ReportKey, Reported, SubscriptionFilter, UnreadTotals, Viewer,
+    ConversationFilter, ConversationRow, Described, Direction, Journey, MarkTime, Membership, Page,
+    ParticipantKey, Receipt, Received, ReportKey, Reported, SubscriptionFilter, UnreadTotals, Viewer,
 };
 pub use readiness::Unready;
 pub use restore::{Restored, restore};
-pub use sessions::{AccountCounts, NewSession, SessionRow};
+pub use sessions::{AccountCounts, NewSession, SessionKey, SessionRow};
 pub use users::{UserChange, UserRow};
 pub use writer::{Committed, Rules, SubmitError, Writer};

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::batch::KEYS_PER_STATEMENT;
@@ -11,7 +12,7 @@ use super::entities::{log_head, session, session_end, user};
 use super::error::{During, StorageFault};
 use super::head::Locked;
 use super::users::{UserRow, user_row};
-use super::{Database, Unavailable};
+use super::{Database, Direction, Page, Unavailable};
 use crate::messaging::{Epoch, SessionId, Timestamp, UserId};
 
 /// A session as stored. The database has the hash of the token, never the token.
@@ -21,10 +22,28 @@ pub struct SessionRow {
     pub id: SessionId,
     /// The user who is signed in.
     pub user: UserId,
+    /// When the session began.
+    pub created_at: Timestamp,
     /// The last use that the database knows of.
     pub last_used_at: Timestamp,
     /// When the session ends, even if it is in use.
     pub expires_at: Timestamp,
+}
+
+/// The key by which a user's sessions are ordered, the newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionKey {
+    /// When the session began.
+    pub created_at: Timestamp,
+    /// The session's id.
+    pub id: SessionId,
+}
+
+impl SessionRow {
+    /// Its key in the list of its user's sessions.
+    pub fn key(&self) -> SessionKey {
+        SessionKey { created_at: self.created_at, id: self.id }
+    }
 }
 
 /// How many sessions were ended, and how often users changed, in one epoch of the log. In another epoch the same number
@@ -66,7 +85,7 @@ impl Database {
             id: Set(new.row.id.0),
             token_hash: Set(new.token_hash.to_vec()),
             user_id: Set(new.row.user.0),
-            created_at: Set(now.0),
+            created_at: Set(new.row.created_at.0),
             last_used_at: Set(new.row.last_used_at.0),
             expires_at: Set(new.row.expires_at.0),
         };
@@ -88,12 +107,7 @@ impl Database {
         let Some(found) = found else { return Ok(None) };
         let user = user::Entity::find_by_id(found.user_id).one(&self.reader).await.during(operation)?;
         let user = user.map(user_row);
-        let row = SessionRow {
-            id: SessionId(found.id),
-            user: UserId(found.user_id),
-            last_used_at: Timestamp(found.last_used_at),
-            expires_at: Timestamp(found.expires_at),
-        };
+        let row = session_row(&found);
         Ok(user.map(|user| (row, user)))
     }
 
@@ -112,6 +126,79 @@ impl Database {
     /// Ends a session, and stores this for the other nodes. `false` when the session had ended before.
     pub async fn end_session(&self, id: SessionId, expires_at: Timestamp) -> Result<bool, Unavailable> {
         self.count_and_end(id, expires_at).await.during("end a session")
+    }
+
+    /// Ends all sessions of a user, and stores this for the other nodes. Returns the sessions.
+    pub async fn end_sessions_of(&self, user: UserId) -> Result<Vec<SessionId>, Unavailable> {
+        self.count_and_end_all(user).await.during("end the sessions of a user")
+    }
+
+    async fn count_and_end_all(&self, user: UserId) -> Result<Vec<SessionId>, StorageFault> {
+        let Locked { transaction, .. } = self.lock().await?;
+        let theirs =
+            session::Entity::find().filter(session::Column::UserId.eq(user.0)).all(&transaction).await?;
+        let ended = count_ended(&transaction).await?;
+        let words: Vec<_> = theirs
+            .iter()
+            .zip(ended + 1..)
+            .map(|(row, number)| session_end::ActiveModel {
+                number: Set(number),
+                session_id: Set(row.id),
+                expires_at: Set(row.expires_at),
+            })
+            .collect();
+        let number = ended + i64::try_from(words.len()).unwrap_or(0);
+        let counted = log_head::ActiveModel { id: Set(1), sessions_ended: Set(number), ..Default::default() };
+        log_head::Entity::update(counted).exec(&transaction).await?;
+        for word in words {
+            session_end::Entity::insert(word).exec_without_returning(&transaction).await?;
+        }
+        session::Entity::delete_many().filter(session::Column::UserId.eq(user.0)).exec(&transaction).await?;
+        transaction.commit().await?;
+        Ok(theirs.into_iter().map(|row| SessionId(row.id)).collect())
+    }
+
+    /// A page of a user's sessions, the newest first, without those that have expired by `now`.
+    pub async fn sessions_of(
+        &self,
+        user: UserId,
+        now: Timestamp,
+        page: &Page<SessionKey>,
+    ) -> Result<Vec<SessionRow>, Unavailable> {
+        let mut find = session::Entity::find()
+            .filter(session::Column::UserId.eq(user.0))
+            .filter(session::Column::ExpiresAt.gt(now.0));
+        let place = || Expr::tuple([Expr::col(session::Column::CreatedAt), Expr::col(session::Column::Id)]);
+        let value = |key: SessionKey| Expr::tuple([Expr::val(key.created_at.0), Expr::val(key.id.0)]);
+        if let Some(after) = page.after {
+            find = find.filter(place().lt(value(after)));
+        }
+        if let Some(before) = page.before {
+            find = find.filter(place().gt(value(before)));
+        }
+        let order = match page.direction {
+            Direction::First => Order::Desc,
+            Direction::Last => Order::Asc,
+        };
+        let rows = find
+            .order_by(session::Column::CreatedAt, order.clone())
+            .order_by(session::Column::Id, order)
+            .limit(u64::try_from(page.limit).unwrap_or(u64::MAX))
+            .all(&self.reader)
+            .await
+            .during("read the sessions of a user")?;
+        let mut found: Vec<SessionRow> = rows.iter().map(session_row).collect();
+        if page.direction == Direction::Last {
+            found.reverse();
+        }
+        Ok(found)
+    }
+
+    /// Reads a session of a user; `None` when the user has no such session.
+    pub async fn session_of(&self, user: UserId, id: SessionId) -> Result<Option<SessionRow>, Unavailable> {
+        let find = session::Entity::find_by_id(id.0).filter(session::Column::UserId.eq(user.0));
+        let found = find.one(&self.reader).await.during("read a session")?;
+        Ok(found.as_ref().map(session_row))
     }
 
     async fn count_and_end(&self, id: SessionId, expires_at: Timestamp) -> Result<bool, StorageFault> {
@@ -184,6 +271,16 @@ impl Database {
         if let Some(lock) = &self.lock {
             lock.release();
         }
+    }
+}
+
+fn session_row(row: &session::Model) -> SessionRow {
+    SessionRow {
+        id: SessionId(row.id),
+        user: UserId(row.user_id),
+        created_at: Timestamp(row.created_at),
+        last_used_at: Timestamp(row.last_used_at),
+        expires_at: Timestamp(row.expires_at),
     }
 }
 

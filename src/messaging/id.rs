@@ -52,7 +52,7 @@ id!(
     "msg"
 );
 id!(
-    /// The id of a signed-in session. Clients never see it; they prove the session by its token.
+    /// The id of a signed-in session. It proves nothing: clients prove the session by its token.
     SessionId,
     "ses"
 );

@@ -7,9 +7,6 @@ use serde::Serialize;
 
 use crate::config::{Access, IdentityArgs, Switch};
 
-/// What the playground asks a login system for: who the user is, and a token by which it renews the session.
-const SCOPE: &str = "openid profile offline_access";
-
 /// How users sign in.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -25,7 +22,7 @@ struct SignIn<'a> {
 struct Oidc<'a> {
     issuer: &'a str,
     client_id: &'a str,
-    scope: &'static str,
+    scope: &'a str,
     /// The audience for which the playground asks the token to be (RFC 8707).
     resource: Option<&'a str>,
 }
@@ -42,7 +39,7 @@ pub(super) fn document(args: &IdentityArgs) -> Bytes {
         oidc: oidc.map(|(issuer, client_id)| Oidc {
             issuer,
             client_id,
-            scope: SCOPE,
+            scope: &args.oidc_scope,
             resource: args.jwt_audience.first().map(String::as_str),
         }),
     };

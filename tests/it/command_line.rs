@@ -99,3 +99,34 @@ async fn what_cannot_be_is_said_in_words() {
         assert!(!succeeded && text.contains(word), "{args:?}: {text}");
     }
 }
+
+#[tokio::test]
+async fn the_journey_of_a_message_is_explained() {
+    let app = TestApp::start().await;
+    let (ada, bob, cy) = (app.user("ada").await, app.user("bob").await, app.user("cy").await);
+    let conversation = ada.start(&[&bob, &cy]).await;
+    bob.mark_read(&ada.send(&conversation, "before").await).await;
+    let message = ada.on("laptop").send(&conversation, "do not print me").await;
+    let other = ada.send(&conversation, "after").await;
+    bob.on("phone").mark_delivered(&other).await;
+    bob.mark_read(&message).await;
+    let (succeeded, text) = run(&["explain", &message, "--database", &app.database.url], "").await;
+    assert!(succeeded, "{text}");
+    let lines: Vec<&str> = text.lines().collect();
+    let says = |line: usize, parts: &[&str]| {
+        assert!(parts.iter().all(|part| lines[line].contains(part)), "{parts:?}: {text}");
+    };
+    says(0, &[&message, &conversation, "position 4"]);
+    says(1, &["sent by", &ada.handle, "connection laptop", "(position 4)"]);
+    says(2, &["marked as delivered by", &bob.handle, "connection phone", "(position 6)"]);
+    says(3, &["marked as read by", &bob.handle, "(position 7)"]);
+    says(4, &[&bob.handle, "has read it since"]);
+    says(5, &[&cy.handle, "has not received it"]);
+    says(6, &["Of 2 recipients, 1 have read it, 0 have only received it, and 1 have not received it."]);
+    assert_eq!(lines.len(), 7, "{text}");
+    assert!(!text.contains("do not print me"), "{text}");
+    for nothing in ["msg_00000000000000000000000000000007", "nonsense", &conversation] {
+        let (succeeded, text) = run(&["explain", nothing, "--database", &app.database.url], "").await;
+        assert!(!succeeded && text.contains("There is no such message"), "{text}");
+    }
+}

@@ -50,6 +50,7 @@ mod multipart;
 mod nodes;
 mod opening;
 mod origins;
+mod own_account;
 mod plans;
 mod playground;
 mod postgres;

@@ -57,8 +57,8 @@ pub(super) enum Lookup {
     OtherAlgorithm,
     /// Its key is not known.
     UnknownKey,
-    /// No key was ever read.
-    NoKeysYet,
+    /// Its key is not known, and the key set cannot be read now.
+    Unavailable,
 }
 
 /// A key set that is read again from time to time.
@@ -68,9 +68,16 @@ pub(super) struct KeySet {
     client: HttpClient,
     // A `std` lock, because it is never locked across an await.
     known: RwLock<Arc<[Key]>>,
-    /// When a token with an unknown key last made herald read the key set, or the interval did. Whoever reads it holds
-    /// the lock, so that the others wait for one reading.
-    asked: tokio::sync::Mutex<Option<Instant>>,
+    /// The last reading after the first. Whoever reads the key set holds the lock, so that the others wait for one
+    /// reading.
+    last: tokio::sync::Mutex<Option<Reading>>,
+}
+
+/// A reading of the key set.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    at: Instant,
+    has_failed: bool,
 }
 
 #[derive(Debug)]
@@ -84,7 +91,7 @@ impl KeySet {
     pub(super) async fn start(source: KeySource) -> Result<Arc<Self>, KeysError> {
         let client = HttpClient::new().map_err(KeysError::Read)?;
         let set =
-            Arc::new(Self { source, client, known: RwLock::default(), asked: tokio::sync::Mutex::default() });
+            Arc::new(Self { source, client, known: RwLock::default(), last: tokio::sync::Mutex::default() });
         match set.read().await {
             Ok(keys) => set.replace(keys),
             // The login system may start after herald.
@@ -98,23 +105,25 @@ impl KeySet {
     /// Finds the keys that may have signed a token. Reads the key set again if it does not have the key.
     pub(super) async fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Lookup {
         match self.find_known(kid, algorithm) {
-            Lookup::UnknownKey | Lookup::NoKeysYet => {}
+            Lookup::UnknownKey | Lookup::Unavailable => {}
             found => return found,
         }
-        {
-            let mut asked = self.asked.lock().await;
-            if asked.is_none_or(|asked| asked.elapsed() >= MIN_REFRESH_PAUSE) {
-                *asked = Some(Instant::now());
-                self.refresh().await;
-            }
+        let mut last = self.last.lock().await;
+        let reading = match *last {
+            Some(reading) if reading.at.elapsed() < MIN_REFRESH_PAUSE => reading,
+            _ => *last.insert(self.refresh().await),
+        };
+        match self.find_known(kid, algorithm) {
+            // The login system may have taken another key, and is away.
+            Lookup::UnknownKey if reading.has_failed => Lookup::Unavailable,
+            found => found,
         }
-        self.find_known(kid, algorithm)
     }
 
     fn find_known(&self, kid: Option<&str>, algorithm: Algorithm) -> Lookup {
         let known = Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner));
         if known.is_empty() {
-            return Lookup::NoKeysYet;
+            return Lookup::Unavailable;
         }
         let named = |key: &&Key| kid.is_none_or(|kid| key.id.as_deref() == Some(kid));
         let fitting = known.iter().filter(named).filter(|key| key.algorithms.contains(&algorithm));
@@ -128,14 +137,17 @@ impl KeySet {
         }
     }
 
-    async fn refresh(&self) {
-        match self.read().await {
+    async fn refresh(&self) -> Reading {
+        let read = self.read().await;
+        let has_failed = read.is_err();
+        match read {
             Ok(keys) => {
                 TROUBLE.worked();
                 self.replace(keys);
             }
             Err(error) => TROUBLE.note(&causes(&error)),
         }
+        Reading { at: Instant::now(), has_failed }
     }
 
     fn replace(&self, keys: Vec<Key>) {
@@ -163,9 +175,8 @@ async fn refresh(set: Weak<KeySet>) {
     loop {
         tokio::time::sleep(REFRESH_INTERVAL).await;
         let Some(set) = set.upgrade() else { return };
-        let mut asked = set.asked.lock().await;
-        *asked = Some(Instant::now());
-        set.refresh().await;
+        let mut last = set.last.lock().await;
+        *last = Some(set.refresh().await);
     }
 }
 

@@ -132,7 +132,7 @@ impl JwtVerifier {
             Lookup::Found(keys) => Ok(keys),
             Lookup::OtherAlgorithm => Err(JwtRefusal::Algorithm.into()),
             Lookup::UnknownKey => Err(JwtRefusal::UnknownKey.into()),
-            Lookup::NoKeysYet => Err(Error::Unavailable),
+            Lookup::Unavailable => Err(Error::Unavailable),
         }
     }
 

@@ -4,6 +4,7 @@
 //! many things by one statement, and pages of Relay. What never lives here: rules of messaging (a resolver makes a
 //! command and does not decide), SQL, and how herald reads or executes a document.
 
+mod account;
 mod input;
 pub(crate) mod loaders;
 mod mutation;

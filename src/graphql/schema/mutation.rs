@@ -5,6 +5,9 @@ use std::collections::HashMap;
 
 use async_graphql::{Context, ID, MaybeUndefined, Object, Result};
 
+use super::account::{
+    self, BlockInput, BlockPayload, ChangePasswordInput, EndSessionInput, EndSessionPayload, ProfileInput,
+};
 use super::input::{
     LeaveConversationInput, LoginInput, MarkInput, OwnParticipationInput, ParticipantsInput,
     RedactMessageInput, RegisterInput, RenameConversationInput, SendMessageInput, StartConversationInput,
@@ -70,6 +73,34 @@ impl Mutation {
         let ended = services_of(ctx)?.accounts.sessions.end(viewer_of(ctx)?).await?;
         ctx.append_http_header("set-cookie", cookie::clear(caller_of(ctx)?.is_secure));
         Ok(LogoutPayload { ended })
+    }
+
+    /// Changes how others see the viewer.
+    async fn update_profile(&self, ctx: &Context<'_>, input: ProfileInput) -> Result<UserPayload> {
+        Ok(UserPayload { user: account::update_profile(ctx, input).await? })
+    }
+
+    /// Changes the viewer's password. The answer begins a new session. Every other session of the viewer ends, also the
+    /// one of this request, with the sockets that were opened in it.
+    async fn change_password(&self, ctx: &Context<'_>, input: ChangePasswordInput) -> Result<SessionPayload> {
+        let viewer = account::change_password(ctx, input).await?;
+        Ok(begin_session(ctx, viewer).await?)
+    }
+
+    /// Ends one of the viewer's sessions, and closes every socket that it opened.
+    async fn end_session(&self, ctx: &Context<'_>, input: EndSessionInput) -> Result<EndSessionPayload> {
+        Ok(EndSessionPayload { ended: account::end_session(ctx, &input).await? })
+    }
+
+    /// Blocks a user: they can no longer start a conversation with the viewer, or add the viewer to one. Conversations
+    /// that both take part in stay as they are. Saying it again changes nothing. Nobody is told.
+    async fn block_user(&self, ctx: &Context<'_>, input: BlockInput) -> Result<BlockPayload> {
+        Ok(BlockPayload { user: account::block(ctx, &input, true).await? })
+    }
+
+    /// Takes a block back.
+    async fn unblock_user(&self, ctx: &Context<'_>, input: BlockInput) -> Result<BlockPayload> {
+        Ok(BlockPayload { user: account::block(ctx, &input, false).await? })
     }
 
     /// Starts a conversation with others.
@@ -333,14 +364,15 @@ fn conversation_id(id: &ID) -> Result<ConversationId, Error> {
 /// The users with these handles, in the same order.
 ///
 /// # Errors
-/// [`Error::BadInput`] about `field` when a handle is nobody's, or when there are none or too many.
+/// [`Error::BadInput`] about `field` when a handle is nobody's or of somebody who blocks the viewer, or when there
+/// are none or too many.
 async fn users_named(
     ctx: &Context<'_>,
     field: &'static str,
     handles: &[String],
 ) -> Result<Vec<UserId>, Error> {
     let services = services_of(ctx)?;
-    viewer_of(ctx)?;
+    let viewer = viewer_of(ctx)?.user;
     let max_handles = services.limits.max_participants;
     if handles.is_empty() {
         return Err(Error::bad_input(field, "must have at least one handle"));
@@ -364,5 +396,14 @@ async fn users_named(
         .into_iter()
         .map(|user| (user.handle, user.id))
         .collect();
-    parsed.iter().map(|handle| known.get(handle).copied().ok_or_else(|| unknown(handle.as_str()))).collect()
+    let named: Result<Vec<_>, _> = parsed
+        .iter()
+        .map(|handle| known.get(handle).copied().ok_or_else(|| unknown(handle.as_str())))
+        .collect();
+    let named = named?;
+    let blockers = services.database.blockers_of(viewer, &named).await?;
+    match parsed.iter().zip(&named).find(|(_, user)| blockers.contains(user)) {
+        Some((handle, _)) => Err(Error::bad_input(field, format!("has {handle}, whom you cannot add"))),
+        None => Ok(named),
+    }
 }

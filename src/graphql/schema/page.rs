@@ -9,8 +9,8 @@ use uuid::Uuid;
 use crate::config::Limits;
 use crate::error::Error;
 use crate::graphql::budget::budget_of;
-use crate::log::{Direction, Page, ParticipantKey};
-use crate::messaging::{Position, UserId};
+use crate::log::{BlockKey, Direction, Page, ParticipantKey, SessionKey};
+use crate::messaging::{Position, SessionId, Timestamp, UserId};
 
 /// The key by which a list is ordered. A cursor holds the key of its element.
 pub(crate) trait Key: Sized + Clone + Send + Sync {
@@ -36,6 +36,31 @@ impl Key for ParticipantKey {
     fn from_text(text: &str) -> Option<Self> {
         let (joined, user) = text.split_once(':')?;
         Some(Self { joined: Position::from_text(joined)?, user: UserId(Uuid::try_parse(user).ok()?) })
+    }
+}
+
+impl Key for BlockKey {
+    fn to_text(&self) -> String {
+        format!("{}:{}", self.at.0, self.user.0.simple())
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let (at, user) = text.split_once(':')?;
+        Some(Self { at: Timestamp(at.parse().ok()?), user: UserId(Uuid::try_parse(user).ok()?) })
+    }
+}
+
+impl Key for SessionKey {
+    fn to_text(&self) -> String {
+        format!("{}:{}", self.created_at.0, self.id.0.simple())
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let (created_at, id) = text.split_once(':')?;
+        Some(Self {
+            created_at: Timestamp(created_at.parse().ok()?),
+            id: SessionId(Uuid::try_parse(id).ok()?),
+        })
     }
 }
 

@@ -4,12 +4,14 @@ use async_graphql::connection::Connection;
 use async_graphql::{Context, ID, Object, Result};
 use futures_util::FutureExt;
 
+use super::account::Session;
 use super::page::{Opaque, PageArgs, connection};
 use super::services::services_of;
 use super::types::{Conversation, Cursor, Message, Node, UnreadTotals, User, node};
 use crate::error::Error;
 use crate::graphql::budget::budget_of;
 use crate::graphql::caller::{caller_of, viewer_of};
+use crate::log::{BlockKey, SessionKey};
 use crate::messaging::{Handle, Place, Position};
 
 /// Where counting unread messages stops, unless the client says otherwise: as far as people tell numbers apart.
@@ -98,6 +100,39 @@ impl Query {
         };
         let totals = budget_of(ctx)?.read(1, count).await?;
         Ok(totals.into())
+    }
+
+    /// The viewer's sessions, the newest first. Empty for a user whom another system signs in.
+    async fn sessions(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        before: Option<String>,
+        first: Option<i32>,
+        last: Option<i32>,
+    ) -> Result<Connection<Opaque<SessionKey>, Session>> {
+        let services = services_of(ctx)?;
+        let page = PageArgs { after, before, first, last }.page(&services.limits)?;
+        let viewer = viewer_of(ctx)?.user;
+        let now = services.database.now();
+        let found = services.database.sessions_of(viewer, now, &page).await.map_err(Error::from)?;
+        Ok(connection(ctx, &page, found.into_iter().map(|row| (row.key(), Session(row)))).await?)
+    }
+
+    /// Those whom the viewer blocks, in the order in which they were blocked.
+    async fn blocked_users(
+        &self,
+        ctx: &Context<'_>,
+        after: Option<String>,
+        before: Option<String>,
+        first: Option<i32>,
+        last: Option<i32>,
+    ) -> Result<Connection<Opaque<BlockKey>, User>> {
+        let services = services_of(ctx)?;
+        let page = PageArgs { after, before, first, last }.page(&services.limits)?;
+        let viewer = viewer_of(ctx)?.user;
+        let found = services.database.blocked_by(viewer, &page).await.map_err(Error::from)?;
+        Ok(connection(ctx, &page, found.into_iter().map(|key| (key, User::by_id(key.user)))).await?)
     }
 
     /// Finds a user to talk to by exact handle.

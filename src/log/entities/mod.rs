@@ -3,6 +3,7 @@
 
 #![allow(unreachable_pub, reason = "sea-orm's derives ask for `pub` rows; the modules are private")]
 
+pub(super) mod block;
 pub(super) mod conversation;
 pub(super) mod event;
 pub(super) mod log_head;

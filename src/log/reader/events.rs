@@ -191,7 +191,7 @@ impl Database {
             .collect())
     }
 
-    async fn events_of(&self, rows: Vec<event::Model>) -> Result<Vec<Arc<Event>>, Unavailable> {
+    pub(super) async fn events_of(&self, rows: Vec<event::Model>) -> Result<Vec<Arc<Event>>, Unavailable> {
         let sent: Vec<i64> =
             rows.iter().filter(|row| Sent::is_stored_as(row.kind)).map(|row| row.position).collect();
         let messages: HashMap<i64, Arc<Message>> = if sent.is_empty() {

@@ -2,6 +2,7 @@
 
 mod conversations;
 mod events;
+mod journey;
 mod messages;
 mod receipts;
 mod reports;
@@ -9,6 +10,7 @@ mod unread;
 
 pub use conversations::{ConversationRow, Described, ParticipantKey};
 pub use events::{ConversationFilter, Membership, SubscriptionFilter, Viewer};
+pub use journey::Journey;
 pub use messages::Received;
 pub use receipts::{MarkTime, Receipt};
 pub use reports::{ReportKey, Reported};

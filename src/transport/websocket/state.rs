@@ -114,7 +114,9 @@ fn not_acting(error: Error) -> CloseReason {
 fn not_signed_in(error: Error) -> CloseReason {
     match error {
         Error::Unavailable => CloseReason::Unavailable,
-        error @ (Error::Jwt(_) | Error::Forbidden(_)) => CloseReason::Refused(error.message()),
+        error @ (Error::Jwt(_) | Error::Forbidden(_) | Error::AccountDisabled) => {
+            CloseReason::Refused(error.message())
+        }
         error => CloseReason::InvalidToken(error.message()),
     }
 }

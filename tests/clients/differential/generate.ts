@@ -43,7 +43,7 @@ export interface Draft extends Omit<Case, 'document'> {
 
 /** What root fields are selected of; those left out would change the world, or are another generator's. */
 const ROOTS: Record<Kind, readonly string[]> = {
-  query: ['viewer', 'cursor', 'conversations', 'conversation', 'message', 'user', 'node', 'nodes'],
+  query: ['viewer', 'cursor', 'conversations', 'conversation', 'message', 'user', 'node', 'nodes', 'sessions', 'blockedUsers'],
   mutation: ['markRead', 'markDelivered', 'sendMessage', 'leaveConversation', 'addParticipants', 'renameConversation'],
   subscription: ['events', 'messageSent', 'statusChanged'],
   introspection: ['__schema', '__type'],

@@ -183,6 +183,16 @@ export function roots(world: World, isSignedIn: boolean) {
         const found = world.people.find((one) => one.handle === handle);
         return found ? person(found) : null;
       },
+      sessions(args: Page) {
+        const found = page(world.sessions, args, 2, -1, (session) => session);
+        signedIn();
+        return found;
+      },
+      blockedUsers(args: Page) {
+        const found = page(world.blockedUsers, args, 2, 1, personBy);
+        signedIn();
+        return found;
+      },
       node,
       nodes({ ids }: { ids: string[] }) {
         if (ids.length > MOST) throw new Error('too many');

@@ -74,6 +74,13 @@ export interface Event {
   startedBy?: Ref;
 }
 
+export interface Session extends Ref {
+  createdAt: string;
+  lastUsedAt: string;
+  expiresAt: string;
+  isCurrent: boolean;
+}
+
 /** A connection with everything in it. */
 export interface List<T> {
   edges: { cursor: string; node: T }[];
@@ -87,6 +94,8 @@ export interface World {
   viewer: Ref;
   people: Person[];
   conversations: List<Conversation>;
+  sessions: List<Session>;
+  blockedUsers: List<Ref>;
   /** What happened, in order, as far as the viewer saw it. */
   events: Event[];
   /** Messages that the viewer has read: to mark them again changes nothing. */
@@ -106,7 +115,10 @@ const CONVERSATION = `id title createdAt myRole metadata unreadCount firstUnread
   messages { edges { cursor node { ${MESSAGE} } } }
   participants { edges { cursor node { ${PARTICIPANT} } } }`;
 
-const EVERYTHING = `{ cursor viewer { id } conversations { edges { cursor node { ${CONVERSATION} } } } }`;
+const SESSION = `id createdAt lastUsedAt expiresAt isCurrent`;
+
+const EVERYTHING = `{ cursor viewer { id } conversations { edges { cursor node { ${CONVERSATION} } } }
+  sessions { edges { cursor node { ${SESSION} } } } blockedUsers { edges { cursor node { id } } } }`;
 
 /** How many events the viewer sees: two starts, seven messages, six marks. */
 const HAPPENED = 15;
@@ -142,7 +154,12 @@ export async function create(herald: Herald): Promise<{ world: World; viewer: Us
   const apart = await ben.converse(cy);
   const secret = await ben.send(apart, 'Not for Ada.');
 
-  const { cursor, viewer, conversations } = await ada.request<Omit<World, 'viewer'> & { viewer: Ref }>(EVERYTHING);
+  const { user } = await ada.request<{ user: Ref }>(`query ($handle: String!) { user(handle: $handle) { id } }`, {
+    handle: cy.handle,
+  });
+  await ada.request(`mutation ($id: ID!) { blockUser(input: { userId: $id }) { user { id } } }`, { id: user.id });
+
+  const { cursor, viewer, conversations, sessions, blockedUsers } = await ada.request<Omit<World, 'viewer'> & { viewer: Ref }>(EVERYTHING);
   const messages = conversations.edges.flatMap(({ node }) => node.messages.edges).map(({ node }) => node);
   const request = JSON.stringify({ query: EVENTS, variables: { after: start } });
   const happened = await follow(herald, request, ada.token, HAPPENED);
@@ -156,7 +173,7 @@ export async function create(herald: Herald): Promise<{ world: World; viewer: Us
   const isRead = ({ receipts }: Message) =>
     receipts.edges.some(({ node }) => node.recipient.id === viewer.id && node.status === 'READ');
   const world = {
-    ...{ start, cursor, viewer, conversations, events, people: [...people.values()] },
+    ...{ start, cursor, viewer, conversations, sessions, blockedUsers, events, people: [...people.values()] },
     ...{ read: messages.filter(isRead).map(({ id }) => id), hidden: [apart, secret.id] },
   };
   return { world, viewer: ada };

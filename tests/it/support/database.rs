@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use sea_orm::{ConnectionTrait, Database};
 
 /// Everything that herald stores, from those tables that others refer to, to those that refer to them.
-pub(crate) const TABLES: [&str; 11] = [
+pub(crate) const TABLES: [&str; 12] = [
     "users",
+    "blocks",
     "sessions",
     "service_keys",
     "conversations",

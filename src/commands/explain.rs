@@ -1,0 +1,93 @@
+//! `herald explain`: the journey of one message, from the log.
+
+use herald::config::DatabaseArgs;
+use herald::error::Error;
+use herald::log::{Database, Journey, Receipt};
+use herald::messaging::{Change, Event, Mark, MessageId, Timestamp, UserId};
+
+use super::{CommandError, print};
+
+/// Prints who sent a message, what happened to it and when, and how far it has come with each recipient.
+pub(super) async fn explain(id: &str, args: &DatabaseArgs) -> Result<(), CommandError> {
+    let id: MessageId = id.parse().map_err(|_| CommandError::Refused(Error::NotFound("message")))?;
+    let database = Database::open_beside(&args.options(None)).await.map_err(CommandError::database)?;
+    let journey = database.journey(id).await.map_err(CommandError::unavailable("read the log"))?;
+    database.close().await;
+    let journey = journey.ok_or(CommandError::Refused(Error::NotFound("message")))?;
+    print(&tell(&journey))
+}
+
+fn tell(journey: &Journey) -> String {
+    let Journey { message, events, receipts, .. } = journey;
+    let mut text = format!("{} in {}, position {}\n", message.id, message.conversation, message.position.0);
+    for event in events {
+        if let Some(happened) = happened(journey, event) {
+            text.push_str(&format!("{} {happened}{}\n", instant(event.at), cause(event)));
+        }
+    }
+    let mut counts = (0, 0, 0);
+    for receipt in receipts {
+        let name = name(journey, receipt.key.user);
+        text.push_str(&match (receipt.delivered_at, receipt.read_at) {
+            (_, Some(at)) => format!("{name} has read it since {}\n", instant(at)),
+            (Some(at), None) => format!("{name} has received it since {}\n", instant(at)),
+            (None, None) => format!("{name} has not received it\n"),
+        });
+        count(&mut counts, receipt);
+    }
+    let (read, received, waiting) = counts;
+    text.push_str(&format!("Of {} recipients, {read} have read it, ", receipts.len()));
+    text.push_str(&format!("{received} have only received it, and {waiting} have not received it.\n"));
+    text
+}
+
+/// What an event did to the message; `None` for an event that did nothing to it.
+fn happened(journey: &Journey, event: &Event) -> Option<String> {
+    let actor = name(journey, event.actor);
+    match &event.change {
+        Change::Sent(_) => Some(format!("sent by {actor}")),
+        Change::Marked(marked) => Some(match marked.mark {
+            Mark::Delivered => format!("marked as delivered by {actor}"),
+            Mark::Read => format!("marked as read by {actor}"),
+        }),
+        Change::Undeliverable(undeliverable) => {
+            Some(format!("could not be delivered to {actor}: {}", undeliverable.reason))
+        }
+        Change::Redacted(_) => Some(format!("redacted by {actor}")),
+        Change::Started(_)
+        | Change::Joined(_)
+        | Change::Left(_)
+        | Change::Removed(_)
+        | Change::Renamed(_)
+        | Change::Updated(_) => None,
+    }
+}
+
+/// By which connection and which service an event came.
+fn cause(event: &Event) -> String {
+    let connection = event.origin.as_ref().map(|origin| format!(", connection {}", origin.connection));
+    let service = event.via.as_ref().map(|service| format!(", by the service {service}"));
+    format!(
+        "{}{} (position {})",
+        connection.unwrap_or_default(),
+        service.unwrap_or_default(),
+        event.position.0
+    )
+}
+
+fn count((read, received, waiting): &mut (usize, usize, usize), receipt: &Receipt) {
+    match (receipt.delivered_at, receipt.read_at) {
+        (_, Some(_)) => *read += 1,
+        (Some(_), None) => *received += 1,
+        (None, None) => *waiting += 1,
+    }
+}
+
+fn name(journey: &Journey, user: UserId) -> String {
+    journey.people.get(&user).map_or_else(|| user.to_string(), |row| row.handle.to_string())
+}
+
+/// The instant to the microsecond, in UTC.
+fn instant(at: Timestamp) -> String {
+    format!("{:.6}", jiff::Timestamp::from_microsecond(at.0).unwrap_or_default())
+}
