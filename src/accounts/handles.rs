@@ -20,11 +20,11 @@ pub(super) fn candidates(wish: &str) -> impl Iterator<Item = Handle> {
     // An id begins with the time, so it would give the same suffix again and again.
     let random = (0..RANDOM).map(|_| format!("{:08x}", u32::from_be_bytes(random::bytes())));
     let suffixed = counted.chain(random).collect::<Vec<_>>();
-    let with = move |suffix: &String| {
+    let suffixed_with = move |suffix: &String| {
         let room = HANDLE_BYTES.1 - suffix.len() - 1;
         format!("{}-{suffix}", &base[..base.len().min(room)])
     };
-    let texts: Vec<String> = std::iter::once(spelled(wish)).chain(suffixed.iter().map(with)).collect();
+    let texts: Vec<String> = std::iter::once(spelled(wish)).chain(suffixed.iter().map(suffixed_with)).collect();
     texts.into_iter().filter_map(|text| Handle::parse(&text).ok())
 }
 
@@ -73,7 +73,7 @@ mod tests {
     fn the_next_handles_have_a_suffix_and_fit() {
         let wish = "x".repeat(40);
         let handles: Vec<String> = candidates(&wish).map(|handle| handle.to_string()).collect();
-        assert_eq!(handles.len() as u32, 1 + COUNTED + RANDOM);
+        assert_eq!(u32::try_from(handles.len()), Ok(1 + COUNTED + RANDOM));
         assert_eq!(handles[1], format!("{}-2", "x".repeat(30)));
         assert!(handles.iter().all(|handle| handle.len() <= 32));
     }

@@ -23,11 +23,11 @@ pub struct BlockKey {
 }
 
 impl Database {
-    /// Stores that `blocker` blocks `blocked`, both of whom exist. A second time changes nothing.
-    pub async fn block(&self, blocker: UserId, blocked: UserId) -> Result<(), Unavailable> {
+    /// Stores that `blocker` blocks `other`, both of whom exist. A second time changes nothing.
+    pub async fn block(&self, blocker: UserId, other: UserId) -> Result<(), Unavailable> {
         let row = block::ActiveModel {
             blocker_id: Set(blocker.0),
-            blocked_id: Set(blocked.0),
+            blocked_id: Set(other.0),
             created_at: Set(self.now().0),
         };
         let columns = [block::Column::BlockerId, block::Column::BlockedId];
@@ -39,9 +39,9 @@ impl Database {
         Ok(())
     }
 
-    /// Stores that `blocker` no longer blocks `blocked`.
-    pub async fn unblock(&self, blocker: UserId, blocked: UserId) -> Result<(), Unavailable> {
-        block::Entity::delete_by_id((blocker.0, blocked.0))
+    /// Stores that `blocker` no longer blocks `other`.
+    pub async fn unblock(&self, blocker: UserId, other: UserId) -> Result<(), Unavailable> {
+        block::Entity::delete_by_id((blocker.0, other.0))
             .exec(&self.writer)
             .await
             .during("remove a block")?;

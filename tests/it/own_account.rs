@@ -34,7 +34,7 @@ async fn sessions(viewer: &User) -> Vec<Value> {
 async fn a_new_name_is_shown_on_every_node() {
     let app = TestApp::start().await;
     let (ada, bob) = (app.user("ada").await, app.user("bob").await);
-    let elsewhere = bob.at(app.another_node().await);
+    let elsewhere = bob.at(app.elsewhere().await);
     assert_eq!(name_of(&bob, &ada).await, ada.handle);
     assert_eq!(name_of(&elsewhere, &ada).await, ada.handle);
     let data = ada.data(UPDATE, json!({ "name": "Ada, Countess" })).await;
@@ -55,7 +55,7 @@ async fn a_new_password_ends_all_sessions_but_the_one_it_begins() {
     let ada = app.user("ada").await;
     let phone = ada.sign_in_again().await;
     let mut own_socket = ada.socket("laptop").await;
-    let mut socket = phone.at(app.another_node().await).socket("phone").await;
+    let mut socket = phone.at(app.elsewhere().await).socket("phone").await;
     let wrong = json!({ "current": "a wrong password", "new": "another password" });
     assert_eq!(ada.refused(CHANGE, wrong).await, "INVALID_CREDENTIALS");
     let short = ada.post(CHANGE, json!({ "current": PASSWORD, "new": "short" })).await;

@@ -36,6 +36,7 @@ struct Checker {
     key: DecodingKey,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "`CryptoProvider` asks for this signature")]
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
     let check = check_of(*algorithm).ok_or_else(|| new_error(ErrorKind::UnsupportedAlgorithm))?;
     if key.family() != algorithm.family() {

@@ -84,7 +84,7 @@ struct Reading {
 struct Key {
     id: Option<String>,
     algorithms: Vec<Algorithm>,
-    key: Arc<DecodingKey>,
+    decoding: Arc<DecodingKey>,
 }
 
 impl KeySet {
@@ -127,7 +127,7 @@ impl KeySet {
         }
         let named = |key: &&Key| kid.is_none_or(|kid| key.id.as_deref() == Some(kid));
         let fitting = known.iter().filter(named).filter(|key| key.algorithms.contains(&algorithm));
-        let found: Vec<_> = fitting.take(MAX_TRIED_KEYS).map(|key| Arc::clone(&key.key)).collect();
+        let found: Vec<_> = fitting.take(MAX_TRIED_KEYS).map(|key| Arc::clone(&key.decoding)).collect();
         if !found.is_empty() {
             Lookup::Found(found)
         } else if known.iter().any(|key| named(&key)) {
@@ -227,6 +227,6 @@ fn usable(jwk: &Jwk) -> Option<Key> {
     if !is_for_signatures || algorithms.is_empty() {
         return None;
     }
-    let key = Arc::new(DecodingKey::from_jwk(jwk).ok()?);
-    Some(Key { id: common.key_id.clone(), algorithms, key })
+    let decoding = Arc::new(DecodingKey::from_jwk(jwk).ok()?);
+    Some(Key { id: common.key_id.clone(), algorithms, decoding })
 }
