@@ -24,7 +24,8 @@ pub(super) fn candidates(wish: &str) -> impl Iterator<Item = Handle> {
         let room = HANDLE_BYTES.1 - suffix.len() - 1;
         format!("{}-{suffix}", &base[..base.len().min(room)])
     };
-    let texts: Vec<String> = std::iter::once(spelled(wish)).chain(suffixed.iter().map(suffixed_with)).collect();
+    let texts: Vec<String> =
+        std::iter::once(spelled(wish)).chain(suffixed.iter().map(suffixed_with)).collect();
     texts.into_iter().filter_map(|text| Handle::parse(&text).ok())
 }
 

@@ -19,26 +19,29 @@ pub(super) async fn explain(id: &str, args: &DatabaseArgs) -> Result<(), Command
 
 fn tell(journey: &Journey) -> String {
     let Journey { message, events, receipts, .. } = journey;
-    let mut text = format!("{} in {}, position {}\n", message.id, message.conversation, message.position.0);
-    for event in events {
-        if let Some(happened) = happened(journey, event) {
-            text.push_str(&format!("{} {happened}{}\n", instant(event.at), cause(event)));
-        }
-    }
-    let mut counts = (0, 0, 0);
-    for receipt in receipts {
+    let mut lines =
+        vec![format!("{} in {}, position {}", message.id, message.conversation, message.position.0)];
+    lines.extend(events.iter().filter_map(|event| {
+        let happened = happened(journey, event)?;
+        Some(format!("{} {happened}{}", instant(event.at), cause(event)))
+    }));
+    lines.extend(receipts.iter().map(|receipt| {
         let name = name(journey, receipt.key.user);
-        text.push_str(&match (receipt.delivered_at, receipt.read_at) {
-            (_, Some(at)) => format!("{name} has read it since {}\n", instant(at)),
-            (Some(at), None) => format!("{name} has received it since {}\n", instant(at)),
-            (None, None) => format!("{name} has not received it\n"),
-        });
-        count(&mut counts, receipt);
-    }
-    let (read, received, waiting) = counts;
-    text.push_str(&format!("Of {} recipients, {read} have read it, ", receipts.len()));
-    text.push_str(&format!("{received} have only received it, and {waiting} have not received it.\n"));
-    text
+        match (receipt.delivered_at, receipt.read_at) {
+            (_, Some(at)) => format!("{name} has read it since {}", instant(at)),
+            (Some(at), None) => format!("{name} has received it since {}", instant(at)),
+            (None, None) => format!("{name} has not received it"),
+        }
+    }));
+    let counted = |is: fn(&Receipt) -> bool| receipts.iter().filter(|receipt| is(receipt)).count();
+    lines.push(format!(
+        "Of {} recipients, {} have read it, {} have only received it, and {} have not received it.",
+        receipts.len(),
+        counted(|receipt| receipt.read_at.is_some()),
+        counted(|receipt| receipt.read_at.is_none() && receipt.delivered_at.is_some()),
+        counted(|receipt| receipt.delivered_at.is_none()),
+    ));
+    lines.join("\n") + "\n"
 }
 
 /// What an event did to the message; `None` for an event that did nothing to it.
@@ -73,14 +76,6 @@ fn cause(event: &Event) -> String {
         service.unwrap_or_default(),
         event.position.0
     )
-}
-
-fn count((read, received, waiting): &mut (usize, usize, usize), receipt: &Receipt) {
-    match (receipt.delivered_at, receipt.read_at) {
-        (_, Some(_)) => *read += 1,
-        (Some(_), None) => *received += 1,
-        (None, None) => *waiting += 1,
-    }
 }
 
 fn name(journey: &Journey, user: UserId) -> String {
