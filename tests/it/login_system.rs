@@ -68,7 +68,7 @@ async fn many_first_requests_at_once_make_one_user() {
 async fn a_token_that_is_not_believed_is_refused_with_the_reason_on_every_transport() {
     let (app, login_system) = herald().await;
     let claims = |change: Value| {
-        let mut claims = login_system.claims("ada");
+        let mut claims = LoginSystem::claims("ada");
         for (name, value) in change.as_object().unwrap() {
             claims[name] = value.clone();
         }
@@ -164,7 +164,7 @@ async fn a_cookie_is_no_place_for_a_jwt() {
 #[tokio::test]
 async fn sockets_and_streams_end_with_the_token() {
     let (app, login_system) = herald().await;
-    let mut claims = login_system.claims("ada");
+    let mut claims = LoginSystem::claims("ada");
     claims["exp"] = json!(now() + 2);
     let ada = user(&app, &login_system.sign(&claims)).await;
     let mut socket = ada.socket("a").await;
@@ -193,7 +193,7 @@ async fn own_events_stay_left_out_when_the_token_is_renewed() {
     let renewed = user(&app, &login_system.token("ada")).await.on("phone");
     assert_ne!(renewed.token, ada.token);
     renewed.send(&conversation, "my own").await;
-    let mut claims = login_system.claims("ada");
+    let mut claims = LoginSystem::claims("ada");
     claims["sid"] = json!("another device");
     let elsewhere = user(&app, &login_system.sign(&claims)).await.on("phone");
     elsewhere.send(&conversation, "from my other device").await;

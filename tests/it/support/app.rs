@@ -98,14 +98,6 @@ impl TestApp {
         if self.database.file().is_some() { self.address } else { self.another_node().await }
     }
 
-    /// Where another herald serves the same database, if two can: on Postgres. Else where this one serves.
-    pub(crate) async fn elsewhere(&self) -> SocketAddr {
-        match std::env::var_os("HERALD_TEST_POSTGRES") {
-            Some(_) => self.another_node().await,
-            None => self.address,
-        }
-    }
-
     /// The same, differently set up.
     pub(crate) async fn another_node_with(&self, adapt: impl FnOnce(&mut Setup)) -> SocketAddr {
         let mut setup = Setup { args: self.args.clone(), parts: Parts::default() };
