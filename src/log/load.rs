@@ -20,6 +20,9 @@ use crate::messaging::{
     UserId, needs,
 };
 
+/// Messages after a mark that are looked at for the newest one from somebody else. Each is an entry of an index.
+const MAX_EXAMINED: usize = 10_000;
+
 /// Adds to `facts` everything that `commands` need, from what is `known` and from the database. The first facts tell
 /// which other facts are needed.
 pub(super) async fn load(
@@ -188,25 +191,33 @@ async fn conversations(
     Ok(())
 }
 
-/// Loads the newest message that each of these users received.
+/// Loads the newest message that each of these users received, at their mark or after it. The log waits meanwhile, so of
+/// what comes after the mark it looks at the newest [`MAX_EXAMINED`] messages: somebody who marks nothing may have sent
+/// any number of their own.
 async fn newest_received(
     db: &impl ConnectionTrait,
-    wanted: &[(ConversationId, UserId)],
+    wanted: &[(ConversationId, UserId, Mark)],
     facts: &mut Facts,
 ) -> Result<(), StorageFault> {
     let backend = db.get_database_backend();
-    let found: Vec<Vec<message::Model>> = union(db, wanted, |sql, (conversation, user)| {
-        sql.push("m.*");
-        let newest = InStays {
+    let found: Vec<Vec<message::Model>> = union(db, wanted, |sql, (conversation, user, mark)| {
+        let through = facts.through(*conversation, *user, *mark);
+        let examined = InStays {
             conversation: *conversation,
             of: *user,
-            received_by: Some(*user),
-            after: Position::START,
+            received_by: None,
+            after: through,
             before: END,
             direction: Direction::Last,
-            limit: 1,
+            limit: MAX_EXAMINED,
         };
-        messages_in_stays(sql, backend, &newest);
+        sql.push("m.* FROM messages m WHERE m.conversation_id = ").bind(conversation.0);
+        sql.push(" AND m.sender_id <> ").bind(user.0);
+        sql.push(" AND m.position = COALESCE((SELECT MAX(subselect.position) FROM (");
+        sql.push("SELECT m.position, m.sender_id");
+        messages_in_stays(sql, backend, &examined);
+        sql.push(") AS subselect WHERE subselect.sender_id <> ").bind(user.0);
+        sql.push("), ").bind(through.0).push(")");
     })
     .await?;
     for row in found.into_iter().flatten() {

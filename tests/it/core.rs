@@ -581,7 +581,7 @@ impl Rules {
             found.know_elders(conversation, self.elders(conversation, count));
         }
         self.find_participations(commands, &mut found);
-        for (conversation, user) in needs(commands, &found).newest_received {
+        for (conversation, user, _) in needs(commands, &found).newest_received {
             if let Some(newest) = self.facts.newest_received(conversation, user) {
                 found.know_message(Arc::clone(newest));
             }

@@ -59,6 +59,27 @@ async fn a_page_of_many_conversations_costs_as_many_statements_as_a_page_of_one(
 }
 
 #[tokio::test]
+async fn all_unread_totals_of_a_request_are_one_count() {
+    let (app, statements) = observed().await;
+    let (ada, bob, room) = app.pair().await;
+    for n in 0..3 {
+        ada.send(&room, &n.to_string()).await;
+    }
+    let mut counts = Vec::new();
+    for aliases in [1, 40] {
+        let fields = (1..=aliases).map(|n| format!("u{n}: unread(cap: {n}) {{ messages }}"));
+        let query = format!("{{ {} }}", fields.collect::<Vec<_>>().join(" "));
+        statements.lock().unwrap().clear();
+        let data = bob.data(&query, json!({})).await;
+        counts.push(statements.lock().unwrap().len());
+        for n in 1..=aliases {
+            assert_eq!(data[format!("u{n}")]["messages"], n.min(3));
+        }
+    }
+    assert_eq!(counts[0], counts[1], "{:?}", statements.lock().unwrap());
+}
+
+#[tokio::test]
 async fn a_mark_costs_the_same_whether_it_covers_one_message_or_many() {
     let (app, statements) = observed().await;
     let (ada, bob, conversation) = app.pair().await;

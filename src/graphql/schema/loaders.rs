@@ -9,7 +9,7 @@ use async_graphql::dataloader::{CacheFactory, DataLoader, Loader};
 use crate::accounts::Accounts;
 use crate::log::{
     ConversationRow, Database, Described, Each, OwnParticipation, Page, ParticipantKey, Receipt, Received,
-    ReportKey, Reported, Unavailable, UserRow, Viewer,
+    ReportKey, Reported, Unavailable, UnreadTotals, UserRow, Viewer,
 };
 use crate::messaging::{ConversationId, Counts, Event, Message, MessageId, Participation, Position, UserId};
 
@@ -169,6 +169,31 @@ impl Loader<UnreadOf> for Rows {
     async fn load(&self, keys: &[UnreadOf]) -> Found<UnreadOf, u64> {
         let wanted: Vec<_> = keys.iter().map(|key| (key.0, key.1)).collect();
         Ok(pair(keys, self.0.unread(&wanted).await))
+    }
+}
+
+/// The key of how much a viewer has not read, over all conversations. Either count stops at the number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct AllUnread(pub(crate) UserId, pub(crate) u32);
+
+impl Loader<AllUnread> for Rows {
+    type Value = Result<UnreadTotals, Unavailable>;
+    type Error = Unavailable;
+
+    async fn load(&self, keys: &[AllUnread]) -> Found<AllUnread, UnreadTotals> {
+        // A user is counted once, however many numbers a document asks for: up to the highest of them.
+        let mut highest: HashMap<UserId, u32> = HashMap::new();
+        for AllUnread(user, cap) in keys {
+            let known = highest.entry(*user).or_default();
+            *known = (*known).max(*cap);
+        }
+        let wanted: Vec<_> = highest.into_iter().collect();
+        let users: Vec<_> = wanted.iter().map(|(user, _)| *user).collect();
+        let totals = pair(&users, self.0.unread_totals(&wanted).await);
+        let capped = |AllUnread(user, cap): &AllUnread| {
+            totals.get(user).copied().unwrap_or(Err(Unavailable)).map(|totals| totals.up_to(*cap))
+        };
+        Ok(keys.iter().map(|key| (*key, capped(key))).collect())
     }
 }
 

@@ -2,14 +2,13 @@
 
 use async_graphql::connection::Connection;
 use async_graphql::{Context, ID, Object, Result};
-use futures_util::FutureExt;
 
 use super::account::Session;
+use super::loaders::{AllUnread, load};
 use super::page::{Opaque, PageArgs, connection};
 use super::services::services_of;
 use super::types::{Conversation, Cursor, Message, Node, UnreadTotals, User, node};
 use crate::error::Error;
-use crate::graphql::budget::budget_of;
 use crate::graphql::caller::{caller_of, viewer_of};
 use crate::log::{BlockKey, SessionKey};
 use crate::messaging::{Handle, Place, Position};
@@ -19,9 +18,6 @@ const DEFAULT_UNREAD_CAP: i32 = 999;
 
 /// The most at which a client can have it stop. What is counted is read.
 const MAX_UNREAD_CAP: u32 = 9_999;
-
-/// Bytes that are read for each message that is counted: an entry of an index. Estimated.
-const COUNTED_BYTES: usize = 64;
 
 /// The head of the log, which herald reads before anything else of the response.
 #[derive(Debug, Clone, Copy)]
@@ -78,7 +74,7 @@ impl Query {
     }
 
     /// How much the viewer has not read, over all conversations that they take part in. Either count stops at `cap`, which
-    /// is at most 9,999.
+    /// is at most 9,999. Looking past what the viewer sent themselves, counting ends after 100,000 messages.
     async fn unread(
         &self,
         ctx: &Context<'_>,
@@ -89,17 +85,8 @@ impl Query {
         let cap = u32::try_from(cap).ok().filter(|cap| (1..=MAX_UNREAD_CAP).contains(cap));
         let cap =
             cap.ok_or_else(|| Error::bad_input("cap", format!("must be from 1 to {MAX_UNREAD_CAP}")))?;
-        let database = &services_of(ctx)?.database;
-        let count = || {
-            let count = async move {
-                let totals = database.unread_totals(user, cap).await?;
-                // What is counted is read, although only its number is told.
-                Ok((totals, COUNTED_BYTES * totals.messages as usize))
-            };
-            count.boxed()
-        };
-        let totals = budget_of(ctx)?.read(1, count).await?;
-        Ok(totals.into())
+        let totals = load(&services_of(ctx)?.rows, AllUnread(user, cap)).await.map_err(Error::from)?;
+        Ok(totals.unwrap_or_default().into())
     }
 
     /// The viewer's sessions, the newest first. Empty for a user whom another system signs in.

@@ -31,7 +31,7 @@ impl Decide for MarkThrough {
                 message.conversation
             }
             UpTo::Now(conversation) => {
-                needs.newest_received.insert((conversation, actor));
+                needs.newest_received.insert((conversation, actor, self.mark));
                 conversation
             }
         };

@@ -21,8 +21,9 @@ pub struct Needs {
     pub participations: BTreeSet<(ConversationId, UserId)>,
     /// The first so many of those who take part in a conversation, in the order of joining.
     pub elders: BTreeSet<(ConversationId, usize)>,
-    /// The newest message of a conversation that a user received: somebody else sent it while the user took part.
-    pub newest_received: BTreeSet<(ConversationId, UserId)>,
+    /// The newest message of a conversation that a user received: somebody else sent it while the user took part. It is at
+    /// or after this mark of theirs.
+    pub newest_received: BTreeSet<(ConversationId, UserId, Mark)>,
     /// Who sent what a user's mark is about to cover, up to and with its end.
     pub covered_senders: BTreeSet<(UserId, Mark, UpTo)>,
     /// Why a message could not be brought to a recipient, if a service said so.
