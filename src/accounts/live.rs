@@ -1,6 +1,6 @@
 //! A session in use on this node, whoever vouches for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -67,6 +67,11 @@ impl Live {
         Duration::from_micros(u64::try_from(left).unwrap_or(0))
     }
 
+    /// Whether the session was ended before its time.
+    pub(super) fn was_ended(&self) -> bool {
+        self.ended.is_cancelled()
+    }
+
     /// Whether the session has ended.
     pub fn has_ended(&self) -> bool {
         self.ended.is_cancelled() || self.expires_at <= self.clock.now()
@@ -75,6 +80,39 @@ impl Live {
     /// Ends the session, with everything that was opened in it.
     pub(super) fn end(&self) {
         self.ended.cancel();
+    }
+}
+
+/// A session that was kept in memory, perhaps too late to be ended with its user. It ends when this is dropped, unless
+/// it was [`Unproved::proved`] that its user is not disabled.
+#[derive(Debug)]
+pub(super) struct Unproved {
+    live: Arc<Live>,
+    is_proved: bool,
+}
+
+impl Unproved {
+    /// Holds `live` until it is proved. `before` is what an earlier try held; if that was another session in memory, it
+    /// ends.
+    pub(super) fn new(live: Arc<Live>, before: Option<Self>) -> Self {
+        match before {
+            Some(same) if Arc::ptr_eq(&same.live, &live) => same,
+            Some(_) | None => Self { live, is_proved: false },
+        }
+    }
+
+    /// The session, which goes on.
+    pub(super) fn proved(mut self) -> Arc<Live> {
+        self.is_proved = true;
+        Arc::clone(&self.live)
+    }
+}
+
+impl Drop for Unproved {
+    fn drop(&mut self) {
+        if !self.is_proved {
+            self.live.end();
+        }
     }
 }
 
@@ -131,7 +169,7 @@ impl LiveByHash {
     }
 
     /// The users whose sessions these are.
-    pub(super) fn users(&self) -> Vec<UserId> {
+    pub(super) fn users(&self) -> HashSet<UserId> {
         self.all().values().filter_map(|live| Some(live.upgrade()?.user)).collect()
     }
 

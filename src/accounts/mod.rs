@@ -42,7 +42,7 @@ use self::login_system::LoginSystem;
 use self::password::Passwords;
 use self::turns::Turns;
 use crate::error::Error;
-use crate::log::{Database, Unavailable, UserChange, UserRow};
+use crate::log::{Database, Standing, Unavailable, UserChange, UserRow};
 use crate::messaging::{DisplayName, Handle, IdempotencyKey, UserId};
 use crate::network::Network;
 use crate::random;
@@ -242,30 +242,38 @@ impl Accounts {
         self.passwords.hash(password).await
     }
 
-    /// Changes a user's password, and ends all of the user's sessions.
+    /// Changes a user's password, and ends all of the user's sessions. Returns the user of after.
     ///
     /// # Errors
-    /// [`Error::InvalidCredentials`] when `current` is not the user's password.
+    /// [`Error::InvalidCredentials`] when `current` is not the user's password, also when somebody changed it while it was
+    /// checked; [`Error::AccountDisabled`] when the user was disabled meanwhile.
     pub async fn change_password(
         &self,
         from: IpAddr,
         user: UserId,
         current: &str,
         new: &str,
-    ) -> Result<(), Error> {
+    ) -> Result<UserRow, Error> {
         self.check_passwords()?;
         check_new_password("newPassword", new)?;
         let [row] = self.database.users_by_id(&[user]).await.try_into().map_err(|_| Error::Internal)?;
-        let hash = row?.ok_or(Error::Unauthenticated)?.password_hash;
-        let Some(hash) = hash else {
+        let row = row?.ok_or(Error::Unauthenticated)?;
+        let Some(hash) = row.password_hash.clone() else {
             return Err(Error::Forbidden("Another system signs you in: change your password there.".into()));
         };
         if current.len() > MAX_PASSWORD_BYTES || !self.verify(from, current, Some(hash)).await? {
             return Err(Error::InvalidCredentials);
         }
-        let password_hash = Some(self.hash(from, new).await?);
-        self.change(user, &UserChange { password_hash, ..UserChange::default() }).await?;
-        Ok(self.sessions.end_all_of(user).await?)
+        let hash = self.hash(from, new).await?;
+        match self.database.change_password(&row, &hash).await? {
+            Standing::Same((changed, ended)) => {
+                self.apply_change(&changed);
+                ended.into_iter().for_each(|id| self.sessions.forget(id));
+                Ok(changed)
+            }
+            Standing::Disabled => Err(Error::AccountDisabled),
+            Standing::Changed => Err(Error::InvalidCredentials),
+        }
     }
 
     /// Finds the user whose password this is. An unknown handle takes as long as a wrong password.

@@ -7,11 +7,11 @@ use std::time::Duration;
 use quick_cache::sync::Cache;
 
 use super::known_users::KnownUsers;
-use super::live::Live;
+use super::live::{Live, Unproved};
 use super::token::Token;
 use crate::clock;
 use crate::error::Error;
-use crate::log::{Database, NewSession, SessionRow, Unavailable};
+use crate::log::{Database, NewSession, SessionRow, Standing, Unavailable, UserRow};
 use crate::messaging::{SessionId, UserId};
 use crate::metrics::METRICS;
 use crate::random;
@@ -58,20 +58,35 @@ impl Sessions {
         }
     }
 
-    /// Signs a user in.
-    pub async fn begin(&self, user: UserId) -> Result<(Token, Arc<Live>), Error> {
+    /// Signs in a user, whose password was right when `user` was read.
+    ///
+    /// # Errors
+    /// [`Error::AccountDisabled`] or [`Error::InvalidCredentials`] when the user was disabled or got another password
+    /// since then.
+    pub async fn begin(&self, user: &UserRow, users: &KnownUsers) -> Result<(Token, Arc<Live>), Error> {
+        let before = users.before_reading();
         let token = Token::draw();
         let now = self.database.now();
         let row = SessionRow {
             id: SessionId(random::id()),
-            user,
+            user: user.id,
             created_at: now,
             last_used_at: now,
             expires_at: clock::after(now, self.lifetimes.absolute),
         };
         let token_hash = token.hash();
-        self.database.insert_session(&NewSession { row: row.clone(), token_hash }, now).await?;
-        Ok((token, self.remember(token_hash, &row)))
+        self.database.forget_expired_sessions(now).await?;
+        match self.database.begin_session(&NewSession { row: row.clone(), token_hash }, user).await? {
+            Standing::Same(()) => {}
+            Standing::Disabled => return Err(Error::AccountDisabled),
+            Standing::Changed => return Err(Error::InvalidCredentials),
+        }
+        let unproved = Unproved::new(self.remember(token_hash, &row), None);
+        // Whoever changes a user ends the sessions that are in use. This one may have come too late for that.
+        if users.before_reading() == before {
+            return Ok((token, unproved.proved()));
+        }
+        Ok((token, self.read(token_hash, users, Some(unproved)).await?))
     }
 
     /// Finds the session that a token stands for, and notes its use.
@@ -81,9 +96,9 @@ impl Sessions {
     /// signed out or expired. [`Error::AccountDisabled`] when its user is disabled.
     pub async fn find(&self, token: &Token, users: &KnownUsers) -> Result<Arc<Live>, Error> {
         let token_hash = token.hash();
-        let live = match self.by_token.get(&token_hash) {
+        let live = match self.by_token.get(&token_hash).filter(|live| !live.was_ended()) {
             Some(live) => live,
-            None => self.read(token_hash, users).await?,
+            None => self.read(token_hash, users, None).await?,
         };
         if self.ended.get(&live.id).is_some() {
             return Err(Error::Unauthenticated);
@@ -97,7 +112,13 @@ impl Sessions {
         Ok(live)
     }
 
-    async fn read(&self, token_hash: [u8; 32], users: &KnownUsers) -> Result<Arc<Live>, Error> {
+    /// Reads a session. `kept` is one that is in memory and not proved yet: if this fails, it ends.
+    async fn read(
+        &self,
+        token_hash: [u8; 32],
+        users: &KnownUsers,
+        mut kept: Option<Unproved>,
+    ) -> Result<Arc<Live>, Error> {
         loop {
             let before = users.before_reading();
             let (row, user) = self.database.session(&token_hash).await?.ok_or(Error::Unauthenticated)?;
@@ -105,11 +126,12 @@ impl Sessions {
                 self.forget(row.id);
                 return Err(Error::AccountDisabled);
             }
-            let live = self.remember(token_hash, &row);
+            let unproved = Unproved::new(self.remember(token_hash, &row), kept.take());
             // Whoever disables a user ends the sessions that are in use. This one may have come too late for that.
             if users.before_reading() == before {
-                return Ok(live);
+                return Ok(unproved.proved());
             }
+            kept = Some(unproved);
         }
     }
 
@@ -146,14 +168,6 @@ impl Sessions {
         Ok(ended)
     }
 
-    /// Ends all sessions of a user, with everything that was opened in them.
-    pub async fn end_all_of(&self, user: UserId) -> Result<(), Unavailable> {
-        for id in self.database.end_sessions_of(user).await? {
-            self.forget(id);
-        }
-        Ok(())
-    }
-
     /// Ends a session on this node.
     pub(super) fn forget(&self, id: SessionId) {
         // This comes first: a request that has just read the session from the database checks `ended` afterwards.
@@ -188,10 +202,11 @@ impl Sessions {
         }
     }
 
-    /// Keeps a session in memory. There is one `Live` for each session, however often it is read.
+    /// Keeps a session in memory. There is one `Live` for each session that has not ended, however often it is read.
     fn remember(&self, token_hash: [u8; 32], row: &SessionRow) -> Arc<Live> {
         let mut by_id = self.by_id();
-        if let Some(live) = by_id.get(&row.id).and_then(|(live, _)| live.upgrade()) {
+        let known = by_id.get(&row.id).and_then(|(live, _)| live.upgrade());
+        if let Some(live) = known.filter(|live| !live.was_ended()) {
             self.by_token.insert(token_hash, Arc::clone(&live));
             return live;
         }

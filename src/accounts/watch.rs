@@ -8,6 +8,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::Accounts;
 use crate::log::{AccountCounts, Unavailable};
+use crate::messaging::UserId;
 use crate::vitals::{Part, Vitals};
 
 /// The most changes that one statement reads.
@@ -89,7 +90,7 @@ impl Accounts {
     async fn check_users(&self) -> Result<(), Unavailable> {
         let others = self.login_system.iter().map(|login_system| &login_system.live);
         for sessions in others.chain([&self.acting]) {
-            let users = sessions.users();
+            let users: Vec<UserId> = sessions.users().into_iter().collect();
             let rows = self.database.users_by_id(&users).await;
             for (id, row) in users.into_iter().zip(rows) {
                 if row?.is_none_or(|user| user.disabled_at.is_some()) {

@@ -21,6 +21,7 @@ mod keys;
 mod known_facts;
 mod load;
 mod own;
+mod passwords;
 mod provisioning;
 mod reader;
 mod readiness;
@@ -43,6 +44,7 @@ pub use error::Unavailable;
 pub use head::PolledHead;
 pub use keys::KeyRow;
 pub use own::OwnParticipation;
+pub use passwords::Standing;
 pub use provisioning::{FoundUsers, Provisioned};
 pub use reader::{
     ConversationFilter, ConversationRow, Described, Direction, Journey, MarkTime, Membership, Page,

@@ -68,8 +68,8 @@ pub struct NewSession {
 }
 
 impl Database {
-    /// Stores a session, and deletes the sessions that have expired by `now`.
-    pub async fn insert_session(&self, new: &NewSession, now: Timestamp) -> Result<(), Unavailable> {
+    /// Deletes the sessions that have expired by `now`.
+    pub async fn forget_expired_sessions(&self, now: Timestamp) -> Result<(), Unavailable> {
         session::Entity::delete_many()
             .filter(session::Column::ExpiresAt.lt(now.0))
             .exec(&self.writer)
@@ -81,18 +81,6 @@ impl Database {
             .exec(&self.writer)
             .await
             .during("forget expired sessions")?;
-        let model = session::ActiveModel {
-            id: Set(new.row.id.0),
-            token_hash: Set(new.token_hash.to_vec()),
-            user_id: Set(new.row.user.0),
-            created_at: Set(new.row.created_at.0),
-            last_used_at: Set(new.row.last_used_at.0),
-            expires_at: Set(new.row.expires_at.0),
-        };
-        session::Entity::insert(model)
-            .exec_without_returning(&self.writer)
-            .await
-            .during("store a session")?;
         Ok(())
     }
 
@@ -126,36 +114,6 @@ impl Database {
     /// Ends a session, and stores this for the other nodes. `false` when the session had ended before.
     pub async fn end_session(&self, id: SessionId, expires_at: Timestamp) -> Result<bool, Unavailable> {
         self.count_and_end(id, expires_at).await.during("end a session")
-    }
-
-    /// Ends all sessions of a user, and stores this for the other nodes. Returns the sessions.
-    pub async fn end_sessions_of(&self, user: UserId) -> Result<Vec<SessionId>, Unavailable> {
-        self.count_and_end_all(user).await.during("end the sessions of a user")
-    }
-
-    async fn count_and_end_all(&self, user: UserId) -> Result<Vec<SessionId>, StorageFault> {
-        let Locked { transaction, .. } = self.lock().await?;
-        let theirs =
-            session::Entity::find().filter(session::Column::UserId.eq(user.0)).all(&transaction).await?;
-        let ended = count_ended(&transaction).await?;
-        let words: Vec<_> = theirs
-            .iter()
-            .zip(ended + 1..)
-            .map(|(row, number)| session_end::ActiveModel {
-                number: Set(number),
-                session_id: Set(row.id),
-                expires_at: Set(row.expires_at),
-            })
-            .collect();
-        let number = ended + i64::try_from(words.len()).unwrap_or(0);
-        let counted = log_head::ActiveModel { id: Set(1), sessions_ended: Set(number), ..Default::default() };
-        log_head::Entity::update(counted).exec(&transaction).await?;
-        for word in words {
-            session_end::Entity::insert(word).exec_without_returning(&transaction).await?;
-        }
-        session::Entity::delete_many().filter(session::Column::UserId.eq(user.0)).exec(&transaction).await?;
-        transaction.commit().await?;
-        Ok(theirs.into_iter().map(|row| SessionId(row.id)).collect())
     }
 
     /// A page of a user's sessions, the newest first, without those that have expired by `now`.
@@ -287,4 +245,31 @@ fn session_row(row: &session::Model) -> SessionRow {
 async fn count_ended(db: &impl ConnectionTrait) -> Result<i64, StorageFault> {
     let row = log_head::Entity::find_by_id(1).one(db).await?;
     row.map(|row| row.sessions_ended).ok_or(StorageFault::NoHead)
+}
+
+/// Ends all sessions of a user in a transaction that locks the head, and stores this for the other nodes. Returns the
+/// sessions.
+pub(super) async fn end_all_in(
+    transaction: &impl ConnectionTrait,
+    user: UserId,
+) -> Result<Vec<SessionId>, StorageFault> {
+    let theirs = session::Entity::find().filter(session::Column::UserId.eq(user.0)).all(transaction).await?;
+    let ended = count_ended(transaction).await?;
+    let words: Vec<_> = theirs
+        .iter()
+        .zip(ended + 1..)
+        .map(|(row, number)| session_end::ActiveModel {
+            number: Set(number),
+            session_id: Set(row.id),
+            expires_at: Set(row.expires_at),
+        })
+        .collect();
+    let number = ended + i64::try_from(words.len()).unwrap_or(0);
+    let counted = log_head::ActiveModel { id: Set(1), sessions_ended: Set(number), ..Default::default() };
+    log_head::Entity::update(counted).exec(transaction).await?;
+    for word in words {
+        session_end::Entity::insert(word).exec_without_returning(transaction).await?;
+    }
+    session::Entity::delete_many().filter(session::Column::UserId.eq(user.0)).exec(transaction).await?;
+    Ok(theirs.into_iter().map(|row| SessionId(row.id)).collect())
 }

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr,
+};
 
 use super::batch::{Each, KEYS_PER_STATEMENT, ask};
 use super::entities::{log_head, session, user};
@@ -39,8 +41,6 @@ pub struct UserRow {
 pub struct UserChange {
     /// The name that others see from here on.
     pub display_name: Option<DisplayName>,
-    /// The hash of the password from here on.
-    pub password_hash: Option<String>,
     /// Whether the user is disabled from here on. Disabling ends all of the user's sessions.
     pub disabled: Option<bool>,
 }
@@ -83,11 +83,7 @@ impl Database {
             transaction.rollback().await?;
             return Ok(None);
         };
-        // The count is in the locked row, so a node that has seen a number has seen every smaller one.
-        let head = log_head::Entity::find_by_id(1).one(&transaction).await?.ok_or(StorageFault::NoHead)?;
-        let number = head.users_changed + 1;
-        let counted = log_head::ActiveModel { id: Set(1), users_changed: Set(number), ..Default::default() };
-        log_head::Entity::update(counted).exec(&transaction).await?;
+        let number = count_change(&transaction).await?;
         let disabled_at = match change.disabled {
             None => known.disabled_at,
             Some(false) => None,
@@ -96,7 +92,6 @@ impl Database {
         let name = change.display_name.as_ref().map(ToString::to_string);
         let changed = user::Model {
             display_name: name.unwrap_or_else(|| known.display_name.clone()),
-            password_hash: change.password_hash.clone().unwrap_or_else(|| known.password_hash.clone()),
             disabled_at,
             changed: Some(number),
             ..known
@@ -104,7 +99,6 @@ impl Database {
         let update = user::ActiveModel {
             id: Set(id.0),
             display_name: Set(changed.display_name.clone()),
-            password_hash: Set(changed.password_hash.clone()),
             disabled_at: Set(changed.disabled_at),
             changed: Set(changed.changed),
             ..Default::default()
@@ -175,12 +169,23 @@ impl Database {
         };
         let operation = "read users";
         let sort = |keys: &[UserId], rows: Vec<user::Model>| {
-            let mut found: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
-            keys.iter().map(|key| found.remove(&key.0)).collect()
+            let found: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
+            // A key may come twice.
+            keys.iter().map(|key| found.get(&key.0).cloned()).collect()
         };
         let found = ask(operation, &self.reader, keys, KEYS_PER_STATEMENT, write, sort).await;
         found.into_iter().map(|row| row.map(|row| row.map(user_row))).collect()
     }
+}
+
+/// Counts one more change of a user in a transaction that locks the head. Returns its number.
+pub(super) async fn count_change(transaction: &impl ConnectionTrait) -> Result<i64, StorageFault> {
+    // The count is in the locked row, so a node that has seen a number has seen every smaller one.
+    let head = log_head::Entity::find_by_id(1).one(transaction).await?.ok_or(StorageFault::NoHead)?;
+    let number = head.users_changed + 1;
+    let counted = log_head::ActiveModel { id: Set(1), users_changed: Set(number), ..Default::default() };
+    log_head::Entity::update(counted).exec(transaction).await?;
+    Ok(number)
 }
 
 pub(super) fn is_taken(error: &DbErr) -> bool {

@@ -21,6 +21,7 @@ mod addresses;
 mod answers;
 mod architecture;
 mod backup;
+mod changed_meanwhile;
 mod check;
 mod checkpoints;
 mod command_line;

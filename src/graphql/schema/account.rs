@@ -6,7 +6,7 @@ use super::services::services_of;
 use super::types::{DateTime, User};
 use crate::error::Error;
 use crate::graphql::caller::{caller_of, viewer_of};
-use crate::log::{SessionRow, UserChange};
+use crate::log::{SessionRow, UserChange, UserRow};
 use crate::messaging::{DisplayName, SessionId, UserId};
 
 /// What is to be changed of the viewer's profile.
@@ -100,7 +100,7 @@ pub(super) async fn update_profile(ctx: &Context<'_>, input: ProfileInput) -> Re
 }
 
 /// Changes the viewer's password, which ends all their sessions. Returns the user, for whom a new one is to begin.
-pub(super) async fn change_password(ctx: &Context<'_>, input: ChangePasswordInput) -> Result<UserId, Error> {
+pub(super) async fn change_password(ctx: &Context<'_>, input: ChangePasswordInput) -> Result<UserRow, Error> {
     let viewer = viewer_of(ctx)?.user;
     let services = services_of(ctx)?;
     let from = caller_of(ctx)?.address;
@@ -110,8 +110,7 @@ pub(super) async fn change_password(ctx: &Context<'_>, input: ChangePasswordInpu
         rates.sign_in(from, user.handle.as_str())?;
     }
     let ChangePasswordInput { current_password, new_password } = input;
-    services.accounts.change_password(from, viewer, &current_password, &new_password).await?;
-    Ok(viewer)
+    services.accounts.change_password(from, viewer, &current_password, &new_password).await
 }
 
 pub(super) async fn end_session(ctx: &Context<'_>, input: &EndSessionInput) -> Result<bool, Error> {

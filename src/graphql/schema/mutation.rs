@@ -25,7 +25,7 @@ use super::types::{Conversation, Cursor, DateTime, Json, Message, User};
 use crate::error::Error;
 use crate::graphql::caller::{caller_of, viewer_of};
 use crate::graphql::cookie;
-use crate::log::Committed;
+use crate::log::{Committed, UserRow};
 use crate::messaging::{
     Action, Add, Body, ConversationId, Edit, Handle, IdempotencyKey, Leave, Mark, MarkThrough, MessageId,
     Metadata, Redact, Remove, Rename, Send, Start, Title, UpTo, Update, UserId,
@@ -54,7 +54,7 @@ impl Mutation {
         }
         let key = parse_key(idempotency_key.as_deref())?;
         let user = services.accounts.register(from, &handle, &display_name, &password, key.as_ref()).await?;
-        Ok(begin_session(ctx, user.id).await?)
+        Ok(begin_session(ctx, &user).await?)
     }
 
     /// Signs a user in. A wrong password and an unknown handle give the same answer, in the same time.
@@ -65,7 +65,7 @@ impl Mutation {
             rates.sign_in(from, &input.handle)?;
         }
         let user = services.accounts.authenticate(from, &input.handle, &input.password).await?;
-        Ok(begin_session(ctx, user.id).await?)
+        Ok(begin_session(ctx, &user).await?)
     }
 
     /// Ends the session used for this request, and closes every socket that it opened.
@@ -83,8 +83,8 @@ impl Mutation {
     /// Changes the viewer's password. The answer begins a new session. Every other session of the viewer ends, also the
     /// one of this request, with the sockets that were opened in it.
     async fn change_password(&self, ctx: &Context<'_>, input: ChangePasswordInput) -> Result<SessionPayload> {
-        let viewer = account::change_password(ctx, input).await?;
-        Ok(begin_session(ctx, viewer).await?)
+        let user = account::change_password(ctx, input).await?;
+        Ok(begin_session(ctx, &user).await?)
     }
 
     /// Ends one of the viewer's sessions, and closes every socket that it opened.
@@ -297,8 +297,9 @@ fn limit(ctx: &Context<'_>, count: impl FnOnce(&Rates, UserId) -> Result<(), Err
     services_of(ctx)?.rates.as_ref().map_or(Ok(()), |rates| count(rates, user))
 }
 
-async fn begin_session(ctx: &Context<'_>, user: UserId) -> Result<SessionPayload, Error> {
-    let (token, session) = services_of(ctx)?.accounts.sessions.begin(user).await?;
+async fn begin_session(ctx: &Context<'_>, user: &UserRow) -> Result<SessionPayload, Error> {
+    let accounts = &services_of(ctx)?.accounts;
+    let (token, session) = accounts.sessions.begin(user, &accounts.users).await?;
     ctx.append_http_header("set-cookie", cookie::set(&token, &session, caller_of(ctx)?.is_secure));
     Ok(SessionPayload {
         token: token.to_string(),

@@ -17,7 +17,7 @@ pub(crate) use http::{Reply, request, try_post};
 pub(crate) use login_system::{LoginSystem, SignedBy, now};
 pub(crate) use open::{End, Open};
 pub(crate) use socket::Socket;
-pub(crate) use user::User;
+pub(crate) use user::{PASSWORD, User};
 
 /// The code of a response's first error.
 pub(crate) fn code(response: &serde_json::Value) -> &str {
