@@ -1,18 +1,22 @@
 // Follows everything that somebody may see, from a cursor on, through lost connections and restarts of the server:
 //
-//     TOKEN=… CURSOR=… node follow.mjs
+//     TOKEN=… CURSOR=… CONNECTION_ID=… node follow.mjs
 //
-// It needs the packages `graphql-ws` and `ws`. HERALD_URL names a herald that is not on this machine.
+// It needs the packages `graphql-ws` and `ws`. HERALD_URL names a herald that is not on this machine. CONNECTION_ID is
+// an id of this device, which the caller draws once and keeps.
 
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
+
+// herald does not tell a program what was done under the same id, so no other program has it.
+const connectionId = process.env.CONNECTION_ID ?? crypto.randomUUID();
 
 const client = createClient({
   url: process.env.HERALD_URL ?? 'ws://127.0.0.1:8000/graphql',
   webSocketImpl: WebSocket,
   // The client's own retry would begin again at the first cursor. The loop below goes on from the last one.
   retryAttempts: 0,
-  connectionParams: { authorization: `Bearer ${process.env.TOKEN}`, connectionId: 'laptop' },
+  connectionParams: { authorization: `Bearer ${process.env.TOKEN}`, connectionId },
 });
 
 const query = `
