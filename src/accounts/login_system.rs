@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::jwt::{Identity, Jwt, JwtVerifier};
-use super::live::{Live, LiveByHash};
-use super::{Accounts, handles};
+use super::live::{Live, LiveByHash, Unproved};
+use super::{Accounts, enabled, handles};
 use crate::error::{Error, JwtRefusal};
 use crate::log::UserRow;
 use crate::messaging::{DisplayName, UserId};
@@ -27,7 +27,8 @@ impl LoginSystem {
 }
 
 impl Accounts {
-    /// The session that a token of another login system stands for, until the token expires.
+    /// The session that a token of another login system stands for, until the token expires or the key that signed it is
+    /// withdrawn.
     pub(super) async fn sign_in_by_jwt(&self, jwt: &Jwt) -> Result<Arc<Live>, Error> {
         let login_system = self.login_system.as_ref().ok_or(JwtRefusal::NoLoginSystem)?;
         let hash = jwt.hash();
@@ -39,19 +40,22 @@ impl Accounts {
         if identity.has_expired(&clock) {
             return Err(JwtRefusal::Expired.into());
         }
+        let mut kept = None;
         loop {
             let before = self.users.before_reading();
-            let user = self.find_or_create(&identity).await?;
-            if user.disabled_at.is_some() {
-                login_system.live.end_where(|live| live.user == user.id);
-                return Err(Error::AccountDisabled);
-            }
+            // If this fails, what was kept before ends.
+            let user = enabled(self.find_or_create(&identity).await?)?;
             let live = Live::new(identity.session, user.id, identity.expires_at, clock.clone());
-            let live = login_system.live.keep(hash, live);
+            let live = login_system.live.keep(hash, live.within(&identity.withdrawn));
+            let unproved = Unproved::new(live, kept.take());
+            if identity.withdrawn.is_cancelled() {
+                return Err(JwtRefusal::UnknownKey.into());
+            }
             // Whoever disables a user ends the sessions that are in use. This one may have come too late for that.
             if self.users.before_reading() == before {
-                return Ok(live);
+                return Ok(unproved.proved());
             }
+            kept = Some(unproved);
         }
     }
 

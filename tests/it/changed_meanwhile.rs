@@ -25,8 +25,12 @@ const BY_HANDLE: &str = "\"handle\" IN";
 /// The read of a user by id, with which a change of a password begins.
 const BY_ID: &str = "FROM users u WHERE u.id IN";
 
+/// The read of a user with which that of a session ends.
+const USER_OF_SESSION: &str = "FROM \"users\" WHERE \"users\".\"id\" =";
+
 /// Holds whoever has just run a statement.
 struct Gate {
+    observer: Observer,
     is_armed: Arc<AtomicBool>,
     reached: Arc<Notify>,
     open: mpsc::Sender<()>,
@@ -36,18 +40,16 @@ impl Gate {
     /// A herald in which whoever has run a statement with these words is held, once the gate is armed.
     async fn before(words: &'static str) -> (TestApp, Self) {
         let (open, opened) = mpsc::channel();
-        let gate = Self { is_armed: Arc::default(), reached: Arc::default(), open };
-        let (is_armed, reached) = (Arc::clone(&gate.is_armed), Arc::clone(&gate.reached));
-        let opened = Mutex::new(opened);
-        let app = TestApp::with(|setup| {
-            setup.parts.observer = Some(Observer(Arc::new(move |sql: &str| {
-                if sql.contains(words) && is_armed.swap(false, Ordering::SeqCst) {
-                    reached.notify_one();
-                    tokio::task::block_in_place(|| opened.lock().unwrap().recv().unwrap());
-                }
-            })));
-        });
-        (app.await, gate)
+        let (is_armed, reached) = (Arc::<AtomicBool>::default(), Arc::<Notify>::default());
+        let (armed, notified, opened) = (Arc::clone(&is_armed), Arc::clone(&reached), Mutex::new(opened));
+        let observer = Observer(Arc::new(move |sql: &str| {
+            if sql.contains(words) && armed.swap(false, Ordering::SeqCst) {
+                notified.notify_one();
+                tokio::task::block_in_place(|| opened.lock().unwrap().recv().unwrap());
+            }
+        }));
+        let gate = Self { observer: observer.clone(), is_armed, reached, open };
+        (TestApp::with(|setup| setup.parts.observer = Some(observer)).await, gate)
     }
 
     /// Sends a request, and does something else while it is held. Returns the answer to the request.
@@ -124,6 +126,20 @@ async fn of_two_changes_of_a_password_at_once_the_later_one_is_refused() {
     assert_eq!(code(&answer), "INVALID_CREDENTIALS", "{answer}");
     let login = json!({ "handle": ada.handle, "password": "the first password" });
     nobody(&ada).data(LOGIN, login).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_read_when_its_user_is_disabled_does_not_stay() {
+    let (mut app, gate) = Gate::before(USER_OF_SESSION).await;
+    let service = app.service("crm", &[Scope::Provision]).await;
+    let ada = app.user("ada").await;
+    // A herald that starts anew has no session in memory.
+    app.restart_with(|setup| setup.parts.observer = Some(gate.observer.clone())).await;
+    let (ada, service) = (ada.at(app.address), service.at(app.address));
+    let disable = async { drop(service.data(DISABLE, json!({ "id": ada.id })).await) };
+    let answer = gate.meanwhile(&ada, ("{ cursor }", json!({})), disable).await;
+    assert_eq!(code(&answer), "UNAUTHENTICATED", "{answer}");
+    assert_eq!(ada.refused("{ cursor }", json!({})).await, "UNAUTHENTICATED");
 }
 
 #[tokio::test]

@@ -215,6 +215,60 @@ async fn keys_are_read_again_when_a_token_names_another_and_kept_when_they_are_a
 }
 
 #[tokio::test]
+async fn what_a_key_has_signed_ends_when_the_key_is_withdrawn() {
+    let (app, login_system) = herald().await;
+    let ada = user(&app, &login_system.token("ada")).await;
+    let mut socket = ada.socket("desk").await;
+    login_system.rotate();
+    // The key set is read again, because this token names another key.
+    user(&app, &login_system.token("bob")).await;
+    assert_eq!(socket.closed().await.code, 4403);
+    let refused = ada.post(VIEWER, json!({})).await;
+    assert!(refused["errors"][0]["message"].as_str().unwrap().contains("not in the key set"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_a_key_has_signed_goes_on_while_the_key_is_published_beside_others() {
+    let (app, login_system) = herald().await;
+    let ada = user(&app, &login_system.token("ada")).await;
+    let mut socket = ada.socket("desk").await;
+    socket.follow("s", "subscription { messageSent { message { body } } }").await;
+    let mut both = login_system.key_set();
+    login_system.rotate();
+    let added = login_system.key_set()["keys"].take();
+    both["keys"].as_array_mut().unwrap().extend(added.as_array().unwrap().iter().cloned());
+    login_system.publish(&both);
+    let bob = user(&app, &login_system.token("bob")).await;
+    let conversation = bob.start(&[&ada]).await;
+    bob.send(&conversation, "with the new key").await;
+    assert_eq!(socket.next("s").await["messageSent"]["message"]["body"], "with the new key");
+    ada.data(VIEWER, json!({})).await;
+}
+
+#[tokio::test]
+async fn a_key_set_without_keys_withdraws_them_all() {
+    let (app, login_system) = herald().await;
+    let ada = user(&app, &login_system.token("ada")).await;
+    let mut socket = ada.socket("desk").await;
+    login_system.publish(&json!({ "keys": [] }));
+    login_system.rotate_unpublished();
+    let stranger = User { token: login_system.token("bob"), ..ada.clone() };
+    assert_eq!(stranger.refused(VIEWER, json!({})).await, "UNAUTHENTICATED");
+    assert_eq!(socket.closed().await.code, 4403);
+    assert_eq!(ada.refused(VIEWER, json!({})).await, "UNAUTHENTICATED");
+}
+
+#[tokio::test]
+async fn keys_are_read_again_for_a_token_that_names_none_and_fits_none() {
+    let (app, login_system) = herald().await;
+    user(&app, &login_system.token("ada")).await;
+    login_system.rotate();
+    let header = json!({ "typ": "at+jwt", "alg": "ES256" });
+    let token = login_system.write(&header, &LoginSystem::claims("bob"), &SignedBy::Key);
+    user(&app, &token).await;
+}
+
+#[tokio::test]
 async fn passwords_and_registration_can_be_switched_off() {
     let login_system = LoginSystem::new();
     let register = "mutation($i: RegisterInput!) { register(input: $i) { token } }";

@@ -9,7 +9,9 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, 
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::KeySource;
 use crate::http_client::{FetchError, HttpClient};
@@ -44,7 +46,7 @@ pub enum KeysError {
     /// It is no key set.
     #[error("--jwt-jwks: not a JSON Web Key Set")]
     Parse(#[source] serde_json::Error),
-    /// It has no key that herald can use.
+    /// It has no key that herald can use, at the start.
     #[error("--jwt-jwks: no public key for signatures in it")]
     Empty,
 }
@@ -52,13 +54,11 @@ pub enum KeysError {
 /// What is found for a token.
 pub(super) enum Lookup {
     /// These keys may have signed it.
-    Found(Vec<Arc<DecodingKey>>),
+    Found(Vec<Arc<Key>>),
     /// Its key is known, and for other algorithms.
     OtherAlgorithm,
     /// Its key is not known.
     UnknownKey,
-    /// Its key is not known, and the key set cannot be read now.
-    Unavailable,
 }
 
 /// A key set that is read again from time to time.
@@ -67,10 +67,10 @@ pub(super) struct KeySet {
     source: KeySource,
     client: HttpClient,
     // A `std` lock, because it is never locked across an await.
-    known: RwLock<Arc<[Key]>>,
+    known: RwLock<Arc<[Arc<Key>]>>,
     /// The last reading after the first. Whoever reads the key set holds the lock, so that the others wait for one
     /// reading.
-    last: tokio::sync::Mutex<Option<Reading>>,
+    last: Arc<tokio::sync::Mutex<Option<Reading>>>,
 }
 
 /// A reading of the key set.
@@ -80,19 +80,24 @@ struct Reading {
     has_failed: bool,
 }
 
+/// A key of the login system.
 #[derive(Debug)]
-struct Key {
+pub(super) struct Key {
     id: Option<String>,
     algorithms: Vec<Algorithm>,
-    decoding: Arc<DecodingKey>,
+    pub(super) decoding: DecodingKey,
+    /// Tells it from other keys, and from others under the same id.
+    digest: [u8; 32],
+    /// Cancelled when the login system takes the key back.
+    pub(super) withdrawn: CancellationToken,
 }
 
 impl KeySet {
     pub(super) async fn start(source: KeySource) -> Result<Arc<Self>, KeysError> {
         let client = HttpClient::new().map_err(KeysError::Read)?;
-        let set =
-            Arc::new(Self { source, client, known: RwLock::default(), last: tokio::sync::Mutex::default() });
+        let set = Arc::new(Self { source, client, known: RwLock::new(Arc::new([])), last: Arc::default() });
         match set.read().await {
+            Ok(keys) if keys.is_empty() => return Err(KeysError::Empty),
             Ok(keys) => set.replace(keys),
             // The login system may start after herald.
             Err(error @ KeysError::Fetch(_)) => TROUBLE.note(&causes(&error)),
@@ -102,32 +107,12 @@ impl KeySet {
         Ok(set)
     }
 
-    /// Finds the keys that may have signed a token. Reads the key set again if it does not have the key.
-    pub(super) async fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Lookup {
-        match self.find_known(kid, algorithm) {
-            Lookup::UnknownKey | Lookup::Unavailable => {}
-            found => return found,
-        }
-        let mut last = self.last.lock().await;
-        let reading = match *last {
-            Some(reading) if reading.at.elapsed() < MIN_REFRESH_PAUSE => reading,
-            _ => *last.insert(self.refresh().await),
-        };
-        match self.find_known(kid, algorithm) {
-            // The login system may have taken another key, and is away.
-            Lookup::UnknownKey if reading.has_failed => Lookup::Unavailable,
-            found => found,
-        }
-    }
-
-    fn find_known(&self, kid: Option<&str>, algorithm: Algorithm) -> Lookup {
+    /// Finds the keys that may have signed a token, among those that are known.
+    pub(super) fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Lookup {
         let known = Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner));
-        if known.is_empty() {
-            return Lookup::Unavailable;
-        }
-        let named = |key: &&Key| kid.is_none_or(|kid| key.id.as_deref() == Some(kid));
+        let named = |key: &&Arc<Key>| kid.is_none_or(|kid| key.id.as_deref() == Some(kid));
         let fitting = known.iter().filter(named).filter(|key| key.algorithms.contains(&algorithm));
-        let found: Vec<_> = fitting.take(MAX_TRIED_KEYS).map(|key| Arc::clone(&key.decoding)).collect();
+        let found: Vec<_> = fitting.take(MAX_TRIED_KEYS).cloned().collect();
         if !found.is_empty() {
             Lookup::Found(found)
         } else if known.iter().any(|key| named(&key)) {
@@ -135,6 +120,23 @@ impl KeySet {
         } else {
             Lookup::UnknownKey
         }
+    }
+
+    /// Reads the key set again, unless it was read within the last seconds. Returns whether it could be read.
+    pub(super) async fn read_again(self: &Arc<Self>) -> bool {
+        let mut last = Arc::clone(&self.last).lock_owned().await;
+        match *last {
+            Some(reading) if reading.at.elapsed() < MIN_REFRESH_PAUSE => return !reading.has_failed,
+            Some(_) | None => {}
+        }
+        let set = Arc::clone(self);
+        // A task of its own: if whoever asks goes away, the reading counts all the same, and the pause after it.
+        let reading = tokio::spawn(async move {
+            let reading = set.refresh().await;
+            *last = Some(reading);
+            reading
+        });
+        reading.await.is_ok_and(|reading| !reading.has_failed)
     }
 
     async fn refresh(&self) -> Reading {
@@ -150,8 +152,21 @@ impl KeySet {
         Reading { at: Instant::now(), has_failed }
     }
 
+    /// Replaces the keys. Those that are no longer among them are withdrawn, with what was signed by them.
     fn replace(&self, keys: Vec<Key>) {
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = keys.into();
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let before = Arc::clone(&known);
+        let same = |key: &Key| before.iter().find(|old| old.digest == key.digest);
+        let keys = keys.into_iter().map(|key| same(&key).map_or_else(|| Arc::new(key), Arc::clone));
+        *known = keys.collect();
+        if known.is_empty() && !before.is_empty() {
+            tracing::warn!(
+                "the key set of the login system (--jwt-jwks) has no key left: its tokens are refused"
+            );
+        }
+        for old in before.iter().filter(|old| !known.iter().any(|key| key.digest == old.digest)) {
+            old.withdrawn.cancel();
+        }
     }
 
     async fn read(&self) -> Result<Vec<Key>, KeysError> {
@@ -165,8 +180,7 @@ impl KeySet {
             .map_err(KeysError::Read)?,
             KeySource::Url(url) => self.client.get(url.clone()).await.map_err(KeysError::Fetch)?.to_vec(),
         };
-        let keys = parse(&text).map_err(KeysError::Parse)?;
-        if keys.is_empty() { Err(KeysError::Empty) } else { Ok(keys) }
+        parse(&text).map_err(KeysError::Parse)
     }
 }
 
@@ -227,6 +241,14 @@ fn usable(jwk: &Jwk) -> Option<Key> {
     if !is_for_signatures || algorithms.is_empty() {
         return None;
     }
-    let decoding = Arc::new(DecodingKey::from_jwk(jwk).ok()?);
-    Some(Key { id: common.key_id.clone(), algorithms, decoding })
+    let decoding = DecodingKey::from_jwk(jwk).ok()?;
+    let (id, withdrawn) = (common.key_id.clone(), CancellationToken::new());
+    Some(Key { digest: digest(jwk)?, id, algorithms, decoding, withdrawn })
+}
+
+/// The digest of a key's id, its public value and the algorithm that it is for.
+fn digest(jwk: &Jwk) -> Option<[u8; 32]> {
+    let common = &jwk.common;
+    let written = serde_json::to_vec(&(&common.key_id, &common.key_algorithm, &jwk.algorithm)).ok()?;
+    Some(Sha256::digest(written).into())
 }

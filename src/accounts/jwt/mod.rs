@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::errors::{Error as JwtError, ErrorKind};
-use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, Header, Validation, decode, decode_header};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use self::keys::KeysError;
@@ -85,9 +86,18 @@ pub(super) struct Identity {
     /// The session at the login system, which stays the same when the token is renewed.
     pub(super) session: SessionId,
     pub(super) expires_at: Timestamp,
+    /// Cancelled when the login system takes back the key that signed the token.
+    pub(super) withdrawn: CancellationToken,
     /// What the user would like to be called by, if the token says so.
     pub(super) handle: Option<String>,
     pub(super) display_name: Option<DisplayName>,
+}
+
+/// A token that is not believed.
+struct Refused {
+    refusal: JwtRefusal,
+    /// Whether a key that is not known yet may have signed it.
+    may_have_another_key: bool,
 }
 
 /// Checks the tokens of one login system.
@@ -106,34 +116,47 @@ impl JwtVerifier {
         Ok(Self { options, keys })
     }
 
-    /// Checks a token: its signature, issuer, audience and times.
-    pub(super) async fn verify(&self, Jwt(text): &Jwt) -> Result<Identity, Error> {
-        let header = decode_header(text.as_bytes()).map_err(|_| JwtRefusal::Malformed)?;
+    /// Checks a token: its signature, issuer, audience and times. If no known key may have signed it, it reads the keys
+    /// again, though not more often than every few seconds.
+    pub(super) async fn verify(&self, jwt: &Jwt) -> Result<Identity, Error> {
+        let header = decode_header(jwt.0.as_bytes()).map_err(|_| JwtRefusal::Malformed)?;
         if header.alg.family() == AlgorithmFamily::Hmac {
             return Err(JwtRefusal::Algorithm.into());
         }
-        let validation = self.validation(header.alg);
-        let mut refusal = JwtRefusal::Signature;
-        for key in self.candidates(header.kid.as_deref(), header.alg).await? {
-            match decode::<Map<String, Value>>(text.as_bytes(), &key, &validation) {
-                Ok(token) => return self.identity(&token.claims).map_err(Error::from),
-                Err(error) => refusal = JwtRefusal::from(&error),
-            }
+        match self.check(jwt, &header) {
+            Err(Refused { may_have_another_key: true, .. }) => {}
+            checked => return checked.map_err(|refused| refused.refusal.into()),
         }
-        Err(refusal.into())
+        let could_read = self.keys.read_again().await;
+        self.check(jwt, &header).map_err(|refused| {
+            // The login system may have taken another key, and is away.
+            let is_unsure = refused.may_have_another_key && !could_read;
+            if is_unsure { Error::Unavailable } else { refused.refusal.into() }
+        })
     }
 
-    async fn candidates(
-        &self,
-        kid: Option<&str>,
-        algorithm: Algorithm,
-    ) -> Result<Vec<Arc<DecodingKey>>, Error> {
-        match self.keys.find(kid, algorithm).await {
-            Lookup::Found(keys) => Ok(keys),
-            Lookup::OtherAlgorithm => Err(JwtRefusal::Algorithm.into()),
-            Lookup::UnknownKey => Err(JwtRefusal::UnknownKey.into()),
-            Lookup::Unavailable => Err(Error::Unavailable),
+    /// Checks a token with the keys that are known.
+    fn check(&self, Jwt(text): &Jwt, header: &Header) -> Result<Identity, Refused> {
+        let refused = |refusal, may_have_another_key| Refused { refusal, may_have_another_key };
+        let names_no_key = header.kid.is_none();
+        let keys = match self.keys.find(header.kid.as_deref(), header.alg) {
+            Lookup::Found(keys) => keys,
+            Lookup::OtherAlgorithm => return Err(refused(JwtRefusal::Algorithm, names_no_key)),
+            Lookup::UnknownKey => return Err(refused(JwtRefusal::UnknownKey, true)),
+        };
+        let validation = self.validation(header.alg);
+        for key in keys {
+            match decode::<Map<String, Value>>(text.as_bytes(), &key.decoding, &validation) {
+                Ok(token) => {
+                    let identity = self.identity(&token.claims, &key.withdrawn);
+                    return identity.map_err(|refusal| refused(refusal, false));
+                }
+                // Another key may fit.
+                Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => {}
+                Err(error) => return Err(refused(JwtRefusal::from(&error), false)),
+            }
         }
+        Err(refused(JwtRefusal::Signature, names_no_key))
     }
 
     fn validation(&self, algorithm: Algorithm) -> Validation {
@@ -148,7 +171,11 @@ impl JwtVerifier {
     }
 
     /// Reads the claims of a token that is believed.
-    fn identity(&self, claims: &Map<String, Value>) -> Result<Identity, JwtRefusal> {
+    fn identity(
+        &self,
+        claims: &Map<String, Value>,
+        withdrawn: &CancellationToken,
+    ) -> Result<Identity, JwtRefusal> {
         let text = |claim: &str| claims.get(claim).and_then(Value::as_str);
         let subject = text("sub").ok_or(JwtRefusal::Claim("sub"))?;
         let external_id = ExternalId::parse(subject).map_err(|_| JwtRefusal::Claim("sub"))?;
@@ -164,6 +191,7 @@ impl JwtVerifier {
             session: self.session(subject, text("sid")),
             external_id,
             expires_at,
+            withdrawn: withdrawn.clone(),
             handle: text(&self.options.handle_claim).map(str::to_owned),
             display_name,
         })

@@ -63,10 +63,20 @@ impl LoginSystem {
         self.folder.join("jwks.json")
     }
 
+    /// Takes another key, and does not publish it.
+    pub(crate) fn rotate_unpublished(&self) {
+        *self.key.lock().unwrap() = new_key();
+    }
+
     /// Takes another key, and publishes only this.
     pub(crate) fn rotate(&self) {
-        *self.key.lock().unwrap() = new_key();
+        self.rotate_unpublished();
         std::fs::write(self.path(), self.key_set().to_string()).unwrap();
+    }
+
+    /// Publishes these keys, whatever it signs with.
+    pub(crate) fn publish(&self, key_set: &Value) {
+        std::fs::write(self.path(), key_set.to_string()).unwrap();
     }
 
     /// Publishes nothing from now on.
