@@ -61,7 +61,7 @@ pub struct Expired;
 pub(super) enum Step {
     /// The next event.
     Event(VisibleEvent),
-    /// Replay has met the present: everything up to the stream's place was returned. What comes is live.
+    /// Replay has met the present: everything up to the stream's place was returned, and nothing waits. What comes is live.
     CaughtUp,
     /// The time has come to say that there was nothing.
     Due,
@@ -203,7 +203,9 @@ impl EventStream {
             // What waits for the next event takes no room for those that it had.
             self.replayed = VecDeque::new();
             if let Then::Live(live) = &mut self.then {
-                if std::mem::take(&mut self.is_behind) {
+                // What waits in the queue is told first. After a queue that is closed, it goes on from the log.
+                let is_quiet = self.unchecked.is_none() && live.is_empty() && !live.is_closed();
+                if is_quiet && std::mem::take(&mut self.is_behind) {
                     return Ok(Step::CaughtUp);
                 }
                 if self.unchecked.is_none() {
@@ -302,6 +304,8 @@ impl EventStream {
     async fn replay(&mut self, through: Position) -> Result<(), Unavailable> {
         let through = through.min(Position(self.position.0.saturating_add(self.window)));
         METRICS.count_log_read(Reason::Replay);
+        // Before the read, so that none comes between.
+        let heeded = self.hub.older.redactions.all_heeded();
         let (events, reached) =
             self.database.replay(self.interest.filter, self.position, through, PAGE_EVENTS).await?;
         METRICS.count_replayed(ReplayedFrom::Log, events.len());
@@ -316,7 +320,7 @@ impl EventStream {
         }
         let interest = &self.interest;
         let wanted = events.into_iter().filter(|(event, _)| interest.wants(event));
-        let shared = self.hub.older.share(epoch, wanted);
+        let shared = self.hub.older.share(epoch, &heeded, wanted);
         self.replayed.extend(shared.map(|(shared, view)| VisibleEvent { shared, view }));
         self.position = reached;
         Ok(())

@@ -2,8 +2,9 @@
 //!
 //! Here lives one task, the [`Hub`], which applies the log in order and gives each event to the subscribers who may see
 //! it. It keeps the recent ones for those who come back. [`EventStream`] is one subscription: it replays from a cursor and
-//! then goes live; [`Follower`] adds checkpoints to it. [`RenderedEvent`] is an event that is rendered once for all subscribers with the same view. What never
-//! lives here: GraphQL, sockets, and the decision who may see what, which is [`crate::messaging::view`].
+//! then goes live; [`Follower`] adds checkpoints to it. [`RenderedEvent`] is an event that is rendered once for all
+//! subscribers with the same view, and forgets what was redacted. What never lives here: GraphQL, sockets, and the
+//! decision who may see what, which is [`crate::messaging::view`].
 
 // A new kind of event must not fall into a wildcard arm.
 #![warn(clippy::wildcard_enum_match_arm)]
@@ -15,6 +16,7 @@ mod joining;
 mod memory_use;
 mod older;
 mod recent;
+mod redactions;
 mod rendered_event;
 mod routing;
 mod task;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use super::RenderedEvent;
 use super::memory_use::MemoryUse;
+use super::redactions::{Redaction, Redactions};
 use super::rendered_event::bytes_of;
 use crate::log::{Database, Unavailable};
-use crate::messaging::{Chain, Event, Place, Position, Timestamp};
+use crate::messaging::{Chain, Event, Place, Position};
 
 /// The most events that are kept, whatever the memory. At 100 events/s, this is what somebody misses in 80 s: a tunnel, a
 /// restart, a change of networks. Further back the log is as fast, since it goes straight to the viewer's own events.
@@ -25,6 +26,7 @@ pub(super) struct Recent {
     /// The place right before the oldest event.
     base: Place,
     events: VecDeque<Kept>,
+    redactions: Redactions,
     memory: MemoryUse,
     /// The most bytes that the events may take, with their answers.
     most_bytes: usize,
@@ -51,8 +53,13 @@ pub(super) enum Found {
 
 impl Recent {
     /// No events yet. The first one is to continue `base`.
-    pub(super) fn after(base: Place, most_bytes: usize) -> Self {
-        Self { base, events: VecDeque::new(), memory: MemoryUse::default(), most_bytes }
+    pub(super) fn after(base: Place, redactions: Redactions, most_bytes: usize) -> Self {
+        Self { base, events: VecDeque::new(), redactions, memory: MemoryUse::default(), most_bytes }
+    }
+
+    /// Forgets all events. The next one is to continue `base`.
+    pub(super) fn begin_after(&mut self, base: Place) {
+        *self = Self::after(base, self.redactions.clone(), self.most_bytes);
     }
 
     /// The newest events of a log that ends at `end`: whoever was connected to a herald that was started again comes back
@@ -60,6 +67,7 @@ impl Recent {
     pub(super) async fn of_log(
         database: &Database,
         end: Place,
+        redactions: Redactions,
         most_bytes: usize,
     ) -> Result<Self, Unavailable> {
         let (mut pages, mut bytes, mut through) = (Vec::new(), 0, end.position);
@@ -72,7 +80,8 @@ impl Recent {
             through = after;
         }
         let start = Place { position: Position::START, chain: Chain::START, ..end };
-        let mut recent = Self::after(start, most_bytes);
+        let after = |base| Self::after(base, redactions.clone(), most_bytes);
+        let mut recent = after(start);
         let mut place = start;
         for event in pages.into_iter().rev().flatten() {
             let continues = place.is_continued_by(&event);
@@ -81,27 +90,28 @@ impl Recent {
                 recent.push(event);
             } else {
                 // This is the oldest event that was read, or one that is older than chains.
-                recent = Self::after(place, most_bytes);
+                recent = after(place);
             }
         }
-        Ok(if place == end { recent } else { Self::after(end, most_bytes) })
+        Ok(if place == end { recent } else { after(end) })
     }
 
     /// Keeps an event, which must continue the newest one.
     pub(super) fn push(&mut self, event: Arc<Event>) -> Arc<RenderedEvent> {
         let as_of = event.position;
-        let shared = Arc::new(RenderedEvent::new(event, self.base.epoch, &self.memory));
+        let heeded = self.redactions.all_heeded();
+        let shared = Arc::new(RenderedEvent::new(event, self.base.epoch, heeded, &self.memory));
         self.events.push_back(Kept { shared: Arc::clone(&shared), as_of });
         self.shrink();
         shared
     }
 
-    /// Takes the text of the message at a position away, as the log did.
-    pub(super) fn redact(&mut self, position: Position, at: Timestamp) {
-        let index = usize::try_from(position.0 - self.base.position.0 - 1);
+    /// Takes the text of a message away, as the log did, from all that this node holds.
+    pub(super) fn redact(&mut self, redaction: Redaction) {
+        self.redactions.add(redaction);
+        let index = usize::try_from(redaction.position.0 - self.base.position.0 - 1);
         if let Some(kept) = index.ok().and_then(|index| self.events.get_mut(index)) {
-            // Subscribers may still hold it.
-            kept.shared.redact(at);
+            // The text is not even in memory any more, once no subscriber holds the event.
             kept.shared = Arc::new(kept.shared.without_answers());
         }
     }
@@ -165,7 +175,8 @@ mod tests {
     use super::*;
     use crate::hub::Answer;
     use crate::messaging::{
-        Body, Chain, Change, ConversationId, Covered, Epoch, Message, MessageId, Sent, UserId, View,
+        Body, Chain, Change, ConversationId, Covered, Epoch, Message, MessageId, Sent, Timestamp, UserId,
+        View,
     };
 
     const BASE: Place = Place { epoch: Epoch(1), position: Position(10), chain: Chain(5) };
@@ -204,7 +215,7 @@ mod tests {
     }
 
     fn recent(events: &[Arc<Event>], most_bytes: usize) -> Recent {
-        let mut recent = Recent::after(BASE, most_bytes);
+        let mut recent = Recent::after(BASE, Redactions::default(), most_bytes);
         for event in events {
             recent.push(Arc::clone(event));
         }
@@ -265,25 +276,81 @@ mod tests {
         assert_eq!(recent.memory.bytes(), 0);
     }
 
+    fn redact(recent: &mut Recent, position: i64) {
+        let (epoch, conversation) = (BASE.epoch, ConversationId(Uuid::from_u128(1)));
+        recent.redact(Redaction { epoch, conversation, position: Position(position), at: Timestamp(99) });
+    }
+
+    fn body(shared: &RenderedEvent) -> (String, Option<Timestamp>) {
+        let Change::Sent(Sent { message }) = shared.change() else { panic!("another kind") };
+        (message.body.as_str().into(), message.redacted_at)
+    }
+
+    const VIEW: View = View { covered: Covered::After(Position::START), as_of: None };
+
+    async fn render(shared: &RenderedEvent) {
+        shared.render_once([1; 16], VIEW, async { Ok::<_, ()>(Some("the text".into())) }).await.unwrap();
+    }
+
     #[tokio::test]
     async fn what_was_redacted_is_gone_for_those_who_hold_the_event_and_for_those_who_come() {
         let mut recent = recent(&events(BASE, &[10, 20, 30]), 1 << 20);
-        let view = View { covered: Covered::After(Position::START), as_of: None };
         let before = recent.memory.bytes();
         let held = recent.after_first(1).next().unwrap().share(Position(13));
-        held.render_once([1; 16], view, async { Ok::<_, ()>(Some("the text".into())) }).await.unwrap();
-        recent.redact(Position(12), Timestamp(99));
-        recent.redact(Position(7), Timestamp(99));
+        render(&held).await;
+        redact(&mut recent, 12);
+        redact(&mut recent, 7);
         let later = recent.after_first(1).next().unwrap().share(Position(13));
         for shared in [&held, &later] {
-            assert!(shared.rendered([1; 16], view).is_none());
-            let Change::Sent(Sent { message }) = shared.change() else { panic!("another kind") };
-            assert_eq!((message.body.as_str(), message.redacted_at), ("", Some(Timestamp(99))));
+            assert!(shared.rendered([1; 16], VIEW).is_none());
+            assert_eq!(body(shared), (String::new(), Some(Timestamp(99))));
         }
         drop(held);
         assert_eq!(recent.memory.bytes(), before - 20);
         let bytes: Vec<_> = recent.after_first(0).map(|kept| bytes_of(kept.event())).collect();
         assert_eq!((bytes[0] - bytes[1], bytes[2] - bytes[1]), (10, 30));
+    }
+
+    // Such as the change of a status, which shows the message, or any event that shows the last message.
+    #[tokio::test]
+    async fn answers_of_other_events_of_the_conversation_are_gone_too() {
+        let mut recent = recent(&events(BASE, &[10, 20, 30]), 1 << 20);
+        let held: Vec<_> = recent.after_first(0).map(|kept| kept.share(Position(13))).collect();
+        for shared in &held {
+            render(shared).await;
+        }
+        redact(&mut recent, 12);
+        assert!(held.iter().all(|shared| shared.rendered([1; 16], VIEW).is_none()));
+        assert_eq!(held.iter().map(|shared| body(shared).0.len()).collect::<Vec<_>>(), [10, 0, 30]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_redacted_is_gone_from_copies_that_only_subscribers_hold() {
+        let mut recent = recent(&events(BASE, &[10, 20]), 1 << 20);
+        let mut share = || recent.after_first(0).next().unwrap().share(Position(12));
+        let first = share();
+        tokio::time::advance(RenderedEvent::MAX_AGE * 2).await;
+        let second = share();
+        assert!(!Arc::ptr_eq(&first, &second));
+        recent.most_bytes = 0;
+        recent.shrink();
+        assert!(recent.events.is_empty());
+        redact(&mut recent, 11);
+        assert_eq!((body(&first).0.len(), body(&second).0.len()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_after_a_redaction_does_not_wait_for_what_was_begun_before() {
+        let mut recent = recent(&events(BASE, &[10]), 1 << 20);
+        let shared = recent.after_first(0).next().unwrap().share(Position(11));
+        let render = async {
+            redact(&mut recent, 11);
+            render(&shared).await;
+            Ok::<_, ()>(Some("begun before".into()))
+        };
+        shared.render_once([1; 16], VIEW, render).await.unwrap();
+        let rendered = shared.rendered([1; 16], VIEW).flatten().unwrap();
+        assert_eq!(&*rendered.filled(|| None), "the text");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! An event, and the answers that were rendered from it.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::Answer;
 use super::memory_use::{MemoryShare, MemoryUse};
-use crate::messaging::{Change, Epoch, Event, Message, Place, Record, Sent, Timestamp, View};
+use super::redactions::{Heeded, Redaction};
+use crate::messaging::{Change, Epoch, Event, Message, Place, Record, Sent, View};
 
 /// Answers that one event keeps. They are looked for one by one. If more operations and views than this render one
 /// event, the oldest answer is forgotten, and rendered again if somebody else asks for it.
@@ -31,15 +32,22 @@ type Render = Arc<OnceCell<Rendered>>;
 pub struct RenderedEvent {
     /// The event itself, as it came: see [`RenderedEvent::change`].
     pub event: Arc<Event>,
-    /// What is left of the event of a message that was redacted since.
-    redacted: OnceLock<Change>,
     /// The epoch of the log in which the event is delivered.
     epoch: Epoch,
     made: Instant,
-    // A handful of operations render one event, so a list is faster than a map. This is a `std` mutex, because it is
-    // locked only while the list is searched and never across an await.
-    renders: Mutex<Vec<(Fingerprint, View, Render)>>,
+    // A `std` mutex, because it is locked only while the answers are searched and never across an await.
+    shown: Mutex<Shown>,
     memory: MemoryShare,
+}
+
+/// What an event may be shown as, as of the redactions that are heeded.
+#[derive(Debug)]
+struct Shown {
+    heeded: Heeded,
+    /// What is left of the event of a message that was redacted since it was read.
+    redacted: Option<Change>,
+    // A handful of operations render one event, so a list is faster than a map.
+    renders: Vec<(Fingerprint, View, Render)>,
 }
 
 impl RenderedEvent {
@@ -47,26 +55,22 @@ impl RenderedEvent {
     /// message with its status and a conversation with its title as they were when it was rendered.
     pub(super) const MAX_AGE: Duration = Duration::from_secs(1);
 
-    /// An event that nobody has rendered yet. Its memory, and that of its answers, counts in `memory`.
-    pub(super) fn new(event: Arc<Event>, epoch: Epoch, memory: &MemoryUse) -> Self {
+    /// An event that nobody has rendered yet, and that was read when these redactions were heeded. Its memory, and that of
+    /// its answers, counts in `memory`.
+    pub(super) fn new(event: Arc<Event>, epoch: Epoch, heeded: Heeded, memory: &MemoryUse) -> Self {
         let memory = memory.share(size_of::<Self>() + bytes_of(&event));
-        Self {
-            event,
-            redacted: OnceLock::new(),
-            epoch,
-            made: Instant::now(),
-            renders: Mutex::default(),
-            memory,
-        }
+        let shown = Mutex::new(Shown { heeded, redacted: None, renders: Vec::new() });
+        Self { event, epoch, made: Instant::now(), shown, memory }
     }
 
     /// The same event, which nobody has rendered yet, without what was redacted since.
     pub(super) fn without_answers(&self) -> Self {
-        let event = match self.redacted.get() {
+        let shown = self.shown();
+        let event = match &shown.redacted {
             Some(change) => Arc::new(Event { change: change.clone(), ..(*self.event).clone() }),
             None => Arc::clone(&self.event),
         };
-        Self::new(event, self.epoch, self.memory.sum())
+        Self::new(event, self.epoch, shown.heeded.clone(), self.memory.sum())
     }
 
     /// Whether an answer may be older than [`Self::MAX_AGE`].
@@ -76,18 +80,32 @@ impl RenderedEvent {
 
     /// What the event changed, without what was redacted since.
     pub fn change(&self) -> Change {
-        self.redacted.get().unwrap_or(&self.event.change).clone()
+        self.shown().redacted.as_ref().unwrap_or(&self.event.change).clone()
     }
 
-    /// Takes the text of the message of this event away, and every answer that shows it. Whoever holds the event renders
-    /// it anew.
-    pub(super) fn redact(&self, at: Timestamp) {
-        if let Change::Sent(Sent { message }) = &self.event.change {
-            let message = Arc::new(message.redacted(at));
-            let _ = self.redacted.set(Sent { message }.into());
+    /// What may be shown now: every redaction that this node has applied is heeded.
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(redaction) = shown.heeded.next() {
+            self.redact(&mut shown, &redaction);
         }
-        let mut renders = self.renders.lock().unwrap_or_else(PoisonError::into_inner);
-        for (.., cell) in renders.drain(..) {
+        shown
+    }
+
+    /// Takes the text away if this event sent the message, and every answer that may show it: any event of the
+    /// conversation may show its last message. Whoever holds the event renders it anew.
+    fn redact(&self, shown: &mut Shown, redaction: &Redaction) {
+        if redaction.conversation != self.event.conversation {
+            return;
+        }
+        if let Change::Sent(Sent { message }) = &self.event.change
+            && redaction.position == self.event.position
+            && redaction.epoch == self.epoch
+        {
+            let message = Arc::new(message.redacted(redaction.at));
+            shown.redacted.get_or_insert(Sent { message }.into());
+        }
+        for (.., cell) in shown.renders.drain(..) {
             self.memory.subtract(ANSWER_BYTES + cell.get().map_or(0, text_bytes));
         }
     }
@@ -99,13 +117,14 @@ impl RenderedEvent {
 
     /// The answer of the operation for this view of the event; `None` if nobody has rendered it yet.
     pub fn rendered(&self, operation: Fingerprint, view: View) -> Option<Rendered> {
-        let renders = self.renders.lock().unwrap_or_else(PoisonError::into_inner);
-        let (.., cell) = renders.iter().find(|(o, v, _)| *o == operation && *v == view)?;
+        let shown = self.shown();
+        let (.., cell) = shown.renders.iter().find(|(o, v, _)| *o == operation && *v == view)?;
         cell.get().cloned()
     }
 
     /// Returns the answer of the operation for this view of the event. The first caller renders it with `render`, and
-    /// all others get the same. If the first caller is dropped, the next one renders.
+    /// all others get the same. If the first caller is dropped, the next one renders. Whoever calls after a redaction was
+    /// applied does not get what was begun before it.
     ///
     /// # Errors
     /// The errors of `render`. Then nothing is kept, and the next caller renders.
@@ -124,7 +143,7 @@ impl RenderedEvent {
     }
 
     fn cell(&self, operation: Fingerprint, view: View) -> Render {
-        let mut renders = self.renders.lock().unwrap_or_else(PoisonError::into_inner);
+        let Shown { renders, .. } = &mut *self.shown();
         let known = renders.iter().find(|(o, v, _)| *o == operation && *v == view);
         if let Some((_, _, cell)) = known {
             return Arc::clone(cell);

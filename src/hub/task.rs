@@ -12,6 +12,7 @@ use tracing::Instrument;
 use super::joining::{Handover, Join, JoinError};
 use super::older::Older;
 use super::recent::{Found, Recent};
+use super::redactions::Redaction;
 use super::routing::{Interest, Routing};
 use crate::feed::{Feed, LogNotification};
 use crate::log::{Database, PolledHead, Unavailable};
@@ -78,12 +79,13 @@ impl Hub {
         let applied = database.head().await?;
         METRICS.log_position.set(applied.position.0);
         METRICS.enter_epoch(applied.epoch.0);
-        let recent = Recent::of_log(&database, applied, options.recent_bytes).await?;
+        let older = Older::default();
+        let redactions = older.redactions.clone();
+        let recent = Recent::of_log(&database, applied, redactions, options.recent_bytes).await?;
         let (joins, requests) = mpsc::channel(JOIN_QUEUE);
         let (routing, noted) = (Routing::default(), Noted(Arc::new(Mutex::new(Some(applied)))));
-        let older = Older::default();
-        let hub = Self { joins, older: older.clone(), noted: noted.clone() };
-        let task = Task { database, feed, vitals, options, applied, noted, routing, recent, older };
+        let hub = Self { joins, older, noted: noted.clone() };
+        let task = Task { database, feed, vitals, options, applied, noted, routing, recent };
         tokio::spawn(task.run(news, requests));
         Ok(hub)
     }
@@ -120,7 +122,6 @@ pub(super) struct Task {
     pub(super) routing: Routing,
     /// The events up to `applied`.
     pub(super) recent: Recent,
-    older: Older,
 }
 
 impl Task {
@@ -196,7 +197,7 @@ impl Task {
     /// Drops every subscriber, and all that was known of the log before this place.
     fn forget(&mut self) {
         self.routing = Routing::default();
-        self.recent = Recent::after(self.applied, self.options.recent_bytes);
+        self.recent.begin_after(self.applied);
     }
 
     /// Applies everything that is new in the log. Begins anew when the log does not continue what this node applied.
@@ -274,8 +275,8 @@ impl Task {
         METRICS.log_position.set(event.position.0);
         METRICS.events_routed.inc();
         if let Change::Redacted(Redacted { position }) = event.change {
-            self.recent.redact(position, event.at);
-            self.older.redact(position, event.at);
+            let Place { epoch, .. } = self.applied;
+            self.recent.redact(Redaction { epoch, conversation: event.conversation, position, at: event.at });
         }
         self.routing.route(&self.recent.push(event));
         self.noted.set(Some(self.applied));

@@ -66,6 +66,31 @@ async fn a_checkpoint_comes_when_replay_has_caught_up_and_while_nothing_happens_
     }
 }
 
+// Those that are sent while it replays wait in its queue, since the client does not read.
+#[tokio::test]
+async fn what_waits_is_told_before_a_checkpoint_says_that_there_is_nothing() {
+    let app = TestApp::with(|setup| setup.args.limits.write_timeout = 600).await;
+    let (ada, bob, conversation) = app.pair().await;
+    let start = json!(bob.cursor().await);
+    let long = "🙂".repeat(9_000);
+    for _ in 0..250 {
+        ada.send(&conversation, &long).await;
+    }
+    let mut slow = follow(Transport::WebSocket, &bob, json!({ "after": start })).await;
+    let mut last = start;
+    until(&mut slow, "MessageSent", &mut last).await;
+    let mut present = follow(Transport::WebSocket, &bob, json!({ "after": bob.cursor().await })).await;
+    ada.send(&conversation, "meanwhile").await;
+    while present.next().await["events"]["message"]["body"] != "meanwhile" {}
+    for _ in 1..=250 {
+        let told = slow.next().await["events"].take();
+        assert_eq!(told["__typename"], "MessageSent", "{}", told["at"]);
+        last = told["cursor"].clone();
+    }
+    let caught_up = checkpoint(&mut slow).await;
+    assert_eq!((&caught_up["caughtUp"], &caught_up["cursor"]), (&json!(true), &last));
+}
+
 #[tokio::test]
 async fn the_cursor_of_a_quiet_follower_moves_with_the_log_and_is_good_to_resume() {
     let app = herald().await;
