@@ -1,6 +1,5 @@
 //! Opening the database: connections, their settings, the schema, and the epoch.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::connection::{Address, TimeLimited};
 use super::file::{FileLock, SqliteFile};
+use super::wal::Wal;
 use super::{damage, restore, schema};
 use crate::clock::Clock;
 use crate::messaging::Timestamp;
@@ -64,8 +64,8 @@ pub struct Database {
     clock: Clock,
     /// The SQL expression for the place of the log.
     pub(super) home: &'static str,
-    /// The path of the WAL of an SQLite file; `None` on Postgres.
-    wal: Option<Arc<Path>>,
+    /// The WAL of an SQLite file; `None` on Postgres.
+    pub(super) wal: Option<Arc<Wal>>,
     /// Keeps other heralds away from an SQLite file. `None` on Postgres, and beside the herald that has the lock.
     pub(super) lock: Option<FileLock>,
 }
@@ -119,7 +119,7 @@ impl Database {
             writer.observe(observer);
             reader.observe(observer);
         }
-        let wal = file.map(|file| file.beside("-wal").into());
+        let wal = file.map(|file| Arc::new(Wal::new(file.beside("-wal"), url.clone())));
         let mut database = Self { writer, reader, clock: Clock::default(), home: "NULL", wal, lock };
         database.settle_head().await.map_err(|e| format!("cannot read the log's head: {e}"))?;
         Ok(database)
@@ -144,7 +144,7 @@ impl Database {
     /// Notes the size of an SQLite file's WAL in the metrics. The WAL grows while a transaction reads.
     pub(super) fn measure_wal(&self) {
         let Some(wal) = &self.wal else { return };
-        let bytes = wal.metadata().map_or(0, |wal| wal.len());
+        let bytes = wal.path().metadata().map_or(0, |wal| wal.len());
         METRICS.wal_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 }

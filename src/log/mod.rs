@@ -32,6 +32,7 @@ mod sql;
 mod stays;
 mod store;
 mod users;
+mod wal;
 mod writer;
 mod writes;
 

@@ -15,6 +15,7 @@ use super::head::Locked;
 use super::known_facts::KnownFacts;
 use super::load::load;
 use super::store::store;
+use super::wal::Emptying;
 use super::{Database, Unavailable};
 use crate::feed::{Feed, LogNotification};
 use crate::messaging::{
@@ -86,7 +87,8 @@ impl Writer {
         rules: Rules,
     ) -> (Self, JoinHandle<()>) {
         let (queue, submissions) = mpsc::channel(rules.queue);
-        let task = Task { database, feed, vitals, rules, known: KnownFacts::default() };
+        let emptying = database.wal.clone().map(Emptying::start);
+        let task = Task { database, feed, vitals, rules, known: KnownFacts::default(), emptying };
         (Self { queue }, tokio::spawn(task.run(submissions)))
     }
 
@@ -146,6 +148,8 @@ struct Task {
     rules: Rules,
     /// Facts of the batches before. A batch takes them, and gives them back when it ends well.
     known: KnownFacts,
+    /// Empties the WAL after redactions; `None` on Postgres.
+    emptying: Option<Emptying>,
 }
 
 impl Task {
@@ -173,6 +177,9 @@ impl Task {
                 // The caller may have stopped waiting. The command stays carried out.
                 let _ = answer.send(outcome);
             }
+        }
+        if let Some(emptying) = self.emptying {
+            emptying.end().await;
         }
     }
 
@@ -239,6 +246,9 @@ impl Task {
             let rows: Vec<_> = events.iter().map(|(event, key)| (event.as_ref(), key.as_ref())).collect();
             store(&transaction, &rows, &facts).await?;
             transaction.commit().await.map_err(|error| Failure::AtCommit(error.into()))?;
+            if let Some(emptying) = &self.emptying {
+                emptying.after(events.iter().map(|(event, _)| &**event));
+            }
         }
         known.keep(&facts);
         self.known = known;

@@ -3,21 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use herald::log::Observer;
 use herald_processes::{Herald, HeraldOptions, Scratch, free_port};
 use sea_orm::{ConnectionTrait, Database, DbBackend};
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, TestDatabase, User, request};
+use crate::support::{TestApp, TestDatabase, User, request, until};
 
 const SENT: &str = "subscription($after: Cursor) { messageSent(after: $after) { message { body } } }";
 
 const SEND: &str = "mutation($id: ID!, $body: String!) {
     sendMessage(input: { conversationId: $id, body: $body }) { message { id } } }";
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn execute(url: &str, statement: &str) {
     let database = Database::connect(url).await.unwrap();
@@ -32,15 +29,6 @@ async fn readiness(app: &TestApp) -> (u16, String) {
         _ => reply.json()["errors"][0]["message"].as_str().unwrap().to_owned(),
     };
     (reply.status, text)
-}
-
-async fn until<F: Future<Output = bool>>(condition: impl Fn() -> F) {
-    let waiting = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("it comes to that");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! A herald for tests, and users who talk to it.
 
+use std::time::Duration;
+
 mod app;
 pub(crate) mod certificates;
 mod database;
@@ -24,4 +26,17 @@ pub(crate) fn code(response: &serde_json::Value) -> &str {
     response["errors"][0]["extensions"]["code"]
         .as_str()
         .unwrap_or_else(|| panic!("no error code: {response}"))
+}
+
+/// How long a test waits for something that nobody tells it of, before it fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until it is so, where there is nothing to wait for but to look again.
+pub(crate) async fn until<F: Future<Output = bool>>(condition: impl Fn() -> F) {
+    let waiting = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("it comes to that");
 }
