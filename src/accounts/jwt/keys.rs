@@ -252,3 +252,46 @@ fn digest(jwk: &Jwk) -> Option<[u8; 32]> {
     let written = serde_json::to_vec(&(&common.key_id, &common.key_algorithm, &jwk.algorithm)).ok()?;
     Some(Sha256::digest(written).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    const SET: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+    /// Accepts a request for the key set, as far as having read of it.
+    async fn asked(listener: &TcpListener) -> TcpStream {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert!(stream.read(&mut [0; 4_096]).await.unwrap() > 0);
+        stream
+    }
+
+    async fn answer(mut stream: TcpStream) {
+        let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length";
+        stream.write_all(format!("{head}: {}\r\n\r\n{SET}", SET.len()).as_bytes()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn whoever_goes_away_while_the_keys_are_read_does_not_make_the_next_one_read_them_at_once() {
+        super::super::crypto::install();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}/keys", listener.local_addr().unwrap());
+        let source = KeySource::Url(url.parse().unwrap());
+        let (set, ()) = tokio::join!(KeySet::start(source), async { answer(asked(&listener).await).await });
+        let set = set.unwrap();
+        let stream = tokio::select! {
+            stream = asked(&listener) => stream,
+            _ = set.read_again() => panic!("an answer before the key set's"),
+        };
+        // Whoever asked is gone.
+        answer(stream).await;
+        let again = tokio::select! {
+            again = set.read_again() => again,
+            _ = listener.accept() => panic!("the key set is read again at once"),
+        };
+        assert!(again, "the reading under way is that of the next one");
+    }
+}
