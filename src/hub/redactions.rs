@@ -80,14 +80,15 @@ mod tests {
             redactions.add(Redaction { epoch, conversation, position: Position(position), at });
         };
         let positions = |mut heeded: Heeded| {
-            Vec::from_iter(std::iter::from_fn(move || heeded.next().map(|redaction| redaction.position.0)))
+            std::iter::from_fn(move || heeded.next().map(|redaction| redaction.position.0))
+                .collect::<Vec<_>>()
         };
         let first = redactions.all_heeded();
         (0..3).for_each(add);
         let later = redactions.all_heeded();
         (3..100_000).for_each(add);
-        assert_eq!(positions(first.clone()), Vec::from_iter(0..100_000));
-        assert_eq!(positions(later.clone()), Vec::from_iter(3..100_000));
+        assert_eq!(positions(first.clone()), (0..100_000).collect::<Vec<_>>());
+        assert_eq!(positions(later.clone()), (3..100_000).collect::<Vec<_>>());
         let kept = Arc::downgrade(&later.0);
         drop((first, later));
         assert_eq!(kept.strong_count(), 0);
