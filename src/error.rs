@@ -194,6 +194,9 @@ impl From<SubmitError> for Error {
                 Refusal::NobodyElse => {
                     Self::bad_input("participantHandles", "must name somebody other than yourself")
                 }
+                Refusal::Blocked(user) => {
+                    Self::bad_input("handles", format!("has somebody whom you cannot add: {user}"))
+                }
                 Refusal::TooManyParticipants { most } => {
                     Self::bad_input("handles", format!("would make more than {most} participants"))
                 }

@@ -6,6 +6,7 @@
 
 mod acting;
 mod credential;
+mod erasing;
 mod handles;
 mod jwt;
 mod known_users;

@@ -10,7 +10,7 @@ use async_graphql::parser::types::OperationType;
 use crate::accounts::{Live, Scope, Service};
 use crate::error::Error;
 use crate::log::Viewer;
-use crate::messaging::{ConnectionId, Origin};
+use crate::messaging::{ConnectionId, Origin, UserId};
 use crate::network::Network;
 use crate::rates::Owner;
 
@@ -164,11 +164,29 @@ pub(super) fn viewer_of<'a>(ctx: &Context<'a>) -> Result<&'a Arc<Live>, Error> {
 /// As [`viewer_of`], and as [`Caller::service_with`].
 pub(super) fn sight_of(ctx: &Context<'_>) -> Result<Viewer, Error> {
     let caller = caller_of(ctx)?;
-    if caller.session.is_none() && caller.service.is_some() {
-        caller.service_with(Scope::Read)?;
-        return Ok(Viewer::Service);
+    if let Some(service) = &caller.service {
+        // Also in the payload of a mutation, for which the scope `send` is enough.
+        service.require(Scope::Read)?;
+        if caller.session.is_none() {
+            caller.identified()?;
+            return Ok(Viewer::Service);
+        }
     }
     Ok(Viewer::User(caller.viewer()?.user))
+}
+
+/// Fails if the caller is a service that may not read what `sender` wrote: it lacks the scope `read`, and acts for
+/// somebody else or for nobody. It leaves the rendering of an event shared: whoever follows has the scope.
+///
+/// # Errors
+/// [`Error::Forbidden`], which names the scope.
+pub(super) fn may_read(ctx: &Context<'_>, sender: UserId) -> Result<(), Error> {
+    let Some(Viewing::One(caller)) = ctx.data_opt::<Viewing>() else { return Ok(()) };
+    let is_own = caller.session.as_ref().is_some_and(|session| session.user == sender);
+    match &caller.service {
+        Some(service) if !is_own => service.require(Scope::Read),
+        _ => Ok(()),
+    }
 }
 
 /// The service whom this execution answers, which must have this scope. A resolver that asks for it makes the rendering

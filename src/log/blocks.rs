@@ -1,7 +1,5 @@
 //! Reads and writes who has blocked whom.
 
-use std::collections::HashSet;
-
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
@@ -49,12 +47,8 @@ impl Database {
     }
 
     /// Those of `users` who block `blocked`.
-    pub async fn blockers_of(
-        &self,
-        blocked: UserId,
-        users: &[UserId],
-    ) -> Result<HashSet<UserId>, Unavailable> {
-        let mut found = HashSet::new();
+    pub async fn blockers_of(&self, blocked: UserId, users: &[UserId]) -> Result<Vec<UserId>, Unavailable> {
+        let mut found = Vec::new();
         for users in users.chunks(KEYS_PER_STATEMENT) {
             let rows: Vec<Uuid> = block::Entity::find()
                 .select_only()

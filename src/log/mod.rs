@@ -14,6 +14,7 @@ mod damage;
 mod database;
 mod diagnosis;
 mod entities;
+mod erasing;
 mod error;
 mod file;
 mod head;

@@ -129,6 +129,40 @@ async fn reading_and_sending_for_somebody_need_their_own_scopes() {
 }
 
 #[tokio::test]
+async fn a_service_that_may_only_send_reads_nothing_by_what_it_is_answered() {
+    let app = TestApp::start().await;
+    let (ada, bob) = (app.user("ada").await, app.user("bob").await);
+    let start = "mutation($handles: [String!]!) { startConversation(input: { participantHandles: $handles,
+        distinct: true }) { conversation { id messages(last: 5) { nodes { body } } } } }";
+    let data = ada.data(start, json!({ "handles": [bob.handle] })).await;
+    let conversation = data["startConversation"]["conversation"]["id"].as_str().unwrap().to_owned();
+    bob.send(&conversation, "a secret").await;
+    let sender = app.service("sender", &[Scope::Send]).await;
+    let acting = sender.acting_as(&ada.id);
+    let send = "mutation($id: ID!) { sendMessage(input: { conversationId: $id, body: \"mine\" }) {
+        message { id body status } } }";
+    let sent = acting.data(send, json!({ "id": conversation })).await;
+    assert_eq!(sent["sendMessage"]["message"]["body"], "mine");
+    let mark = "mutation($id: ID!) { markRead(input: { conversationId: $id }) { message { body } } }";
+    let by_last = "mutation($handles: [String!]!) { startConversation(input: { participantHandles: $handles,
+        distinct: true }) { conversation { lastMessage { conversation { firstUnread { body } } } } } }";
+    let report = "mutation($id: ID!, $user: ID!) {
+        reportUndeliverable(input: { messageId: $id, userId: $user, reason: \"away\" }) { message { body } } }";
+    let message = bob.send(&conversation, "another secret").await;
+    for (service, query, variables) in [
+        (&acting, start, json!({ "handles": [bob.handle] })),
+        (&acting, by_last, json!({ "handles": [bob.handle] })),
+        (&acting, mark, json!({ "id": conversation })),
+        (&sender, report, json!({ "id": message, "user": ada.id })),
+    ] {
+        let refused = service.post(query, variables).await;
+        assert!(!refused.to_string().contains("secret"), "{refused}");
+        assert_eq!(code(&refused), "FORBIDDEN", "{query}: {refused}");
+        assert!(refused["errors"][0]["message"].as_str().unwrap().contains("`read`"), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn acting_for_nobody_and_acting_by_a_user_are_refused() {
     let app = TestApp::start().await;
     let (ada, bob) = (app.user("ada").await, app.user("bob").await);

@@ -460,12 +460,18 @@ impl Rules {
                     with: users(with),
                     key: key.map(|key| IdempotencyKey::trusted(key.to_string())),
                     is_distinct: *is_distinct,
+                    blockers: Vec::new(),
                 };
                 (by, Action::Start(start))
             }
-            Step::Add { by, to, whom } => {
-                (by, Action::Add(Add { conversation: room(&self.rooms, to), users: users(whom) }))
-            }
+            Step::Add { by, to, whom } => (
+                by,
+                Action::Add(Add {
+                    conversation: room(&self.rooms, to),
+                    users: users(whom),
+                    blockers: Vec::new(),
+                }),
+            ),
             Step::Leave { by, from } => (by, Action::Leave(Leave { conversation: room(&self.rooms, from) })),
             Step::Remove { by, from, whom } => {
                 (by, Action::Remove(Remove { conversation: room(&self.rooms, from), users: users(whom) }))

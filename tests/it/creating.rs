@@ -263,8 +263,15 @@ async fn of_one_batch_each_start_sees_those_before_it() {
     let start = |by: u128, with: u128, key: Option<&str>, is_distinct| {
         let conversation = ConversationId(herald::random::id());
         let key = key.map(IdempotencyKey::trusted);
-        let start =
-            Start { conversation, title: None, metadata: None, with: vec![user(with)], key, is_distinct };
+        let start = Start {
+            conversation,
+            title: None,
+            metadata: None,
+            with: vec![user(with)],
+            key,
+            is_distinct,
+            blockers: Vec::new(),
+        };
         Command { actor: user(by), origin: None, via: None, action: Action::Start(start) }
     };
     let commands = [

@@ -140,6 +140,11 @@ async fn the_log_is_for_services_whose_key_has_the_scope() {
         let (body, end) = refused.ended().await;
         assert_eq!((code(&serde_json::from_str(&body).unwrap()), end), ("FORBIDDEN", End::Complete));
     }
+    // The log is not what somebody sees, so nobody is acted for.
+    let acting = app.service("reader", &[Scope::Read]).await.acting_as(&ada.id);
+    let mut socket: Socket = acting.socket("one").await;
+    socket.subscribe("1", LOG, json!({})).await;
+    assert_eq!(socket.refused("1").await, "BAD_INPUT");
     let nobody = User { token: String::new(), ..ada.clone() };
     let unknown = User { token: format!("hsk_{}", "A".repeat(43)), ..ada };
     for caller in [nobody, unknown] {

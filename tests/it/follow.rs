@@ -848,15 +848,26 @@ impl StateMachineTest for Herald {
             Step::Start { by, with, connection } => {
                 let conversation = ConversationId(herald::random::id());
                 let with = with.into_iter().map(user).collect();
-                let start =
-                    Start { conversation, title: None, metadata: None, with, key: None, is_distinct: false };
+                let start = Start {
+                    conversation,
+                    title: None,
+                    metadata: None,
+                    with,
+                    key: None,
+                    is_distinct: false,
+                    blockers: Vec::new(),
+                };
                 herald.submit(model, by, connection, Action::Start(start));
                 if model.changed {
                     herald.rooms.push(conversation);
                 }
             }
             Step::Add { by, room, whom, connection } => {
-                let action = Action::Add(Add { conversation: herald.room(&room), users: vec![user(whom)] });
+                let action = Action::Add(Add {
+                    conversation: herald.room(&room),
+                    users: vec![user(whom)],
+                    blockers: Vec::new(),
+                });
                 herald.submit(model, by, connection, action);
             }
             Step::Leave { by, room, connection } => {

@@ -33,6 +33,7 @@ mod core;
 mod crash;
 mod creating;
 mod documents;
+mod erasing;
 mod event_stream;
 mod everything;
 mod failures;

@@ -133,7 +133,7 @@ async fn somebody_who_is_blocked_can_neither_start_a_conversation_nor_add() {
     }
     let refused = eve.post(START, json!({ "handles": [bob.handle, ada.handle] })).await;
     let message = refused["errors"][0]["message"].as_str().unwrap();
-    assert!(code(&refused) == "BAD_INPUT" && message.contains(&ada.handle), "{refused}");
+    assert!(code(&refused) == "BAD_INPUT" && message.contains(&ada.id), "{refused}");
     let add = "mutation($id: ID!, $handles: [String!]!) {
         addParticipants(input: { conversationId: $id, handles: $handles }) { cursor } }";
     assert_eq!(eve.refused(add, json!({ "id": other, "handles": [ada.handle] })).await, "BAD_INPUT");
@@ -144,6 +144,31 @@ async fn somebody_who_is_blocked_can_neither_start_a_conversation_nor_add() {
     ada.data(UNBLOCK, json!({ "id": eve.id })).await;
     ada.data(UNBLOCK, json!({ "id": eve.id })).await;
     eve.start(&[&ada]).await;
+}
+
+#[tokio::test]
+async fn what_was_there_before_a_block_is_found_and_whoever_blocks_can_be_removed() {
+    let app = TestApp::start().await;
+    let (ada, eve, bob) = (app.user("ada").await, app.user("eve").await, app.user("bob").await);
+    let start =
+        "mutation($handles: [String!]!, $key: String, $distinct: Boolean) { startConversation(input: {
+        participantHandles: $handles, idempotencyKey: $key, distinct: $distinct }) { conversation { id } } }";
+    let keyed = json!({ "handles": [ada.handle], "key": "k" });
+    let distinct = json!({ "handles": [ada.handle], "distinct": true });
+    let first = eve.data(start, keyed.clone()).await;
+    let one = eve.data(start, distinct.clone()).await;
+    let group = eve.start(&[&ada, &bob]).await;
+    ada.data(BLOCK, json!({ "id": eve.id })).await;
+    assert_eq!(eve.data(start, keyed).await, first);
+    assert_eq!(eve.data(start, distinct).await, one);
+    // Whoever takes part already stays, so nobody is added.
+    eve.add(&group, &[&ada]).await;
+    let remove = "mutation($id: ID!, $handles: [String!]!) {
+        removeParticipants(input: { conversationId: $id, handles: $handles }) { cursor } }";
+    eve.data(remove, json!({ "id": group, "handles": [ada.handle] })).await;
+    let again = "mutation($id: ID!, $handles: [String!]!) {
+        addParticipants(input: { conversationId: $id, handles: $handles }) { cursor } }";
+    assert_eq!(eve.refused(again, json!({ "id": group, "handles": [ada.handle] })).await, "BAD_INPUT");
 }
 
 #[tokio::test]

@@ -54,7 +54,8 @@ async fn come_and_go(writer: &Writer, ada: &User, bob: &User, conversation: &str
         commands.push((ada, send(conversation, &format!("seen {n}"))));
         commands.push((bob, Action::Leave(Leave { conversation })));
         commands.push((ada, send(conversation, &format!("missed {n}"))));
-        commands.push((ada, Action::Add(Add { conversation, users: vec![id(&bob.id)] })));
+        commands
+            .push((ada, Action::Add(Add { conversation, users: vec![id(&bob.id)], blockers: Vec::new() })));
     }
     carry_out(writer, commands).await;
 }
@@ -213,7 +214,7 @@ async fn a_statement_with_more_keys_than_a_database_takes_is_taken_apart() {
     assert_eq!(found.iter().map(|user| user.handle.as_str()).collect::<Vec<_>>(), [ada.handle.as_str()]);
 
     let users = (1..=33_000).map(|n| UserId(Uuid::from_u128(n))).collect();
-    let action = Action::Add(Add { conversation: id(&conversation), users });
+    let action = Action::Add(Add { conversation: id(&conversation), users, blockers: Vec::new() });
     let refused = writer.submit(Command { actor: id(&ada.id), origin: None, via: None, action }).await;
     assert_eq!(refused, Err(SubmitError::Refused(Refusal::TooManyParticipants { most: 1_000 })));
 }

@@ -215,6 +215,10 @@ impl Engine {
     ) -> Result<(Follower, Place), Error> {
         let viewer = if requested.is_of_log {
             caller.service_with(Scope::Read)?;
+            if caller.session.is_some() {
+                let reason = "must not be given: the log is for the service itself";
+                return Err(Error::bad_input("X-Act-As", reason));
+            }
             Viewer::Service
         } else {
             Viewer::User(caller.viewer()?.user)

@@ -18,7 +18,8 @@ use super::payload::{
     SendMessagePayload, SessionPayload, UserPayload,
 };
 use super::provisioning::{
-    self, UndeliverableInput, UpsertUsersInput, UpsertUsersPayload, UserDisabledInput,
+    self, EraseUserInput, EraseUserPayload, UndeliverableInput, UpsertUsersInput, UpsertUsersPayload,
+    UserDisabledInput,
 };
 use super::services::services_of;
 use super::types::{Conversation, Cursor, DateTime, Json, Message, User};
@@ -117,7 +118,8 @@ impl Mutation {
         let conversation = ConversationId(random::id());
         let is_distinct = input.distinct.unwrap_or(false);
         let metadata = Json::metadata(input.metadata)?;
-        let start = Start { conversation, title, metadata, with, key, is_distinct };
+        let blockers = blockers(ctx, &with).await?;
+        let start = Start { conversation, title, metadata, with, key, is_distinct, blockers };
         let started = services_of(ctx)?
             .submit(ctx, Action::Start(start))
             .await
@@ -139,7 +141,9 @@ impl Mutation {
         limit(ctx, |rates, user| rates.invite(user, input.handles.len()))?;
         let users = users_named(ctx, "handles", &input.handles).await?;
         limit(ctx, |rates, user| rates.invite_each(user, &users))?;
-        let added = services_of(ctx)?.submit(ctx, Action::Add(Add { conversation, users })).await?;
+        let blockers = blockers(ctx, &users).await?;
+        let add = Add { conversation, users, blockers };
+        let added = services_of(ctx)?.submit(ctx, Action::Add(add)).await?;
         Ok(ConversationPayload { conversation: Conversation::by_id(conversation), cursor: cursor(&added) })
     }
 
@@ -275,6 +279,13 @@ impl Mutation {
         Ok(provisioning::set_user_disabled(ctx, input).await?)
     }
 
+    /// Erases a user: they leave everything, the messages that they sent are redacted, and their name, handle, password,
+    /// sessions and settings go. Only an id is left. For services with the scope `provision`. It cannot be undone. If the
+    /// answer is lost, say it again: what is done already stays done.
+    async fn erase_user(&self, ctx: &Context<'_>, input: EraseUserInput) -> Result<EraseUserPayload> {
+        Ok(provisioning::erase_user(ctx, input).await?)
+    }
+
     /// Says that a message could not be brought to a recipient by any way that the service has. The sender is told. For
     /// services with the scope `send`. To say the same again changes nothing, and neither does a report of a message that
     /// was delivered meanwhile.
@@ -362,18 +373,23 @@ fn conversation_id(id: &ID) -> Result<ConversationId, Error> {
     id.parse().map_err(|_| Error::NotFound("conversation"))
 }
 
+/// Those of these users who block the viewer.
+async fn blockers(ctx: &Context<'_>, users: &[UserId]) -> Result<Vec<UserId>, Error> {
+    let viewer = viewer_of(ctx)?.user;
+    Ok(services_of(ctx)?.database.blockers_of(viewer, users).await?)
+}
+
 /// The users with these handles, in the same order.
 ///
 /// # Errors
-/// [`Error::BadInput`] about `field` when a handle is nobody's or of somebody who blocks the viewer, or when there
-/// are none or too many.
+/// [`Error::BadInput`] about `field` when a handle is nobody's, or when there are none or too many.
 async fn users_named(
     ctx: &Context<'_>,
     field: &'static str,
     handles: &[String],
 ) -> Result<Vec<UserId>, Error> {
     let services = services_of(ctx)?;
-    let viewer = viewer_of(ctx)?.user;
+    viewer_of(ctx)?;
     let max_handles = services.limits.max_participants;
     if handles.is_empty() {
         return Err(Error::bad_input(field, "must have at least one handle"));
@@ -397,14 +413,5 @@ async fn users_named(
         .into_iter()
         .map(|user| (user.handle, user.id))
         .collect();
-    let named: Result<Vec<_>, _> = parsed
-        .iter()
-        .map(|handle| known.get(handle).copied().ok_or_else(|| unknown(handle.as_str())))
-        .collect();
-    let named = named?;
-    let blockers = services.database.blockers_of(viewer, &named).await?;
-    match parsed.iter().zip(&named).find(|(_, user)| blockers.contains(user)) {
-        Some((handle, _)) => Err(Error::bad_input(field, format!("has {handle}, whom you cannot add"))),
-        None => Ok(named),
-    }
+    parsed.iter().map(|handle| known.get(handle).copied().ok_or_else(|| unknown(handle.as_str()))).collect()
 }

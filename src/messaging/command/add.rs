@@ -1,6 +1,8 @@
 //! To add people to a conversation.
 
-use super::{Command, Decide, Decision, Needs, Refusal, distinct, new_event, taking_part, within_limit};
+use super::{
+    Command, Decide, Decision, Needs, Refusal, distinct, new_event, not_blocked, taking_part, within_limit,
+};
 use crate::messaging::{ConversationId, Facts, Joined, UserId};
 
 /// People to be added to a conversation.
@@ -10,6 +12,8 @@ pub struct Add {
     pub conversation: ConversationId,
     /// The people. Those who already take part stay as they are.
     pub users: Vec<UserId>,
+    /// Those who block the actor.
+    pub blockers: Vec<UserId>,
 }
 
 impl Decide for Add {
@@ -26,6 +30,7 @@ impl Decide for Add {
         if new.is_empty() {
             return Ok(Decision::default());
         }
+        not_blocked(&new, &self.blockers)?;
         within_limit(facts, new.len() + conversation.participants as usize)?;
         Ok(Decision::of(new_event(facts, command, id, Joined { users: new.into() })))
     }

@@ -96,6 +96,8 @@ pub enum Refusal {
     OneOfTwo,
     /// A conversation needs somebody to talk to.
     NobodyElse,
+    /// This person blocks the actor.
+    Blocked(UserId),
     /// More participants than a conversation may have.
     TooManyParticipants {
         /// The most participants of a conversation.
@@ -193,6 +195,14 @@ fn owned_by(facts: &Facts, actor: UserId, id: ConversationId) -> Result<&Convers
 fn within_limit(facts: &Facts, participants: usize) -> Result<(), Refusal> {
     let most = facts.most_participants;
     if participants > most as usize { Err(Refusal::TooManyParticipants { most }) } else { Ok(()) }
+}
+
+/// Refuses to bring in somebody who blocks the actor.
+fn not_blocked(brought_in: &[UserId], blockers: &[UserId]) -> Result<(), Refusal> {
+    match brought_in.iter().find(|user| blockers.contains(user)) {
+        Some(user) => Err(Refusal::Blocked(*user)),
+        None => Ok(()),
+    }
 }
 
 fn new_event(

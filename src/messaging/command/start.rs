@@ -1,6 +1,6 @@
 //! To start a conversation, or find it.
 
-use super::{Command, Decide, Decision, Needs, Refusal, distinct, new_event, within_limit};
+use super::{Command, Decide, Decision, Needs, Refusal, distinct, new_event, not_blocked, within_limit};
 use crate::messaging::{
     Conversation, ConversationId, Facts, IdempotencyKey, KeyedStart, Metadata, People, Request, Started,
     Title, UserId,
@@ -21,6 +21,8 @@ pub struct Start {
     pub key: Option<IdempotencyKey>,
     /// Whether the one conversation of just these people is to be found first.
     pub is_distinct: bool,
+    /// Those who block the actor. What exists already is found all the same.
+    pub blockers: Vec<UserId>,
 }
 
 impl Start {
@@ -73,6 +75,7 @@ impl Decide for Start {
         if found.is_some() {
             return Ok(Decision { keyed_start, ..Decision::found(conversation) });
         }
+        not_blocked(&users, &self.blockers)?;
         let begins = Conversation {
             id: conversation,
             title: self.title.clone(),

@@ -8,6 +8,7 @@ use async_graphql::{Context, ID, Object, Result};
 use super::{Conversation, DateTime, DeliveryStatus, Json, Receipt, User};
 use crate::error::Error;
 use crate::graphql::budget::budget_of;
+use crate::graphql::caller::may_read;
 use crate::graphql::schema::loaders::{CountsAt, ReceiptsPage, load};
 use crate::graphql::schema::page::{Opaque, PageArgs, connection};
 use crate::graphql::schema::services::services_of;
@@ -63,6 +64,7 @@ impl Message {
 
     /// Its text. Empty once it was redacted.
     async fn body(&self, ctx: &Context<'_>) -> Result<&str> {
+        may_read(ctx, self.row.sender)?;
         let body = self.row.body.as_str();
         budget_of(ctx)?.pay(body.len()).await;
         Ok(body)
@@ -70,6 +72,7 @@ impl Message {
 
     /// What the sender's client keeps with it. Null once it was redacted.
     async fn metadata(&self, ctx: &Context<'_>) -> Result<Option<Json>> {
+        may_read(ctx, self.row.sender)?;
         Ok(Json::show(ctx, self.row.metadata.as_ref()).await?)
     }
 
