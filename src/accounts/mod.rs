@@ -269,7 +269,9 @@ impl Accounts {
         match self.database.change_password(&row, &hash).await? {
             Standing::Same((changed, ended)) => {
                 self.apply_change(&changed);
-                ended.into_iter().for_each(|id| self.sessions.forget(id));
+                for id in ended {
+                    self.sessions.forget(id);
+                }
                 Ok(changed)
             }
             Standing::Disabled => Err(Error::AccountDisabled),

@@ -141,8 +141,8 @@ async fn a_service_that_may_only_send_reads_nothing_by_what_it_is_answered() {
     let acting = sender.acting_as(&ada.id);
     let send = "mutation($id: ID!) { sendMessage(input: { conversationId: $id, body: \"mine\" }) {
         message { id body status } } }";
-    let sent = acting.data(send, json!({ "id": conversation })).await;
-    assert_eq!(sent["sendMessage"]["message"]["body"], "mine");
+    let data = acting.data(send, json!({ "id": conversation })).await;
+    assert_eq!(data["sendMessage"]["message"]["body"], "mine");
     let mark = "mutation($id: ID!) { markRead(input: { conversationId: $id }) { message { body } } }";
     let by_last = "mutation($handles: [String!]!) { startConversation(input: { participantHandles: $handles,
         distinct: true }) { conversation { lastMessage { conversation { firstUnread { body } } } } } }";

@@ -63,7 +63,7 @@ async fn of_a_user_who_is_erased_only_an_id_is_left() {
         let event = follower.next("e").await["events"].take();
         assert_eq!((&event["message"]["body"], &event["redactedBy"]["id"]), (&json!(""), &json!(ada.id)));
     }
-    let nobody = ("".to_owned(), "Erased user".to_owned());
+    let nobody = (String::new(), "Erased user".to_owned());
     assert_eq!(said(&bob, &open).await[..3], vec![nobody.clone(); 3]);
     assert_eq!(said(&bob, &open).await[3].0, "mine stays");
     assert_eq!(said(&bob, &left).await, vec![nobody; 3]);
