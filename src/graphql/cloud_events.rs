@@ -27,9 +27,9 @@ pub(super) fn document(page: usize) -> String {
                 startedBy {{ ...Who }}
                 conversation {{ participants(first: {page}) {{ nodes {{ user {{ ...Who }} }} }} }}
             }}
-            ... on ParticipantsJoined {{ users {{ ...Who }} addedBy {{ ...Who }} }}
+            ... on ParticipantsJoined {{ users {{ id }} addedBy {{ ...Who }} }}
             ... on ParticipantLeft {{ user {{ ...Who }} newOwner {{ ...Who }} }}
-            ... on ParticipantsRemoved {{ users {{ ...Who }} removedBy {{ ...Who }} }}
+            ... on ParticipantsRemoved {{ users {{ id }} removedBy {{ ...Who }} }}
             ... on ConversationRenamed {{ title renamedBy {{ ...Who }} }}
             ... on ConversationUpdated {{ conversation {{ metadata }} updatedBy {{ ...Who }} }}
             ... on MessageRedacted {{ message {{ ...Told redactedAt }} redactedBy {{ ...Who }} }}

@@ -59,7 +59,7 @@ fn list<T>(wanted: BTreeSet<T>) -> Vec<T> {
     wanted.into_iter().collect()
 }
 
-/// Loads the messages that users mark, as far as these users may see them. A message that does not exist takes as long
+/// Loads the messages that users mark or redact, as far as these users may see them or own the conversation. A message that does not exist takes as long
 /// as one that the user may not see, so nobody learns from the time which of the two it is.
 async fn messages(
     db: &impl ConnectionTrait,
@@ -69,11 +69,14 @@ async fn messages(
     for wanted in wanted.chunks(KEYS_PER_STATEMENT) {
         let mut sql = Sql::default();
         sql.push("SELECT m.* FROM ").bind_pairs(wanted.iter().map(|(user, message)| (user.0, message.0)));
-        sql.push(" CROSS JOIN messages m WHERE m.id = wanted.column2 AND ");
+        sql.push(" CROSS JOIN messages m WHERE m.id = wanted.column2 AND (");
         end_of_stay(&mut sql, |sql| {
             sql.push("wanted.column1");
         });
-        sql.push(" > m.position");
+        sql.push(" > m.position OR EXISTS (SELECT 1 FROM participants o WHERE o.conversation_id = m.conversation_id");
+        sql.push(
+            " AND o.user_id = wanted.column1 AND o.left_position IS NULL AND o.owner_since IS NOT NULL))",
+        );
         let rows: Vec<message::Model> = sql.rows(db).await?;
         for row in rows {
             facts.know_message(Arc::new(convert::message(row)));

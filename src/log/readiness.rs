@@ -6,7 +6,7 @@ use migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, FromQueryResult, IdenStatic, Iterable, Statement};
 
 use super::entities::{
-    conversation, event, log_head, message, own_participation, participant, service_key, session,
+    block, conversation, event, log_head, message, own_participation, participant, service_key, session,
     session_end, start, user,
 };
 use super::error::{During, StorageFault, code};
@@ -112,6 +112,7 @@ fn every_column() -> String {
         format!("(SELECT {} FROM {name} LIMIT 0) AS all_{name}", columns.join(", "))
     }
     let tables = [
+        table::<block::Entity>("blocks"),
         table::<conversation::Entity>("conversations"),
         table::<event::Entity>("events"),
         table::<log_head::Entity>("log_head"),
@@ -132,4 +133,18 @@ fn is_damage(error: &DbErr) -> bool {
     // https://www.postgresql.org/docs/current/errcodes-appendix.html: undefined table and column. SQLite has one code
     // for all that is wrong with a statement.
     matches!(code(error).as_deref(), Some("42P01" | "42703" | "1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_entity_is_looked_at() {
+        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/log/entities")).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        let names: Vec<_> = names.filter(|name| name != "mod.rs").collect();
+        let looked_at = every_column().matches(" LIMIT 0) AS all_").count();
+        assert_eq!(looked_at, names.len(), "{names:?}");
+    }
 }

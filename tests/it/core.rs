@@ -231,14 +231,15 @@ impl Model {
 
     fn redact(&mut self, by: u128, message: &Index) -> Expected {
         let index = (!self.messages.is_empty()).then(|| message.index(self.messages.len()));
-        let index = index.filter(|index| {
-            let ModelMessage { room, sender, receipts, .. } = &self.messages[*index];
-            self.rooms[*room].contains(&by) && (*sender == by || receipts.contains_key(&by))
-        });
         let Some(index) = index else { return Expected::Refused(Refusal::NoSuchMessage) };
-        let ModelMessage { room, sender, .. } = self.messages[index];
-        if sender != by && self.owners[room] != Some(by) {
-            return Expected::Refused(Refusal::NeitherSenderNorOwner);
+        let ModelMessage { room, sender, receipts, .. } = &self.messages[index];
+        if *sender != by && self.owners[*room] != Some(by) {
+            let is_seen = self.rooms[*room].contains(&by) && receipts.contains_key(&by);
+            return Expected::Refused(if is_seen {
+                Refusal::NeitherSenderNorOwner
+            } else {
+                Refusal::NoSuchMessage
+            });
         }
         if std::mem::replace(&mut self.messages[index].is_redacted, true) {
             return Expected::Unchanged;
@@ -559,6 +560,7 @@ impl Rules {
             let message = self.facts.message(id).filter(|message| {
                 let mut stays = self.facts.participations(message.conversation, viewer).iter();
                 stays.any(|stay| stay.interval.holds(message.position))
+                    || self.facts.is_owner(message.conversation, viewer)
             });
             if let Some(message) = message {
                 found.know_message(Arc::clone(message));

@@ -3,6 +3,7 @@
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};
 
+use crate::command_line::run;
 use crate::support::{TestApp, User, code, until};
 
 const FOLLOW: &str = "subscription($after: Cursor) { events(after: $after) {
@@ -132,12 +133,25 @@ async fn the_sender_and_an_owner_may_and_nobody_else() {
     assert_eq!(code(&redact(&cleo, &adas).await), "NOT_FOUND");
     assert_eq!(code(&redact(&ada, "msg_1").await), "NOT_FOUND");
     assert!(redact(&ada, &bobs).await.get("errors").is_none(), "an owner");
-    // What she did not see she cannot redact, not even as the next owner.
+    let (mut more, mut last) = (Vec::new(), String::new());
+    for body in ["one", "two"] {
+        more.push(ada.send(&room, body).await);
+        last = bob.send(&room, body).await;
+    }
     ada.add(&room, &[&cleo]).await;
+    assert_eq!(code(&redact(&cleo, &adas).await), "NOT_FOUND", "she did not see it");
+    let mut socket = bob.socket("desk").await;
+    socket.follow_after("e", FOLLOW, &bob.cursor().await).await;
     ada.leave(&room).await;
+    assert_eq!(code(&redact(&ada, &last).await), "NOT_FOUND", "she owns it no more");
+    assert!(redact(&ada, &adas).await.get("errors").is_none(), "the sender, who has left");
+    assert_eq!(socket.next("e").await["events"]["__typename"], "ParticipantLeft");
+    assert_eq!(socket.next("e").await["events"]["redactedBy"]["handle"], ada.handle);
     bob.leave(&room).await;
-    assert_eq!(code(&redact(&cleo, &adas).await), "NOT_FOUND");
-    assert_eq!(code(&redact(&ada, &adas).await), "NOT_FOUND", "she has left");
+    assert!(redact(&cleo, &more[0]).await.get("errors").is_none(), "the owner of now, who did not see it");
+    assert!(redact(&bob, &last).await.get("errors").is_none(), "the sender, who has left");
+    let (succeeded, text) = run(&["check", "--database", &app.database.url], "").await;
+    assert!(succeeded, "{text}");
 }
 
 #[tokio::test]

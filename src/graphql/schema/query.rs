@@ -2,6 +2,7 @@
 
 use async_graphql::connection::Connection;
 use async_graphql::{Context, ID, Object, Result};
+use futures_util::FutureExt;
 
 use super::account::Session;
 use super::loaders::{AllUnread, load};
@@ -9,8 +10,9 @@ use super::page::{Opaque, PageArgs, connection};
 use super::services::services_of;
 use super::types::{Conversation, Cursor, Message, Node, UnreadTotals, User, node};
 use crate::error::Error;
+use crate::graphql::budget::budget_of;
 use crate::graphql::caller::{caller_of, viewer_of};
-use crate::log::{BlockKey, SessionKey};
+use crate::log::{BlockKey, ConversationRow, SessionKey};
 use crate::messaging::{Handle, Place, Position};
 
 /// Where counting unread messages stops, unless the client says otherwise: as far as people tell numbers apart.
@@ -53,7 +55,16 @@ impl Query {
         let services = services_of(ctx)?;
         let page = PageArgs { after, before, first, last }.page(&services.limits)?;
         let viewer_id = viewer_of(ctx)?.user;
-        let found = services.database.conversations(viewer_id, &page).await.map_err(Error::from)?;
+        let read = || {
+            let read = async {
+                let found = services.database.conversations(viewer_id, &page).await?;
+                let bytes = found.iter().map(ConversationRow::bytes).sum();
+                Ok((found, bytes))
+            };
+            read.boxed()
+        };
+        // The rows are read whole, also where the document asks for nothing but ids.
+        let found = budget_of(ctx)?.read(page.limit, read).await?;
         Ok(connection(ctx, &page, found.into_iter().map(|row| (row.latest, Conversation::from(row)))).await?)
     }
 

@@ -347,10 +347,12 @@ impl Ledger {
         position: Position,
         message: Option<MarkedMessage>,
     ) -> Result<(), String> {
-        let person = self.actor(event)?;
-        let (is_owner, was_present) = (person.is_owner(), person.was_present(position));
+        let person = self.conversation(event)?.people.get(&event.actor);
+        let is_owner = person.is_some_and(|person| person.is_present() && person.is_owner());
+        let was_present = person.is_some_and(|person| person.was_present(position));
         let message = message.filter(|message| message.conversation == event.conversation);
-        if !message.is_some_and(|message| was_present && (is_owner || message.sender == event.actor)) {
+        // The sender may have left since, and the owner may have joined later.
+        if !message.is_some_and(|message| is_owner || (was_present && message.sender == event.actor)) {
             return Err(format!("{} may not redact a message at {}", event.actor.0, position.0));
         }
         if self.redacted_rows.remove(&position) != Some(event.at) {

@@ -54,6 +54,14 @@ pub struct ConversationRow {
     pub latest: Position,
 }
 
+impl ConversationRow {
+    /// The bytes of its title and metadata.
+    pub fn bytes(&self) -> usize {
+        let title = self.title.as_ref().map_or(0, |title| title.as_str().len());
+        title + self.metadata.as_ref().map_or(0, |metadata| metadata.as_str().len())
+    }
+}
+
 impl From<conversation::Model> for ConversationRow {
     fn from(row: conversation::Model) -> Self {
         Self {

@@ -9,7 +9,7 @@ use crate::messaging::{ConversationId, Facts, IdempotencyKey, Mark, MessageId, P
 /// further up: who takes part in the conversation of a message can be named once the message is known.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Needs {
-    /// Messages, each with the user for whom it has to be visible.
+    /// Messages, each with the user who has to see it, or to own its conversation.
     pub messages: BTreeSet<(UserId, MessageId)>,
     /// The messages that users sent under these keys of theirs.
     pub message_keys: BTreeSet<(UserId, IdempotencyKey)>,
