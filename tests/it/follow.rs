@@ -354,7 +354,8 @@ impl Model {
         let message = &mut self.messages[index];
         let (room, mut seen) = (message.room, self.rooms[message.room].clone());
         seen.retain(|user| message.sender == *user || message.receipts.contains_key(user));
-        let may = seen.contains(&by) && (message.sender == by || self.orders[room].1 == Some(by));
+        // The sender may, also after leaving, and the owner, also of what was sent before they came.
+        let may = message.sender == by || self.orders[room].1 == Some(by);
         if !may || std::mem::replace(&mut message.is_redacted, true) {
             return false;
         }

@@ -34,7 +34,7 @@ async fn the_sender_is_told_and_the_receipt_shows_it_until_it_is_delivered() {
     let (ada, bob, carol) = (app.user("ada").await, app.user("bob").await, app.user("carol").await);
     let conversation = ada.start(&[&bob, &carol]).await;
     let message = ada.send(&conversation, "hello").await;
-    let push = app.service("push", &[Scope::Send]).await;
+    let push = app.service("push", &[Scope::Send, Scope::Read]).await;
     let (mut adas, mut bobs) = (ada.socket("desk").await, bob.socket("desk").await);
     adas.follow("e", FOLLOW).await;
     bobs.follow("e", FOLLOW).await;
@@ -86,7 +86,7 @@ async fn nobody_but_the_sender_is_told_live_and_on_replay() {
     let app = TestApp::start().await;
     let (ada, bob, conversation) = app.pair().await;
     let message = ada.send(&conversation, "hello").await;
-    let push = app.service("push", &[Scope::Send]).await;
+    let push = app.service("push", &[Scope::Send, Scope::Read]).await;
     let mut live = bob.socket("desk").await;
     live.follow("e", FOLLOW).await;
     let start = live.cursor.clone();
@@ -106,7 +106,7 @@ async fn a_report_about_nobody_or_nothing_is_refused() {
     let (ada, bob, conversation) = app.pair().await;
     let carol = app.user("carol").await;
     let message = ada.send(&conversation, "hello").await;
-    let push = app.service("push", &[Scope::Send]).await;
+    let push = app.service("push", &[Scope::Send, Scope::Read]).await;
     for user in [&ada, &carol] {
         let refused = report(&push, &message, user, "gone").await;
         assert_eq!(code(&refused), "NOT_FOUND");
