@@ -58,7 +58,7 @@ impl Database {
     }
 
     /// Counts what each user has not read, over all conversations that they take part in. Either count stops at the cap
-    /// beside the user. Looking past messages of the user's own ends after [`MAX_EXAMINED`] messages.
+    /// beside the user. Looking past messages of the user's own ends after `MAX_EXAMINED` messages.
     pub async fn unread_totals(&self, keys: &[(UserId, u32)]) -> Each<UnreadTotals> {
         let backend = self.reader.get_database_backend();
         let operation = "count all unread messages";
