@@ -10,10 +10,10 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::entities::{block, log_head, message, own_participation, participant, session, start, user};
+use super::entities::{block, message, own_participation, participant, session, start, user};
 use super::error::{During, StorageFault};
 use super::head::Locked;
-use super::users::{UserRow, user_row};
+use super::users::{UserRow, count_change, user_row};
 use super::{Database, Unavailable};
 use crate::messaging::{ConversationId, DisplayName, Handle, MessageId, Position, UserId};
 
@@ -85,10 +85,7 @@ impl Database {
             transaction.rollback().await?;
             return Ok(None);
         };
-        let head = log_head::Entity::find_by_id(1).one(&transaction).await?.ok_or(StorageFault::NoHead)?;
-        let number = head.users_changed + 1;
-        let counted = log_head::ActiveModel { id: Set(1), users_changed: Set(number), ..Default::default() };
-        log_head::Entity::update(counted).exec(&transaction).await?;
+        let number = count_change(&transaction).await?;
         let erased = user::Model {
             id: id.0,
             handle: handle.to_string(),
