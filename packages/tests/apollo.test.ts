@@ -30,7 +30,7 @@ const join: Join = (start): Client => {
   const history = { from: '', told: [] as string[], number: 0 };
   // A socket that is silent is that also for what begins on it, or waits for it to open.
   const onLost = (cause: unknown) => void (cause instanceof Silent && socket.terminate());
-  const resumable = resumableLink({ snapshot, silence, onLost, now: world.now, wait: world.wait, random: world.random });
+  const resumable = resumableLink({ snapshot, silence, renew: network.renew, onLost, now: world.now, wait: world.wait, random: world.random });
   /** Notes where the events begin. */
   const noting = new ApolloLink((operation, forward) => forward(operation).pipe(tap(({ data }) => {
     if (operation.operationName === 'Snapshot' && data) Object.assign(history, { from: data['cursor'], told: [], number: history.number + 1 });
@@ -80,4 +80,8 @@ const join: Join = (start): Client => {
 
 test('nothing is lost, repeated or taken back, whatever happens', async () => {
   expect((await runs(join)).lied).toBeGreaterThan(0);
+});
+
+test('nor with credentials that expire', async () => {
+  expect((await runs(join, 300, true)).renewed).toBeGreaterThan(0);
 });

@@ -77,6 +77,7 @@ export const app = (means: (start: Start) => Means, EpochOf = Epoch): Join => (s
         disk.set('state', structuredClone(state));
       },
     },
+    renew: network.renew,
     onReset() {
       epoch.end();
       state.known = {};

@@ -61,8 +61,11 @@ const ACTS = weighted({
   cut: 6, outage: 4, silence: 2, busy: 2, restore: 2, crash: 2,
 });
 
+/** The same where credentials expire, so that what a seed stands for stays the same without. */
+const EXPIRING_ACTS = [...ACTS, ...weighted({ expire: 12 })];
+
 /** One run: throws where something was lost, repeated or taken back. */
-export async function run(seed: number, join: Join): Promise<{ network: Network; crashes: number; restores: number }> {
+export async function run(seed: number, join: Join, isExpiring = false): Promise<{ network: Network; crashes: number; restores: number }> {
   const world = new World(seed);
   const saysPrevious = world.oneIn(2);
   // Without `previous`, a client cannot know what never came.
@@ -111,7 +114,8 @@ export async function run(seed: number, join: Join): Promise<{ network: Network;
   begin();
   for (let n = 0; n < ACTIONS && !failure; n++) {
     await world.pass(world.oneIn(20) ? world.between(0, 120_000) : world.oneIn(2) ? world.between(0, 40) : world.between(0, 4_000));
-    const act = ACTS[Math.floor(world.between(0, ACTS.length))]!;
+    const acts = isExpiring ? EXPIRING_ACTS : ACTS;
+    const act = acts[Math.floor(world.between(0, acts.length))]!;
     const message = someone();
     if (act === 'said') server.send(`said ${n}`);
     if (act === 'marked' && message) server.mark(message.id, STATUSES[world.oneIn(2) ? 1 : 2]!);
@@ -119,6 +123,7 @@ export async function run(seed: number, join: Join): Promise<{ network: Network;
     if (act === 'mark' && message) client!.mark(message.id, STATUSES[world.oneIn(2) ? 1 : 2]!);
     if (act === 'elsewhere') server.elsewhere();
     if (act === 'refetch') client!.refetch();
+    if (act === 'expire') network.expire();
     if (act === 'cut') network.cut();
     if (act === 'outage') down(world.between(100, 30_000));
     if (act === 'silence') network.silence();
@@ -178,13 +183,16 @@ export function seeds(count = 1_000): number[] {
   return Array.from({ length: count * Number(process.env['HERALD_TEST_RUNS'] ?? 1) }, (_, n) => n + 1);
 }
 
+export type Sum = Record<'lied' | 'crashes' | 'restores' | 'renewed' | 'subscriptions', number>;
+
 /** Makes all runs of a binding. The first that goes wrong is thrown, with its seed. */
-export async function runs(join: Join, count?: number): Promise<{ lied: number; crashes: number; restores: number; subscriptions: number }> {
-  const sum = { lied: 0, crashes: 0, restores: 0, subscriptions: 0 };
+export async function runs(join: Join, count?: number, isExpiring?: boolean): Promise<Sum> {
+  const sum: Sum = { lied: 0, crashes: 0, restores: 0, renewed: 0, subscriptions: 0 };
   for (const seed of seeds(count)) {
     try {
-      const { network, crashes, restores } = await run(seed, join);
+      const { network, crashes, restores } = await run(seed, join, isExpiring);
       sum.lied += network.lied;
+      sum.renewed += network.renewed;
       sum.subscriptions += network.asked.length;
       sum.crashes += crashes;
       sum.restores += restores;

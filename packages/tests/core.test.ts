@@ -14,3 +14,7 @@ test('nothing is lost, repeated or taken back, whatever happens', async () => {
   console.log(sum);
   expect(sum.lied).toBeGreaterThan(0);
 });
+
+test('nor with credentials that expire', async () => {
+  expect((await runs(join, 300, true)).renewed).toBeGreaterThan(0);
+});

@@ -1,6 +1,10 @@
 /** Each binding against the real server, over a network that is cut: `HERALD_BIN` names the binary. */
 
+import { setTimeout as pause } from 'node:timers/promises';
+import { inspect } from 'node:util';
+
 import { ApolloClient, type ApolloLink, gql as apolloGql, HttpLink, InMemoryCache } from '@apollo/client';
+import { SetContextLink } from '@apollo/client/link/context';
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
 import { Client as UrqlClient, fetchExchange, subscriptionExchange } from '@urql/core';
 import { cacheExchange } from '@urql/exchange-graphcache';
@@ -18,6 +22,7 @@ import WebSocket from 'ws';
 import { Herald } from '../../tests/clients/herald.ts';
 import { Proxy } from '../../tests/clients/proxy.ts';
 import { converse, markRead, type Person, register, send } from './people.ts';
+import { Signer } from './signer.ts';
 
 vi.stubGlobal('WebSocket', WebSocket);
 
@@ -59,6 +64,7 @@ const plainly = (start: (network: Proxy, viewer: Person, options: FollowOptions<
       known.set(came.id, { ...known.get(came.id), ...came, status });
     });
     const events = start(network, viewer, {
+      renew: viewer.renew,
       events: EVENTS,
       snapshot: SNAPSHOT,
       variables: { id },
@@ -85,7 +91,7 @@ const authorization = ({ token }: Person) => `Bearer ${token}`;
 
 function socketOf(network: Proxy, viewer: Person) {
   const client = createClient({
-    url: network.socket, webSocketImpl: WebSocket, retryAttempts: 0, connectionParams: { authorization: authorization(viewer) },
+    url: network.socket, webSocketImpl: WebSocket, retryAttempts: 0, connectionParams: () => ({ authorization: authorization(viewer) }),
   });
   onTestFinished(() => Promise.resolve(client.dispose()).catch(() => {}));
   return client;
@@ -95,12 +101,12 @@ const bindings: Record<string, Follow> = {
   'graphql-ws': plainly((network, viewer, options) => follow(socketOf(network, viewer), options)),
 
   'server-sent events': plainly((network, viewer, options) =>
-    followBySse({ url: network.http, headers: { authorization: authorization(viewer) } }, options)),
+    followBySse({ url: network.http, headers: () => ({ authorization: authorization(viewer) }) }, options)),
 
   EventSource: plainly((network, viewer, options) => {
-    const headers = { authorization: authorization(viewer) };
+    const headers = () => ({ authorization: authorization(viewer) });
     // A browser sends a cookie instead.
-    const withSession: typeof fetch = (url, init) => fetch(url, { ...init, headers: { ...(init?.headers as object), ...headers } });
+    const withSession: typeof fetch = (url, init) => fetch(url, { ...init, headers: { ...(init?.headers as object), ...headers() } });
     return followByEventSource({ url: network.http, headers, open: (url) => new EventSource(url, { fetch: withSession as never }) }, options);
   }),
 
@@ -110,11 +116,12 @@ const bindings: Record<string, Follow> = {
   'urql by server-sent events': byUrql(false),
 };
 
-function byApollo(liveBy: (network: Proxy, viewer: Person, http: HttpLink) => ApolloLink): Follow {
+function byApollo(liveBy: (network: Proxy, viewer: Person, http: ApolloLink) => ApolloLink): Follow {
   return (network, viewer, id, failed) => {
     const [events, shown] = [apolloGql(EVENTS), apolloGql(SHOWN)];
-    const resumable = resumableLink({ snapshot: apolloGql(SNAPSHOT) });
-    const http = new HttpLink({ uri: network.http, headers: { authorization: authorization(viewer) } });
+    const resumable = resumableLink({ snapshot: apolloGql(SNAPSHOT), renew: viewer.renew });
+    const signedIn = new SetContextLink(() => ({ headers: { authorization: authorization(viewer) } }));
+    const http = signedIn.concat(new HttpLink({ uri: network.http }));
     const live = liveBy(network, viewer, http);
     const client = new ApolloClient({
       link: resumable.split(({ operationType }) => operationType === 'subscription', live, http),
@@ -146,7 +153,7 @@ function byApollo(liveBy: (network: Proxy, viewer: Person, http: HttpLink) => Ap
 
 function byUrql(isSocket: boolean): Follow {
   return (network, viewer, id, failed) => {
-    const live = resumable({ snapshot: SNAPSHOT });
+    const live = resumable({ snapshot: SNAPSHOT, renew: viewer.renew });
     const { resolvers, updates } = live.graphcache({
       growing: { Message: { status: STATUSES } },
       inOrder: { Conversation: { messages: 'sentAt' } },
@@ -155,7 +162,7 @@ function byUrql(isSocket: boolean): Follow {
       url: network.http,
       preferGetMethod: false,
       fetchSubscriptions: !isSocket,
-      fetchOptions: { headers: { authorization: authorization(viewer) } },
+      fetchOptions: () => ({ headers: { authorization: authorization(viewer) } }),
       exchanges: [
         cacheExchange({
           possibleTypes: POSSIBLE_TYPES,
@@ -193,11 +200,15 @@ function overSocket(network: Proxy, viewer: Person) {
   });
 }
 
+const signer = new Signer();
 let herald: Herald;
 beforeAll(async () => {
-  herald = await Herald.create();
+  herald = await Herald.create(...signer.flags);
 });
-afterAll(() => herald?.remove());
+afterAll(async () => {
+  await herald?.remove();
+  signer.remove();
+});
 
 describe.for(Object.entries(bindings))('%s', ([, follow]) => {
   test('goes on through cuts, a killed server, and a backup that is put back', async () => {
@@ -239,6 +250,46 @@ describe.for(Object.entries(bindings))('%s', ([, follow]) => {
     await send(alice, id, 'again');
     await shows('before READ', 'one SENT', 'two SENT', 'three SENT', 'again SENT');
     expect(follower.told).toEqual(['one', 'two', 'three', 'undone', 'again']);
+  });
+
+  test('goes on when its token has expired, with the next one', async () => {
+    const network = await Proxy.to(herald.port);
+    onTestFinished(() => network.close());
+    const [alice, erin] = [await register(herald.http, 'alice'), await signer.employ(herald.http)];
+    const id = await converse(alice, erin);
+    await send(alice, id, 'before');
+    const renew = vi.spyOn(erin, 'renew');
+    let failure: unknown;
+    const follower = follow(network, erin, id, (cause) => (failure = cause));
+    const until = async (isSo: () => boolean) => {
+      await vi.waitUntil(() => failure || isSo(), { timeout: 20_000, interval: 5 }).catch(() => {});
+      expect(failure).toBeUndefined();
+    };
+    await until(() => follower.shown().length === 1);
+    const said: string[] = [];
+    const say = async (body: string) => {
+      said.push(body);
+      await send(alice, id, body);
+    };
+    // It expires while much is said, and while nothing is.
+    for (let n = 0; renew.mock.calls.length < 2 && !failure; n++) {
+      await say(`message ${n}`);
+      await pause(20);
+    }
+    await until(() => renew.mock.calls.length === 3);
+    await say('the end');
+    await until(() => follower.told.at(-1) === 'the end');
+    expect(follower.told).toEqual(said);
+    expect(follower.shown().map(({ body }) => body).slice(-50)).toEqual(['before', ...said].slice(-50));
+  });
+
+  test('is told when its token has expired and there is no other', async () => {
+    const network = await Proxy.to(herald.port);
+    onTestFinished(() => network.close());
+    const [alice, erin] = [await register(herald.http, 'alice'), await signer.employ(herald.http, false)];
+    const id = await converse(alice, erin);
+    const failure = await new Promise((resolve) => follow(network, erin, id, resolve));
+    expect(inspect(failure, { depth: 5 })).toMatch(/UNAUTHENTICATED|4403/);
   });
 
   test('is told when it is refused', async () => {

@@ -57,6 +57,9 @@ export class Line {
   }
 }
 
+/** Of a credential, in milliseconds. */
+const SHORTEST_LIFE = 2_000;
+
 export class Network {
   readonly world: World;
   readonly server: Server;
@@ -76,6 +79,13 @@ export class Network {
   readonly asked: unknown[] = [];
   /** How many events did not arrive as they were sent. */
   lied = 0;
+  /** The one credential that is not refused, the one that the client has, and until when that is good in any case. */
+  #valid = 0;
+  #held = 0;
+  #goodUntil = 0;
+  readonly #expiring = new Set<() => void>();
+  /** How often the client renewed its credential. */
+  renewed = 0;
 
   constructor(world: World, server: Server, lies: Lies) {
     this.world = world;
@@ -101,6 +111,22 @@ export class Network {
     for (const line of this.#lines) line.isSilent = true;
   }
 
+  /** The client's credential expires, if it is not a new one: its subscriptions end, and new ones are refused. */
+  expire(): void {
+    if (this.#held !== this.#valid || this.world.now() < this.#goodUntil) return;
+    this.#valid++;
+    for (const expire of [...this.#expiring]) expire();
+  }
+
+  /** The client gets the credential of now, which takes a while, and fails while the network is down. */
+  readonly renew = async (): Promise<void> => {
+    await this.world.wait(this.world.between(1, 500));
+    if (this.isDown) throw new TypeError('the network is down');
+    this.renewed++;
+    this.#held = this.#valid;
+    this.#goodUntil = this.world.now() + SHORTEST_LIFE;
+  };
+
   /** Answers a request over a connection, for the origin that it came from. */
   answer({ query, variables }: Request, line: Line, reply: Reply, origin?: string): void {
     const { server } = this;
@@ -108,7 +134,18 @@ export class Network {
       this.asked.push(variables['after']);
       const pass = this.#liar(line, (event) => line.carry(() => reply.next({ data: { events: event } })));
       const refuse = (code: string) => line.carry(() => reply.end([{ message: code, extensions: { code } }]));
-      line.leaving.add(server.follow(variables['after'] as string | undefined, origin, { next: pass, refuse }));
+      if (this.#held !== this.#valid) return refuse('UNAUTHENTICATED');
+      const leave = server.follow(variables['after'] as string | undefined, origin, { next: pass, refuse });
+      const expire = () => {
+        stop();
+        refuse('UNAUTHENTICATED');
+      };
+      const stop = () => {
+        this.#expiring.delete(expire);
+        leave();
+      };
+      this.#expiring.add(expire);
+      line.leaving.add(stop);
       return;
     }
     const { world } = this;

@@ -5,6 +5,8 @@ import { randomBytes } from 'node:crypto';
 export interface Person {
   token: string;
   handle: string;
+  /** Gets another token, where theirs expires. */
+  renew?: (() => unknown) | undefined;
   ask(query: string, variables?: object): Promise<any>;
 }
 

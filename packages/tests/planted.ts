@@ -6,6 +6,8 @@ export interface Mistake {
   instead: string;
   /** How it shows. */
   sees: RegExp;
+  /** Whether it shows only where credentials expire. */
+  isExpiring?: boolean;
 }
 
 export const PLANTED: Record<string, Mistake> = {
@@ -80,6 +82,41 @@ export const PLANTED: Record<string, Mistake> = {
     says: 'if (!next.ok) {',
     instead: 'if (!next.ok) return; else if (!next.ok) {',
     sees: /ended/,
+  },
+  'expired-credential-taken-for-final': {
+    file: 'judge.ts',
+    says: "return 'renew';",
+    instead: "return 'end';",
+    sees: /gave up/,
+    isExpiring: true,
+  },
+  'expired-credential-tried-again': {
+    file: 'resumable.ts',
+    says: 'if (refusal && isOwn) renewals.set(renew!, (async () => renew!())());',
+    instead: 'if (refusal && isOwn) renewals.set(renew!, Promise.resolve());',
+    sees: /gave up/,
+    isExpiring: true,
+  },
+  'lost-renewal-taken-for-final': {
+    file: 'resumable.ts',
+    says: 'if (!renewed.ok) ({ cause } = renewed);',
+    instead: 'if (!renewed.ok) throw renewed.cause;',
+    sees: /gave up/,
+    isExpiring: true,
+  },
+  'renewed-once-and-not-again': {
+    file: 'resumable.ts',
+    says: 'if (refusal && isOwn)',
+    instead: 'if (refusal && isOwn && !renewal)',
+    sees: /gave up|lost/,
+    isExpiring: true,
+  },
+  'second-expiry-taken-for-a-refusal': {
+    file: 'resumable.ts',
+    says: '(isRenewed && now() - begun < LET_IN)',
+    instead: 'renewal',
+    sees: /gave up/,
+    isExpiring: true,
   },
   'older-status-believed': {
     file: 'epoch.ts',

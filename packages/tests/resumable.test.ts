@@ -175,6 +175,108 @@ describe('a subscription', () => {
   });
 });
 
+describe('a credential that is refused', () => {
+  const refusals = [refusal('UNAUTHENTICATED'), new Refused(401), Object.assign(new Error('closed'), { code: 4403 })];
+
+  test.for(refusals)('is renewed, and the subscription goes on after the last event: %o', async (cause) => {
+    let renewals = 0;
+    const run = told([[at('1'), cause], [at('2'), cause], [at('3'), 'end']], { renew: async () => void renewals++ });
+    expect(await all(run)).toEqual(['1', '2', '3', 'end']);
+    expect(run.begun).toEqual(['snapshot', '1', '2']);
+    expect(renewals).toBe(2);
+  });
+
+  test('is renewed for the snapshot as well', async () => {
+    let isRenewed = false;
+    const run = told([['end']], {
+      snapshot: () => (isRenewed ? 'snapshot' : Promise.reject(new Refused(401))),
+      renew: () => void (isRenewed = true),
+    });
+    expect(await all(run)).toEqual(['end']);
+  });
+
+  test.for(refusals)('is final when the new one is refused as well: %o', async (cause) => {
+    let renewals = 0;
+    const run = told([[at('1'), cause], [cause]], { renew: () => void renewals++ });
+    expect(await all(run)).toEqual(['1', cause]);
+    expect(renewals).toBe(1);
+  });
+
+  test('is renewed each time, though nothing happens in between', async () => {
+    let renewals = 0;
+    const run: ReturnType<typeof told> = told([], {
+      renew: () => void renewals++,
+      async *subscribe(_after, signal) {
+        await run.world.wait(renewals < 5 ? 300_000 : 0, signal);
+        throw refusals[0];
+      },
+    });
+    expect(await all(run, 10_000_000)).toEqual([refusals[0]]);
+    expect(renewals).toBe(5);
+  });
+
+  test('is final when there is no other one', async () => {
+    const run = told([[at('1'), refusals[0]!]], { renew: () => false });
+    expect(await all(run)).toEqual(['1', refusals[0]]);
+  });
+
+  test('is asked for until it comes, and nothing is tried without it', async () => {
+    let renewals = 0;
+    const run = told([[refusals[0]!], [at('1'), 'end']], {
+      renew: () => (++renewals < 4 ? Promise.reject(new TypeError('fetch failed')) : undefined),
+    });
+    expect(await all(run)).toEqual(['1', 'end']);
+    expect(run.begun).toHaveLength(2);
+    expect(renewals).toBe(4);
+  });
+
+  test('is not asked for again when whoever gives it refuses', async () => {
+    const gone = new Refused(400);
+    let renewals = 0;
+    const run = told([[refusals[0]!]], { renew: () => Promise.reject((renewals++, gone)) });
+    expect(await all(run)).toEqual([gone]);
+    expect(renewals).toBe(1);
+  });
+
+  test('is renewed once for all that share it', async () => {
+    const world = new World(1);
+    let renewals = 0;
+    const renew = async () => {
+      await world.wait(1_000);
+      renewals++;
+    };
+    const runs = [1, 2, 3].map(() => told([[refusals[0]!], [at('1'), 'end']], { renew, wait: world.wait, now: world.now }));
+    const done = Promise.all(runs.map((run) => all({ ...run, world })));
+    expect(await done).toEqual([['1', 'end'], ['1', 'end'], ['1', 'end']]);
+    expect(renewals).toBe(1);
+  });
+
+  test('is renewed again where what another subscription got is of no use any more', async () => {
+    let renewals = 0;
+    const renew = () => void renewals++;
+    const before = told([[refusals[0]!], ['end']], { renew });
+    let tries = 0;
+    const patient: ReturnType<typeof told> = told([], {
+      renew,
+      async *subscribe(_after, signal) {
+        if (!tries++) await patient.world.wait(300_000, signal);
+        if (tries < 3) throw refusals[0];
+        yield at('1');
+      },
+    });
+    const next = patient.iteration.next();
+    await patient.world.pass(0);
+    expect(await all(before)).toEqual(['end']);
+    await patient.world.pass(1_000_000);
+    expect((await next).value).toEqual(at('1'));
+    expect(renewals).toBe(2);
+    // One that began after that renewal has seen the credential that it brought.
+    const late = told([[refusals[0]!], ['end']], { renew });
+    expect(await all(late)).toEqual(['end']);
+    expect(renewals).toBe(3);
+  });
+});
+
 describe('what something between does', () => {
   test('a repeated event is told once', async () => {
     const run = told([[at('1'), at('1'), at('2'), at('1'), at('3'), 'end']]);
@@ -228,12 +330,16 @@ test.for([
   [[...refusal('UNAVAILABLE'), ...refusal('FORBIDDEN')], 'end'],
   [[...refusal('FORBIDDEN'), ...refusal('CURSOR_EXPIRED')], 'reset'],
   [new Refused(400, refusal('CURSOR_INVALID')), 'reset'],
-  [new Refused(401), 'end'],
+  [new Refused(401), 'renew'],
+  [new Refused(403), 'end'],
+  [refusal('UNAUTHENTICATED'), 'renew'],
+  [{ code: 4403 }, 'renew'],
   [new Refused(502), 'again'],
   [new Refused(503, refusal('UNAVAILABLE')), 'again'],
   [new Refused(200, refusal('NOT_FOUND')), 'end'],
   [new Refused(429), 'again'],
-  [{ statusCode: 401 }, 'end'],
+  [{ statusCode: 401 }, 'renew'],
+  [{ statusCode: 403 }, 'end'],
   [{ graphQLErrors: refusal('CURSOR_EXPIRED') }, 'reset'],
   [{ graphQLErrors: [], networkError: new Error('x') }, 'again'],
 ] as const)('%o is judged: %s', ([cause, verdict]) => expect(judge(cause)).toBe(verdict));

@@ -24,3 +24,7 @@ test('by fetch, nothing is lost, repeated or taken back, whatever happens', asyn
 test('nor by an EventSource', async () => {
   expect((await runs(byEventSource)).lied).toBeGreaterThan(0);
 });
+
+test.for([byFetch, byEventSource])('nor with credentials that expire', async (join) => {
+  expect((await runs(join, 300, true)).renewed).toBeGreaterThan(0);
+});

@@ -20,7 +20,7 @@ const join: Join = (start): Client => {
   const socket = createClient({ url: 'ws://model', webSocketImpl: webSocket(network, origin), retryAttempts: 0 });
   const history = { from: '', told: [] as string[], number: 0 };
   const onLost = (cause: unknown) => void (cause instanceof Silent && socket.terminate());
-  const live = resumable({ snapshot, silence, onLost, now: world.now, wait: world.wait, random: world.random });
+  const live = resumable({ snapshot, silence, renew: network.renew, onLost, now: world.now, wait: world.wait, random: world.random });
   const place = (cache: Parameters<typeof live.place>[0], { id }: Message) => live.place(cache, 'Conversation:c1', 'messages', `Message:${id}`);
   const { resolvers, updates } = live.graphcache({
     growing: { Message: { status: STATUSES, readCount: Number } },
@@ -90,4 +90,8 @@ const join: Join = (start): Client => {
 
 test('nothing is lost, repeated or taken back, whatever happens', async () => {
   expect((await runs(join)).lied).toBeGreaterThan(0);
+});
+
+test('nor with credentials that expire', async () => {
+  expect((await runs(join, 300, true)).renewed).toBeGreaterThan(0);
 });

@@ -1,6 +1,6 @@
 /** What libraries put between themselves and a network, spoken by the network in memory: WebSocket, fetch, EventSource. */
 
-import type { Request, Result } from 'resumable-graphql';
+import { codesOf, type Request, type Result } from 'resumable-graphql';
 
 import type { Line, Network } from './network.ts';
 
@@ -42,7 +42,10 @@ export function webSocket(network: Network, origin: string): new (url: string, p
         this.#operations.set(id, carrying);
         network.answer({ ...payload, variables: payload.variables ?? {} }, carrying, {
           next: (result) => this.#hear({ type: 'next', id, payload: result }),
-          end: (errors) => this.#hear(errors ? { type: 'error', id, payload: errors } : { type: 'complete', id }),
+          end: (errors) =>
+            // As herald does: a socket whose credential has expired is closed.
+            codesOf(errors).includes('UNAUTHENTICATED') ? this.#end(4403)
+            : this.#hear(errors ? { type: 'error', id, payload: errors } : { type: 'complete', id }),
         }, origin);
       });
     }

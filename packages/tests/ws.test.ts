@@ -22,3 +22,7 @@ test('nothing is lost, repeated or taken back, whatever happens', async () => {
 test("nor with the client's own retry", async () => {
   expect((await runs(join(5), 300)).lied).toBeGreaterThan(0);
 });
+
+test('nor with credentials that expire', async () => {
+  expect((await runs(join(0), 300, true)).renewed).toBeGreaterThan(0);
+});

@@ -1,10 +1,10 @@
 /** Why a subscription ended, and whether to try again. */
 
 /**
- * `again`: it passes, so resume. `reset`: the cursor is of no use any more, so take a new snapshot. `end`: trying again is
- * in vain, so tell the app.
+ * `again`: it passes, so resume. `reset`: the cursor is of no use any more, so take a new snapshot. `renew`: nobody is signed
+ * in, so get another credential; without a way to do so it is the end. `end`: trying again is in vain, so tell the app.
  */
-export type Verdict = 'again' | 'reset' | 'end';
+export type Verdict = 'again' | 'reset' | 'renew' | 'end';
 
 /** The connection is lost, or what it brings is incomplete. It passes. */
 export class Lost extends Error {}
@@ -28,7 +28,7 @@ export class Refused extends Error {
 }
 
 /** Those with which a server closes a socket that it would close again, and those by which graphql-ws gives up itself. */
-const FINAL_CLOSES = [4004, 4005, 4400, 4401, 4403, 4406, 4409, 4429];
+const FINAL_CLOSES = [4004, 4005, 4400, 4401, 4406, 4409, 4429];
 
 /** Those below 500 that pass: a request that took too long, that came too early, or that was one too many. */
 const PASSING_STATUSES = [408, 425, 429];
@@ -47,6 +47,7 @@ export function judge(cause: any): Verdict {
   const codes = codesOf(cause);
   if (codes.some((code) => code === 'CURSOR_EXPIRED' || code === 'CURSOR_INVALID')) return 'reset';
   const status = cause?.status ?? cause?.statusCode ?? cause?.response?.status;
+  if (codes.includes('UNAUTHENTICATED') || status === 401 || cause?.code === 4403) return 'renew';
   // 200 is that of an answer with errors in it.
   if (status >= 400) return status >= 500 || PASSING_STATUSES.includes(status) ? 'again' : 'end';
   if (codes.length) return codes.every((code) => code === 'UNAVAILABLE') ? 'again' : 'end';

@@ -24,6 +24,13 @@ export interface Tuning {
    * sends checkpoints while nothing happens, and then with more than the time between two of them.
    */
   silence?: number | undefined;
+  /**
+   * Gets another credential. Is called when the server says that nobody is signed in: a token has expired, say. What connects
+   * has to ask for the credential each time. Resolves to false where there is no other one: then the refusal is thrown, as
+   * it is when the new one is refused at once. What it rejects with is judged as everything else, so a lost network is tried
+   * again. Subscriptions that are given the same function share its calls.
+   */
+  renew?: (() => unknown) | undefined;
   /** Decides instead of the default, where it does not return undefined. */
   judge?: ((cause: unknown) => Verdict | undefined) | undefined;
   /** Is told why the connection was lost, how many times in a row that was in vain, and when the next try begins. */
@@ -69,33 +76,54 @@ const SHORTEST_PAUSE = 100;
 /** So many of the newest cursors are known again. */
 const REMEMBERED = 1_000;
 
+/** A connection that lasted so long, in milliseconds, was not refused, though nothing came. */
+const LET_IN = 1_000;
+
+/** The newest renewal by each function. */
+const renewals = new WeakMap<() => unknown, Promise<unknown>>();
+
 /**
  * Every event after a snapshot or after the kept cursor, in order and once, through lost connections. An event counts as
  * dealt with when the next one is asked for; only then is its cursor kept. Throws what `judge` calls the end, and what the
  * store throws.
  */
 export async function* resumable<E>(options: Options<E>): AsyncGenerator<E, void, undefined> {
-  const { subscribe, snapshot, signal, silence, onLost, onCheckpoint } = options;
+  const { subscribe, snapshot, signal, silence, renew, onLost, onCheckpoint } = options;
   const { store = memory(), longestPause = 10_000, random = Math.random, now = Date.now, wait = sleep } = options;
   const place = options.place ?? ((event) => event as Place);
   const stopped = signal ?? new AbortController().signal;
   const recent = new Set<string>();
+  /** With what the credential was refused that has to be renewed. */
+  let refusal: unknown;
+  let renewal: Promise<unknown> | undefined;
   let after = (await store.get()) ?? undefined;
   for (let failures = 1; !stopped.aborted; failures++) {
     const attempt = new AbortController();
     const abort = () => attempt.abort(stopped.reason);
     stopped.addEventListener('abort', abort);
-    const begun = now();
+    let begun = now();
+    let isRenewed = false;
     const patiently = <T>(of: T | Promise<T>) => inTime(of, attempt.signal, silence, wait);
     let results: AsyncIterator<E> | undefined;
     let cause: unknown;
     try {
-      if (after === undefined) {
+      // Otherwise another subscription has renewed it since this one connected, or is about to.
+      const isOwn = renewals.get(renew!) === renewal;
+      if (refusal && isOwn) renewals.set(renew!, (async () => renew!())());
+      renewal = renewals.get(renew!);
+      if (refusal) {
+        const renewed = await outcome(() => inTime(renewal!, attempt.signal, undefined, wait));
+        if (!renewed.ok) ({ cause } = renewed);
+        else if (renewed.value === false) throw refusal;
+        else [refusal, isRenewed, begun] = [undefined, isOwn, now()];
+      }
+      if (after === undefined && !cause) {
         const taken = await outcome(() => patiently(snapshot(attempt.signal)));
         if (taken.ok) {
           const read = typeof taken.value === 'string' ? { cursor: taken.value } : taken.value;
           const { cursor } = placed(read);
           if ('show' in read) await read.show();
+          isRenewed = false;
           await store.set((after = cursor));
         } else ({ cause } = taken);
       }
@@ -109,6 +137,7 @@ export async function* resumable<E>(options: Options<E>): AsyncGenerator<E, void
           break;
         }
         if (stopped.aborted || next.value.done) return;
+        isRenewed = false;
         const event = next.value.value;
         const { cursor, previous, __typename } = placed(place(event));
         const isCheckpoint = __typename === 'Checkpoint';
@@ -139,6 +168,11 @@ export async function* resumable<E>(options: Options<E>): AsyncGenerator<E, void
     if (stopped.aborted) return;
     const verdict = options.judge?.(cause) ?? judgeByDefault(cause);
     if (verdict === 'end') throw cause;
+    if (verdict === 'renew') {
+      // The new one as well, or there is none.
+      if (!renew || refusal || (isRenewed && now() - begun < LET_IN)) throw cause;
+      refusal = cause;
+    }
     if (verdict === 'reset') {
       after = undefined;
       recent.clear();
