@@ -1,0 +1,3 @@
+module herald-examples
+
+go 1.19
