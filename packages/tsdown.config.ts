@@ -1,6 +1,6 @@
 import { defineConfig } from 'tsdown';
 
-const names = ['resumable-graphql', 'resumable-graphql-ws', 'resumable-graphql-sse', 'resumable-graphql-apollo', 'resumable-graphql-urql'];
+const names = ['', '-ws', '-sse', '-apollo', '-urql', '-relay'].map((suffix) => `resumable-graphql${suffix}`);
 
 export default names.map((name) =>
   defineConfig({

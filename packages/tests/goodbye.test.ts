@@ -7,12 +7,15 @@ import { ApolloClient, gql, InMemoryCache } from '@apollo/client';
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
 import { Client as UrqlClient, subscriptionExchange } from '@urql/core';
 import { createClient, type Client, type Sink } from 'graphql-ws';
+import { Environment, Observable, requestSubscription } from 'relay-runtime';
 import { resumableLink } from 'resumable-graphql-apollo';
+import { resumable as resumableRelay } from 'resumable-graphql-relay';
 import { resumable } from 'resumable-graphql-urql';
 import { follow } from 'resumable-graphql-ws';
 import { pipe, subscribe } from 'wonka';
 import { expect, test } from 'vitest';
 
+import { compiled } from './compiled.ts';
 import { EVENTS_ALONE, type Event, Server } from './model.ts';
 import { Network } from './network.ts';
 import { webSocket } from './wire.ts';
@@ -40,6 +43,15 @@ const ways: Record<string, Watch> = {
     const exchanges = [exchange, subscriptionExchange({ forwardSubscription })];
     const client = new UrqlClient({ url: 'http://model/graphql', preferGetMethod: false, exchanges });
     pipe(client.subscription<any>(EVENTS_ALONE, {}), subscribe(({ data }) => told(data.events)));
+  },
+  'resumable-graphql-relay'(socket, after, { wait, now }, told) {
+    const live = resumableRelay({ snapshot: () => expect.unreachable(), wait, now });
+    const network = live.network(() => expect.unreachable(), ({ text }, variables) =>
+      Observable.create((sink) => socket.subscribe({ query: text!, variables }, sink as Sink)));
+    const environment = new Environment({ network, store: live.store({}) });
+    requestSubscription<any>(environment, {
+      subscription: compiled(EVENTS_ALONE), variables: { after }, onNext: ({ events }: any) => told(events),
+    });
   },
 };
 

@@ -10,9 +10,11 @@ import { Client as UrqlClient, fetchExchange, subscriptionExchange } from '@urql
 import { cacheExchange } from '@urql/exchange-graphcache';
 import { EventSource } from 'eventsource';
 import { createClient, type Sink } from 'graphql-ws';
+import { Environment, type GraphQLResponse, Observable, requestSubscription } from 'relay-runtime';
 import { Epoch, type FollowOptions, judge } from 'resumable-graphql';
 import { growing, inOrder, resumableLink } from 'resumable-graphql-apollo';
 import { follow as followBySse, followByEventSource } from 'resumable-graphql-sse';
+import { resumable as resumableRelay } from 'resumable-graphql-relay';
 import { resumable } from 'resumable-graphql-urql';
 import { follow } from 'resumable-graphql-ws';
 import { pipe, subscribe } from 'wonka';
@@ -21,6 +23,7 @@ import WebSocket from 'ws';
 
 import { Herald } from '../../tests/clients/herald.ts';
 import { Proxy } from '../../tests/clients/proxy.ts';
+import { compiled } from './compiled.ts';
 import { converse, markRead, type Person, register, send } from './people.ts';
 import { Signer } from './signer.ts';
 
@@ -114,6 +117,7 @@ const bindings: Record<string, Follow> = {
   'Apollo Client by multipart responses': byApollo((_network, _viewer, http) => http),
   urql: byUrql(true),
   'urql by server-sent events': byUrql(false),
+  Relay: byRelay,
 };
 
 function byApollo(liveBy: (network: Proxy, viewer: Person, http: ApolloLink) => ApolloLink): Follow {
@@ -189,6 +193,45 @@ function byUrql(isSocket: boolean): Follow {
     onTestFinished(unsubscribe);
     return { told, shown: () => client.readQuery<any>(SHOWN, { id })?.data?.conversation.messages.nodes ?? [] };
   };
+}
+
+function byRelay(network: Proxy, viewer: Person, id: string, failed: (cause: unknown) => void): Follower {
+  const ids = new Set<string>();
+  const list = (messages: { id: string }[]) => messages.forEach((message) => ids.add(message.id));
+  const socket = socketOf(network, viewer);
+  const live = resumableRelay({
+    snapshot: () => ({ environment, query: compiled(SNAPSHOT), variables: { id } }),
+    onReset: () => ids.clear(),
+    renew: viewer.renew,
+  });
+  const store = live.store({ Message: { status: STATUSES } });
+  const environment: Environment = new Environment({
+    network: live.network(
+      async ({ text: query }, variables) => {
+        const headers = { 'content-type': 'application/json', authorization: authorization(viewer) };
+        const response = await fetch(network.http, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
+        const result = (await response.json()) as any;
+        list(result.data?.conversation?.messages.nodes ?? []);
+        return result as GraphQLResponse;
+      },
+      ({ text }, variables) => Observable.create((sink) => socket.subscribe({ query: text!, variables }, sink as Sink)),
+    ),
+    store,
+  });
+  const told: string[] = [];
+  const { dispose } = requestSubscription<any>(environment, {
+    subscription: compiled(EVENTS),
+    variables: { id },
+    onNext({ events: { message } }: any) {
+      if (!message) return;
+      told.push(message.body);
+      list([message]);
+    },
+    onError: failed,
+  });
+  onTestFinished(dispose);
+  const shown = () => [...ids].map((id) => store.getSource().get(id) as any).filter((message) => message?.sentAt);
+  return { told, shown: () => shown().sort((a, b) => (a.sentAt < b.sentAt ? -1 : 1)) };
 }
 
 function overSocket(network: Proxy, viewer: Person) {

@@ -10,10 +10,12 @@ import { Client as UrqlClient, fetchExchange, subscriptionExchange } from '@urql
 import { cacheExchange } from '@urql/exchange-graphcache';
 import { createClient as createSseClient } from 'graphql-sse';
 import { createClient, type Sink } from 'graphql-ws';
+import { commitLocalUpdate, Environment, fetchQuery, Network as RelayNetwork, RecordSource, Store } from 'relay-runtime';
 import { follow } from 'resumable-graphql-ws';
 import { pipe, subscribe } from 'wonka';
 import { expect, test, vi } from 'vitest';
 
+import { compiled } from './compiled.ts';
 import { EVENTS_ALONE as EVENTS, type Event, Server, SNAPSHOT } from './model.ts';
 import { Network } from './network.ts';
 import { fetching, webSocket } from './wire.ts';
@@ -159,6 +161,21 @@ test('so does Graphcache', async () => {
     pipe(client.subscription(EVENTS, {}), subscribe(() => {}));
     await seen(() => {}, () => client.query(SNAPSHOT, {}).toPromise());
     return client.readQuery<any>(SNAPSHOT, {})!.data.conversation.messages.nodes[0].status;
+  });
+  expect(status).toBe('SENT');
+});
+
+test("so does Relay's store", async () => {
+  const status = await answerAfterEvent(async (network, seen) => {
+    const network_ = RelayNetwork.create(({ text: query }, variables) => fetching(network, 'me')('http://model/graphql', {
+      method: 'POST', headers: { accept: 'application/json' }, body: JSON.stringify({ query, variables }),
+    }).then((response) => response.json()));
+    const environment = new Environment({ network: network_, store: new Store(new RecordSource()) });
+    await seen(
+      ({ id, status }) => commitLocalUpdate(environment, (store) => void (store.get(id) ?? store.create(id, 'Message')).setValue(status, 'status')),
+      () => fetchQuery(environment, compiled(SNAPSHOT), {}).toPromise(),
+    );
+    return environment.getStore().getSource().get('m1')!['status'] as unknown as string;
   });
   expect(status).toBe('SENT');
 });
