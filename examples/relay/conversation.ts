@@ -67,19 +67,35 @@ const GROWING: Record<string, (value: any) => number> = {
 };
 
 /** Keeps the greatest value of the fields above: an old answer may come after a new event. */
-class Records extends RecordSource {
+export class Furthest extends Store {
   readonly #furthest = new Map<string, any>();
+  #isOptimistic = false;
   /** Ends the requests under way when their epoch ends. The callers send them again. */
   requests = new AbortController();
 
-  override set(id: string, record: any): void {
-    if (record.__typename !== 'Message') return super.set(id, record);
-    const known = this.#furthest.get(id);
-    const furthest = Object.entries(GROWING).map(([field, rank]) => {
-      return [field, (rank(known?.[field]) > rank(record[field]) ? known : record)[field]];
-    });
-    this.#furthest.set(id, Object.fromEntries(furthest));
-    super.set(id, { ...record, ...this.#furthest.get(id) });
+  /** From here until `restore`, only optimistic updates are published. */
+  override snapshot(): void {
+    this.#isOptimistic = true;
+    super.snapshot();
+  }
+
+  override restore(): void {
+    this.#isOptimistic = false;
+    super.restore();
+  }
+
+  /** Is told of every answer and event. A record is written only where one changes it. */
+  override publish(source: RecordSource, invalidated?: Set<string>): void {
+    for (const id of this.#isOptimistic ? [] : source.getRecordIDs()) {
+      const record: any = source.get(id);
+      if (record?.__typename !== 'Message') continue;
+      const known = this.#furthest.get(id);
+      const news = Object.entries(GROWING).filter(([field]) => field in record).map(([field, rank]) =>
+        [field, (rank(known?.[field]) > rank(record[field]) ? known : record)[field]]);
+      this.#furthest.set(id, { ...known, ...Object.fromEntries(news) });
+      source.set(id, { ...record, ...Object.fromEntries(news) });
+    }
+    super.publish(source, invalidated);
   }
 
   /** Call it when a restored backup or a failover has taken herald back in time: then statuses may be lower. */
@@ -89,8 +105,6 @@ class Records extends RecordSource {
     this.requests = new AbortController();
   }
 }
-
-const records = new WeakMap<Environment, Records>();
 
 const nodeIn = (edge: RecordProxy) => edge.getLinkedRecord('node')!;
 const sentAt = (edge: RecordProxy) => nodeIn(edge).getValue('sentAt') as string;
@@ -134,10 +148,10 @@ export function connect(to: { http: string; socket: string; token?: string; conn
   const headers = { 'content-type': 'application/json', 'X-Connection-Id': connectionId, ...session };
   // The retry of graphql-ws would begin again at the first cursor, so it is off. `follow` resumes after the last one.
   const socket = createClient({ url: to.socket, connectionParams: { connectionId, ...session }, retryAttempts: 0 });
-  const source = new Records();
+  const store = new Furthest(new RecordSource());
   const network = Network.create(
     async ({ text: query }, variables) => {
-      const { signal } = source.requests;
+      const { signal } = store.requests;
       const body = JSON.stringify({ query, variables });
       const response = await fetch(to.http, { method: 'POST', headers, body, signal });
       return (await response.json()) as GraphQLResponse;
@@ -148,9 +162,7 @@ export function connect(to: { http: string; socket: string; token?: string; conn
     const update = HANDLERS[name];
     return update ? { update } : DefaultHandlerProvider(name);
   };
-  const environment = new Environment({ network, handlerProvider, store: new Store(source) });
-  records.set(environment, source);
-  return environment;
+  return new Environment({ network, handlerProvider, store });
 }
 
 /** Follows a conversation after a cursor, or after a new snapshot, until it is aborted. Rejects when herald refuses. */
@@ -188,7 +200,7 @@ export async function follow(
     } catch (cause) {
       const code = codeOf(cause);
       if (code === 'CURSOR_INVALID' || code === 'CURSOR_EXPIRED') {
-        records.get(environment)?.endEpoch();
+        (environment.getStore() as Furthest).endEpoch();
         commitLocalUpdate(environment, (store) => {
           for (const list of connectionsOf(id)) store.get(list)?.setLinkedRecords([], 'edges');
         });

@@ -3,6 +3,7 @@
 import { EventEmitter, once } from 'node:events';
 import { join } from 'node:path';
 import {
+  commitLocalUpdate,
   commitMutation,
   createOperationDescriptor,
   createReaderSelector,
@@ -32,7 +33,7 @@ import PAGE, { type conversationPageQuery } from '../../../examples/relay/__gene
 import type { conversationQuery } from '../../../examples/relay/__generated__/conversationQuery.graphql.ts';
 import type { conversationSendMutation } from '../../../examples/relay/__generated__/conversationSendMutation.graphql.ts';
 import type { conversation_messages$data } from '../../../examples/relay/__generated__/conversation_messages.graphql.ts';
-import { connect, connectionsOf, CONVERSATION, type Event, follow, MESSAGES, SEND } from '../../../examples/relay/conversation.ts';
+import { connect, connectionsOf, CONVERSATION, type Event, follow, type Furthest, MESSAGES, SEND } from '../../../examples/relay/conversation.ts';
 import { test } from '../fixtures.ts';
 import { Herald } from '../herald.ts';
 import type { Proxy } from '../proxy.ts';
@@ -368,6 +369,17 @@ describe('statuses', () => {
     expect(await sending).toMatchObject({ id, status: 'READ', deliveredCount: 1, readCount: 1 });
     expect(messagesIn(environment, conversationId)).toMatchObject([{ body: 'question', status: 'READ' }]);
   });
+});
+
+test('a status that is so again after a restored backup is not taken back by an older answer', () => {
+  const environment = connect({ http: 'http://none', socket: 'ws://none', connectionId: 'laptop' });
+  const comes = (status: string) =>
+    commitLocalUpdate(environment, (store) => void (store.get('m1') ?? store.create('m1', 'Message')).setValue(status, 'status'));
+  comes('READ');
+  (environment.getStore() as Furthest).endEpoch();
+  comes('READ');
+  comes('SENT');
+  expect(environment.getStore().getSource().get('m1')!['status']).toBe('READ');
 });
 
 test('a mark that is shown ahead, and then refused, leaves nothing behind', async ({
