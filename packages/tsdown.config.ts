@@ -1,6 +1,6 @@
 import { defineConfig } from 'tsdown';
 
-const names = ['', '-ws', '-sse', '-apollo', '-urql', '-relay'].map((suffix) => `resumable-graphql${suffix}`);
+const names = ['', '-ws', '-sse', '-apollo', '-urql', '-relay', '-tabs'].map((suffix) => `resumable-graphql${suffix}`);
 
 export default names.map((name) =>
   defineConfig({

@@ -8,7 +8,7 @@ export default defineConfig({
   plugins: [planted()],
   resolve: {
     // The sources, so that a test never runs what was built from others.
-    alias: ['', '-ws', '-sse', '-apollo', '-urql', '-relay'].map((suffix) => ({
+    alias: ['', '-ws', '-sse', '-apollo', '-urql', '-relay', '-tabs'].map((suffix) => ({
       find: new RegExp(`^resumable-graphql${suffix}$`), replacement: of(`resumable-graphql${suffix}`),
     })),
   },

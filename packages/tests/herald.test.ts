@@ -9,20 +9,22 @@ import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
 import { Client as UrqlClient, fetchExchange, subscriptionExchange } from '@urql/core';
 import { cacheExchange } from '@urql/exchange-graphcache';
 import { EventSource } from 'eventsource';
-import { createClient, type Sink } from 'graphql-ws';
+import { type Client, createClient, type Sink } from 'graphql-ws';
 import { Environment, type GraphQLResponse, Observable, requestSubscription } from 'relay-runtime';
 import { Epoch, type FollowOptions, judge } from 'resumable-graphql';
 import { growing, inOrder, resumableLink } from 'resumable-graphql-apollo';
 import { follow as followBySse, followByEventSource } from 'resumable-graphql-sse';
 import { resumable as resumableRelay } from 'resumable-graphql-relay';
 import { resumable } from 'resumable-graphql-urql';
-import { follow } from 'resumable-graphql-ws';
+import { overTabs, subscriber } from 'resumable-graphql-tabs';
+import { follow, overSocket as executeOver } from 'resumable-graphql-ws';
 import { pipe, subscribe } from 'wonka';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import WebSocket from 'ws';
 
 import { Herald } from '../../tests/clients/herald.ts';
 import { Proxy } from '../../tests/clients/proxy.ts';
+import { Browser } from './browser.ts';
 import { compiled } from './compiled.ts';
 import { converse, markRead, type Person, register, send } from './people.ts';
 import { Signer } from './signer.ts';
@@ -100,6 +102,19 @@ function socketOf(network: Proxy, viewer: Person) {
   return client;
 }
 
+type SocketOf = (network: Proxy, viewer: Person) => Pick<Client, 'subscribe'>;
+
+/** The same in a tab that does not lead. */
+const otherTab: SocketOf = (network, viewer) => {
+  const browser = new Browser({ later: (milliseconds, run) => void setTimeout(run, milliseconds) });
+  const [, other] = [browser.open(), browser.open()].map((tab) => {
+    onTestFinished(() => tab.close());
+    const execute = executeOver(socketOf(network, viewer));
+    return overTabs(execute, { name: 'app', signal: tab.signal, locks: tab.locks, open: tab.channel });
+  });
+  return subscriber(other!) as Pick<Client, 'subscribe'>;
+};
+
 const bindings: Record<string, Follow> = {
   'graphql-ws': plainly((network, viewer, options) => follow(socketOf(network, viewer), options)),
 
@@ -114,10 +129,13 @@ const bindings: Record<string, Follow> = {
   }),
 
   'Apollo Client': byApollo((network, viewer) => new GraphQLWsLink(socketOf(network, viewer))),
+  'Apollo Client in another tab': byApollo((network, viewer) => new GraphQLWsLink(otherTab(network, viewer) as Client)),
   'Apollo Client by multipart responses': byApollo((_network, _viewer, http) => http),
-  urql: byUrql(true),
-  'urql by server-sent events': byUrql(false),
-  Relay: byRelay,
+  urql: byUrql(socketOf),
+  'urql in another tab': byUrql(otherTab),
+  'urql by server-sent events': byUrql(),
+  Relay: byRelay(socketOf),
+  'Relay in another tab': byRelay(otherTab),
 };
 
 function byApollo(liveBy: (network: Proxy, viewer: Person, http: ApolloLink) => ApolloLink): Follow {
@@ -155,7 +173,7 @@ function byApollo(liveBy: (network: Proxy, viewer: Person, http: ApolloLink) => 
   };
 }
 
-function byUrql(isSocket: boolean): Follow {
+function byUrql(socketOf?: SocketOf): Follow {
   return (network, viewer, id, failed) => {
     const live = resumable({ snapshot: SNAPSHOT, renew: viewer.renew });
     const { resolvers, updates } = live.graphcache({
@@ -165,7 +183,7 @@ function byUrql(isSocket: boolean): Follow {
     const client = new UrqlClient({
       url: network.http,
       preferGetMethod: false,
-      fetchSubscriptions: !isSocket,
+      fetchSubscriptions: !socketOf,
       fetchOptions: () => ({ headers: { authorization: authorization(viewer) } }),
       exchanges: [
         cacheExchange({
@@ -182,7 +200,7 @@ function byUrql(isSocket: boolean): Follow {
         }),
         live.exchange,
         fetchExchange,
-        ...(isSocket ? [overSocket(network, viewer)] : []),
+        ...(socketOf ? [overSocket(socketOf(network, viewer))] : []),
       ],
     });
     const told: string[] = [];
@@ -195,47 +213,48 @@ function byUrql(isSocket: boolean): Follow {
   };
 }
 
-function byRelay(network: Proxy, viewer: Person, id: string, failed: (cause: unknown) => void): Follower {
-  const ids = new Set<string>();
-  const list = (messages: { id: string }[]) => messages.forEach((message) => ids.add(message.id));
-  const socket = socketOf(network, viewer);
-  const live = resumableRelay({
-    snapshot: () => ({ environment, query: compiled(SNAPSHOT), variables: { id } }),
-    onReset: () => ids.clear(),
-    renew: viewer.renew,
-  });
-  const store = live.store({ Message: { status: STATUSES } });
-  const environment: Environment = new Environment({
-    network: live.network(
-      async ({ text: query }, variables) => {
-        const headers = { 'content-type': 'application/json', authorization: authorization(viewer) };
-        const response = await fetch(network.http, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
-        const result = (await response.json()) as any;
-        list(result.data?.conversation?.messages.nodes ?? []);
-        return result as GraphQLResponse;
+function byRelay(socketOf: SocketOf): Follow {
+  return (network, viewer, id, failed) => {
+    const ids = new Set<string>();
+    const list = (messages: { id: string }[]) => messages.forEach((message) => ids.add(message.id));
+    const socket = socketOf(network, viewer);
+    const live = resumableRelay({
+      snapshot: () => ({ environment, query: compiled(SNAPSHOT), variables: { id } }),
+      onReset: () => ids.clear(),
+      renew: viewer.renew,
+    });
+    const store = live.store({ Message: { status: STATUSES } });
+    const environment: Environment = new Environment({
+      network: live.network(
+        async ({ text: query }, variables) => {
+          const headers = { 'content-type': 'application/json', authorization: authorization(viewer) };
+          const response = await fetch(network.http, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
+          const result = (await response.json()) as any;
+          list(result.data?.conversation?.messages.nodes ?? []);
+          return result as GraphQLResponse;
+        },
+        ({ text }, variables) => Observable.create((sink) => socket.subscribe({ query: text!, variables }, sink as Sink)),
+      ),
+      store,
+    });
+    const told: string[] = [];
+    const { dispose } = requestSubscription<any>(environment, {
+      subscription: compiled(EVENTS),
+      variables: { id },
+      onNext({ events: { message } }: any) {
+        if (!message) return;
+        told.push(message.body);
+        list([message]);
       },
-      ({ text }, variables) => Observable.create((sink) => socket.subscribe({ query: text!, variables }, sink as Sink)),
-    ),
-    store,
-  });
-  const told: string[] = [];
-  const { dispose } = requestSubscription<any>(environment, {
-    subscription: compiled(EVENTS),
-    variables: { id },
-    onNext({ events: { message } }: any) {
-      if (!message) return;
-      told.push(message.body);
-      list([message]);
-    },
-    onError: failed,
-  });
-  onTestFinished(dispose);
-  const shown = () => [...ids].map((id) => store.getSource().get(id) as any).filter((message) => message?.sentAt);
-  return { told, shown: () => shown().sort((a, b) => (a.sentAt < b.sentAt ? -1 : 1)) };
+      onError: failed,
+    });
+    onTestFinished(dispose);
+    const shown = () => [...ids].map((id) => store.getSource().get(id) as any).filter((message) => message?.sentAt);
+    return { told, shown: () => shown().sort((a, b) => (a.sentAt < b.sentAt ? -1 : 1)) };
+  };
 }
 
-function overSocket(network: Proxy, viewer: Person) {
-  const socket = socketOf(network, viewer);
+function overSocket(socket: Pick<Client, 'subscribe'>) {
   return subscriptionExchange({
     forwardSubscription: ({ query = '', ...request }) => ({
       subscribe: (sink) => ({ unsubscribe: socket.subscribe({ query, ...request }, sink as Sink) }),
