@@ -98,8 +98,8 @@ async function* serverSentEvents(
 }
 
 /**
- * Aborts what takes too long. In Node.js 20, `fetch` may wait for ever if the connection is closed as soon as it is open,
- * with nothing that keeps Node.js running. The timer of AbortSignal.timeout would not do that, either.
+ * Aborts what takes too long. In Node.js 20, the first `fetch` waits for ever if its connection is closed as soon as it is
+ * open, with nothing that keeps Node.js running. The timer of AbortSignal.timeout would not do that, either.
  */
 class Patience {
   readonly #controller = new AbortController();

@@ -68,8 +68,8 @@ async function ask<D>(key: string, query: string, variables: object, actAs?: str
   for (;;) {
     let reason: unknown;
     const patience = new AbortController();
-    // In Node.js 20, `fetch` may wait for ever if the connection is closed as soon as it is open, with nothing that keeps
-    // Node.js running. The timer of AbortSignal.timeout would not do that, either.
+    // In Node.js 20, the first `fetch` waits for ever if its connection is closed as soon as it is open, with nothing that
+    // keeps Node.js running. The timer of AbortSignal.timeout would not do that, either.
     const timer = setTimeout(() => patience.abort(new Error('herald does not answer')), PATIENCE_MS);
     try {
       const response = await fetch(HERALD, { method: 'POST', headers, body, signal: patience.signal });
