@@ -17,12 +17,14 @@ mod database;
 mod identity;
 mod limits;
 mod serve;
+mod webhook;
 
 pub use self::check::LimitsError;
 pub use self::database::{DatabaseArgs, MigrateArgs};
 pub use self::identity::{IdentityArgs, KeySource};
 pub use self::limits::Limits;
 pub use self::serve::{Access, LogFormat, ServeArgs, Switch};
+pub use self::webhook::{WebhookArgs, WebhookCommand};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -100,6 +102,9 @@ pub enum Command {
     /// Manage the keys with which the operator's own programs sign in.
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Manage webhooks: other servers, which herald calls about what happens.
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
 }
 
 /// The commands about users.

@@ -39,6 +39,8 @@ pub enum Error {
     AccountDisabled,
     /// The token of another login system is not believed.
     Jwt(JwtRefusal),
+    /// The token with which a push worker marks messages is of no use: a phrase that follows "the token".
+    DeliveredToken(&'static str),
     /// This caller may not do this: a sentence that says why, and what to do.
     Forbidden(String),
     /// The thing does not exist, or the viewer may not see it. The client cannot tell which.
@@ -89,6 +91,7 @@ impl Error {
             Self::BadInput { .. } => "BAD_INPUT",
             Self::Unauthenticated | Self::UnknownKey | Self::Jwt(_) => "UNAUTHENTICATED",
             Self::Forbidden(_) => "FORBIDDEN",
+            Self::DeliveredToken(_) => "TOKEN_INVALID",
             Self::InvalidCredentials => "INVALID_CREDENTIALS",
             Self::HandleTaken | Self::EntryHandleTaken(_) => "HANDLE_TAKEN",
             Self::AccountDisabled => "ACCOUNT_DISABLED",
@@ -111,6 +114,11 @@ impl Error {
                  `Authorization: Bearer …`, or as `authorization` in the payload of `connection_init`."
                 .into(),
             Self::Jwt(refusal) => refusal.message(),
+            Self::DeliveredToken(reason) => {
+                format!(
+                    "This token {reason}: it is the `deliveredToken` of a webhook's call, and is of use for 7 days."
+                )
+            }
             Self::UnknownKey => {
                 "This service key is unknown or revoked: make one with `herald key add NAME --scope …`."
                     .into()

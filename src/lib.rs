@@ -26,6 +26,7 @@ mod start_error;
 pub mod transport;
 pub mod trouble;
 pub mod vitals;
+pub mod webhook;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -47,6 +48,7 @@ use crate::rates::Rates;
 pub use crate::start_error::StartError;
 use crate::transport::Shared;
 use crate::vitals::Vitals;
+use crate::webhook::{WebhookOptions, Webhooks};
 
 /// The parts that a test may replace or watch.
 #[derive(Debug, Default)]
@@ -64,6 +66,7 @@ pub struct App {
     shared: Arc<Shared>,
     database: Database,
     writer: JoinHandle<()>,
+    webhooks: Webhooks,
 }
 
 impl std::fmt::Debug for App {
@@ -113,17 +116,24 @@ impl App {
         let services = Services::new(database.clone(), writer, hub, accounts, rates, limits.clone());
         let engine = Engine::new(services, args.introspection == Switch::On, trusted)
             .map_err(StartError::TrustedDocument)?;
+        let engine = Arc::new(engine);
+        let webhooks =
+            Webhooks::open(Arc::clone(&engine), Arc::clone(&vitals), webhook_options(args)).await?;
         let shared = Arc::new(Shared::new(engine, vitals, args));
-        Ok(Self { shared, database, writer: writer_task })
+        Ok(Self { shared, database, writer: writer_task, webhooks })
     }
 
     /// Serves on `listener` until `shutdown` returns. Then it accepts no more connections, finishes the requests that
     /// have begun, and closes every socket with a code that asks the client to connect again.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let Self { shared, database, writer } = self;
+        let Self { shared, database, writer, webhooks } = self;
         let patience = seconds(shared.limits.shutdown_timeout);
         tokio::spawn(transport::watch_health(Arc::downgrade(&shared), shared.limits.poll_interval));
+        let calling = tokio::spawn(webhooks.run(shared.stopping.clone()));
         transport::serve(listener, shared, shutdown).await;
+        if tokio::time::timeout(patience, calling).await.is_err() {
+            tracing::warn!("the webhooks did not end in time");
+        }
         // The connections held the last senders to the writer. Without them it finishes its queue and ends.
         if tokio::time::timeout(patience, writer).await.is_err() {
             tracing::warn!("the writer did not end in time");
@@ -175,6 +185,19 @@ fn account_options(args: &ServeArgs) -> AccountOptions {
         has_passwords: identity.password_login == Switch::On,
         is_open: identity.registration == Access::Open,
         jwt,
+    }
+}
+
+/// How webhooks are called, as the arguments say.
+fn webhook_options(args: &ServeArgs) -> WebhookOptions {
+    let webhooks = &args.webhooks;
+    WebhookOptions {
+        urls: webhooks.webhook.clone(),
+        secrets: webhooks.webhook_secret.clone(),
+        has_bodies: !webhooks.webhook_without_bodies,
+        allow_private: webhooks.webhook_allow_private,
+        undelivered_after: webhooks.undelivered_after.clone(),
+        look_interval: seconds(args.limits.poll_interval),
     }
 }
 

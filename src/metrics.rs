@@ -16,7 +16,7 @@ use self::process::Process;
 mod labels;
 mod process;
 
-pub use labels::{Outcome, Reason, ReplayedFrom};
+pub use labels::{Call, Outcome, Reason, ReplayedFrom};
 
 /// Upper bounds of the histogram's buckets: from a commit to a fast disk up to one that is about to time out.
 const BUCKETS_SECONDS: [f64; 12] = [0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
@@ -86,6 +86,13 @@ pub struct Metrics {
     errors: Labelled,
     /// Sessions that were ended, here or at another node.
     pub sessions_ended: Counter,
+    /// Webhooks that this node calls.
+    pub webhooks: Gauge,
+    /// Positions by which the last of them is behind the log.
+    pub webhook_lag: Gauge,
+    /// Their calls that wait to be tried again, and those behind them.
+    pub webhook_calls_waiting: Gauge,
+    webhook_calls: Labelled,
 }
 
 impl Metrics {
@@ -117,6 +124,10 @@ impl Metrics {
             closes: Labelled::default(),
             errors: Labelled::default(),
             sessions_ended: Counter::default(),
+            webhooks: Gauge::default(),
+            webhook_lag: Gauge::default(),
+            webhook_calls_waiting: Gauge::default(),
+            webhook_calls: Labelled::default(),
         };
         metrics.begin_at_zero();
         metrics.register()
@@ -129,7 +140,8 @@ impl Metrics {
             (&self.notifications, "carried", &["events", "position"]),
             (&self.log_reads, "reason", &["gap", "silence", "replay"]),
             (&self.replayed, "from", &["memory", "log"]),
-            (&self.panics, "part", &["writer", "hub", "sessions"]),
+            (&self.panics, "part", &["writer", "hub", "sessions", "webhooks"]),
+            (&self.webhook_calls, "outcome", &["accepted", "failed", "given_up", "gone"]),
             (&self.errors, "code", &ERROR_CODES),
         ] {
             for value in values {
@@ -189,6 +201,12 @@ impl Metrics {
         r.register("closes", "Sockets closed by herald, by close code", self.closes.clone());
         r.register("errors", "GraphQL errors answered, by code", self.errors.clone());
         r.register("sessions_ended", "Sessions ended, here or at another node", self.sessions_ended.clone());
+        r.register("webhooks", "Webhooks that this node calls", self.webhooks.clone());
+        let help = "Positions of the log that the last of these webhooks is behind";
+        r.register("webhook_lag", help, self.webhook_lag.clone());
+        let help = "Calls of these webhooks that wait to be tried again";
+        r.register("webhook_calls_waiting", help, self.webhook_calls_waiting.clone());
+        r.register("webhook_calls", "Calls to webhooks, by outcome", self.webhook_calls.clone());
         self
     }
 
@@ -211,6 +229,11 @@ impl Metrics {
     /// Counts events that are replayed.
     pub fn count_replayed(&self, from: ReplayedFrom, events: usize) {
         self.replayed.get_or_create(&[("from", from.label().into())]).inc_by(events as u64);
+    }
+
+    /// Counts what became of a call to a webhook.
+    pub fn count_webhook_call(&self, outcome: Call) {
+        self.webhook_calls.get_or_create(&[("outcome", outcome.label().into())]).inc();
     }
 
     /// Counts a socket that herald closes.

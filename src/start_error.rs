@@ -52,4 +52,7 @@ pub enum StartError {
     /// The feed cannot be started.
     #[error(transparent)]
     Feed(Box<dyn StdError + Send + Sync>),
+    /// A webhook of the command line cannot be called.
+    #[error("--webhook: {0}")]
+    Webhook(String),
 }

@@ -18,6 +18,8 @@ pub enum Part {
     Hub,
     /// The task that reads which sessions other nodes have ended.
     Sessions,
+    /// The task that calls webhooks.
+    Webhooks,
 }
 
 impl Part {
@@ -27,6 +29,7 @@ impl Part {
             Self::Writer => "writer",
             Self::Hub => "hub",
             Self::Sessions => "sessions",
+            Self::Webhooks => "webhooks",
         }
     }
 }

@@ -17,6 +17,7 @@ mod m20261202_000007_identities;
 mod m20261203_000008_conversations;
 mod m20261204_000009_services;
 mod m20261206_000011_blocks;
+mod m20261208_000012_webhooks;
 
 /// Applies the migrations in order, each once. The table `seaql_migrations` has the names of those that were applied.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261203_000008_conversations::Migration),
             Box::new(m20261204_000009_services::Migration),
             Box::new(m20261206_000011_blocks::Migration),
+            Box::new(m20261208_000012_webhooks::Migration),
         ]
     }
 }

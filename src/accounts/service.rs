@@ -75,6 +75,13 @@ pub struct Service {
 }
 
 impl Service {
+    /// What herald is when it tells of the log by itself. It has no key, and only reads.
+    pub fn herald_itself() -> Arc<Self> {
+        let (id, name) = (KeyId(Uuid::nil()), ServiceName::trusted("herald"));
+        let (scopes, ended) = (Scopes::new(&[Scope::Read]), CancellationToken::new());
+        Arc::new(Self { id, name, scopes, ended })
+    }
+
     /// Returns when the key was revoked.
     pub async fn ended(&self) {
         self.ended.cancelled().await;

@@ -37,6 +37,9 @@ pub(crate) enum CommandError {
     /// A failure that [`herald::log`] describes itself.
     #[error(transparent)]
     Database(Box<dyn StdError + Send + Sync>),
+    /// A webhook cannot be called, or does not accept a call.
+    #[error("{0}")]
+    Webhook(String),
     #[error("{}", .0.message())]
     Refused(herald::error::Error),
 }

@@ -39,7 +39,7 @@ pub(super) async fn revoke(name: &str, args: &DatabaseArgs) -> Result<(), Comman
 }
 
 /// The instant to the second, in UTC.
-fn second(at: Timestamp) -> String {
+pub(super) fn second(at: Timestamp) -> String {
     let instant = jiff::Timestamp::from_microsecond(at.0).unwrap_or_default();
     format!("{instant:.0}")
 }

@@ -6,10 +6,11 @@ mod explain;
 mod health;
 mod key;
 mod serve;
+mod webhook;
 
 use std::io::{self, IsTerminal, Write};
 
-use herald::config::{Command, KeyCommand, UserCommand};
+use herald::config::{Command, KeyCommand, UserCommand, WebhookCommand};
 use herald::graphql;
 
 pub(crate) use self::error::CommandError;
@@ -36,6 +37,19 @@ pub(crate) fn run(command: Command) -> Result<(), CommandError> {
         }
         Command::Key(KeyCommand::List { database }) => run_once(key::list(&database)),
         Command::Key(KeyCommand::Revoke { name, database }) => run_once(key::revoke(&name, &database)),
+        Command::Webhook(WebhookCommand::Add { url, without_bodies, webhook_allow_private, database }) => {
+            run_once(webhook::add(&url, !without_bodies, webhook_allow_private, &database))
+        }
+        Command::Webhook(WebhookCommand::List { database }) => run_once(webhook::list(&database)),
+        Command::Webhook(WebhookCommand::Test { id, webhook_allow_private, database }) => {
+            run_once(webhook::test(&id, webhook_allow_private, &database))
+        }
+        Command::Webhook(WebhookCommand::Replay { id, database }) => {
+            run_once(webhook::replay(&id, &database))
+        }
+        Command::Webhook(WebhookCommand::Disable { id, database }) => {
+            run_once(webhook::disable(&id, &database))
+        }
     }
 }
 

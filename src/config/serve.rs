@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum};
 
-use super::{Cli, DatabaseArgs, IdentityArgs, Limits};
+use super::{Cli, DatabaseArgs, IdentityArgs, Limits, WebhookArgs};
 
 /// The form of herald's own log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -105,6 +105,9 @@ pub struct ServeArgs {
     /// How users get in.
     #[command(flatten)]
     pub identity: IdentityArgs,
+    /// Whom herald calls.
+    #[command(flatten)]
+    pub webhooks: WebhookArgs,
     /// The limits.
     #[command(flatten)]
     pub limits: Limits,

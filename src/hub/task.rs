@@ -9,14 +9,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tracing::Instrument;
 
+use super::VisibleEvent;
 use super::joining::{Handover, Join, JoinError};
 use super::older::Older;
 use super::recent::{Found, Recent};
 use super::redactions::Redaction;
 use super::routing::{Interest, Routing};
 use crate::feed::{Feed, LogNotification};
-use crate::log::{Database, PolledHead, Unavailable};
-use crate::messaging::{Change, Event, Place, Position, Redacted};
+use crate::log::{ConversationFilter, Database, PolledHead, SubscriptionFilter, Unavailable, Viewer};
+use crate::messaging::{Change, Epoch, Event, Kinds, Place, Position, Redacted};
 use crate::metrics::{METRICS, Reason};
 use crate::vitals::{Part, Vitals};
 
@@ -93,6 +94,26 @@ impl Hub {
     /// A place up to which every event has been queued for those who follow; `None` while the log cannot be read.
     pub(super) fn applied(&self) -> Option<Place> {
         self.noted.get()
+    }
+
+    /// The event at a position, as a service sees it; `None` if the log does not have it.
+    pub async fn event_at(
+        &self,
+        database: &Database,
+        epoch: Epoch,
+        position: Position,
+    ) -> Result<Option<VisibleEvent>, Unavailable> {
+        let filter = SubscriptionFilter {
+            viewer: Viewer::Service,
+            conversations: ConversationFilter::All,
+            kinds: Kinds::ALL,
+        };
+        // Before the read, so that none comes between.
+        let heeded = self.older.redactions.all_heeded();
+        let before = Position(position.0 - 1);
+        let (found, _) = database.replay(filter, before, position, 1).await?;
+        let mut shared = self.older.share(epoch, &heeded, found.into_iter());
+        Ok(shared.next().map(|(shared, view)| VisibleEvent { shared, view }))
     }
 
     /// Joins after a place, and is handed what is missed. The answer is as of `at_least` or later.

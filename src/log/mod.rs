@@ -34,6 +34,7 @@ mod stays;
 mod store;
 mod users;
 mod wal;
+mod webhooks;
 mod writer;
 mod writes;
 
@@ -56,4 +57,8 @@ pub use readiness::Unready;
 pub use restore::{Restored, restore};
 pub use sessions::{AccountCounts, NewSession, SessionKey, SessionRow};
 pub use users::{UserChange, UserRow};
+pub use webhooks::{
+    CallCounts, CallKind, CallState, Lane, LeaseOwner, Overdue, Reachable, Settlement, StoredCall, Waiting,
+    WebhookRow,
+};
 pub use writer::{Committed, Rules, SubmitError, Writer};

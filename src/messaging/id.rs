@@ -61,6 +61,11 @@ id!(
     KeyId,
     "key"
 );
+id!(
+    /// The id of a webhook. Only operators see it.
+    WebhookId,
+    "whk"
+);
 
 #[cfg(test)]
 mod tests {

@@ -30,7 +30,7 @@ pub use event::{
     Redacted, Removed, Renamed, Sent, Started, Undeliverable, Unreadable, Updated,
 };
 pub use facts::{Conversation, CoveredSender, Facts, KeyedStart};
-pub use id::{ConversationId, KeyId, MessageId, SessionId, UserId};
+pub use id::{ConversationId, KeyId, MessageId, SessionId, UserId, WebhookId};
 pub use metadata::Metadata;
 pub use participation::{Covered, Interval, Participation, Role, View, view};
 pub use position::{Chain, Epoch, Place, Position, Timestamp};

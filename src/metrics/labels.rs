@@ -62,3 +62,27 @@ impl Reason {
         }
     }
 }
+
+/// What became of a call to a webhook.
+#[derive(Debug, Clone, Copy)]
+pub enum Call {
+    /// The receiver accepted it.
+    Accepted,
+    /// An attempt failed. It is tried again, unless it was the last one.
+    Failed,
+    /// The last attempt failed, so that it is given up.
+    GivenUp,
+    /// The receiver wants no calls any more.
+    Gone,
+}
+
+impl Call {
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Failed => "failed",
+            Self::GivenUp => "given_up",
+            Self::Gone => "gone",
+        }
+    }
+}

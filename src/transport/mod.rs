@@ -5,6 +5,7 @@
 //! about messages: it hands an operation to `crate::graphql` and writes the answer.
 
 mod caller;
+mod delivered;
 mod health;
 mod http;
 mod listener;
@@ -36,7 +37,7 @@ use crate::vitals::Vitals;
 
 /// What every request and every socket needs.
 pub(crate) struct Shared {
-    pub(crate) engine: Engine,
+    pub(crate) engine: Arc<Engine>,
     pub(crate) vitals: Arc<Vitals>,
     pub(crate) limits: Limits,
     pub(crate) trust_proxy: bool,
@@ -50,7 +51,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(engine: Engine, vitals: Arc<Vitals>, args: &ServeArgs) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, vitals: Arc<Vitals>, args: &ServeArgs) -> Self {
         Self {
             engine,
             vitals,

@@ -9,18 +9,22 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 
 use super::http::{self, RequestError};
-use super::{Shared, health, log, playground, websocket};
+use super::{Shared, delivered, health, log, playground, websocket};
 
 /// Every path, with its handler.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     let mut graphql = any(graphql).layer(http::compression());
+    // A push worker may be the service worker of a web page.
+    let mut delivered = any(delivered::answer);
     if let Some(cors) = shared.origins.cors() {
-        graphql = graphql.layer(cors);
+        graphql = graphql.layer(cors.clone());
+        delivered = delivered.layer(cors);
     }
     let playground = shared.playground.as_ref().map_or_else(Router::new, playground::routes);
     playground
         .route("/graphql", graphql)
         .route("/log", get(log::get))
+        .route("/delivered", delivered)
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .fallback(async || RequestError::NotFound)

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 /// From the inside out: a room may import those before it, and itself.
-const ROOMS: [&str; 9] =
-    ["messaging", "feed", "log", "hub", "error", "rates", "accounts", "graphql", "transport"];
+const ROOMS: [&str; 10] =
+    ["messaging", "feed", "log", "hub", "error", "rates", "accounts", "graphql", "webhook", "transport"];
 
 /// What stands beside the rooms, for everyone.
 const BESIDE: [&str; 10] = [

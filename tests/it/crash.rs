@@ -30,8 +30,14 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) async fn start(database: &str) -> Self {
+        Self::start_with(database, &[]).await
+    }
+
+    /// The same, with further arguments.
+    pub(crate) async fn start_with(database: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_herald"))
             .args(["serve", "--listen", "127.0.0.1:0", "--rate-limit", "off", "--database", database])
+            .args(arguments)
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()

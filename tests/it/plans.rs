@@ -2,17 +2,27 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use herald::accounts::Scope;
 use herald::log::Observer;
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 use serde_json::json;
 
-use crate::support::{TestApp, User};
+use crate::support::{FAILS, OK, Receiver, SteppedClock, TestApp, User, until};
+use crate::webhook_failures::calls;
 
 /// What may be read from end to end: tables of one row or a few, and what a statement makes up itself.
-const SMALL: [&str; 7] =
-    ["log_head", "seaql_migrations", "CONSTANT ROW", "VALUES CLAUSE", "(subquery", "subselect", "wanted"];
+const SMALL: [&str; 8] = [
+    "log_head",
+    "seaql_migrations",
+    "webhooks",
+    "CONSTANT ROW",
+    "VALUES CLAUSE",
+    "(subquery",
+    "subselect",
+    "wanted",
+];
 
 /// Does everything that people do all the time, in a group and in a pair: what is asked of the database for it.
 async fn statements(app: &TestApp) {
@@ -105,6 +115,17 @@ async fn serve(app: &TestApp, ada: &User, bob: &User, conversation: &str) {
     service.data(report, json!({ "message": sent, "user": bob.id })).await;
 }
 
+/// Has a webhook fail, be tried again, and be told of somebody who was not reached.
+async fn call_webhook(app: &TestApp, receiver: &mut Receiver, clock: &SteppedClock) {
+    let (ada, _, conversation) = app.pair().await;
+    receiver.behave(|_| FAILS);
+    ada.send(&conversation, "fails").await;
+    until(async || !calls(app).await.is_empty()).await;
+    receiver.behave(|_| OK);
+    clock.advance(Duration::from_secs(40));
+    while receiver.next().await.kind() != "message.undelivered" {}
+}
+
 /// Follows the statuses from a cursor on, and all that they lead to.
 async fn follow_status(user: &User, after: &str) {
     let query = "subscription($after: Cursor) { statusChanged(after: $after) {
@@ -177,7 +198,11 @@ fn is_scan(step: &str) -> bool {
 #[tokio::test]
 async fn no_hot_query_reads_a_table_from_end_to_end() {
     let seen: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let (mut receiver, clock) = (Receiver::start().await, SteppedClock::new());
     let app = TestApp::with(|setup| {
+        receiver.adapt(setup);
+        clock.adapt(setup);
+        setup.args.webhooks.undelivered_after = vec![30];
         let seen = Arc::clone(&seen);
         setup.parts.observer = Some(Observer(Arc::new(move |sql| {
             seen.lock().unwrap().insert(sql.to_owned());
@@ -185,6 +210,7 @@ async fn no_hot_query_reads_a_table_from_end_to_end() {
     })
     .await;
     statements(&app).await;
+    call_webhook(&app, &mut receiver, &clock).await;
     let mut options = sea_orm::ConnectOptions::new(&app.database.url);
     options.max_connections(1);
     let database = Database::connect(options).await.unwrap();

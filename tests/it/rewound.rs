@@ -26,12 +26,12 @@ async fn execute(app: &TestApp, statements: impl IntoIterator<Item = String>) {
 }
 
 /// Keeps the database as it is.
-async fn keep(app: &TestApp) {
+pub(crate) async fn keep(app: &TestApp) {
     execute(app, TABLES.map(|table| format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}"))).await;
 }
 
 /// Puts the database back to what was kept, as it is seen from a herald that runs.
-async fn put_back(app: &TestApp) {
+pub(crate) async fn put_back(app: &TestApp) {
     let emptied = TABLES.iter().rev().map(|table| format!("DELETE FROM {table}"));
     let filled = TABLES.map(|table| format!("INSERT INTO {table} SELECT * FROM kept_{table}"));
     execute(app, emptied.chain(filled)).await;

@@ -42,6 +42,11 @@ impl Answers {
         Cursor::new(self.at)
     }
 
+    /// The place of the latest answer; before the first, where the subscription began.
+    pub(crate) fn place(&self) -> Place {
+        self.at
+    }
+
     /// The next answer, as JSON. `None` when there will never be another. May be dropped and called again.
     ///
     /// # Errors

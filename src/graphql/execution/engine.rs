@@ -4,18 +4,18 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use async_graphql::ValidationMode;
 use async_graphql::parser::types::OperationType;
-use async_graphql::{ValidationMode, Variables};
 use futures_util::FutureExt;
 
 use super::operation::Operations;
+use super::own::Own;
 use super::{Answers, Prepared};
 use crate::accounts::Scope;
-use crate::config::{Limits, ServeArgs, seconds};
+use crate::config::{Limits, seconds};
 use crate::error::Error;
 use crate::graphql::budget::{Budget, Exceeded};
 use crate::graphql::caller::{Caller, Viewing};
-use crate::graphql::cloud_events;
 use crate::graphql::document::{self, Cost, Documents, Hash, Introspected};
 use crate::graphql::large::LargeAnswers;
 use crate::graphql::params::Params;
@@ -35,15 +35,14 @@ const LARGE_ANSWER_COST: Cost = Cost(20_000);
 /// The schema with all that it needs to execute.
 pub(crate) struct Engine {
     /// Executes plans, and validates nothing.
-    schema: Schema,
+    pub(super) schema: Schema,
     documents: Documents,
     definitions: Arc<document::Schema>,
     services: Arc<Services>,
-    operations: Operations,
+    pub(super) operations: Operations,
     large_answers: Arc<LargeAnswers>,
     introspection: bool,
-    /// What is answered to those who follow the log over HTTP.
-    log: Prepared,
+    pub(super) own: Own,
 }
 
 impl Engine {
@@ -70,9 +69,9 @@ impl Engine {
             trust(&mut documents, &trusted)?;
         }
         let large_answers = Arc::default();
-        let log = prepare_log(limits, &definitions, &large_answers)?;
+        let own = Own::new(limits, &definitions, &large_answers)?;
         let operations = Operations::new(limits, services.rates.clone());
-        Ok(Self { schema, documents, definitions, services, operations, large_answers, introspection, log })
+        Ok(Self { schema, documents, definitions, services, operations, large_answers, introspection, own })
     }
 
     /// Everything behind the schema.
@@ -139,7 +138,7 @@ impl Engine {
         response
     }
 
-    async fn execute_within(
+    pub(super) async fn execute_within(
         &self,
         prepared: &Prepared,
         caller: Arc<Caller>,
@@ -201,11 +200,6 @@ impl Engine {
         Ok(Answers::new(follower, at, after, rendering))
     }
 
-    /// The subscription to the log whose answers [`cloud_event`](crate::graphql::cloud_event) understands.
-    pub(crate) fn log(&self) -> &Prepared {
-        &self.log
-    }
-
     /// A subscription, and the place after which it gives everything.
     async fn follow(
         &self,
@@ -238,31 +232,6 @@ impl Engine {
         let interval = requested.checkpoints.then(|| seconds(self.services.limits.checkpoint_interval));
         Ok((Follower::new(events, interval), at))
     }
-}
-
-/// Prepares the subscription of those who follow the log over HTTP. It is herald's own: the limits of documents do not
-/// hold for it, and it needs not be trusted.
-fn prepare_log(
-    limits: &Limits,
-    definitions: &Arc<document::Schema>,
-    large_answers: &Arc<LargeAnswers>,
-) -> Result<Prepared, String> {
-    let documents = Documents::new(ServeArgs::default().limits, Arc::clone(definitions));
-    let variables = Variables::default();
-    let text = cloud_events::document(limits.max_page_size);
-    let planned =
-        documents.find(Some(&text), None).and_then(|document| documents.plan(&document, None, &variables));
-    let plan = planned.map_err(|refusal| refusal.messages().collect::<Vec<_>>().join(" "))?;
-    Ok(Prepared {
-        document: None,
-        operation_name: None,
-        cost: Cost::of(&plan, &variables),
-        most: limits.max_event_bytes(),
-        large_answers: Arc::clone(large_answers),
-        kind: plan.kind,
-        plan,
-        variables,
-    })
 }
 
 /// How deep a plan's syntax tree nests: a field of an interface stands in an inline fragment.

@@ -9,8 +9,10 @@ mod answers;
 mod engine;
 mod held;
 mod operation;
+mod own;
 mod prepared;
 
 pub(crate) use answers::Answers;
 pub(crate) use engine::Engine;
+pub(crate) use operation::Rendering;
 pub(crate) use prepared::Prepared;

@@ -15,3 +15,6 @@ pub(super) mod session;
 pub(super) mod session_end;
 pub(super) mod start;
 pub(super) mod user;
+pub(super) mod webhook;
+pub(super) mod webhook_call;
+pub(super) mod webhook_rule;

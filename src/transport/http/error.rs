@@ -44,6 +44,8 @@ pub(in crate::transport) enum RequestError {
     NotGzip(#[source] io::Error),
     #[error("The body is not UTF-8.")]
     NotUtf8(#[source] Utf8Error),
+    #[error("The body is not {wanted}.")]
+    OtherJson { wanted: &'static str, source: serde_json::Error },
     #[error("Batches are not supported: send one operation a request.")]
     Batch,
     #[error("The body is not a GraphQL request: {reason}.")]
@@ -126,7 +128,9 @@ impl RequestError {
                 let status = match error {
                     Error::Unauthenticated | Error::UnknownKey | Error::Jwt(_) => StatusCode::UNAUTHORIZED,
                     Error::Forbidden(_) | Error::AccountDisabled => StatusCode::FORBIDDEN,
-                    Error::BadInput { .. } => StatusCode::BAD_REQUEST,
+                    Error::BadInput { .. } | Error::DeliveredToken(_) => StatusCode::BAD_REQUEST,
+                    Error::NotFound(_) => StatusCode::NOT_FOUND,
+                    Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
                     Error::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
                     _ => StatusCode::INTERNAL_SERVER_ERROR,
                 };
@@ -136,6 +140,7 @@ impl RequestError {
             | Self::BodyEndedEarly(_)
             | Self::NotGzip(_)
             | Self::NotUtf8(_)
+            | Self::OtherJson { .. }
             | Self::Batch
             | Self::InvalidBody { .. }
             | Self::UndecodableUrl(_)

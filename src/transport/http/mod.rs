@@ -15,6 +15,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
 use tracing::Instrument;
 
 pub(super) use self::accept::accepts_event_stream;
@@ -26,6 +27,7 @@ use self::accept::{Accepted, MediaType};
 use super::Shared;
 use super::caller;
 use super::stream::{self, Framing};
+use crate::config::Limits;
 use crate::graphql::{self, Caller, Cursor, Params, Prepared};
 
 /// The method of a request. A GET never changes anything.
@@ -51,6 +53,18 @@ pub(super) async fn get(shared: Arc<Shared>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let answering = async { execute(&shared, &parts, request::url_params(&parts.uri)?, Method::Get).await };
     answering.await.unwrap_or_else(|error| refuse(&parts, error))
+}
+
+/// Reads the JSON of a request that is not of GraphQL. `wanted` says what it must be.
+pub(super) async fn read_json<T: DeserializeOwned>(
+    request: Request,
+    limits: &Limits,
+    wanted: &'static str,
+) -> Result<T, RequestError> {
+    let (parts, body) = request.into_parts();
+    request::require_json(&parts.headers)?;
+    let bytes = body::read(&parts, body, limits).await?;
+    serde_json::from_slice(&bytes).map_err(|source| RequestError::OtherJson { wanted, source })
 }
 
 /// Writes a refusal in the media type that the client prefers, because some clients read no other.

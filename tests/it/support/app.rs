@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use herald::accounts::{Keys, Scope, Scopes};
 use herald::config::{ServeArgs, Switch};
-use herald::log::Database;
+use herald::log::{Database, DatabaseOptions};
 use herald::{App, Parts};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -126,6 +126,11 @@ impl TestApp {
             connection: None,
             acts_as: None,
         }
+    }
+
+    /// How a command opens its database.
+    pub(crate) fn database_options(&self) -> DatabaseOptions {
+        self.args.database.options(None)
     }
 
     /// Revokes the key of a service.

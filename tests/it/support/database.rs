@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use sea_orm::{ConnectionTrait, Database};
 
 /// Everything that herald stores, from those tables that others refer to, to those that refer to them.
-pub(crate) const TABLES: [&str; 12] = [
+pub(crate) const TABLES: [&str; 15] = [
     "users",
     "blocks",
     "sessions",
@@ -18,6 +18,9 @@ pub(crate) const TABLES: [&str; 12] = [
     "log_head",
     "session_ends",
     "own_participations",
+    "webhooks",
+    "webhook_rules",
+    "webhook_calls",
 ];
 
 /// Where a test keeps its data.

@@ -9,6 +9,7 @@ mod follower;
 mod http;
 mod login_system;
 mod open;
+mod receiver;
 mod socket;
 mod user;
 
@@ -18,6 +19,7 @@ pub(crate) use follower::{Follower, Transport};
 pub(crate) use http::{Reply, request, try_post};
 pub(crate) use login_system::{LoginSystem, SignedBy, now};
 pub(crate) use open::{End, Open};
+pub(crate) use receiver::{Answer, Called, FAILS, OK, Receiver, SECRETS, SteppedClock, secret};
 pub(crate) use socket::Socket;
 pub(crate) use user::{PASSWORD, User};
 
