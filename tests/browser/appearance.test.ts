@@ -90,6 +90,28 @@ test.for(SCREENS)('the chat, $name', async ({ name, ...screen }, { device, alice
   await look(chat, 'offline');
 });
 
+test('a dialog fits a phone, whatever people and conversations are called', async ({ device, alice, bob, herald }) => {
+  const long = await Person.register(herald, 'M'.repeat(100), 'm'.repeat(32));
+  const title = 'A title of forty letters, with some words'.slice(0, 40);
+  const names = [title, 'W'.repeat(60), undefined];
+  const ids: string[] = [];
+  for (const name of names) ids.push(await alice.converse([bob, long], name));
+  const chat = await (await device(alice, { viewport: NARROW, hasTouch: true, isMobile: true })).chat();
+  for (const id of ids) {
+    await chat.page.evaluate((id) => void (location.hash = id), id);
+    await chat.page.getByRole('button', { name: 'Conversation details' }).click();
+    const dialog = chat.page.getByRole('dialog');
+    const [inner, outer] = await dialog.evaluate(({ scrollWidth, clientWidth }) => [scrollWidth, clientWidth]);
+    expect(inner).toBeLessThanOrEqual(outer!);
+    const { x, width } = (await dialog.getByRole('button', { name: 'Close' }).boundingBox())!;
+    expect(x + width).toBeLessThanOrEqual(NARROW.width);
+    expect(await faults(chat.page)).toEqual([]);
+    await chat.page.screenshot({ path: picture(`details-${ids.indexOf(id)}-phone`) });
+    await chat.page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+  }
+});
+
 /** Faults of GraphiQL itself, of which herald only says what is in it. */
 const FAULTS_OF_GRAPHIQL: Known[] = [
   // Its tabs hold two buttons each, to choose and to close them.
