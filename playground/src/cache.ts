@@ -67,12 +67,14 @@ const messages: Resolver = (parent, args, cache, info) => {
   return { ...pages, nodes };
 };
 
-const lastMessage: Resolver = (_parent, _args, cache, { parentKey }) => {
-  const linked = cache.resolve(parentKey, 'lastMessage') as Key | null | undefined;
-  const candidates = [linked ?? null, ...noted(cache, parentKey).map(({ key }) => key)];
+function lastOf(cache: Cache, conversation: Key): Key | null {
+  const linked = cache.resolve(conversation, 'lastMessage') as Key | null | undefined;
+  const candidates = [linked ?? null, ...noted(cache, conversation).map(({ key }) => key)];
   const sentAt = (key: Key) => cache.resolve(key, 'sentAt') as string;
   return candidates.reduce((last, key) => (!last || (key && sentAt(key) >= sentAt(last)) ? key : last), null);
-};
+}
+
+const lastMessage: Resolver = (_parent, _args, cache, { parentKey }) => lastOf(cache, parentKey);
 
 const conversations: Resolver = (parent, args, cache, info) => {
   const pages = pagesOf(parent, args, cache, info) as Pages | undefined;
@@ -149,10 +151,11 @@ export function createCache(): Exchange {
       },
     },
     optimistic: {
-      // The mark covers the newest message, so nothing is unread. Without this the count would flash up and vanish.
+      // When the mark covers the newest message, nothing is unread. Of other marks the answer says how many are.
       markRead({ input: { messageId: id } }: MarkReadMutationVariables, cache) {
-        if (!id) return null;
-        const conversation = cache.resolve(cache.resolve(`Message:${id}`, 'conversation') as Key, 'id') as string;
+        const list = cache.resolve(`Message:${id}`, 'conversation') as Key;
+        if (!id || lastOf(cache, list) !== `Message:${id}`) return null;
+        const conversation = cache.resolve(list, 'id') as string;
         const read = { __typename: 'Conversation', id: conversation, unreadCount: 0 };
         return { __typename: 'MarkPayload', message: { __typename: 'Message', id, conversation: read } };
       },

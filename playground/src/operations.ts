@@ -45,11 +45,14 @@ export const MESSAGES = graphql(`query Messages($id: ID!) {
   }
 }`);
 
+/** Where the viewer stopped reading, as it is now: no event keeps it up to date in the cache. */
+export const FIRST_UNREAD = graphql(`query FirstUnread($id: ID!) { conversation(id: $id) { id firstUnread { id } } }`);
+
 /** Of the past only: what is so now, events tell, which may overtake this. */
 export const OLDER = graphql(`query Older($id: ID!, $before: String) {
   conversation(id: $id) {
     id
-    messages(last: 40, before: $before) { nodes { ...Line } pageInfo { hasPreviousPage startCursor } }
+    messages(last: 100, before: $before) { nodes { ...Line } pageInfo { hasPreviousPage startCursor } }
   }
 }`);
 

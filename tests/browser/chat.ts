@@ -144,6 +144,16 @@ export class Chat {
     await expect.poll(() => this.ticks()).toEqual(ticks);
   }
 
+  /** Goes to the newest message, unless it is on the screen. */
+  async toEnd(): Promise<void> {
+    await expect
+      .poll(async () => {
+        await this.log.press('End');
+        return this.page.getByRole('button', { name: 'To the newest message' }).count();
+      })
+      .toBe(0);
+  }
+
   // ---- Dialogs, and the inspector
 
   dialog(name: string): Locator {
