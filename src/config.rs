@@ -16,6 +16,7 @@ mod check;
 mod database;
 mod identity;
 mod limits;
+mod retention;
 mod serve;
 mod webhook;
 
@@ -23,6 +24,7 @@ pub use self::check::LimitsError;
 pub use self::database::{DatabaseArgs, MigrateArgs};
 pub use self::identity::{IdentityArgs, KeySource};
 pub use self::limits::Limits;
+pub use self::retention::RetentionArgs;
 pub use self::serve::{Access, LogFormat, ServeArgs, Switch};
 pub use self::webhook::{WebhookArgs, WebhookCommand};
 

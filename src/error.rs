@@ -9,7 +9,7 @@ use async_graphql::ErrorExtensions;
 
 pub use self::jwt::JwtRefusal;
 
-use crate::hub::OpenError;
+use crate::hub::{Broken, OpenError};
 use crate::log::{SubmitError, Unavailable};
 use crate::messaging::{Invalid, Refusal};
 
@@ -58,6 +58,8 @@ pub enum Error {
     CursorInvalid,
     /// The cursor was given out, but its place in the log is no longer known.
     CursorExpired,
+    /// An event after the cursor is damaged in the log.
+    EventDamaged,
     /// Herald cannot do this now.
     Unavailable,
     /// Herald has a fault.
@@ -100,7 +102,7 @@ impl Error {
             Self::IdempotencyKeyReused => "IDEMPOTENCY_KEY_REUSED",
             Self::RateLimited { .. } => "RATE_LIMITED",
             Self::CursorInvalid => "CURSOR_INVALID",
-            Self::CursorExpired => "CURSOR_EXPIRED",
+            Self::CursorExpired | Self::EventDamaged => "CURSOR_EXPIRED",
             Self::Unavailable => "UNAVAILABLE",
             Self::Internal => "INTERNAL",
         }
@@ -141,6 +143,9 @@ impl Error {
                 .into(),
             Self::CursorExpired => "This cursor's place in the log is no longer known: take a new \
                  snapshot with `cursor` in it, and subscribe with that."
+                .into(),
+            Self::EventDamaged => "An event after this cursor is damaged and cannot be told: take a new \
+                 snapshot with `cursor` in it, and subscribe with that. herald's log names the event."
                 .into(),
             Self::Unavailable => {
                 "herald cannot do this now: try again, with the same idempotency key if it has one.".into()
@@ -213,10 +218,20 @@ impl From<SubmitError> for Error {
     }
 }
 
+impl From<Broken> for Error {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Expired => Self::CursorExpired,
+            Broken::Damaged => Self::EventDamaged,
+        }
+    }
+}
+
 impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Expired => Self::CursorExpired,
+            OpenError::Damaged => Self::EventDamaged,
             OpenError::NoSuchConversation => Self::NotFound("conversation"),
             OpenError::Unavailable => Self::Unavailable,
         }

@@ -41,7 +41,7 @@ use crate::config::{Access, DAY, ServeArgs, Switch, seconds};
 use crate::feed::{Feed, InProcess, Nats, NatsOptions, Postgres};
 use crate::graphql::{Engine, Services};
 use crate::hub::{Hub, HubOptions};
-use crate::log::{Database, Observer, Rules, Unavailable, Writer};
+use crate::log::{Database, Observer, Retention, Rules, Unavailable, Writer};
 use crate::messaging::Epoch;
 use crate::metrics::METRICS;
 use crate::rates::Rates;
@@ -67,6 +67,8 @@ pub struct App {
     database: Database,
     writer: JoinHandle<()>,
     webhooks: Webhooks,
+    /// Removes what is too old; `None` where everything is kept.
+    retention: Option<JoinHandle<()>>,
 }
 
 impl std::fmt::Debug for App {
@@ -88,6 +90,7 @@ impl App {
             .await
             .map_err(|error| StartError::Database(error.into()))?
             .with_clock(parts.clock);
+        database.settle_owners().await.map_err(unavailable("who owns conversations"))?;
         let epoch = database.head().await.map_err(unavailable("the log's head"))?.epoch;
         let feed = match parts.feed {
             Some(feed) => feed,
@@ -113,6 +116,8 @@ impl App {
         let refresh_interval = seconds(limits.poll_interval) / 2;
         accounts.watch(refresh_interval, Arc::clone(&vitals)).await.map_err(unavailable("the sessions"))?;
         let rates = (args.rate_limit == Switch::On).then(|| Arc::new(Rates::new(&limits)));
+        let keep = args.retention.keep();
+        let retention = keep.map(|keep| Retention::start(database.clone(), writer.clone(), keep));
         let services = Services::new(database.clone(), writer, hub, accounts, rates, limits.clone());
         let engine = Engine::new(services, args.introspection == Switch::On, trusted)
             .map_err(StartError::TrustedDocument)?;
@@ -120,13 +125,13 @@ impl App {
         let webhooks =
             Webhooks::open(Arc::clone(&engine), Arc::clone(&vitals), webhook_options(args)).await?;
         let shared = Arc::new(Shared::new(engine, vitals, args));
-        Ok(Self { shared, database, writer: writer_task, webhooks })
+        Ok(Self { shared, database, writer: writer_task, webhooks, retention })
     }
 
     /// Serves on `listener` until `shutdown` returns. Then it accepts no more connections, finishes the requests that
     /// have begun, and closes every socket with a code that asks the client to connect again.
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let Self { shared, database, writer, webhooks } = self;
+        let Self { shared, database, writer, webhooks, retention } = self;
         let patience = seconds(shared.limits.shutdown_timeout);
         tokio::spawn(transport::watch_health(Arc::downgrade(&shared), shared.limits.poll_interval));
         let calling = tokio::spawn(webhooks.run(shared.stopping.clone()));
@@ -134,7 +139,10 @@ impl App {
         if tokio::time::timeout(patience, calling).await.is_err() {
             tracing::warn!("the webhooks did not end in time");
         }
-        // The connections held the last senders to the writer. Without them it finishes its queue and ends.
+        if let Some(retention) = retention {
+            retention.abort();
+        }
+        // The connections and the retention held the last senders to the writer. Without them it finishes its queue and ends.
         if tokio::time::timeout(patience, writer).await.is_err() {
             tracing::warn!("the writer did not end in time");
         }

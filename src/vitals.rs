@@ -20,6 +20,8 @@ pub enum Part {
     Sessions,
     /// The task that calls webhooks.
     Webhooks,
+    /// The rows of the log, as far as somebody asked for them.
+    Log,
 }
 
 impl Part {
@@ -30,6 +32,7 @@ impl Part {
             Self::Hub => "hub",
             Self::Sessions => "sessions",
             Self::Webhooks => "webhooks",
+            Self::Log => "log",
         }
     }
 }

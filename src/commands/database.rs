@@ -17,6 +17,8 @@ pub(super) async fn migrate(args: &MigrateArgs) -> Result<(), CommandError> {
     let opened =
         if args.restored { Database::open(&options).await } else { Database::open_beside(&options).await };
     let database = opened.map_err(CommandError::database)?;
+    let settled = database.settle_owners().await;
+    settled.map_err(CommandError::unavailable("give conversations their owners"))?;
     print("The schema is current.\n")?;
     if args.restored {
         let head = database.head().await.map_err(CommandError::unavailable("read the log's head"))?;
@@ -51,7 +53,14 @@ pub(super) async fn restore(file: &Path, args: &DatabaseArgs) -> Result<(), Comm
 /// Proves that the database holds what herald promises.
 pub(super) async fn check(args: &DatabaseArgs) -> Result<(), CommandError> {
     let census = log::check(&args.options(None)).await.map_err(CommandError::database)?;
-    print(&format!("{census}.\nThe log is sound.\n"))
+    let unowned = match census.unowned {
+        0 => String::new(),
+        unowned => format!(
+            "{unowned} conversations have no owner, because a herald of an earlier version worked beside a later one: \
+             the next start of herald, or `herald migrate`, gives them theirs.\n"
+        ),
+    };
+    print(&format!("{census}.\n{unowned}The log is sound.\n"))
 }
 
 /// Creates a user whose password is the first line of standard input.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, ValueEnum};
 
-use super::{Cli, DatabaseArgs, IdentityArgs, Limits, WebhookArgs};
+use super::{Cli, DatabaseArgs, IdentityArgs, Limits, RetentionArgs, WebhookArgs};
 
 /// The form of herald's own log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -108,6 +108,9 @@ pub struct ServeArgs {
     /// Whom herald calls.
     #[command(flatten)]
     pub webhooks: WebhookArgs,
+    /// How long herald keeps what people said.
+    #[command(flatten)]
+    pub retention: RetentionArgs,
     /// The limits.
     #[command(flatten)]
     pub limits: Limits,

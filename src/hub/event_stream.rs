@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::damage::Missed;
 use super::joining::{Handover, JoinError, Then};
 use super::routing::Interest;
 use super::{Hub, VisibleEvent};
-use crate::log::{ConversationFilter, Database, SubscriptionFilter, Unavailable, Viewer};
+use crate::log::{ConversationFilter, Database, ReadError, SubscriptionFilter, Unavailable, Viewer};
 use crate::messaging::{Covered, Origin, Participation, Place, Position, Timestamp};
 use crate::metrics::{METRICS, Reason, ReplayedFrom};
 
@@ -33,8 +34,20 @@ pub enum OpenError {
     Expired,
     /// The conversation does not exist, or the viewer takes no part in it.
     NoSuchConversation,
+    /// An event that is to be told is damaged in the log.
+    Damaged,
     /// The log cannot be read now.
     Unavailable,
+}
+
+impl From<ReadError> for OpenError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Damaged => Self::Damaged,
+            ReadError::Trimmed => Self::Expired,
+            ReadError::Unavailable => Self::Unavailable,
+        }
+    }
 }
 
 impl From<Unavailable> for OpenError {
@@ -47,14 +60,20 @@ impl From<JoinError> for OpenError {
     fn from(error: JoinError) -> Self {
         match error {
             JoinError::Expired => Self::Expired,
+            JoinError::Damaged => Self::Damaged,
             JoinError::NotRecent | JoinError::Unavailable => Self::Unavailable,
         }
     }
 }
 
-/// A subscription ends: the log does not continue the events that it delivered. The client needs a new snapshot.
+/// Why a subscription breaks off. The client needs a new snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Expired;
+pub enum Broken {
+    /// The log does not continue the events that it delivered.
+    Expired,
+    /// The next event is damaged in the log.
+    Damaged,
+}
 
 /// One step of a stream.
 #[derive(Debug)]
@@ -158,7 +177,7 @@ impl EventStream {
 
     /// Returns the next event, in order, without a gap or a repeat. `None` when there will never be another one: the
     /// viewer has left the one conversation that the stream follows. It may be dropped and called again at any time.
-    pub async fn next(&mut self) -> Result<Option<VisibleEvent>, Expired> {
+    pub async fn next(&mut self) -> Result<Option<VisibleEvent>, Broken> {
         loop {
             match self.step(None).await? {
                 Step::Event(seen) => return Ok(Some(seen)),
@@ -194,7 +213,7 @@ impl EventStream {
 
     /// Takes one step, or stops waiting when `due` has passed. It may be dropped and called again at any time. A read of the
     /// log is not given up when `due` passes: it would begin again and again where the database is slow.
-    pub(super) async fn step(&mut self, mut due: Option<Pin<&mut Sleep>>) -> Result<Step, Expired> {
+    pub(super) async fn step(&mut self, mut due: Option<Pin<&mut Sleep>>) -> Result<Step, Broken> {
         let mut pause = RETRY_PAUSE.0;
         loop {
             if let Some(seen) = self.replayed.pop_front() {
@@ -239,7 +258,8 @@ impl EventStream {
             // Boxed, so that a subscription that just waits does not carry the room for reading the log.
             match Box::pin(self.advance()).await {
                 Ok(()) => pause = RETRY_PAUSE.0,
-                Err(JoinError::Expired) => return Err(Expired),
+                Err(JoinError::Expired) => return Err(Broken::Expired),
+                Err(JoinError::Damaged) => return Err(Broken::Damaged),
                 Err(JoinError::NotRecent | JoinError::Unavailable) => {
                     if rest(&mut pause, &mut due).await {
                         return Ok(Step::Due);
@@ -301,13 +321,14 @@ impl EventStream {
         (self.position, self.place) = (place.position, place);
     }
 
-    async fn replay(&mut self, through: Position) -> Result<(), Unavailable> {
+    async fn replay(&mut self, through: Position) -> Result<(), ReadError> {
         let through = through.min(Position(self.position.0.saturating_add(self.window)));
         METRICS.count_log_read(Reason::Replay);
         // Before the read, so that none comes between.
         let heeded = self.hub.older.redactions.all_heeded();
-        let (events, reached) =
-            self.database.replay(self.interest.filter, self.position, through, PAGE_EVENTS).await?;
+        let missed =
+            Missed { filter: self.interest.filter, after: self.position, through, most: PAGE_EVENTS };
+        let (events, reached) = self.hub.damage.read(&self.database, missed).await?;
         METRICS.count_replayed(ReplayedFrom::Log, events.len());
         self.window = if reached < through {
             (self.window / 2).max(REPLAY_WINDOW_POSITIONS)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::event_stream::Step;
-use super::{EventStream, Expired, VisibleEvent};
+use super::{Broken, EventStream, VisibleEvent};
 use crate::messaging::{Place, Timestamp};
 
 /// What a subscriber is told.
@@ -67,7 +67,7 @@ impl Follower {
 
     /// Returns what comes next. `None` when there will never be anything again: the viewer has left the one conversation
     /// that the stream follows. It may be dropped and called again at any time.
-    pub async fn next(&mut self) -> Result<Option<Told>, Expired> {
+    pub async fn next(&mut self) -> Result<Option<Told>, Broken> {
         let told = loop {
             let due = self.checkpoints.as_mut().map(|checkpoints| checkpoints.due.as_mut());
             match self.events.step(due).await? {

@@ -9,7 +9,7 @@ use super::VisibleEvent;
 use super::recent::Found;
 use super::routing::{Interest, Subscriber};
 use super::task::Task;
-use crate::log::{Unavailable, Viewer};
+use crate::log::{ReadError, Unavailable, Viewer};
 use crate::messaging::{Place, UserId};
 use crate::metrics::{METRICS, Reason, ReplayedFrom};
 
@@ -26,8 +26,20 @@ pub(super) enum JoinError {
     NotRecent,
     /// The log has another epoch now.
     Expired,
+    /// An event that is missing is damaged in the log.
+    Damaged,
     /// The log cannot be read, or herald is shutting down.
     Unavailable,
+}
+
+impl From<ReadError> for JoinError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Damaged => Self::Damaged,
+            ReadError::Trimmed => Self::Expired,
+            ReadError::Unavailable => Self::Unavailable,
+        }
+    }
 }
 
 impl From<Unavailable> for JoinError {

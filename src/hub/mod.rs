@@ -10,6 +10,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod answer;
+mod damage;
 mod event_stream;
 mod follower;
 mod joining;
@@ -22,7 +23,7 @@ mod routing;
 mod task;
 
 pub use answer::Answer;
-pub use event_stream::{EventStream, Expired, OpenError};
+pub use event_stream::{Broken, EventStream, OpenError};
 pub use follower::{Checkpoint, Follower, Told};
 pub use rendered_event::{Fingerprint, Rendered, RenderedEvent, VisibleEvent};
 pub use task::{Hub, HubOptions};

@@ -125,6 +125,14 @@ impl Recent {
         }
     }
 
+    /// Forgets the events up to a position, before which the log is no longer kept. So nobody is told more here than by a
+    /// node that has read them from the log.
+    pub(super) fn trim(&mut self, through: Position) {
+        while let Some(oldest) = self.events.pop_front_if(|oldest| oldest.shared.event.position <= through) {
+            self.base = oldest.shared.place();
+        }
+    }
+
     /// Finds a place, which its chain proves to be in this log.
     pub(super) fn find(&self, place: Place) -> Found {
         if place.epoch != self.base.epoch || place.position > self.newest() {

@@ -10,6 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tracing::Instrument;
 
 use super::VisibleEvent;
+use super::damage::Damage;
 use super::joining::{Handover, Join, JoinError};
 use super::older::Older;
 use super::recent::{Found, Recent};
@@ -46,6 +47,7 @@ pub struct HubOptions {
 pub struct Hub {
     joins: mpsc::Sender<Join>,
     pub(super) older: Older,
+    pub(super) damage: Damage,
     noted: Noted,
 }
 
@@ -85,8 +87,9 @@ impl Hub {
         let recent = Recent::of_log(&database, applied, redactions, options.recent_bytes).await?;
         let (joins, requests) = mpsc::channel(JOIN_QUEUE);
         let (routing, noted) = (Routing::default(), Noted(Arc::new(Mutex::new(Some(applied)))));
-        let hub = Self { joins, older, noted: noted.clone() };
-        let task = Task { database, feed, vitals, options, applied, noted, routing, recent };
+        let damage = Damage::new(Arc::clone(&vitals));
+        let hub = Self { joins, older, damage: damage.clone(), noted: noted.clone() };
+        let task = Task { database, feed, vitals, options, applied, noted, routing, recent, damage };
         tokio::spawn(task.run(news, requests));
         Ok(hub)
     }
@@ -143,6 +146,7 @@ pub(super) struct Task {
     pub(super) routing: Routing,
     /// The events up to `applied`.
     pub(super) recent: Recent,
+    damage: Damage,
 }
 
 impl Task {
@@ -181,6 +185,7 @@ impl Task {
                         Ok(()) => {
                             self.noted.set(Some(self.applied));
                             self.vitals.works(Part::Hub);
+                            self.damage.look_again(&self.database).await;
                         }
                         Err(Unavailable) => {
                             self.noted.set(None);
@@ -228,7 +233,8 @@ impl Task {
     }
 
     async fn compare_head(&mut self, reason: Reason) -> Result<(), Unavailable> {
-        let PolledHead { head, is_at_home } = self.database.poll_head().await?;
+        let PolledHead { head, is_at_home, trimmed } = self.database.poll_head().await?;
+        self.recent.trim(trimmed);
         let is_known = head.epoch == self.applied.epoch
             && is_at_home
             && match head.position.cmp(&self.applied.position) {
@@ -237,10 +243,29 @@ impl Task {
                 // The first event after this position shows whether the log continues it.
                 Ordering::Greater => true,
             };
-        if is_known && self.catch_up(head.position, reason).await? {
+        if is_known && trimmed <= self.applied.position && self.catch_up(head.position, reason).await? {
+            return Ok(());
+        }
+        // It may have been trimmed just now.
+        if is_known && self.applied.position < self.database.trimmed().await? {
+            self.skip_to(head);
             return Ok(());
         }
         self.begin_anew(head, is_at_home).await
+    }
+
+    /// Ends every subscription and goes on from the present head of the log: this node stood still for so long that what it
+    /// missed is no longer kept.
+    fn skip_to(&mut self, head: Place) {
+        let (known, found) = (self.applied.position.0, head.position.0);
+        tracing::error!(
+            known,
+            found,
+            "what this node missed of the log is no longer kept: whoever follows takes a new snapshot"
+        );
+        self.applied = head;
+        self.forget();
+        METRICS.log_position.set(self.applied.position.0);
     }
 
     /// Ends every subscription and goes on from the present head of the log, in a new epoch. Events that subscribers

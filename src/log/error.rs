@@ -19,6 +19,29 @@ pub(super) static DATABASE: Trouble = Trouble::new("the database fails", "the da
 #[error("the database cannot answer now")]
 pub struct Unavailable;
 
+/// Why a part of the log cannot be read. The cause has been logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadError {
+    /// The database cannot answer now.
+    Unavailable,
+    /// A row of it is damaged. Another try comes to the same.
+    Damaged,
+    /// It is no longer kept.
+    Trimmed,
+}
+
+impl From<Unavailable> for ReadError {
+    fn from(_: Unavailable) -> Self {
+        Self::Unavailable
+    }
+}
+
+impl From<ReadError> for Unavailable {
+    fn from(_: ReadError) -> Self {
+        Self
+    }
+}
+
 /// An operation failed.
 #[derive(Debug, Error)]
 #[error("cannot {operation}")]
@@ -69,11 +92,23 @@ pub(super) trait During<T> {
     /// Logs the cause, if there is one, with `operation`: a verb and its object, such as "read the head". The current
     /// span adds the id of the request.
     fn during(self, operation: &'static str) -> Result<T, Unavailable>;
+
+    /// The same for a part of the log, and tells whether it is damaged.
+    fn reading(self, operation: &'static str) -> Result<T, ReadError>;
 }
 
 impl<T, E: Into<StorageFault>> During<T> for Result<T, E> {
     fn during(self, operation: &'static str) -> Result<T, Unavailable> {
         self.map_err(|fault| report(operation, fault.into()))
+    }
+
+    fn reading(self, operation: &'static str) -> Result<T, ReadError> {
+        self.map_err(|fault| {
+            let fault = fault.into();
+            let is_damaged = is_damaged(&fault);
+            let Unavailable = report(operation, fault);
+            if is_damaged { ReadError::Damaged } else { ReadError::Unavailable }
+        })
     }
 }
 
@@ -106,6 +141,15 @@ pub(super) fn may_be_one_commands_fault(fault: &StorageFault) -> bool {
     }
 }
 
+/// Whether the database answered with a row that herald cannot read.
+fn is_damaged(fault: &StorageFault) -> bool {
+    match fault {
+        StorageFault::Database(error) => is_undecodable(error),
+        StorageFault::Inconsistent(_) => true,
+        StorageFault::NoHead => false,
+    }
+}
+
 /// Whether the database rejected a statement for what is in it. A database that is short of time, memory, disk or
 /// connections, or is shutting down, fails every statement.
 fn is_rejected(error: &DbErr) -> bool {
@@ -119,13 +163,17 @@ fn is_rejected(error: &DbErr) -> bool {
 /// Whether a failure may be the fault of one key of many, so that each key deserves a try of its own: the database
 /// rejects a statement for what is in it, or a row has a value that cannot be decoded.
 pub(super) fn may_be_one_keys_fault(error: &DbErr) -> bool {
-    let is_row = match error {
+    is_undecodable(error) || is_rejected(error)
+}
+
+/// Whether a row has a value that cannot be decoded.
+fn is_undecodable(error: &DbErr) -> bool {
+    match error {
         DbErr::Query(RuntimeErr::SqlxError(error)) => matches!(
             error.as_ref(),
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_)
         ),
         DbErr::Custom(_) | DbErr::Type(_) | DbErr::TryIntoErr { .. } => true,
         _ => false,
-    };
-    is_row || is_rejected(error)
+    }
 }

@@ -31,6 +31,11 @@ pub(super) struct Locked {
     /// The earliest time that the next event can have. It is the later of two: the present time, by the clock of
     /// Postgres where the database is Postgres, and the instant after the newest event.
     pub(super) now: Timestamp,
+    /// The position up to which every conversation has its owner. Rows of participants may change with it, and not only
+    /// with the head.
+    pub(super) owned_through: Position,
+    /// Events before this position may be gone, because they were too old.
+    pub(super) trimmed: Position,
 }
 
 /// The head of the log, as the hub polls it.
@@ -40,6 +45,8 @@ pub struct PolledHead {
     pub head: Place,
     /// Whether the log is in the database in which its epoch began.
     pub is_at_home: bool,
+    /// Events before this position may be gone, because they were too old. Nobody can go on from there.
+    pub trimmed: Position,
 }
 
 #[derive(FromQueryResult)]
@@ -48,8 +55,13 @@ struct HeadRow {
     position: i64,
     chain: i64,
     at_micros: i64,
+    owned_through: i64,
+    trimmed: i64,
     now_micros: Option<i64>,
 }
+
+/// The columns of a [`HeadRow`], without the time now.
+const HEAD: &str = "epoch, position, chain, at_micros, owned_through, trimmed";
 
 impl HeadRow {
     fn head(&self) -> Place {
@@ -62,6 +74,7 @@ struct HomeRow {
     epoch: i64,
     position: i64,
     chain: i64,
+    trimmed: i64,
     home: Option<String>,
     present: Option<String>,
 }
@@ -78,10 +91,11 @@ impl Database {
     }
 
     /// Reads the end of the log. `None` when `place` is not in the log, or is no longer in it: the log has another
-    /// epoch, a smaller position, or another chain at that position.
+    /// epoch, a smaller position, or another chain at that position, or what came after it is no longer kept.
     pub async fn head_after(&self, place: Place) -> Result<Option<Place>, Unavailable> {
-        let head = self.head().await?;
-        if place.epoch != head.epoch || place.position > head.position {
+        let row = head_row(&self.reader).await.during("read the head of the log")?;
+        let head = row.head();
+        if place.epoch != head.epoch || place.position > head.position || place.position.0 < row.trimmed {
             return Ok(None);
         }
         let chain = if place.position == head.position {
@@ -106,7 +120,13 @@ impl Database {
         let row = self.home_row(&self.reader).await.during("read the head of the log")?;
         let head =
             Place { epoch: Epoch(row.epoch), position: Position(row.position), chain: Chain(row.chain) };
-        Ok(PolledHead { head, is_at_home: row.home == row.present })
+        Ok(PolledHead { head, is_at_home: row.home == row.present, trimmed: Position(row.trimmed) })
+    }
+
+    /// The position before which events may be gone, because they were too old.
+    pub async fn trimmed(&self) -> Result<Position, Unavailable> {
+        let row = head_row(&self.reader).await.during("read which events are kept")?;
+        Ok(Position(row.trimmed))
     }
 
     /// Begins a new epoch, unless the epoch is no longer `known`. Returns the head in the epoch that holds now. Herald
@@ -148,6 +168,10 @@ impl Database {
             at_micros: Set(0),
             home: Set(None),
             users_changed: Set(0),
+            owned_through: Set(0),
+            redacted_through: Set(0),
+            aging_until: Set(0),
+            trimmed: Set(0),
         };
         log_head::Entity::insert(first).on_conflict_do_nothing().exec_without_returning(&self.writer).await?;
         if self.writer.get_database_backend() == DbBackend::Postgres {
@@ -185,7 +209,7 @@ impl Database {
 
     async fn home_row(&self, db: &impl ConnectionTrait) -> Result<HomeRow, StorageFault> {
         let mut sql = Sql::default();
-        sql.push("SELECT epoch, position, chain, home, ").push(self.home);
+        sql.push("SELECT epoch, position, chain, trimmed, home, ").push(self.home);
         sql.push(" AS present FROM log_head WHERE id = 1");
         sql.rows(db).await?.pop().ok_or(StorageFault::NoHead)
     }
@@ -198,7 +222,7 @@ impl Database {
         };
         let transaction = self.writer.begin(options).await?;
         let mut sql = Sql::default();
-        sql.push("SELECT epoch, position, chain, at_micros, ");
+        sql.push("SELECT ").push(HEAD).push(", ");
         sql.push(match transaction.get_database_backend() {
             DbBackend::Postgres => {
                 "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_micros \
@@ -208,15 +232,20 @@ impl Database {
         });
         let row: HeadRow = sql.rows(&transaction).await?.pop().ok_or(StorageFault::NoHead)?;
         let now = row.now_micros.map_or_else(|| self.now(), Timestamp);
-        Ok(Locked { transaction, head: row.head(), now: now.max(Timestamp(row.at_micros).next()) })
+        let now = now.max(Timestamp(row.at_micros).next());
+        let (owned_through, trimmed) = (Position(row.owned_through), Position(row.trimmed));
+        Ok(Locked { transaction, head: row.head(), now, owned_through, trimmed })
     }
 }
 
 pub(super) async fn read_head(db: &impl ConnectionTrait) -> Result<Place, StorageFault> {
+    Ok(head_row(db).await?.head())
+}
+
+async fn head_row(db: &impl ConnectionTrait) -> Result<HeadRow, StorageFault> {
     let mut sql = Sql::default();
-    sql.push("SELECT epoch, position, chain, at_micros, NULL AS now_micros FROM log_head WHERE id = 1");
-    let row: HeadRow = sql.rows(db).await?.pop().ok_or(StorageFault::NoHead)?;
-    Ok(row.head())
+    sql.push("SELECT ").push(HEAD).push(", NULL AS now_micros FROM log_head WHERE id = 1");
+    sql.rows(db).await?.pop().ok_or(StorageFault::NoHead)
 }
 
 /// Whether Postgres has no such function, or forbids herald to call it.

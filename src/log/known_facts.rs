@@ -1,6 +1,6 @@
-//! The facts of earlier batches that still hold. Only events change them. So while the head of the log is where the
-//! writer left it, everything that the writer knew then is still so, and a batch has nothing to load. What never lives
-//! here: facts that are cheaper to read than to keep (idempotency keys, and the senders that a mark covers).
+//! The facts of earlier batches that still hold. Only events change them, and a start of herald that gives conversations
+//! their owners. So while the head of the log is where the writer left it, everything that the writer knew then is still
+//! so, and a batch has nothing to load. What never lives here: facts that are cheaper to read than to keep (idempotency keys, and the senders that a mark covers).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
 
 use crate::messaging::{
-    Conversation, ConversationId, Facts, Message, MessageId, Participation, Place, UserId,
+    Conversation, ConversationId, Facts, Message, MessageId, Participation, Place, Position, UserId,
 };
 
 /// The most bytes of messages. A mark mostly names a message that was sent a moment ago.
@@ -32,6 +32,8 @@ type Conversations = Cache<ConversationId, Conversation, Bytes>;
 pub(super) struct KnownFacts {
     /// The place; `None` when nothing is known.
     at: Option<Place>,
+    /// How far every conversation had its owner then.
+    owned_through: Position,
     messages: Messages,
     stays: Stays,
     conversations: Conversations,
@@ -41,6 +43,7 @@ impl Default for KnownFacts {
     fn default() -> Self {
         Self {
             at: None,
+            owned_through: Position::START,
             messages: Messages::with_weighter(1_000, MESSAGES_BYTES, Bytes),
             stays: Stays::with_weighter(1_000, PARTICIPATIONS_BYTES, Bytes),
             conversations: Conversations::with_weighter(1_000, CONVERSATIONS_BYTES, Bytes),
@@ -49,10 +52,11 @@ impl Default for KnownFacts {
 }
 
 impl KnownFacts {
-    /// Forgets everything unless the head of the log is still where these facts hold.
-    pub(super) fn hold_at(&mut self, head: Place) {
-        if self.at != Some(head) {
-            *self = Self { at: Some(head), ..Self::default() };
+    /// Forgets everything unless the head of the log is still where these facts hold, and no conversation was given an
+    /// owner since.
+    pub(super) fn hold_at(&mut self, head: Place, owned_through: Position) {
+        if (self.at, self.owned_through) != (Some(head), owned_through) {
+            *self = Self { at: Some(head), owned_through, ..Self::default() };
         }
     }
 
@@ -160,7 +164,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::messaging::{Body, Chain, Epoch, Position, Timestamp};
+    use crate::messaging::{Body, Chain, Epoch, Timestamp};
 
     const HEAD: Place = Place { epoch: Epoch(1), position: Position(7), chain: Chain(3) };
     const ROOM: ConversationId = ConversationId(Uuid::from_u128(1));
@@ -209,7 +213,7 @@ mod tests {
     #[test]
     fn facts_hold_only_at_the_place_where_the_writer_left_the_log() {
         let mut same = known();
-        same.hold_at(HEAD);
+        same.hold_at(HEAD, Position::START);
         assert_eq!(told(&same, ADA), [1, 1, 1]);
         for other in [
             Place { epoch: Epoch(2), ..HEAD },
@@ -217,11 +221,14 @@ mod tests {
             Place { chain: Chain(4), ..HEAD },
         ] {
             let mut known = known();
-            known.hold_at(other);
+            known.hold_at(other, Position::START);
             assert_eq!(told(&known, ADA), [0, 0, 0], "{other:?}");
-            known.hold_at(HEAD);
+            known.hold_at(HEAD, Position::START);
             assert_eq!(told(&known, ADA), [0, 0, 0], "{other:?}, and back");
         }
+        let mut owned = known();
+        owned.hold_at(HEAD, HEAD.position);
+        assert_eq!(told(&owned, ADA), [0, 0, 0], "since a conversation was given an owner");
     }
 
     #[test]

@@ -68,7 +68,10 @@ async fn messages(
 ) -> Result<(), StorageFault> {
     for wanted in wanted.chunks(KEYS_PER_STATEMENT) {
         let mut sql = Sql::default();
-        sql.push("SELECT m.* FROM ").bind_pairs(wanted.iter().map(|(user, message)| (user.0, message.0)));
+        sql.push("SELECT ")
+            .columns::<message::Entity>("m")
+            .push(" FROM ")
+            .bind_pairs(wanted.iter().map(|(user, message)| (user.0, message.0)));
         sql.push(" CROSS JOIN messages m WHERE m.id = wanted.column2 AND (");
         end_of_stay(&mut sql, |sql| {
             sql.push("wanted.column1");
@@ -214,7 +217,9 @@ async fn newest_received(
             direction: Direction::Last,
             limit: MAX_EXAMINED,
         };
-        sql.push("m.* FROM messages m WHERE m.conversation_id = ").bind(conversation.0);
+        sql.columns::<message::Entity>("m")
+            .push(" FROM messages m WHERE m.conversation_id = ")
+            .bind(conversation.0);
         sql.push(" AND m.sender_id <> ").bind(user.0);
         sql.push(" AND m.position = COALESCE((SELECT MAX(subselect.position) FROM (");
         sql.push("SELECT m.position, m.sender_id");

@@ -4,6 +4,7 @@
 //! query and replay, and the rows of users and sessions. What never lives here: rules (they are in
 //! `messaging`), subscribers, GraphQL. Nothing of sea-orm leaves this module.
 
+mod aging;
 mod backup;
 mod batch;
 mod blocks;
@@ -22,11 +23,13 @@ mod keys;
 mod known_facts;
 mod load;
 mod own;
+mod owners;
 mod passwords;
 mod provisioning;
 mod reader;
 mod readiness;
 mod restore;
+mod retention;
 mod schema;
 mod sessions;
 mod sql;
@@ -43,7 +46,7 @@ pub use batch::Each;
 pub use blocks::BlockKey;
 pub use check::{Census, check};
 pub use database::{Database, DatabaseOptions, Observer};
-pub use error::Unavailable;
+pub use error::{ReadError, Unavailable};
 pub use head::PolledHead;
 pub use keys::KeyRow;
 pub use own::OwnParticipation;
@@ -55,6 +58,7 @@ pub use reader::{
 };
 pub use readiness::Unready;
 pub use restore::{Restored, restore};
+pub(crate) use retention::{Keep, Retention};
 pub use sessions::{AccountCounts, NewSession, SessionKey, SessionRow};
 pub use users::{UserChange, UserRow};
 pub use webhooks::{

@@ -25,7 +25,7 @@ impl Database {
     /// Reads what each user keeps of the conversation of their key. A user who never changed it keeps nothing.
     pub async fn own_participations(&self, keys: &[(UserId, ConversationId)]) -> Each<OwnParticipation> {
         let write = |sql: &mut Sql, keys: &[(UserId, ConversationId)]| {
-            sql.push("SELECT o.* FROM ");
+            sql.push("SELECT ").columns::<own_participation::Entity>("o").push(" FROM ");
             sql.bind_pairs(keys.iter().map(|(user, conversation)| (user.0, conversation.0)));
             sql.push(
                 " CROSS JOIN own_participations o WHERE o.user_id = wanted.column1 \

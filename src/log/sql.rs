@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use sea_orm::{
-    ColIdx, ConnectionTrait, DbBackend, DbErr, FromQueryResult, QueryResult, Statement, TryGetError,
-    TryGetable, Value,
+    ColIdx, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, IdenStatic, Iterable,
+    QueryResult, Statement, TryGetError, TryGetable, Value,
 };
 
 use super::batch::{Numbered, lists};
@@ -76,6 +76,15 @@ impl Sql {
             self.push("NULL");
         }
         self.push(")")
+    }
+
+    /// Writes the columns of a table, `alias.first, alias.second`. A statement never says `*` instead: a later herald may
+    /// have added columns, and Postgres then refuses what this one has prepared.
+    pub(super) fn columns<E: EntityTrait>(&mut self, alias: &str) -> &mut Self {
+        for (index, column) in E::Column::iter().enumerate() {
+            self.push(if index == 0 { "" } else { ", " }).push(alias).push(".").push(column.as_str());
+        }
+        self
     }
 
     /// Writes a table `wanted` with the columns `column1` and `column2`, as both databases name them. There must be at

@@ -29,7 +29,7 @@ pub(super) struct InStays {
     pub(super) limit: usize,
 }
 
-/// Writes what follows `SELECT m.*`.
+/// Writes what follows `SELECT` and the columns of `messages m`.
 pub(super) fn messages_in_stays(sql: &mut Sql, backend: DbBackend, wanted: &InStays) {
     let order = match wanted.direction {
         Direction::First => "ASC",

@@ -165,7 +165,10 @@ impl Database {
     /// Reads these users; `None` for a user that does not exist.
     pub async fn users_by_id(&self, keys: &[UserId]) -> Each<Option<UserRow>> {
         let write = |sql: &mut Sql, keys: &[UserId]| {
-            sql.push("SELECT u.* FROM users u WHERE u.id IN ").bind_list(keys.iter().map(|id| id.0));
+            sql.push("SELECT ")
+                .columns::<user::Entity>("u")
+                .push(" FROM users u WHERE u.id IN ")
+                .bind_list(keys.iter().map(|id| id.0));
         };
         let operation = "read users";
         let sort = |keys: &[UserId], rows: Vec<user::Model>| {

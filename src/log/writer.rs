@@ -234,8 +234,8 @@ impl Task {
 
     async fn transact(&mut self, commands: &[Command]) -> Result<Vec<Outcome>, Failure> {
         let mut known = std::mem::take(&mut self.known);
-        let Locked { transaction, head, now } = self.database.lock().await?;
-        known.hold_at(head);
+        let Locked { transaction, head, now, owned_through, .. } = self.database.lock().await?;
+        known.hold_at(head, owned_through);
         let mut facts = self.no_facts(head, now);
         load(&transaction, commands, &known, &mut facts).await?;
         let (outcomes, events) = decide_all(commands, &mut facts);

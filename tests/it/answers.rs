@@ -146,3 +146,32 @@ async fn a_page_without_a_size_has_the_size_that_the_operator_sets_and_costs_it(
     assert!(ada.post(&nested(""), json!({})).await.get("errors").is_none());
     assert_eq!(code(&ada.post(&nested("(first: 10)"), json!({})).await), "LIMIT_EXCEEDED");
 }
+
+// What clients keep is read with a conversation, and of what people keep for themselves all is read.
+#[tokio::test]
+async fn metadata_counts_where_the_document_does_not_ask_for_it() {
+    let app = TestApp::with(|setup| {
+        setup.args.limits.max_message_chars = 100;
+        setup.args.limits.max_answer_bytes = 10_000;
+    })
+    .await;
+    let (ada, _, conversation) = app.pair().await;
+    let metadata = "x".repeat(3_900);
+    for keep in [
+        "mutation($id: ID!, $metadata: JSON) {
+            updateConversation(input: { conversationId: $id, metadata: $metadata }) { cursor } }",
+        "mutation($id: ID!, $metadata: JSON) {
+            updateOwnParticipation(input: { conversationId: $id, metadata: $metadata }) { cursor } }",
+    ] {
+        ada.data(keep, json!({ "id": conversation, "metadata": metadata })).await;
+    }
+    for field in ["createdAt", "own { mutedUntil }"] {
+        let times = |times| {
+            let fields = (0..times).map(|n| format!("a{n}: conversation(id: $id) {{ {field} }}"));
+            format!("query($id: ID!) {{ {} }}", fields.collect::<Vec<_>>().join(" "))
+        };
+        ada.data(&times(5), json!({ "id": conversation })).await;
+        let response = ada.post(&times(6), json!({ "id": conversation })).await;
+        assert_eq!(code(&response), "LIMIT_EXCEEDED", "{field}");
+    }
+}

@@ -90,3 +90,14 @@ fn the_rules_know_nothing_of_the_world_and_only_the_log_knows_sql() {
         }
     }
 }
+
+// A later herald may add columns. Postgres then refuses what an earlier one has prepared, unless it names its columns.
+#[test]
+fn statements_name_the_columns_of_tables() {
+    for (path, _, text) in rooms().into_iter().filter(|(_, room, _)| room == "log") {
+        for (number, line) in text.lines().enumerate() {
+            let is_comment = line.trim_start().starts_with("//");
+            assert!(is_comment || !line.contains(".*"), "{}:{}: {line}", path.display(), number + 1);
+        }
+    }
+}

@@ -198,7 +198,7 @@ async fn the_first_row_that_breaks_a_promise_is_named() {
         ("UPDATE participants SET delivered_through = 12 WHERE joined_position = 6".into(), "delivered_through is 12, but 9"),
         ("UPDATE participants SET read_through = 1 WHERE joined_position = 6".into(), "read_through is 1, but 9"),
         ("UPDATE participants SET read_through = 3 WHERE joined_position = 1 AND left_position = 4".into(), "read_through is 3, but 9"),
-        ("UPDATE participants SET owner_since = NULL WHERE owner_since = 11".into(), "owner_since is NULL, but 11"),
+        ("UPDATE participants SET owner_since = 12 WHERE owner_since = 11".into(), "owner_since is 12, but 11"),
         ("UPDATE participants SET owner_since = 6 WHERE joined_position = 6".into(), "owner_since is 6, but NULL"),
         ("DELETE FROM participants WHERE joined_position = 6".into(), "at 6, but no row of participants says so"),
         (format!("UPDATE participants SET user_id = {} WHERE joined_position = 6", user("dave")), "no event brought this user in"),

@@ -25,7 +25,7 @@ const SMALL: [&str; 8] = [
 ];
 
 /// Does everything that people do all the time, in a group and in a pair: what is asked of the database for it.
-async fn statements(app: &TestApp) {
+pub(crate) async fn statements(app: &TestApp) {
     let (ada, bob, pair) = app.pair().await;
     let (cleo, dan) = (app.user("cleo").await, app.user("dan").await);
     let group = ada.start(&[&bob, &cleo]).await;
@@ -113,6 +113,7 @@ async fn serve(app: &TestApp, ada: &User, bob: &User, conversation: &str) {
     }) { message { receipts { nodes { undeliverable { reason } } } } } }";
     let sent = ada.send(conversation, "lost").await;
     service.data(report, json!({ "message": sent, "user": bob.id })).await;
+    app.revoke("crm").await;
 }
 
 /// Has a webhook fail, be tried again, and be told of somebody who was not reached.

@@ -9,7 +9,8 @@ use herald_processes::{Direction, PgBouncer, Postgres, Proxy, Scratch};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, TransactionTrait};
 use serde_json::{Value, json};
 
-use crate::support::{Socket, TestApp, User, code};
+use crate::plans::statements;
+use crate::support::{Socket, TABLES, TestApp, User, code};
 
 const SEND: &str = "mutation($id: ID!, $body: String!, $key: String) {
     sendMessage(input: { conversationId: $id, body: $body, idempotencyKey: $key }) { message { id } } }";
@@ -211,4 +212,22 @@ async fn a_postgres_that_crashes_and_starts_again_has_lost_nothing_that_was_answ
             assert_eq!(said(&mut socket).await, format!("{round} {part}"));
         }
     }
+}
+
+// Postgres refuses a prepared statement whose result would have another column than before.
+#[tokio::test]
+async fn a_later_herald_may_add_columns_while_this_one_serves() {
+    if std::env::var_os("HERALD_TEST_POSTGRES").is_none() {
+        return;
+    }
+    // Every statement is prepared on the one connection that runs it again.
+    let app = TestApp::with(|setup| setup.args.database.database_readers = 1).await;
+    statements(&app).await;
+    let database = connect(&app).await;
+    for table in TABLES {
+        let add = format!("ALTER TABLE {table} ADD COLUMN of_a_later_herald text");
+        database.execute_unprepared(&add).await.unwrap();
+    }
+    statements(&app).await;
+    database.close().await.unwrap();
 }

@@ -1,5 +1,6 @@
 //! What is unread: the first of it, and how much it is. And what people keep for themselves of a conversation.
 
+use sea_orm::{ConnectionTrait, Database, DbBackend};
 use serde_json::{Value, json};
 
 use crate::support::{TestApp, User, code};
@@ -69,6 +70,40 @@ async fn totals_count_what_is_unread_where_one_takes_part_and_stop_at_the_cap() 
         assert_eq!(bob.refused(query, json!({ "cap": wrong })).await, "BAD_INPUT");
     }
     assert_eq!(code(&app.post("{ unread { messages } }", json!({})).await), "UNAUTHENTICATED");
+}
+
+/// Stores 9,999 messages and so many more as if bob had sent them, and one of ada's after these.
+async fn store_many(app: &TestApp, more: u32) {
+    let database = Database::connect(&app.database.url).await.unwrap();
+    let is_postgres = database.get_database_backend() == DbBackend::Postgres;
+    let id = if is_postgres { "gen_random_uuid()" } else { "randomblob(16)" };
+    let columns = "position, id, conversation_id, sender_id, body, sent_at_micros";
+    let messages = |user: &str, from: u32, through: u32| {
+        format!(
+            "WITH RECURSIVE n (k) AS (SELECT {from} UNION ALL SELECT k + 1 FROM n WHERE k < {through})
+            INSERT INTO messages ({columns}) SELECT 1000 + k, {id}, c.id, u.id, 'stored', 1000 + k
+            FROM n, conversations c, users u WHERE u.handle LIKE '{user}-%'"
+        )
+    };
+    let last = 10_000 + more;
+    for statement in [messages("bob", 1, last - 1), messages("ada", last, last)] {
+        database.execute_unprepared(&statement).await.unwrap();
+    }
+    database.close().await.unwrap();
+}
+
+// Somebody who marks nothing may have sent any number of messages. Nobody waits until all of these were looked at.
+#[tokio::test]
+async fn looking_past_what_one_sent_oneself_ends_after_10_000_messages() {
+    for (more, expected) in [
+        (0, json!({ "firstUnread": { "body": "stored" }, "unreadCount": 1 })),
+        (1, json!({ "firstUnread": null, "unreadCount": 0 })),
+    ] {
+        let app = TestApp::start().await;
+        let (_, bob, room) = app.pair().await;
+        store_many(&app, more).await;
+        assert_eq!(first(&bob, &room).await, expected, "{more}");
+    }
 }
 
 async fn keep(user: &User, conversation: &str, mut change: Value) -> Value {

@@ -9,6 +9,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::command_line::run;
 use crate::support::{TestApp, TestDatabase, User};
 
 /// The migrations of the last version in which times were milliseconds.
@@ -169,40 +170,149 @@ const BEFORE_OWNERS: [&str; 8] = [
     "DELETE FROM seaql_migrations WHERE version = 'm20261203_000008_conversations'",
 ];
 
-#[tokio::test]
-async fn conversations_of_before_there_were_owners_get_them_from_the_log() {
-    let mut app = TestApp::start().await;
-    let (ada, bob, cleo) = (app.user("ada").await, app.user("bob").await, app.user("cleo").await);
-    let kept = ada.start(&[&bob, &cleo]).await;
-    let moved = ada.start(&[&bob]).await;
-    bob.add(&moved, &[&cleo]).await;
-    ada.leave(&moved).await;
-    cleo.add(&moved, &[&ada]).await;
-    bob.leave(&moved).await;
-    let empty = bob.start(&[&ada]).await;
-    for user in [&bob, &ada] {
-        user.leave(&empty).await;
+const ROLE: &str = "query($id: ID!) { conversation(id: $id) { myRole } }";
+
+/// Three people with three conversations: one whose owner stays, one whose owners leave one after another, and one that
+/// everybody leaves.
+struct Owners {
+    people: [User; 3],
+    kept: String,
+    moved: String,
+}
+
+impl Owners {
+    async fn meet(app: &TestApp) -> Self {
+        let (ada, bob, cleo) = (app.user("ada").await, app.user("bob").await, app.user("cleo").await);
+        let kept = ada.start(&[&bob, &cleo]).await;
+        let moved = ada.start(&[&bob]).await;
+        bob.add(&moved, &[&cleo]).await;
+        ada.leave(&moved).await;
+        cleo.add(&moved, &[&ada]).await;
+        bob.leave(&moved).await;
+        let empty = bob.start(&[&ada]).await;
+        for user in [&bob, &ada] {
+            user.leave(&empty).await;
+        }
+        Self { people: [ada, bob, cleo], kept, moved }
     }
-    app.stop().await;
+
+    /// Everybody has the role that follows from the log, and so has every stay, also one that has ended.
+    async fn are_known(&self, app: &TestApp) {
+        let [ada, bob, cleo] = &self.people;
+        for (user, conversation, expected) in [
+            (ada, &self.kept, "OWNER"),
+            (bob, &self.kept, "MEMBER"),
+            (cleo, &self.moved, "OWNER"),
+            (ada, &self.moved, "MEMBER"),
+        ] {
+            let data = user.at(app.address).data(ROLE, json!({ "id": conversation })).await;
+            assert_eq!(data["conversation"]["myRole"], expected, "{}", user.handle);
+        }
+        assert_eq!(check(&options(app)).await.unwrap().unowned, 0);
+    }
+}
+
+fn options(app: &TestApp) -> DatabaseOptions {
+    let (url, patience) = (app.database.url.clone(), std::time::Duration::from_secs(5));
+    DatabaseOptions { url, readers: 1, patience, observer: None }
+}
+
+async fn execute(app: &TestApp, statements: &[&str]) {
     let database = Database::connect(&app.database.url).await.unwrap();
-    for statement in BEFORE_OWNERS {
+    for statement in statements {
         database.execute_unprepared(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
     }
     database.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn conversations_of_before_there_were_owners_get_them_from_the_log() {
+    let mut app = TestApp::start().await;
+    let owners = Owners::meet(&app).await;
+    app.stop().await;
+    execute(&app, &BEFORE_OWNERS).await;
     app.restart().await;
-    let query = "query($id: ID!) { conversation(id: $id) { myRole } }";
-    for (user, conversation, expected) in
-        [(&ada, &kept, "OWNER"), (&bob, &kept, "MEMBER"), (&cleo, &moved, "OWNER"), (&ada, &moved, "MEMBER")]
-    {
-        let data = user.at(app.address).data(query, json!({ "id": conversation })).await;
-        assert_eq!(data["conversation"]["myRole"], expected, "{}", user.handle);
-    }
-    // Every stay, also one that has ended, has what the log says.
-    let options = DatabaseOptions {
-        url: app.database.url.clone(),
-        readers: 1,
-        patience: std::time::Duration::from_secs(5),
-        observer: None,
-    };
-    check(&options).await.unwrap();
+    owners.are_known(&app).await;
+}
+
+/// What the log and the rows are like where a herald of before there were owners wrote them: it names no successor.
+const WITHOUT_OWNERS: [&str; 4] = [
+    "UPDATE participants SET owner_since = NULL",
+    "UPDATE events SET users = NULL WHERE kind = 3",
+    "UPDATE events SET chain = 0",
+    "UPDATE log_head SET chain = 0",
+];
+
+// Such a herald may go on beside a later one, which has added what owners need.
+#[tokio::test]
+async fn conversations_that_an_earlier_herald_started_beside_this_one_get_their_owners_at_the_next_start() {
+    let mut app = TestApp::start().await;
+    let owners = Owners::meet(&app).await;
+    app.stop().await;
+    execute(&app, &WITHOUT_OWNERS).await;
+    assert_eq!(check(&options(&app)).await.unwrap().unowned, 3);
+    let (succeeded, text) = run(&["check", "--database", &app.database.url], "").await;
+    assert!(succeeded && text.contains("3 conversations have no owner") && text.contains("sound"), "{text}");
+    app.restart().await;
+    owners.are_known(&app).await;
+    // An owner leaves by an earlier herald.
+    let [_, bob, cleo] = &owners.people;
+    let [bob, cleo] = [bob.at(app.address), cleo.at(app.address)];
+    let last = cleo.start(&[&bob]).await;
+    cleo.leave(&last).await;
+    app.stop().await;
+    execute(
+        &app,
+        &[
+            "UPDATE participants SET owner_since = NULL WHERE owner_since = (SELECT position FROM log_head)",
+            WITHOUT_OWNERS[1],
+            WITHOUT_OWNERS[2],
+            WITHOUT_OWNERS[3],
+        ],
+    )
+    .await;
+    assert_eq!(check(&options(&app)).await.unwrap().unowned, 1);
+    app.restart().await;
+    let data = bob.at(app.address).data(ROLE, json!({ "id": last })).await;
+    assert_eq!(data["conversation"]["myRole"], "OWNER");
+    assert_eq!(check(&options(&app)).await.unwrap().unowned, 0);
+}
+
+#[tokio::test]
+async fn an_owner_whom_an_event_names_or_beside_whom_another_is_noted_is_missed() {
+    let mut app = TestApp::start().await;
+    Owners::meet(&app).await;
+    app.stop().await;
+    // Bob owned it until he left.
+    execute(&app, &["UPDATE participants SET owner_since = NULL WHERE owner_since = 4"]).await;
+    let found = check(&options(&app)).await.unwrap_err();
+    assert!(found.contains("owner_since is NULL, but 4"), "{found}");
+    execute(&app, &[WITHOUT_OWNERS[1], WITHOUT_OWNERS[2], WITHOUT_OWNERS[3]]).await;
+    let found = check(&options(&app)).await.unwrap_err();
+    assert!(found.contains("since 4, but no row of participants says so"), "{found}");
+}
+
+// What a node remembers of participants holds only until another gives them roles.
+#[tokio::test]
+async fn a_herald_that_serves_learns_of_owners_whom_another_one_finds() {
+    let mut app = TestApp::start().await;
+    let (ada, bob, room) = app.pair().await;
+    let cleo = app.user("cleo").await;
+    ada.add(&room, &[&cleo]).await;
+    app.stop().await;
+    // The start does not look at what is before this position.
+    execute(&app, &[WITHOUT_OWNERS[0], "UPDATE log_head SET owned_through = 1000000"]).await;
+    app.restart().await;
+    let ada = ada.at(app.address);
+    ada.send(&room, "nobody owns this").await;
+    let remove = "mutation($id: ID!, $handles: [String!]!) {
+        removeParticipants(input: { conversationId: $id, handles: $handles }) { cursor } }";
+    let variables = json!({ "id": room, "handles": [cleo.handle] });
+    assert_eq!(ada.refused(remove, variables.clone()).await, "FORBIDDEN");
+    execute(&app, &["UPDATE log_head SET owned_through = 0"]).await;
+    let (succeeded, text) = run(&["migrate", "--database", &app.database.url], "").await;
+    assert!(succeeded, "{text}");
+    ada.data(remove, variables).await;
+    assert_eq!(check(&options(&app)).await.unwrap().unowned, 0);
+    drop(bob);
 }

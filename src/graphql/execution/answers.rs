@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::operation::Rendering;
-use crate::error::Error;
 use crate::graphql::response::{Response, failure};
 use crate::graphql::schema::types::Cursor;
-use crate::hub::{Answer, Expired, Follower, Told};
+use crate::hub::{Answer, Follower, Told};
 use crate::messaging::Place;
 use crate::metrics::{Counted, METRICS};
 
@@ -57,7 +56,7 @@ impl Answers {
                 Some(told) => told,
                 None => {
                     let followed = self.follower.next().await;
-                    match followed.map_err(|Expired| Box::new(failure(&Error::CursorExpired)))? {
+                    match followed.map_err(|broken| Box::new(failure(&broken.into())))? {
                         Some(told) => self.told.insert(told),
                         None => return Ok(None),
                     }

@@ -11,7 +11,7 @@ use super::{Census, Check, PAGE_ROWS, unreadable};
 use crate::log::convert;
 use crate::log::entities::{event, log_head, message};
 use crate::log::sql::Sql;
-use crate::messaging::{ConversationId, Message, Sent, UserId};
+use crate::messaging::{ConversationId, Message, Position, Sent, UserId};
 
 /// A row of `events`, with the conversation and the sender of the message at its `through_position`.
 #[derive(FromQueryResult)]
@@ -22,31 +22,45 @@ struct EventRow {
     marked_sender: Option<Uuid>,
 }
 
+/// The most positions that one page of events spans where some are trimmed. So a page has a bounded number of messages.
+const PAGE_POSITIONS: i64 = 10_000;
+
 impl Check<'_> {
-    /// Adds all events to the ledger, in order, and checks that each message belongs to an event.
+    /// Adds all events to the ledger, in order, and checks that each message belongs to an event. The events of messages
+    /// may be missing where the log was trimmed.
     pub(super) async fn events(&self, ledger: &mut Ledger, census: &mut Census) -> Result<(), String> {
+        let mut after = 0;
         loop {
             let mut sql = Sql::default();
-            sql.push("SELECT e.*, m.conversation_id AS marked_conversation, m.sender_id AS marked_sender");
-            sql.push(" FROM events e LEFT JOIN messages m ON m.position = e.through_position");
-            sql.push(" WHERE e.position > ").bind(ledger.position.0);
+            sql.push("SELECT ").columns::<event::Entity>("e").push(
+                ", m.conversation_id AS marked_conversation, m.sender_id AS marked_sender \
+                 FROM events e LEFT JOIN messages m ON m.position = e.through_position",
+            );
+            sql.push(" WHERE e.position > ").bind(after);
             sql.push(" ORDER BY e.position LIMIT ").bind(PAGE_ROWS);
-            let rows: Vec<EventRow> = sql.rows(self.db).await.map_err(unreadable)?;
+            let mut rows: Vec<EventRow> = sql.rows(self.db).await.map_err(unreadable)?;
             let is_last = rows.is_empty();
-            let through = rows.last().map_or(i64::MAX, |row| row.event.position);
-            let mut messages = self.messages(ledger.position.0, through).await?;
+            let mut through = rows.last().map_or(i64::MAX, |row| row.event.position);
+            if after < ledger.trimmed.0 {
+                through = through.min(after + PAGE_POSITIONS);
+                rows.retain(|row| row.event.position <= through);
+            }
+            let mut messages = self.messages(after, through).await?;
             for row in rows {
                 let is_sent = Sent::is_stored_as(row.event.kind);
+                add_trimmed(row.event.position, &mut messages, ledger, census)?;
                 add(row, &mut messages, ledger)?;
                 census.events += 1;
                 census.messages += i64::from(is_sent);
             }
+            add_trimmed(through, &mut messages, ledger, census)?;
             if let Some(position) = messages.keys().min() {
                 return Err(format!("message at {position}: no event sent it"));
             }
             if is_last {
                 return Ok(());
             }
+            after = through;
         }
     }
 
@@ -58,10 +72,15 @@ impl Check<'_> {
              NULL AS metadata, redacted_at_micros",
         );
         sql.push(" FROM messages WHERE position > ").bind(after).push(" AND position <= ").bind(through);
-        // Positions have no gaps, so a page of events has at most a page of messages.
-        sql.push(" ORDER BY position LIMIT ").bind(PAGE_ROWS);
+        sql.push(" ORDER BY position LIMIT ").bind(PAGE_POSITIONS);
         let rows: Vec<message::Model> = sql.rows(self.db).await.map_err(unreadable)?;
         Ok(rows.into_iter().map(|row| (row.position, Arc::new(convert::message(row)))).collect())
+    }
+
+    /// The position before which the log was trimmed.
+    pub(super) async fn trimmed(&self) -> Result<Position, String> {
+        let head = log_head::Entity::find_by_id(1).one(self.db).await.map_err(unreadable)?;
+        Ok(Position(head.map_or(0, |head| head.trimmed)))
     }
 
     /// Compares the row of `log_head` with the newest event.
@@ -83,6 +102,25 @@ impl Check<'_> {
         }
         Ok(())
     }
+}
+
+/// Adds the messages before a position that were sent where the log was trimmed, and removes them from `messages`.
+fn add_trimmed(
+    before: i64,
+    messages: &mut HashMap<i64, Arc<Message>>,
+    ledger: &mut Ledger,
+    census: &mut Census,
+) -> Result<(), String> {
+    let end = before.min(ledger.trimmed.0);
+    let mut trimmed: Vec<i64> = messages.keys().copied().filter(|position| *position < end).collect();
+    trimmed.sort_unstable();
+    for position in trimmed {
+        if let Some(message) = messages.remove(&position) {
+            ledger.add_trimmed(&message).map_err(|reason| format!("message at {position}: {reason}"))?;
+            census.messages += 1;
+        }
+    }
+    Ok(())
 }
 
 /// Adds an event to the ledger, and removes its message from `messages`.

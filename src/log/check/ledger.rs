@@ -9,11 +9,11 @@
 
 mod compare;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::messaging::{
-    Audience, Chain, Change, ConversationId, Event, Interval, Joined, Left, Mark, Marked, Position, Range,
-    Redacted, Removed, Renamed, Sent, Started, Timestamp, Undeliverable, Updated, UserId,
+    Audience, Chain, Change, ConversationId, Event, Interval, Joined, Left, Mark, Marked, Message, Position,
+    Range, Redacted, Removed, Renamed, Sent, Started, Timestamp, Undeliverable, Updated, UserId,
 };
 
 /// The message at the position up to which a mark moves.
@@ -28,6 +28,10 @@ pub(super) struct Ledger {
     pub(super) position: Position,
     pub(super) chain: Chain,
     pub(super) at: Timestamp,
+    /// Before this position events are missing that were trimmed: that a message was sent, or redacted.
+    pub(super) trimmed: Position,
+    /// The time of the event at `trimmed`.
+    trimmed_at: Timestamp,
     /// Whether an event with a chain has come. The events of earlier versions have none, and all come before it.
     has_chains: bool,
     conversations: HashMap<ConversationId, ConversationState>,
@@ -49,6 +53,10 @@ struct ConversationState {
     updated: Option<Updated>,
     /// Whether a row of `conversations` was compared with it.
     is_stored: bool,
+    /// The owners of whom the rows of `participants` do not say so.
+    unnoted: BTreeSet<(Position, UserId)>,
+    /// Whether a row of `participants` says who owns it now.
+    is_owned: bool,
 }
 
 /// Somebody who takes or took part in a conversation.
@@ -63,6 +71,8 @@ struct Stay {
     interval: Interval,
     joined_at: Timestamp,
     owner_since: Option<Position>,
+    /// Whether the event named the owner. The events of earlier versions name nobody.
+    is_named: bool,
     /// Whether a row of `participants` was compared with it.
     is_stored: bool,
 }
@@ -100,11 +110,14 @@ impl Person {
 }
 
 impl Ledger {
-    pub(super) fn new() -> Self {
+    /// The state of before the first event, of a log that was trimmed before this position.
+    pub(super) fn new(trimmed: Position) -> Self {
         Self {
             position: Position::START,
             chain: Chain::START,
             at: Timestamp(i64::MIN),
+            trimmed,
+            trimmed_at: Timestamp(i64::MIN),
             has_chains: false,
             conversations: HashMap::new(),
             redacted_rows: HashMap::new(),
@@ -139,24 +152,42 @@ impl Ledger {
             Change::Updated(updated) => self.update(event, updated),
             Change::Redacted(Redacted { position }) => self.redact(event, *position, marked),
         }?;
-        if event.change.is_activity()
-            && let Some(conversation) = self.conversations.get_mut(&event.conversation)
-        {
-            conversation.latest = event.position;
+        if event.change.is_activity() {
+            self.conversation(event)?.latest = event.position;
         }
+        Ok(())
+    }
+
+    /// Adds a message that was sent where the log was trimmed. It must come after the last event.
+    ///
+    /// # Errors
+    /// Why it cannot follow the events before it.
+    pub(super) fn add_trimmed(&mut self, message: &Message) -> Result<(), String> {
+        let conversation = self.conversations.get_mut(&message.conversation);
+        let conversation = conversation.ok_or("its conversation was never started")?;
+        if !conversation.people.get(&message.sender).is_some_and(Person::is_present) {
+            return Err(format!("{}, who sent it, takes no part in its conversation", message.sender.0));
+        }
+        conversation.latest = message.position;
+        self.redacted_rows.extend(message.redacted_at.map(|at| (message.position, at)));
         Ok(())
     }
 
     /// Checks position, time and chain of the next event, and keeps them.
     fn advance(&mut self, event: &Event) -> Result<(), String> {
-        if event.position != self.position.next() {
+        let is_trimmed = event.position <= self.trimmed;
+        if event.position != self.position.next() && !is_trimmed {
             return Err(format!("the one before it is {}: positions have a gap", self.position.0));
         }
         if event.at <= self.at {
             return Err("it is not later than the one before it".into());
         }
+        if event.position == self.trimmed {
+            self.trimmed_at = event.at;
+        }
         if self.has_chains || event.chain != Chain::START {
-            if event.chain != self.chain.after(event) {
+            // Where the log was trimmed, there is not all that a chain covers.
+            if !is_trimmed && event.chain != self.chain.after(event) {
                 return Err("its chain does not follow from the one before it".into());
             }
             self.has_chains = true;
@@ -178,12 +209,14 @@ impl Ledger {
             renamed: None,
             updated: None,
             is_stored: false,
+            unnoted: BTreeSet::new(),
+            is_owned: false,
         };
         if self.conversations.insert(event.conversation, conversation).is_some() {
             return Err("its conversation was started before".into());
         }
         self.bring_in(event, users)?;
-        self.make_owner(event, event.actor)
+        self.make_owner(event, event.actor, false)
     }
 
     fn join(&mut self, event: &Event, users: &[UserId]) -> Result<(), String> {
@@ -207,7 +240,13 @@ impl Ledger {
                 return Err(format!("it brings in {}, who takes part already", user.0));
             }
             let interval = Interval { joined: event.position, left: None };
-            person.stays.push(Stay { interval, joined_at: event.at, owner_since: None, is_stored: false });
+            person.stays.push(Stay {
+                interval,
+                joined_at: event.at,
+                owner_since: None,
+                is_named: false,
+                is_stored: false,
+            });
             conversation.present += 1;
         }
         Ok(())
@@ -221,7 +260,7 @@ impl Ledger {
         if successor.is_some() && successor != heir {
             return Err("it names a successor who is not the next in the list of participants".into());
         }
-        heir.map_or(Ok(()), |heir| self.make_owner(event, heir))
+        heir.map_or(Ok(()), |heir| self.make_owner(event, heir, successor.is_some()))
     }
 
     fn remove(&mut self, event: &Event, users: &[UserId]) -> Result<(), String> {
@@ -245,10 +284,10 @@ impl Ledger {
         Ok(())
     }
 
-    fn make_owner(&mut self, event: &Event, user: UserId) -> Result<(), String> {
+    fn make_owner(&mut self, event: &Event, user: UserId, is_named: bool) -> Result<(), String> {
         let person = self.conversation(event)?.people.get_mut(&user);
         if let Some(stay) = person.and_then(|person| person.stays.last_mut()) {
-            stay.owner_since = Some(event.position);
+            (stay.owner_since, stay.is_named) = (Some(event.position), is_named);
         }
         Ok(())
     }

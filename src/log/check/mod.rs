@@ -29,7 +29,7 @@ const PAGE_ROWS: i64 = 250;
 /// How much a check has read and found sound.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Census {
-    /// Events. This is also the position of the head.
+    /// Events. This is also the position of the head, unless the log was trimmed.
     pub events: i64,
     /// Messages.
     pub messages: i64,
@@ -37,11 +37,14 @@ pub struct Census {
     pub conversations: i64,
     /// Rows of participants, one for each stay.
     pub stays: i64,
+    /// Conversations that nobody owns, because a herald of an earlier version worked beside a later one. The next start
+    /// gives them their owners.
+    pub unowned: i64,
 }
 
 impl fmt::Display for Census {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { events, messages, conversations, stays } = self;
+        let Self { events, messages, conversations, stays, unowned: _ } = self;
         write!(f, "{events} events, {messages} messages, {conversations} conversations, {stays} stays")
     }
 }
@@ -98,12 +101,13 @@ impl Check<'_> {
             self.file().await?;
         }
         let mut census = Census::default();
-        let mut ledger = Ledger::new();
+        let mut ledger = Ledger::new(self.trimmed().await?);
         self.events(&mut ledger, &mut census).await?;
         self.head(&ledger, &census).await?;
         self.conversations(&mut ledger, &mut census).await?;
         self.participants(&mut ledger, &mut census).await?;
         ledger.all_was_stored()?;
+        census.unowned = ledger.unowned()?;
         ledger.all_redactions_happened()?;
         self.redacted().await?;
         self.starts(&ledger).await?;

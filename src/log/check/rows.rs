@@ -23,7 +23,7 @@ impl Check<'_> {
         let mut last: Option<Uuid> = None;
         loop {
             let mut sql = Sql::default();
-            sql.push("SELECT * FROM conversations");
+            sql.push("SELECT ").columns::<conversation::Entity>("c").push(" FROM conversations c");
             if let Some(id) = last {
                 sql.push(" WHERE id > ").bind(id);
             }
@@ -45,9 +45,9 @@ impl Check<'_> {
         let mut last: Option<(Uuid, Uuid, i64)> = None;
         loop {
             let mut sql = Sql::default();
-            sql.push(
-                "SELECT p.*, u.id AS known_user FROM participants p LEFT JOIN users u ON u.id = p.user_id",
-            );
+            sql.push("SELECT ")
+                .columns::<participant::Entity>("p")
+                .push(", u.id AS known_user FROM participants p LEFT JOIN users u ON u.id = p.user_id");
             if let Some((conversation, user, joined)) = last {
                 sql.push(" WHERE (p.conversation_id, p.user_id, p.joined_position) > (");
                 sql.bind(conversation).push(", ").bind(user).push(", ").bind(joined).push(")");
@@ -76,7 +76,7 @@ impl Check<'_> {
         let mut last: Option<(Uuid, String)> = None;
         loop {
             let mut sql = Sql::default();
-            sql.push("SELECT * FROM starts");
+            sql.push("SELECT ").columns::<start::Entity>("s").push(" FROM starts s");
             if let Some((actor, key)) = last {
                 sql.push(" WHERE (actor_id, idempotency_key) > (").bind(actor).push(", ").bind(key).push(")");
             }

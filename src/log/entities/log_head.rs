@@ -12,6 +12,10 @@ pub struct Model {
     pub at_micros: i64,
     pub home: Option<String>,
     pub users_changed: i64,
+    pub owned_through: i64,
+    pub redacted_through: i64,
+    pub aging_until: i64,
+    pub trimmed: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -7,13 +7,13 @@ use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
 use super::receipts::mark_as_of;
+use super::unread::{MAX_EXAMINED_OF_ONE, after_read_mark};
 use super::{Direction, Page};
 use crate::log::batch::{Each, KEYS_PER_STATEMENT, ask, ask_union};
 use crate::log::convert;
 use crate::log::entities::{conversation, event, participant};
 use crate::log::error::During;
 use crate::log::sql::{Sql, Unsigned};
-use crate::log::stays::END;
 use crate::log::{Database, Unavailable};
 use crate::messaging::{
     ConversationId, Event, Mark, Metadata, Participation, Position, Renamed, Timestamp, Title, Updated,
@@ -82,8 +82,8 @@ impl Database {
         page: &Page<Position>,
     ) -> Result<Vec<ConversationRow>, Unavailable> {
         let mut sql = Sql::default();
-        sql.push(
-            "SELECT c.* FROM participants p JOIN conversations c ON c.id = p.conversation_id \
+        sql.push("SELECT ").columns::<conversation::Entity>("c").push(
+            " FROM participants p JOIN conversations c ON c.id = p.conversation_id \
              WHERE p.left_position IS NULL AND p.user_id = ",
         );
         sql.bind(viewer.0);
@@ -110,7 +110,10 @@ impl Database {
     /// Reads these conversations; `None` for one that does not exist.
     pub async fn conversations_by_id(&self, keys: &[ConversationId]) -> Each<Option<ConversationRow>> {
         let write = |sql: &mut Sql, keys: &[ConversationId]| {
-            sql.push("SELECT c.* FROM conversations c WHERE c.id IN ").bind_list(keys.iter().map(|id| id.0));
+            sql.push("SELECT ")
+                .columns::<conversation::Entity>("c")
+                .push(" FROM conversations c WHERE c.id IN ")
+                .bind_list(keys.iter().map(|id| id.0));
         };
         let operation = "read conversations";
         let sort = |keys: &[ConversationId], rows: Vec<conversation::Model>| {
@@ -129,7 +132,9 @@ impl Database {
         let operation = "read the next changes of conversations";
         let found: Each<Vec<event::Model>> =
             ask_union(operation, &self.reader, keys, |sql, (conversation, position, kind)| {
-                sql.push("e.* FROM events e WHERE e.conversation_id = ").bind(conversation.0);
+                sql.columns::<event::Entity>("e")
+                    .push(" FROM events e WHERE e.conversation_id = ")
+                    .bind(conversation.0);
                 sql.push(" AND e.position > ").bind(position.0).push(" AND e.kind = ");
                 // Written, not bound: each index holds events of one kind alone.
                 let number = match kind {
@@ -167,7 +172,9 @@ impl Database {
     pub async fn latest_parts(&self, keys: &[(UserId, ConversationId)]) -> Each<Option<Participation>> {
         let found: Each<Vec<participant::Model>> =
             ask_union("read the latest stays of users", &self.reader, keys, |sql, (user, conversation)| {
-                sql.push("p.* FROM participants p WHERE p.conversation_id = ").bind(conversation.0);
+                sql.columns::<participant::Entity>("p")
+                    .push(" FROM participants p WHERE p.conversation_id = ")
+                    .bind(conversation.0);
                 sql.push(" AND p.user_id = ").bind(user.0).push(" ORDER BY p.joined_position DESC LIMIT 1");
             })
             .await;
@@ -215,18 +222,17 @@ impl Database {
         found.into_iter().map(|rows| rows.map(people)).collect()
     }
 
-    /// Counts the messages from others that each user has not marked as read in the conversation of their key.
+    /// Counts the messages from others that each user has not marked as read in the conversation of their key. Of a stay it
+    /// looks at the first `MAX_EXAMINED_OF_ONE` messages after the mark.
     pub async fn unread(&self, keys: &[(UserId, ConversationId)]) -> Each<u64> {
         let write = |sql: &mut Sql, keys: &[(UserId, ConversationId)]| {
-            // There is one bound on either side, so that a stay costs only its unread messages.
             sql.push(
                 "SELECT s.user_id AS viewer, s.conversation_id AS conversation, CAST(SUM((SELECT COUNT(*) \
-                 FROM messages m WHERE m.conversation_id = s.conversation_id \
-                 AND m.position > CASE WHEN s.read_through > s.joined_position \
-                 THEN s.read_through ELSE s.joined_position END AND m.position < COALESCE(s.left_position, ",
+                 FROM (SELECT m.sender_id FROM messages m WHERE ",
             );
-            sql.push(&END.0.to_string());
-            sql.push(") AND m.sender_id <> s.user_id)) AS bigint) AS unread FROM ");
+            after_read_mark(sql);
+            sql.push(" ORDER BY m.position LIMIT ").push(&MAX_EXAMINED_OF_ONE.to_string());
+            sql.push(") AS subselect WHERE subselect.sender_id <> s.user_id)) AS bigint) AS unread FROM ");
             sql.bind_pairs(keys.iter().map(|(user, conversation)| (user.0, conversation.0)));
             sql.push(
                 " CROSS JOIN participants s WHERE s.user_id = wanted.column1 \

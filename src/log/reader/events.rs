@@ -11,7 +11,7 @@ use crate::log::convert;
 use crate::log::entities::{event, message, participant};
 use crate::log::error::During;
 use crate::log::sql::Sql;
-use crate::log::{Database, Unavailable};
+use crate::log::{Database, ReadError, Unavailable};
 use crate::messaging::{
     ConversationId, Covered, Event, Interval, Kinds, Message, Participation, Position, Sent, UserId, View,
     view,
@@ -73,7 +73,7 @@ impl Database {
             .all(&self.reader)
             .await
             .during("read events")?;
-        self.events_of(rows).await
+        Ok(self.events_of(rows).await?)
     }
 
     /// Reads the events in `after < position <= through` that the viewer wants and may see, at most `limit`, in order.
@@ -84,7 +84,7 @@ impl Database {
         after: Position,
         through: Position,
         limit: usize,
-    ) -> Result<(Vec<(Arc<Event>, View)>, Position), Unavailable> {
+    ) -> Result<(Vec<(Arc<Event>, View)>, Position), ReadError> {
         let mut sql = Sql::default();
         match filter.viewer {
             Viewer::User(user) => {
@@ -93,11 +93,15 @@ impl Database {
             }
             Viewer::Service => events_of_all(&mut sql, filter, after, through, limit),
         }
-        let rows: Vec<event::Model> = sql.rows(&self.reader).await.during("replay events")?;
+        let rows: Vec<event::Model> = sql.rows(&self.reader).await.reading("replay events")?;
         let reached = match rows.last() {
             Some(last) if rows.len() == limit => Position(last.position),
             _ => through,
         };
+        // What was trimmed before the rows were read is missing from them.
+        if self.trimmed().await? > after {
+            return Err(ReadError::Trimmed);
+        }
         let events = self.events_of(rows).await?;
         let seen: Vec<(Arc<Event>, View)> = match filter.viewer {
             Viewer::User(user) => {
@@ -191,7 +195,7 @@ impl Database {
             .collect())
     }
 
-    pub(super) async fn events_of(&self, rows: Vec<event::Model>) -> Result<Vec<Arc<Event>>, Unavailable> {
+    pub(super) async fn events_of(&self, rows: Vec<event::Model>) -> Result<Vec<Arc<Event>>, ReadError> {
         let sent: Vec<i64> =
             rows.iter().filter(|row| Sent::is_stored_as(row.kind)).map(|row| row.position).collect();
         let messages: HashMap<i64, Arc<Message>> = if sent.is_empty() {
@@ -201,10 +205,10 @@ impl Database {
                 .filter(message::Column::Position.is_in(sent))
                 .all(&self.reader)
                 .await
-                .during("read the messages of events")?;
+                .reading("read the messages of events")?;
             rows.into_iter().map(|row| (row.position, Arc::new(convert::message(row)))).collect()
         };
-        let event = |row| Ok(Arc::new(convert::event(row, &messages).during("read events")?));
+        let event = |row| Ok(Arc::new(convert::event(row, &messages).reading("read events")?));
         rows.into_iter().map(event).collect()
     }
 }
@@ -225,7 +229,10 @@ fn events_of_all(
     through: Position,
     limit: usize,
 ) {
-    sql.push("SELECT e.* FROM events e WHERE e.position > ").bind(after.0);
+    sql.push("SELECT ")
+        .columns::<event::Entity>("e")
+        .push(" FROM events e WHERE e.position > ")
+        .bind(after.0);
     sql.push(" AND e.position <= ").bind(through.0);
     if let Some(numbers) = filter.kinds.numbers() {
         sql.push(" AND e.kind IN ").bind_list(numbers.iter().copied());
@@ -249,7 +256,7 @@ fn events_in_stays(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     // Both databases go from the viewer's stays to their events by index, and not over everybody's events. The cross
     // join makes SQLite do so, and the limit for each stay makes Postgres do so.
-    sql.push("SELECT e.* FROM participants s CROSS JOIN ");
+    sql.push("SELECT ").columns::<event::Entity>("e").push(" FROM participants s CROSS JOIN ");
     let is_lateral = backend == DbBackend::Postgres;
     sql.push(if is_lateral { "LATERAL (SELECT * FROM events e WHERE " } else { "events e WHERE " });
     // There is one bound on either side. Of two bounds, a database would use one for its index and read all rows that

@@ -36,7 +36,10 @@ impl Database {
         let Some(row) = found.during(operation)? else { return Ok(None) };
         let message = Arc::new(convert::message(row));
         let mut sql = Sql::default();
-        sql.push("SELECT e.* FROM events e WHERE e.conversation_id = ").bind(message.conversation.0);
+        sql.push("SELECT ")
+            .columns::<event::Entity>("e")
+            .push(" FROM events e WHERE e.conversation_id = ")
+            .bind(message.conversation.0);
         sql.push(" AND e.position >= ").bind(message.position.0);
         sql.push(" AND (e.position = ").bind(message.position.0);
         sql.push(" OR (e.from_position < ").bind(message.position.0);

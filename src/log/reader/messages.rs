@@ -40,7 +40,7 @@ impl Database {
         let backend = self.reader.get_database_backend();
         let found: Each<Vec<message::Model>> =
             ask_union("read pages of messages", &self.reader, keys, |sql, (conversation, viewer, page)| {
-                sql.push("m.*");
+                sql.columns::<message::Entity>("m");
                 let Viewer::User(user) = viewer else { return messages_of_all(sql, *conversation, page) };
                 let wanted = InStays {
                     conversation: *conversation,
@@ -61,7 +61,7 @@ impl Database {
     /// its conversation now. A message that does not exist and one that is hidden cost the same statement.
     pub async fn messages_by_id(&self, keys: &[(UserId, MessageId)]) -> Each<Option<Arc<Message>>> {
         let write = |sql: &mut Sql, keys: &[(UserId, MessageId)]| {
-            sql.push("SELECT wanted.column1 AS viewer, m.* FROM ");
+            sql.push("SELECT wanted.column1 AS viewer, ").columns::<message::Entity>("m").push(" FROM ");
             sql.bind_pairs(keys.iter().map(|(viewer, message)| (viewer.0, message.0)));
             sql.push(" CROSS JOIN messages m WHERE m.id = wanted.column2 AND ");
             end_of_stay(sql, |sql| {
@@ -86,7 +86,7 @@ impl Database {
     /// Reads the messages at these positions; `None` where there is none.
     pub async fn messages_at(&self, keys: &[Position]) -> Each<Option<Arc<Message>>> {
         let write = |sql: &mut Sql, keys: &[Position]| {
-            sql.push("SELECT m.* FROM messages m WHERE m.position IN ");
+            sql.push("SELECT ").columns::<message::Entity>("m").push(" FROM messages m WHERE m.position IN ");
             sql.bind_list(keys.iter().map(|position| position.0));
         };
         ask(
@@ -106,8 +106,8 @@ impl Database {
     /// Reads the messages at these positions; `None` where the user of the key took no part when it was sent.
     pub async fn messages_seen_at(&self, keys: &[(UserId, Position)]) -> Each<Option<Arc<Message>>> {
         let write = |sql: &mut Sql, keys: &[(UserId, Position)]| {
-            sql.push(
-                "SELECT s.user_id AS viewer, m.* FROM messages m CROSS JOIN participants s \
+            sql.push("SELECT s.user_id AS viewer, ").columns::<message::Entity>("m").push(
+                " FROM messages m CROSS JOIN participants s \
                  WHERE s.conversation_id = m.conversation_id AND s.joined_position < m.position \
                  AND (s.left_position IS NULL OR s.left_position > m.position) AND m.position IN ",
             );
@@ -129,7 +129,7 @@ impl Database {
         let backend = self.reader.get_database_backend();
         let found: Each<Vec<message::Model>> =
             ask_union("find the newest received messages", &self.reader, keys, |sql, received| {
-                sql.push("m.*");
+                sql.columns::<message::Entity>("m");
                 messages_in_stays(sql, backend, &received.newest(1));
             })
             .await;
@@ -143,7 +143,7 @@ impl Database {
         limit: usize,
     ) -> Result<Vec<Arc<Message>>, Unavailable> {
         let mut sql = Sql::default();
-        sql.push("SELECT m.*");
+        sql.push("SELECT ").columns::<message::Entity>("m");
         messages_in_stays(&mut sql, self.reader.get_database_backend(), &received.newest(limit));
         let rows: Vec<message::Model> = sql.rows(&self.reader).await.during("read received messages")?;
         Ok(rows.into_iter().map(arc).collect())
@@ -174,7 +174,7 @@ impl Received {
     }
 }
 
-/// Writes what follows `SELECT m.*`, for a page of all messages of a conversation.
+/// Writes what follows the columns of `messages m`, for a page of all messages of a conversation.
 fn messages_of_all(sql: &mut Sql, conversation: ConversationId, page: &Page<Position>) {
     sql.push(" FROM messages m WHERE m.conversation_id = ").bind(conversation.0);
     sql.push(" AND m.position > ").bind(page.after.unwrap_or(Position::START).0);

@@ -16,6 +16,9 @@ use crate::messaging::{ConversationId, Message, UserId};
 /// anything may have sent any number of them.
 const MAX_EXAMINED: u32 = 100_000;
 
+/// The same for one conversation: for its first unread message, and for the count of a stay.
+pub(super) const MAX_EXAMINED_OF_ONE: u32 = 10_000;
+
 /// How much a user has not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct UnreadTotals {
@@ -40,16 +43,20 @@ struct CountRow {
 
 impl Database {
     /// Reads the oldest message from others that each user has not marked as read in the conversation of their key;
-    /// `None` if there is none.
+    /// `None` if there is none. Looking past messages of the user's own ends after `MAX_EXAMINED_OF_ONE` messages.
     pub async fn first_unread(&self, keys: &[(UserId, ConversationId)]) -> Each<Option<Arc<Message>>> {
         let backend = self.reader.get_database_backend();
         let found: Each<Vec<message::Model>> =
             ask_union("find the first unread messages", &self.reader, keys, |sql, (user, conversation)| {
-                sql.push("m.*");
-                unread_messages(sql, backend, 1);
+                sql.columns::<message::Entity>("m");
+                sql.push(" FROM messages m WHERE m.position = (SELECT MIN(subselect.position) FROM (");
+                sql.push("SELECT m.position, m.sender_id");
+                examined_messages(sql, backend, MAX_EXAMINED_OF_ONE);
                 sql.push("s.user_id = ").bind(user.0);
                 sql.push(" AND s.conversation_id = ").bind(conversation.0);
-                sql.push(" ORDER BY s.joined_position, m.position LIMIT 1");
+                sql.push(" ORDER BY s.joined_position, m.position LIMIT ")
+                    .bind(i64::from(MAX_EXAMINED_OF_ONE));
+                sql.push(") AS subselect WHERE subselect.sender_id <> ").bind(user.0).push(")");
             })
             .await;
         let first =
@@ -64,7 +71,7 @@ impl Database {
         let operation = "count all unread messages";
         let messages = ask_union::<_, CountRow>(operation, &self.reader, keys, |sql, (user, cap)| {
             sql.push("COUNT(*) AS count FROM (SELECT 1 FROM (SELECT m.sender_id");
-            examined_messages(sql, backend);
+            examined_messages(sql, backend, MAX_EXAMINED);
             in_present_conversations(sql, *user, MAX_EXAMINED);
             sql.push(" WHERE subselect.sender_id <> ").bind(user.0);
             sql.push(" LIMIT ").bind(i64::from(*cap)).push(") AS subselect");
@@ -86,49 +93,26 @@ impl Database {
     }
 }
 
-/// Writes the stays (`s`) and the messages (`m`) of each that its user has not read, up to the start of a condition on
-/// the stays. Nobody needs more than `most` messages of a stay.
-fn unread_messages(sql: &mut Sql, backend: DbBackend, most: u32) {
+/// Writes the stays (`s`) and the messages (`m`) of each after its user's mark, also the user's own, up to the start of a
+/// condition on the stays. Nobody needs more than `most` messages of a stay.
+fn examined_messages(sql: &mut Sql, backend: DbBackend, most: u32) {
     sql.push(" FROM participants s CROSS JOIN ");
     if backend == DbBackend::Postgres {
-        // Postgres sorts all rows of a join, so each stay is limited.
-        sql.push("LATERAL (SELECT * FROM messages m WHERE ");
-        unread_of_stay(sql);
+        // Postgres may sort all rows of a join, so each stay is limited.
+        sql.push("LATERAL (SELECT m.position, m.sender_id FROM messages m WHERE ");
+        after_read_mark(sql);
         sql.push(" ORDER BY m.position LIMIT ").bind(i64::from(most)).push(") m WHERE ");
     } else {
-        // SQLite reads stay by stay and in order, and stops at the limit of the statement.
-        sql.push("messages m WHERE ");
-        unread_of_stay(sql);
-        sql.push(" AND ");
-    }
-    sql.push("(s.left_position IS NULL OR s.left_position > s.read_through) AND ");
-}
-
-/// Writes the stays (`s`) and the messages (`m`) of each after its user's mark, also the user's own, up to the start of a
-/// condition on the stays.
-fn examined_messages(sql: &mut Sql, backend: DbBackend) {
-    sql.push(" FROM participants s CROSS JOIN ");
-    if backend == DbBackend::Postgres {
-        sql.push("LATERAL (SELECT m.sender_id FROM messages m WHERE ");
-        after_read_mark(sql);
-        sql.push(" ORDER BY m.position LIMIT ").bind(i64::from(MAX_EXAMINED)).push(") m WHERE ");
-    } else {
         sql.push("messages m WHERE ");
         after_read_mark(sql);
         sql.push(" AND ");
     }
     sql.push("(s.left_position IS NULL OR s.left_position > s.read_through) AND ");
-}
-
-/// Narrows messages (`m`) to those of the stay `s` that its user has not read.
-fn unread_of_stay(sql: &mut Sql) {
-    after_read_mark(sql);
-    sql.push(" AND m.sender_id <> s.user_id");
 }
 
 /// Narrows messages (`m`) to those of the stay `s` after its user's mark, also the user's own. There is one bound on
 /// either side, so that a stay costs only its messages after the mark.
-fn after_read_mark(sql: &mut Sql) {
+pub(super) fn after_read_mark(sql: &mut Sql) {
     sql.push(
         "m.conversation_id = s.conversation_id AND m.position > CASE WHEN s.read_through > s.joined_position \
          THEN s.read_through ELSE s.joined_position END AND m.position < COALESCE(s.left_position, ",

@@ -59,7 +59,18 @@ impl Conversation {
     async fn load_row(&self, ctx: &Context<'_>) -> Result<Arc<ConversationRow>, Error> {
         match &self.known {
             Some(row) => Ok(Arc::clone(row)),
-            None => load(&services_of(ctx)?.rows, self.id).await?.ok_or(Error::NotFound("conversation")),
+            None => {
+                let (rows, id) = (&services_of(ctx)?.rows, self.id);
+                let read = || {
+                    let read = async move {
+                        let row = load(rows, id).await?;
+                        let bytes = row.as_ref().map_or(0, |row| row.bytes());
+                        Ok((row, bytes))
+                    };
+                    read.boxed()
+                };
+                budget_of(ctx)?.read(1, read).await?.ok_or(Error::NotFound("conversation"))
+            }
         }
     }
 }
@@ -165,7 +176,8 @@ impl Conversation {
         Ok(self.newest_message(ctx).await?)
     }
 
-    /// The oldest message from others that the viewer has not marked as read.
+    /// The oldest message from others that the viewer has not marked as read. herald looks past 10,000 messages of the
+    /// viewer's own at most.
     async fn first_unread(&self, ctx: &Context<'_>) -> Result<Option<Message>> {
         let key = FirstUnread(viewer_of(ctx)?.user, self.id);
         let rows = &services_of(ctx)?.rows;
@@ -184,11 +196,20 @@ impl Conversation {
     /// What the viewer keeps for themselves: told to nobody else.
     async fn own(&self, ctx: &Context<'_>) -> Result<OwnParticipation> {
         let key = OwnOf(viewer_of(ctx)?.user, self.id);
-        let own = load(&services_of(ctx)?.rows, key).await.map_err(Error::from)?;
-        Ok(OwnParticipation(own.unwrap_or_default()))
+        let rows = &services_of(ctx)?.rows;
+        let read = || {
+            let read = async move {
+                let own = load(rows, key).await?.unwrap_or_default();
+                let bytes = own.metadata.as_ref().map_or(0, |metadata| metadata.as_str().len());
+                Ok((own, bytes))
+            };
+            read.boxed()
+        };
+        Ok(OwnParticipation(budget_of(ctx)?.read(1, read).await?))
     }
 
-    /// Messages from others that the viewer has not marked as read.
+    /// Messages from others that the viewer has not marked as read. Counting ends after 10,000 messages of each time that
+    /// the viewer took part, those of their own among them.
     async fn unread_count(&self, ctx: &Context<'_>) -> Result<i32> {
         let key = UnreadOf(viewer_of(ctx)?.user, self.id);
         let unread = load(&services_of(ctx)?.rows, key).await.map_err(Error::from)?.unwrap_or(0);
