@@ -123,6 +123,16 @@ pub enum UserCommand {
         #[command(flatten)]
         database: DatabaseArgs,
     },
+    /// Print everything that herald has of a user, as lines of JSON: profile, sessions, blocks, conversations with the
+    /// times at which the user took part, messages that they sent, and marks. No password and no token is among it. A
+    /// herald may serve meanwhile.
+    Export {
+        /// The user: an id (`usr_…`), handle:NAME or external:ID.
+        user: String,
+        /// Which database to use.
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
 }
 
 /// The commands about service keys.

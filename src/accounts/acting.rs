@@ -7,7 +7,7 @@ use super::live::Live;
 use super::service::Service;
 use super::{Accounts, enabled};
 use crate::error::Error;
-use crate::log::UserRow;
+use crate::log::{Database, Unavailable, UserRow};
 use crate::messaging::{ExternalId, Handle, Timestamp, UserId};
 
 /// How errors call the place in which a service names the user.
@@ -39,6 +39,21 @@ impl FromStr for ActAs {
     }
 }
 
+impl ActAs {
+    /// The user; `None` when there is no such user.
+    pub async fn find(&self, database: &Database) -> Result<Option<UserRow>, Unavailable> {
+        let mut found = match self {
+            Self::Id(id) => {
+                let rows = database.users_by_id(&[*id]).await;
+                rows.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?
+            }
+            Self::Handle(handle) => database.users_by_handle([handle]).await?,
+            Self::External(id) => database.users_by_external_id([id]).await?,
+        };
+        Ok(found.pop())
+    }
+}
+
 impl Accounts {
     /// The session in which a service acts for somebody. It ends when the key is revoked or the user is disabled.
     ///
@@ -47,7 +62,7 @@ impl Accounts {
     pub async fn act(&self, service: &Service, user: &ActAs) -> Result<Arc<Live>, Error> {
         loop {
             let before = self.users.before_reading();
-            let user = self.named(user).await?.ok_or_else(|| {
+            let user = user.find(&self.database).await?.ok_or_else(|| {
                 Error::bad_input(FIELD, "names nobody: make the user with `upsertUsers` first, or correct it")
             })?;
             let user = enabled(user)?.id;
@@ -61,18 +76,6 @@ impl Accounts {
                 return Ok(live);
             }
         }
-    }
-
-    async fn named(&self, user: &ActAs) -> Result<Option<UserRow>, Error> {
-        let mut found = match user {
-            ActAs::Id(id) => {
-                let rows = self.database.users_by_id(&[*id]).await;
-                rows.into_iter().filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()?
-            }
-            ActAs::Handle(handle) => self.database.users_by_handle([handle]).await?,
-            ActAs::External(id) => self.database.users_by_external_id([id]).await?,
-        };
-        Ok(found.pop())
     }
 }
 

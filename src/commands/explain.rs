@@ -3,9 +3,9 @@
 use herald::config::DatabaseArgs;
 use herald::error::Error;
 use herald::log::{Database, Journey, Receipt};
-use herald::messaging::{Change, Event, Mark, MessageId, Timestamp, UserId};
+use herald::messaging::{Change, Event, Mark, MessageId, UserId};
 
-use super::{CommandError, print};
+use super::{CommandError, instant, print};
 
 /// Prints who sent a message, what happened to it and when, and how far it has come with each recipient.
 pub(super) async fn explain(id: &str, args: &DatabaseArgs) -> Result<(), CommandError> {
@@ -21,6 +21,11 @@ fn tell(journey: &Journey) -> String {
     let Journey { message, events, receipts, .. } = journey;
     let mut lines =
         vec![format!("{} in {}, position {}", message.id, message.conversation, message.position.0)];
+    if !events.iter().any(|event| event.position == message.position) {
+        // The log was trimmed.
+        lines.push(format!("{} sent by {}", instant(message.sent_at), name(journey, message.sender)));
+        lines.extend(message.redacted_at.map(|at| format!("{} redacted", instant(at))));
+    }
     lines.extend(events.iter().filter_map(|event| {
         let happened = happened(journey, event)?;
         Some(format!("{} {happened}{}", instant(event.at), cause(event)))
@@ -80,9 +85,4 @@ fn cause(event: &Event) -> String {
 
 fn name(journey: &Journey, user: UserId) -> String {
     journey.people.get(&user).map_or_else(|| user.to_string(), |row| row.handle.to_string())
-}
-
-/// The instant to the microsecond, in UTC.
-fn instant(at: Timestamp) -> String {
-    format!("{:.6}", jiff::Timestamp::from_microsecond(at.0).unwrap_or_default())
 }

@@ -3,6 +3,7 @@
 mod database;
 mod error;
 mod explain;
+mod export;
 mod health;
 mod key;
 mod serve;
@@ -12,6 +13,7 @@ use std::io::{self, IsTerminal, Write};
 
 use herald::config::{Command, KeyCommand, UserCommand, WebhookCommand};
 use herald::graphql;
+use herald::messaging::Timestamp;
 
 pub(crate) use self::error::CommandError;
 
@@ -32,6 +34,7 @@ pub(crate) fn run(command: Command) -> Result<(), CommandError> {
         Command::User(UserCommand::Add { handle, display_name, database }) => {
             run_once(database::add_user(&handle, display_name.as_deref(), &database))
         }
+        Command::User(UserCommand::Export { user, database }) => run_once(export::export(&user, &database)),
         Command::Key(KeyCommand::Add { name, scopes, database }) => {
             run_once(key::add(&name, &scopes, &database))
         }
@@ -88,4 +91,9 @@ fn print(text: &str) -> Result<(), CommandError> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CommandError::Output(error)),
         _ => Ok(()),
     }
+}
+
+/// The instant to the microsecond, in UTC.
+fn instant(at: Timestamp) -> String {
+    format!("{:.6}", jiff::Timestamp::from_microsecond(at.0).unwrap_or_default())
 }

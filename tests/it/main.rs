@@ -37,6 +37,7 @@ mod documents;
 mod erasing;
 mod event_stream;
 mod everything;
+mod exporting;
 mod failures;
 mod follow;
 mod fuzz;
