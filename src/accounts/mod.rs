@@ -28,6 +28,7 @@ use sha2::{Digest, Sha256};
 
 pub use acting::ActAs;
 pub use credential::Credential;
+pub use erasing::Erased;
 pub use jwt::{JwtOptions, KeysError};
 pub use known_users::{BeforeReading, KnownUsers};
 pub use live::Live;

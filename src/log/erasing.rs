@@ -4,16 +4,14 @@
 use std::collections::BTreeMap;
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
-};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::entities::{block, message, own_participation, participant, session, start, user};
 use super::error::{During, StorageFault};
 use super::head::Locked;
 use super::users::{UserRow, count_change, user_row};
+use super::wal::checkpoint;
 use super::{Database, Unavailable};
 use crate::messaging::{ConversationId, DisplayName, Handle, MessageId, Position, UserId};
 
@@ -70,7 +68,10 @@ impl Database {
     ) -> Result<Option<UserRow>, Unavailable> {
         let operation = "erase a user";
         let erased = self.count_and_erase(id, handle, name).await.during(operation)?;
-        self.empty_wal().await.during(operation)?;
+        if self.wal.is_some() {
+            // While somebody reads from the WAL, a part stays until a later checkpoint.
+            checkpoint(&self.writer).await.during(operation)?;
+        }
         Ok(erased)
     }
 
@@ -115,14 +116,5 @@ impl Database {
             .await?;
         transaction.commit().await?;
         Ok(Some(user_row(erased)))
-    }
-
-    /// Moves everything from SQLite's WAL into the database, and empties the WAL. While somebody reads from it, a part
-    /// stays until a later checkpoint.
-    async fn empty_wal(&self) -> Result<(), StorageFault> {
-        if self.writer.get_database_backend() == DbBackend::Sqlite {
-            self.writer.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await?;
-        }
-        Ok(())
     }
 }

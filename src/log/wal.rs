@@ -47,7 +47,9 @@ impl Wal {
     }
 }
 
-async fn checkpoint(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
+/// Moves everything from the WAL into the database by this connection, and empties the WAL. `false` when somebody else reads
+/// from it or writes for longer than the connection waits.
+pub(super) async fn checkpoint(connection: &impl ConnectionTrait) -> Result<bool, DbErr> {
     let statement = Statement::from_string(DbBackend::Sqlite, "PRAGMA wal_checkpoint(TRUNCATE)");
     let row = connection.query_one_raw(statement).await?;
     row.map_or(Ok(false), |row| Ok(row.try_get::<i64>("", "busy")? == 0))

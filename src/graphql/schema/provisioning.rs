@@ -3,20 +3,16 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
-use futures_util::future::try_join_all;
 
 use super::payload::{MessagePayload, UserPayload};
 use super::services::services_of;
 use super::types::{Cursor, Message, User};
-use crate::accounts::{Scope, Wanted};
+use crate::accounts::{Erased, Scope, Wanted};
 use crate::error::Error;
 use crate::graphql::budget::budget_of;
 use crate::graphql::caller::service_with;
 use crate::log::{Provisioned, UserChange, UserRow};
-use crate::messaging::{Action, ConversationId, Leave, MessageId, Position, Reason, Redact, Report, UserId};
-
-/// Messages that are redacted together when their sender is erased.
-const ERASED_AT_ONCE: u64 = 256;
+use crate::messaging::{Action, MessageId, Reason, Report, UserId};
 
 /// Users who are to be made or updated.
 #[derive(InputObject)]
@@ -121,42 +117,12 @@ pub(super) async fn erase_user(ctx: &Context<'_>, input: EraseUserInput) -> Resu
     service_with(ctx, Scope::Provision)?;
     let services = services_of(ctx)?;
     let id: UserId = input.user_id.parse().map_err(|_| Error::NotFound("user"))?;
-    // Nothing new comes from the user from here on.
-    let disable = UserChange { disabled: Some(true), ..UserChange::default() };
-    services.accounts.change(id, &disable).await?.ok_or(Error::NotFound("user"))?;
-    let mut redacted = 0;
-    for (conversation, takes_part) in services.database.conversations_ever_of(id).await? {
-        if takes_part {
-            leave(ctx, id, conversation).await?;
-        }
-        redacted += redact_all(ctx, id, conversation).await?;
-    }
-    let user = User::from(Arc::new(services.accounts.erase(id).await?));
+    let erasing = services.accounts.erase(id, |action| services.submit_as(ctx, id, action));
+    let Erased { user, redacted } = erasing.await?;
+    let user = User::from(Arc::new(user));
     let cursor = Cursor::new(services.database.head().await?);
     let messages_redacted = i32::try_from(redacted).unwrap_or(i32::MAX);
     Ok(EraseUserPayload { user, messages_redacted, cursor })
-}
-
-async fn leave(ctx: &Context<'_>, user: UserId, conversation: ConversationId) -> Result<(), Error> {
-    match services_of(ctx)?.submit_as(ctx, user, Action::Leave(Leave { conversation })).await {
-        // They were removed from it just now.
-        Ok(_) | Err(Error::NotFound(_)) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Redacts what somebody sent to a conversation. Returns how many messages that were.
-async fn redact_all(ctx: &Context<'_>, sender: UserId, conversation: ConversationId) -> Result<usize, Error> {
-    let services = services_of(ctx)?;
-    let (mut redacted, mut after) = (0, Position::START);
-    loop {
-        let messages =
-            services.database.messages_to_redact(sender, conversation, after, ERASED_AT_ONCE).await?;
-        let Some((last, _)) = messages.last() else { return Ok(redacted) };
-        (redacted, after) = (redacted + messages.len(), *last);
-        let redact = |(_, message)| services.submit_as(ctx, sender, Action::Redact(Redact { message }));
-        try_join_all(messages.into_iter().map(redact)).await?;
-    }
 }
 
 pub(super) async fn report_undeliverable(
