@@ -66,6 +66,11 @@ export class Device {
     return this.#context.cookies();
   }
 
+  /** Takes the session away, as if it had ended. */
+  async endSession(): Promise<void> {
+    await this.#context.clearCookies();
+  }
+
   /** Names faults that the test itself provokes. */
   provokes(...faults: RegExp[]): void {
     this.#provoked.push(...faults);

@@ -27,6 +27,11 @@ const test = base.extend('ask', ({ herald }) => (path: string, headers: Record<s
 
 const PAGES = ['/', '/graphiql'];
 
+const GZIP = { 'accept-encoding': 'gzip' };
+
+/** How much the chat may load before it is there, in bytes: half a second at the 1.6 Mbit/s of a fast 3G. */
+const FIRST_LOAD = 90 * 1024;
+
 test.for(PAGES)('%s is asked for each time, and answered in full only when it has changed', async (path, { ask }) => {
   const { status, headers, body } = await ask(path);
   expect(status).toBe(200);
@@ -80,6 +85,15 @@ test.for(PAGES)('what %s is made of is kept by the browser, and comes compressed
     expect(gunzipSync(compressed.body)).toEqual(plain.body);
     expect(compressed.body.length).toBeLessThan(plain.body.length);
   }
+});
+
+test('the chat is small', async ({ ask }) => {
+  const page = await ask('/', GZIP);
+  const assets = [...(await ask('/')).body.toString().matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, asset]) => asset!);
+  const parts = [page, ...(await Promise.all(assets.map((asset) => ask(asset, GZIP))))];
+  const bytes = parts.reduce((sum, { body }) => sum + body.length, 0);
+  expect(bytes).toBeGreaterThan(50 * 1024);
+  expect(bytes).toBeLessThanOrEqual(FIRST_LOAD);
 });
 
 test.for(['/assets/nothing.js', '/assets/../../README.md', '/assets/%2e%2e/%2e%2e/README.md', '/index.html', '/graphiql/'])(

@@ -1,8 +1,13 @@
 /** Signing in and out. The session is a cookie, and nothing of it is anywhere else. */
 
-import { expect } from 'vitest';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished } from 'vitest';
 
+import { Herald } from '../clients/herald.ts';
 import type { Chat } from './chat.ts';
+import { Device } from './device.ts';
 import { test } from './fixtures.ts';
 import { unique } from './person.ts';
 
@@ -97,6 +102,20 @@ test('to sign out closes the sockets of all windows of the browser, and shows th
     await chat.is('connected');
     await expect.poll(() => chat.conversation('Alice').count()).toBe(1);
   }
+});
+
+test('a herald that trusts other documents only is not called unreachable', async ({ chromium }) => {
+  const folder = await mkdtemp(join(tmpdir(), 'documents-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, 'trusted.json'), '{}');
+  const herald = await Herald.create('--trusted-documents', join(folder, 'trusted.json'));
+  onTestFinished(() => herald.remove());
+  const laptop = await Device.create(chromium, new URL(herald.http).origin);
+  onTestFinished(() => laptop.close());
+  laptop.provokes(/400/);
+  const chat = await laptop.chat();
+  await chat.page.getByText('executes only documents that its operator trusts').waitFor();
+  expect(await chat.page.getByText('cannot be reached').count()).toBe(0);
 });
 
 test('a session that is ended elsewhere shows the way in', async ({ herald, device, alice }) => {
