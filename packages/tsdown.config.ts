@@ -2,7 +2,7 @@ import { defineConfig } from 'tsdown';
 
 const names = ['', '-ws', '-sse', '-apollo', '-urql', '-relay', '-tabs'].map((suffix) => `resumable-graphql${suffix}`);
 
-export default names.map((name) =>
+const libraries = names.map((name) =>
   defineConfig({
     name,
     cwd: name,
@@ -18,3 +18,19 @@ export default names.map((name) =>
     tsconfig: '../tsconfig.build.json',
   }),
 );
+
+/** For Node.js. It brings along the network that can fail, which tests/clients has. */
+const kit = defineConfig({
+  name: 'conformance',
+  cwd: 'conformance',
+  entry: ['src/index.ts', 'src/cli.ts'],
+  format: 'esm',
+  platform: 'node',
+  target: 'es2022',
+  dts: true,
+  fixedExtension: false,
+  logLevel: 'warn',
+  tsconfig: '../tsconfig.build.json',
+});
+
+export default [...libraries, kit];

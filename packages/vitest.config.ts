@@ -10,7 +10,7 @@ export default defineConfig({
     // The sources, so that a test never runs what was built from others.
     alias: ['', '-ws', '-sse', '-apollo', '-urql', '-relay', '-tabs'].map((suffix) => ({
       find: new RegExp(`^resumable-graphql${suffix}$`), replacement: of(`resumable-graphql${suffix}`),
-    })),
+    })).concat({ find: /^resumable-graphql-conformance$/, replacement: of('conformance') }),
   },
   test: {
     include: ['tests/**/*.test.ts'],

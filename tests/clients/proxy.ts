@@ -1,4 +1,7 @@
-/** A network that can fail: everything passes through it, until it is cut. It can hold answers back, while events pass. */
+/**
+ * A network that can fail: everything passes through it, until it is cut. It can hold answers back, while events pass; let
+ * nothing pass for a while; and lose what comes, as if it had passed.
+ */
 
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
@@ -15,22 +18,32 @@ export class Proxy {
   readonly #server = createServer((near) => this.#carry(near));
   readonly #sockets = new Set<Socket>();
   readonly #target: number;
+  readonly #host: string;
+  /** The connections' other ends. */
+  readonly #far = new Set<Socket>();
   #isCut = false;
+  #isStalled = false;
+  #isLosing = false;
   #hold: Hold | undefined;
 
-  private constructor(target: number) {
+  private constructor(target: number, host: string) {
     this.#target = target;
+    this.#host = host;
   }
 
-  static async to(port: number): Promise<Proxy> {
-    const proxy = new Proxy(port);
+  static async to(port: number, host = '127.0.0.1'): Promise<Proxy> {
+    const proxy = new Proxy(port, host);
     proxy.#server.listen(0, '127.0.0.1');
     await once(proxy.#server, 'listening');
     return proxy;
   }
 
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
   get http(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/graphql`;
+    return `http://127.0.0.1:${this.port}/graphql`;
   }
 
   get socket(): string {
@@ -54,6 +67,22 @@ export class Proxy {
     this.#isCut = false;
   }
 
+  /** Reads nothing of what the server sends, so that it has to wait with the rest. */
+  stall(): void {
+    this.#isStalled = true;
+    this.#far.forEach((socket) => socket.pause());
+  }
+
+  flow(): void {
+    this.#isStalled = false;
+    this.#far.forEach((socket) => socket.resume());
+  }
+
+  /** Takes what the server sends, and passes on nothing of it, over connections that there are. */
+  lose(): void {
+    this.#isLosing = true;
+  }
+
   /** Has answers over HTTP wait, from the requests on that are made from now on. */
   hold(hold: Hold): void {
     this.#hold = hold;
@@ -71,7 +100,10 @@ export class Proxy {
 
   #carry(near: Socket): void {
     if (this.#isCut) return void near.resetAndDestroy();
-    const far = connect(this.#target, '127.0.0.1');
+    const far = connect(this.#target, this.#host);
+    this.#far.add(far);
+    far.on('close', () => this.#far.delete(far));
+    far.on('connect', () => this.#isStalled && far.pause());
     let request = '';
     let isAnswered = false;
     let isSocket = false;
@@ -83,6 +115,7 @@ export class Proxy {
       isAnswered = false;
     });
     far.on('data', (chunk) => {
+      if (this.#isLosing) return;
       isSocket ||= WEBSOCKET.test(request);
       const hold = isAnswered || isSocket || SUBSCRIPTION.test(request) ? undefined : this.#hold?.(request);
       isAnswered = true;
