@@ -20,7 +20,7 @@ const EVENTS = generated.possibleTypes['Event']!;
 /** Types without an id: they live in what they belong to. */
 const EMBEDDED = [
   'Participant', 'Receipt', 'ConversationPayload', 'LeaveConversationPayload', 'SendMessagePayload', 'MarkPayload',
-  'LogoutPayload', ...EVENTS,
+  'LogoutPayload', 'UnreadTotals', ...EVENTS,
 ];
 
 type Key = string;
@@ -96,6 +96,21 @@ function growing<T>(rank: (value: T) => number): Resolver {
   };
 }
 
+/** The viewer takes part no more: what is shown of the conversation is what herald would answer. */
+function close(cache: Cache, id: string): void {
+  note(cache, INBOX, id, null);
+  cache.link('Query', 'conversation', { id }, null);
+}
+
+/** The viewer takes part again. What happened meanwhile was told to others only, so all of it is asked for again. */
+function reopen(cache: Cache, id: string): void {
+  const list = `Conversation:${id}`;
+  for (const { fieldName, arguments: args } of cache.inspectFields(list)) {
+    if (fieldName === 'messages') cache.invalidate(list, fieldName, args);
+  }
+  cache.invalidate('Query', 'conversation', { id });
+}
+
 function onEvent({ events: event }: EventsSubscription, cache: Cache): void {
   // Nobody asked for these.
   if (event.__typename === 'Checkpoint') return;
@@ -114,21 +129,23 @@ function onEvent({ events: event }: EventsSubscription, cache: Cache): void {
         }
       }
       return;
-    case 'ConversationStarted':
     case 'ParticipantsJoined':
+      if (event.users.some(({ id }) => viewer === `User:${id}`)) reopen(cache, conversation);
+      return void note(cache, INBOX, conversation, list);
+    case 'ConversationStarted':
     case 'ConversationRenamed':
     case 'ConversationUpdated':
       return void note(cache, INBOX, conversation, list);
     case 'MessageUndeliverable':
       return cache.invalidate(`Message:${event.message.id}`, 'receipts', { first: 100 });
     case 'ParticipantLeft':
-      if (viewer === `User:${event.user.id}`) note(cache, INBOX, conversation, null);
+      if (viewer === `User:${event.user.id}`) close(cache, conversation);
       return;
     // Graphcache knows the message by its id.
     case 'MessageRedacted':
       return;
     case 'ParticipantsRemoved':
-      if (event.users.some(({ id }) => viewer === `User:${id}`)) note(cache, INBOX, conversation, null);
+      if (event.users.some(({ id }) => viewer === `User:${id}`)) close(cache, conversation);
   }
 }
 
@@ -165,8 +182,7 @@ export function createCache(): Exchange {
         sendMessage: ({ sendMessage }: SendMutation, _args, cache) => addMessage(cache, sendMessage.message),
         startConversation: ({ startConversation: { conversation } }: StartMutation, _args, cache) =>
           note(cache, INBOX, conversation.id, `Conversation:${conversation.id}`),
-        leaveConversation: (_result, { input }: LeaveMutationVariables, cache) =>
-          note(cache, INBOX, input.conversationId, null),
+        leaveConversation: (_result, { input }: LeaveMutationVariables, cache) => close(cache, input.conversationId),
       },
       Subscription: { events: (result: EventsSubscription, _args, cache) => onEvent(result, cache) },
     },

@@ -48,6 +48,9 @@ export const MESSAGES = graphql(`query Messages($id: ID!) {
 /** Where the viewer stopped reading, as it is now: no event keeps it up to date in the cache. */
 export const FIRST_UNREAD = graphql(`query FirstUnread($id: ID!) { conversation(id: $id) { id firstUnread { id } } }`);
 
+/** Over all conversations, also those that are not loaded. */
+export const UNREAD_TOTALS = graphql(`query UnreadTotals { unread { messages } }`);
+
 /** Of the past only: what is so now, events tell, which may overtake this. */
 export const OLDER = graphql(`query Older($id: ID!, $before: String) {
   conversation(id: $id) {

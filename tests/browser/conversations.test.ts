@@ -33,8 +33,22 @@ test('unread messages are counted until they are read', async ({ device, alice, 
   await alices.open('Carol');
   for (const chat of [alices, another]) {
     await expect.poll(() => chat.unread('Carol')).toBeUndefined();
-    await expect.poll(() => chat.page.title()).toBe('herald');
+    await expect.poll(() => chat.page.title()).not.toContain('(');
   }
+});
+
+test('the title counts what is unread also where the list was not read to its end, and names what is open', async ({
+  device, alice, bob,
+}) => {
+  const ids: string[] = [];
+  for (let n = 1; n <= 35; n++) ids.push(await bob.converse([alice], `Room ${n}`));
+  for (const id of ids) await bob.send(id, 'Hello');
+  const alices = await (await device(alice)).chat();
+  await expect.poll(() => alices.page.title()).toBe('(35) herald');
+  expect(await alices.conversations.count()).toBeLessThan(35);
+
+  await alices.open('Room 35');
+  await expect.poll(() => alices.page.title()).toBe('(34) Room 35 · herald');
 });
 
 test('a conversation is started by handle, and appears with the other', async ({ device, alice, bob }) => {

@@ -2,6 +2,7 @@
 
 import { expect } from 'vitest';
 
+import { faults } from './accessibility.ts';
 import type { Chat } from './chat.ts';
 import { test as base } from './fixtures.ts';
 import { Person } from './person.ts';
@@ -78,6 +79,11 @@ test('whoever leaves is gone for the others, and is told nothing more', async ({
 
   const details = await carols.details('Tea club');
   await details.getByRole('button', { name: 'Leave conversation' }).click();
+  await details.getByRole('button', { name: 'Stay' }).click();
+  await details.getByRole('button', { name: 'Leave conversation' }).click();
+  expect(await carols.conversations.count()).toBe(2);
+  expect(await faults(carols.page)).toEqual([]);
+  await details.getByRole('button', { name: 'Leave', exact: true }).click();
   await expect.poll(() => carols.conversations.count()).toBe(1);
   expect(await carols.conversation('Tea club').count()).toBe(0);
 
@@ -93,6 +99,60 @@ test('whoever leaves is gone for the others, and is told nothing more', async ({
   await carols.conversation('For Carol').waitFor();
   expect(await carols.conversation('Tea club').count()).toBe(0);
   expect(carols.events.map(({ message }) => message?.body)).not.toContain('Now we can talk.');
+});
+
+test('who has left is not offered to write when they go back, and is there again when they are added', async ({
+  device, alice, carol, groupId,
+}) => {
+  await alice.send(groupId, 'Before');
+  const carols = await (await device(carol)).chat();
+  await carols.open('Tea club');
+  const details = await carols.details('Tea club');
+  await details.getByRole('button', { name: 'Leave conversation' }).click();
+  await details.getByRole('button', { name: 'Leave', exact: true }).click();
+  await expect.poll(() => carols.conversations.count()).toBe(0);
+  const absence = carols.page.getByText('you take no part in it');
+
+  await carols.page.goBack();
+  await absence.waitFor();
+  expect(await carols.field.count()).toBe(0);
+
+  await alice.addParticipants(groupId, [carol]);
+  await carols.field.waitFor();
+  await alice.send(groupId, 'Welcome back');
+  await carols.says('Before', 'Welcome back');
+  await carols.write('Thanks');
+  await carols.showsTicks('Sent');
+
+  await alice.removeParticipants(groupId, [carol]);
+  await absence.waitFor();
+  expect(await carols.field.count()).toBe(0);
+});
+
+test('what happens to a group is said between the messages', async ({ device, alice, bob, carol, dave, groupId }) => {
+  const alices = await (await device(alice)).chat(groupId);
+  const bobs = await (await device(bob)).chat(groupId);
+  for (const chat of [alices, bobs]) await chat.is('connected');
+  const notices = (chat: Chat) => chat.log.locator('li').evaluateAll(
+    (lines) => lines.map((line) => (line.querySelector('.body') ?? line).textContent),
+  );
+
+  await bob.send(groupId, 'Before');
+  await alices.says('Before');
+  const details = await alices.details('Tea club');
+  await details.getByLabel('Add people').fill(dave.handle);
+  await details.getByRole('button', { name: 'Add', exact: true }).click();
+  await expect.poll(() => notices(bobs)).toEqual(['Before', 'Alice added Dave']);
+  await details.getByLabel('Title').fill('Coffee club');
+  await details.getByRole('button', { name: 'Rename' }).click();
+  await alices.dialog('Coffee club').waitFor();
+  await alices.page.keyboard.press('Escape');
+  await alice.removeParticipants(groupId, [carol]);
+  await bob.send(groupId, 'After');
+
+  const [renamed, removed] = ['named the conversation “Coffee club”', 'removed Carol'];
+  await expect.poll(() => notices(bobs)).toEqual(['Before', 'Alice added Dave', `Alice ${renamed}`, `Alice ${removed}`, 'After']);
+  await expect.poll(() => notices(alices)).toEqual(['Before', `You added @${dave.handle}`, `You ${renamed}`, `You ${removed}`, 'After']);
 });
 
 test('whoever is added sees what is said from then on', async ({ device, alice, dave, groupId }) => {

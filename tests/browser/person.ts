@@ -63,6 +63,20 @@ export class Person {
     return id;
   }
 
+  async addParticipants(conversationId: string, others: Pick<Person, 'handle'>[]): Promise<void> {
+    await this.#request(
+      `mutation ($input: ParticipantsInput!) { addParticipants(input: $input) { cursor } }`,
+      { input: { conversationId, handles: others.map(({ handle }) => handle) } },
+    );
+  }
+
+  async removeParticipants(conversationId: string, others: Pick<Person, 'handle'>[]): Promise<void> {
+    await this.#request(
+      `mutation ($input: ParticipantsInput!) { removeParticipants(input: $input) { cursor } }`,
+      { input: { conversationId, handles: others.map(({ handle }) => handle) } },
+    );
+  }
+
   async markDelivered(messageId: string): Promise<void> {
     await this.#request(`mutation ($id: ID!) { markDelivered(input: { messageId: $id }) { cursor } }`, { id: messageId });
   }
