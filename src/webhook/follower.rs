@@ -518,6 +518,11 @@ async fn begin_anew(node: &Node, row: &WebhookRow, refusal: &Response) -> Result
     let head = database.head().await?;
     let own = Place { epoch: head.epoch, ..row.place };
     let agrees = database.head_after(own).await?.is_some();
+    if agrees && own == row.place {
+        // The log is the same. An event in it is damaged: the webhook waits until it is mended, since nobody could tell it.
+        FOLLOWING.note(&refusal.messages().collect::<Vec<_>>().join(" "));
+        return Ok(Ended::Lost);
+    }
     let place = if agrees { own } else { head };
     tracing::error!(
         webhook = %row.id,

@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::json;
 
-use crate::support::{TestApp, code, until};
+use crate::support::{Receiver, TestApp, code, until};
 
 const EVENTS: &str = "subscription($after: Cursor, $id: ID) { events(after: $after, conversationId: $id) {
     ... on MessageSent { message { body } } } }";
@@ -58,4 +58,28 @@ async fn whoever_missed_a_damaged_event_is_told_and_goes_on_with_a_new_snapshot(
         socket.follow_after("3", EVENTS, &before).await;
         assert_eq!(socket.next("3").await["events"]["message"]["body"], "damaged");
     }
+}
+
+// Nobody could tell a receiver what the event was. The log is the same, so it is not told that the log was rewound.
+#[tokio::test]
+async fn a_webhook_waits_until_a_damaged_event_is_mended() {
+    let mut receiver = Receiver::start().await;
+    let mut app = TestApp::with(|setup| {
+        receiver.adapt(setup);
+        setup.args.limits.recent_bytes = 0;
+    })
+    .await;
+    let (ada, _, room) = app.pair().await;
+    ada.send(&room, "damaged").await;
+    assert_eq!(receiver.next_said().await, "damaged");
+    app.stop().await;
+    // It is to be told again.
+    execute(&app, "UPDATE webhooks SET position = 1, chain = (SELECT chain FROM events WHERE position = 1)")
+        .await;
+    execute(&app, "UPDATE events SET kind = 99 WHERE position = 2").await;
+    app.restart().await;
+    until(|| async { ready(&app).await.1.contains("damaged") }).await;
+    execute(&app, "UPDATE events SET kind = 4 WHERE position = 2").await;
+    let call = receiver.next().await;
+    assert_eq!((call.kind(), call.said()), ("message.sent", "damaged"));
 }
