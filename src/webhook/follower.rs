@@ -519,7 +519,7 @@ async fn begin_anew(node: &Node, row: &WebhookRow, refusal: &Response) -> Result
     let own = Place { epoch: head.epoch, ..row.place };
     let agrees = database.head_after(own).await?.is_some();
     if agrees && own == row.place {
-        // The log is the same. An event in it is damaged: the webhook waits until it is mended, since nobody could tell it.
+        // The log is the same. An event in it is damaged, so nobody can tell it: the webhook waits until it is mended.
         FOLLOWING.note(&refusal.messages().collect::<Vec<_>>().join(" "));
         return Ok(Ended::Lost);
     }
