@@ -1,4 +1,4 @@
-//! The requests that herald itself sends over HTTP. What never lives here: what they are for.
+//! What herald itself fetches over HTTP. What never lives here: what it is for, and calls to webhooks.
 
 use std::io;
 use std::time::Duration;

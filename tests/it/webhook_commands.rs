@@ -88,7 +88,7 @@ async fn calls_that_were_given_up_are_listed_and_replayed() {
     assert!(listed.contains("after 11 attempts: the event at position"), "{listed}");
     receiver.behave(|_| OK);
     let (succeeded, _, said) = webhook(&app, &["replay", &id]).await;
-    assert!(succeeded && said.starts_with("1 calls are tried again"), "{said}");
+    assert!(succeeded && said.contains("1 calls are tried again"), "{said}");
     assert_eq!(receiver.next().await.id, first.id);
     stored_calls(&app, 0).await;
     ada.send(&conversation, "next").await;

@@ -111,6 +111,8 @@ impl CallState {
 /// What became of the calls of a webhook. It is written all together.
 #[derive(Debug, Clone, Default)]
 pub struct Settlement {
+    /// Whether all that was stored before is forgotten, calls and rules, because it is about a log that is lost.
+    pub forgets: bool,
     /// Calls that wait from now on.
     pub stored: Vec<StoredCall>,
     /// Stored calls that were accepted, or that are about nothing any more.
@@ -189,6 +191,12 @@ impl Database {
         settlement: &Settlement,
     ) -> Result<(), DbErr> {
         let now = self.now();
+        if settlement.forgets {
+            let of_webhook = webhook_call::Column::WebhookId.eq(id.0);
+            webhook_call::Entity::delete_many().filter(of_webhook).exec(transaction).await?;
+            let of_webhook = webhook_rule::Column::WebhookId.eq(id.0);
+            webhook_rule::Entity::delete_many().filter(of_webhook).exec(transaction).await?;
+        }
         let mut writes = Writes::new(transaction);
         writes.insert(settlement.stored.iter().map(|call| active(id, call, now)), "").await?;
         writes.send().await?;
@@ -236,35 +244,6 @@ impl Database {
             transaction.execute_raw(sql.statement(transaction.get_database_backend())).await?;
         }
         Ok(())
-    }
-
-    /// Begins a webhook anew, after its log did not continue: at this place, with these calls in the place of those that
-    /// waited and without rules. `false` if this node does not hold the lease any more.
-    pub async fn restart_webhook(
-        &self,
-        id: WebhookId,
-        owner: LeaseOwner,
-        lasts: Duration,
-        place: Place,
-        calls: Vec<StoredCall>,
-        keeps_calls: bool,
-    ) -> Result<bool, Unavailable> {
-        let operation = "begin a webhook anew";
-        if !keeps_calls {
-            // Each is about an event that may be lost. A node without the lease takes nothing away that is of use.
-            webhook_call::Entity::delete_many()
-                .filter(webhook_call::Column::WebhookId.eq(id.0))
-                .exec(&self.writer)
-                .await
-                .during(operation)?;
-            webhook_rule::Entity::delete_many()
-                .filter(webhook_rule::Column::WebhookId.eq(id.0))
-                .exec(&self.writer)
-                .await
-                .during(operation)?;
-        }
-        let settlement = Settlement { stored: calls, ..Settlement::default() };
-        self.settle(id, owner, lasts, place, &settlement).await.during(operation)
     }
 
     /// The calls of a webhook that are due, the longest due first, at most `limit`.

@@ -18,7 +18,6 @@ use tokio::time::timeout;
 
 use super::app::Setup;
 use super::http::Reply;
-use super::now;
 
 /// The secrets of the tests: 32 times the same byte.
 pub(crate) const SECRETS: [[u8; 32]; 2] = [[7; 32], [8; 32]];
@@ -206,26 +205,32 @@ async fn next_call(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<Called>
     }
 }
 
-/// A clock that begins at the present and that a test moves on.
+/// A clock that begins at the present, stands still, and is moved on by a test.
 #[derive(Clone)]
 pub(crate) struct SteppedClock(Arc<AtomicI64>);
 
 impl SteppedClock {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(AtomicI64::new(i64::try_from(now()).unwrap() * 1_000_000)))
+        Self(Arc::new(AtomicI64::new(Self::real())))
     }
 
-    /// A herald that goes by it.
+    /// A herald that goes by it. On Postgres, events have the time of Postgres all the same.
     pub(crate) fn adapt(&self, setup: &mut Setup) {
         let micros = Arc::clone(&self.0);
         setup.parts.clock = Clock::new(move || Timestamp(micros.load(Ordering::Relaxed)));
     }
 
+    /// Moves it on, to so much after what it shows and after the present.
     pub(crate) fn advance(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::Relaxed);
+        let by = i64::try_from(by.as_micros()).unwrap();
+        self.0.store(self.now().max(Self::real()) + by, Ordering::Relaxed);
     }
 
     pub(crate) fn now(&self) -> i64 {
         self.0.load(Ordering::Relaxed)
+    }
+
+    fn real() -> i64 {
+        Clock::default().now().0
     }
 }
