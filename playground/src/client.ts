@@ -107,7 +107,8 @@ export function passes(error: CombinedError): boolean {
 
 /** What this page calls the inputs that herald's messages begin with. */
 const INPUTS: Record<string, string> = {
-  handle: 'The handle', displayName: 'The name', password: 'The password', title: 'The title', body: 'It',
+  handle: 'The handle', displayName: 'The name', password: 'The password', newPassword: 'The new password',
+  currentPassword: 'The current password', title: 'The title', body: 'It',
   participantHandles: 'The list', handles: 'The list',
 };
 

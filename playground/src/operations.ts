@@ -92,6 +92,25 @@ export const MARK_READ = graphql(`mutation MarkRead($input: MarkInput!) {
 /** After a mark whose answer is older than what has come since. */
 export const UNREAD = graphql(`query Unread($id: ID!) { conversation(id: $id) { id unreadCount } }`);
 
+// ---- The viewer's own account
+
+export const ACCOUNT = graphql(`query Account {
+  sessions(first: 50) { nodes { id createdAt lastUsedAt isCurrent } }
+  blockedUsers(first: 100) { nodes { ...Person } }
+}`);
+export const UPDATE_PROFILE = graphql(`mutation UpdateProfile($input: ProfileInput!) {
+  updateProfile(input: $input) { user { ...Person } }
+}`);
+export const CHANGE_PASSWORD = graphql(`mutation ChangePassword($input: ChangePasswordInput!) {
+  changePassword(input: $input) { expiresAt }
+}`);
+export const END_SESSION = graphql(`mutation EndSession($input: EndSessionInput!) {
+  endSession(input: $input) { ended }
+}`);
+export const FIND_USER = graphql(`query FindUser($handle: String!) { user(handle: $handle) { ...Person } }`);
+export const BLOCK = graphql(`mutation Block($input: BlockInput!) { blockUser(input: $input) { user { id } } }`);
+export const UNBLOCK = graphql(`mutation Unblock($input: BlockInput!) { unblockUser(input: $input) { user { id } } }`);
+
 // ---- What happens
 
 /**

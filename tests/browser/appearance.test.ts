@@ -54,6 +54,11 @@ test.for(SCREENS)('the chat, $name', async ({ name, ...screen }, { device, alice
   await chat.is('connected');
   await look(chat, 'list');
 
+  await chat.page.getByRole('button', { name: 'Settings' }).click();
+  await chat.dialog('Settings').getByRole('list', { name: 'Sessions' }).waitFor();
+  await look(chat, 'settings');
+  await chat.page.keyboard.press('Escape');
+
   await chat.open('Tea club');
   await chat.write('I do, and biscuits as well.', 'Shall we say four o’clock?');
   await chat.showsTicks('Sent', 'Sent');
