@@ -1,7 +1,7 @@
 /** Where one stopped reading, and what counts as read. */
 
 import { setTimeout as pause } from 'node:timers/promises';
-import { expect } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 
 import type { Chat } from './chat.ts';
 import { test } from './fixtures.ts';
@@ -85,6 +85,7 @@ test('one gets to the newest message while others arrive', async ({ device, alic
   await expect.poll(() => onScreen(alices)).toContain('old 1');
 
   let isOver = false;
+  onTestFinished(() => void (isOver = true));
   const arriving = (async () => {
     for (let n = 1; !isOver; n++) await Promise.all([pause(PACE), bob.send(conversationId, `new ${n}`)]);
   })();
