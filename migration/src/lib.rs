@@ -18,6 +18,7 @@ mod m20261203_000008_conversations;
 mod m20261204_000009_services;
 mod m20261206_000011_blocks;
 mod m20261208_000012_webhooks;
+mod m20261209_000013_sharing;
 mod m20261210_000014_retention;
 
 /// Applies the migrations in order, each once. The table `seaql_migrations` has the names of those that were applied.
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261204_000009_services::Migration),
             Box::new(m20261206_000011_blocks::Migration),
             Box::new(m20261208_000012_webhooks::Migration),
+            Box::new(m20261209_000013_sharing::Migration),
             Box::new(m20261210_000014_retention::Migration),
         ]
     }

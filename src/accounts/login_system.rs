@@ -7,7 +7,7 @@ use super::live::{Live, LiveByHash, Unproved};
 use super::{Accounts, enabled, handles};
 use crate::error::{Error, JwtRefusal};
 use crate::log::UserRow;
-use crate::messaging::{DisplayName, UserId};
+use crate::messaging::{DisplayName, Sharing, UserId};
 use crate::random;
 
 /// The most tokens that this node has checked and remembers while nobody uses them.
@@ -76,6 +76,7 @@ impl Accounts {
                 registration: None,
                 external_id: Some(identity.external_id.clone()),
                 disabled_at: None,
+                sharing: Sharing::default(),
             };
             if self.database.insert_user(&row).await? {
                 return Ok(row);

@@ -45,7 +45,7 @@ use self::password::Passwords;
 use self::turns::Turns;
 use crate::error::Error;
 use crate::log::{Database, Standing, Unavailable, UserChange, UserRow};
-use crate::messaging::{DisplayName, Handle, IdempotencyKey, UserId};
+use crate::messaging::{DisplayName, Handle, IdempotencyKey, Sharing, UserId};
 use crate::network::Network;
 use crate::random;
 
@@ -206,6 +206,7 @@ impl Accounts {
             registration: registration.map(Vec::from),
             external_id: None,
             disabled_at: None,
+            sharing: Sharing::default(),
         };
         if self.database.insert_user(&row).await? {
             return Ok(row);

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{Accounts, handles};
 use crate::error::Error;
 use crate::log::{FoundUsers, Provisioned, UserRow};
-use crate::messaging::{DisplayName, ExternalId, Handle, Timestamp, UserId};
+use crate::messaging::{DisplayName, ExternalId, Handle, Sharing, Timestamp, UserId};
 use crate::random;
 
 /// The most users of one call.
@@ -155,5 +155,6 @@ fn new(id: UserId, wanted: &Wanted, handle: Handle, now: Timestamp) -> UserRow {
         registration: None,
         external_id: Some(wanted.external_id.clone()),
         disabled_at: None,
+        sharing: Sharing::default(),
     }
 }

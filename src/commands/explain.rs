@@ -35,7 +35,8 @@ fn tell(journey: &Journey) -> String {
         match (receipt.delivered_at, receipt.read_at) {
             (_, Some(at)) => format!("{name} has read it since {}", instant(at)),
             (Some(at), None) => format!("{name} has received it since {}", instant(at)),
-            (None, None) => format!("{name} has not received it"),
+            (None, None) if receipt.is_shared => format!("{name} has not received it"),
+            (None, None) => format!("{name} does not share whether they received it"),
         }
     }));
     let counted = |is: fn(&Receipt) -> bool| receipts.iter().filter(|receipt| is(receipt)).count();
@@ -44,8 +45,12 @@ fn tell(journey: &Journey) -> String {
         receipts.len(),
         counted(|receipt| receipt.read_at.is_some()),
         counted(|receipt| receipt.read_at.is_none() && receipt.delivered_at.is_some()),
-        counted(|receipt| receipt.delivered_at.is_none()),
+        counted(|receipt| receipt.is_shared && receipt.delivered_at.is_none()),
     ));
+    let untold = counted(|receipt| !receipt.is_shared);
+    if untold > 0 {
+        lines.push(format!("{untold} of them do not share it."));
+    }
     lines.join("\n") + "\n"
 }
 
@@ -54,10 +59,13 @@ fn happened(journey: &Journey, event: &Event) -> Option<String> {
     let actor = name(journey, event.actor);
     match &event.change {
         Change::Sent(_) => Some(format!("sent by {actor}")),
-        Change::Marked(marked) => Some(match marked.mark {
-            Mark::Delivered => format!("marked as delivered by {actor}"),
-            Mark::Read => format!("marked as read by {actor}"),
-        }),
+        Change::Marked(marked) => {
+            let whom = if marked.is_shared() { "" } else { ", who does not share it" };
+            Some(match marked.mark {
+                Mark::Delivered => format!("marked as delivered by {actor}{whom}"),
+                Mark::Read => format!("marked as read by {actor}{whom}"),
+            })
+        }
         Change::Undeliverable(undeliverable) => {
             Some(format!("could not be delivered to {actor}: {}", undeliverable.reason))
         }

@@ -102,6 +102,9 @@ pub struct ServeArgs {
     /// Limit how often users send, mark, start conversations and invite, and addresses register or sign in.
     #[arg(long, env = "HERALD_RATE_LIMIT", value_enum, default_value_t = Switch::On)]
     pub rate_limit: Switch,
+    /// Show nobody who does not share what they receive or read what others receive or read.
+    #[arg(long, env = "HERALD_RECIPROCAL_RECEIPTS")]
+    pub reciprocal_receipts: bool,
     /// How users get in.
     #[command(flatten)]
     pub identity: IdentityArgs,

@@ -157,6 +157,8 @@ mod tests {
             Sent { message }.into(),
             marked(Mark::Delivered, Audience::Everyone),
             marked(Mark::Read, Audience::Only(Arc::clone(&users))),
+            marked(Mark::Delivered, Audience::Oneself),
+            marked(Mark::Read, Audience::Oneself),
             Renamed { title: Some(Title::trusted("New")), former: None }.into(),
             Left { successor: Some(users[0]) }.into(),
             Removed { users }.into(),

@@ -37,7 +37,7 @@ pub(super) fn document(page: usize) -> String {
         }} }}
         fragment Who on User {{ id handle displayName externalId }}
         fragment Told on Message {{
-            id sentAt sender {{ ...Who }} status recipientCount deliveredCount readCount
+            id sentAt sender {{ ...Who }} status recipientCount sharingCount deliveredCount readCount
         }}"
     )
 }

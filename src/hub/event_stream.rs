@@ -14,7 +14,7 @@ use super::joining::{Handover, JoinError, Then};
 use super::routing::Interest;
 use super::{Hub, VisibleEvent};
 use crate::log::{ConversationFilter, Database, ReadError, SubscriptionFilter, Unavailable, Viewer};
-use crate::messaging::{Covered, Origin, Participation, Place, Position, Timestamp};
+use crate::messaging::{Origin, Participation, Place, Position, Timestamp};
 use crate::metrics::{METRICS, Reason, ReplayedFrom};
 
 /// Events per statement of a replay.
@@ -274,12 +274,9 @@ impl EventStream {
         let Some(seen) = &self.unchecked else { return Ok(None) };
         let event = &seen.shared.event;
         // Boxed, so that a subscription that just waits does not carry the room for reading the log.
-        let shows = match seen.view.covered {
-            Covered::After(_) => true,
-            Covered::StaysOf(_) => {
-                Box::pin(self.database.shows(&[(event, seen.view)])).await?.contains(&true)
-            }
-        };
+        let filter = self.interest.filter;
+        let shows = !filter.is_in_doubt(event, seen.view)
+            || Box::pin(self.database.shows(filter, &[(event, seen.view)])).await?.contains(&true);
         self.go_on_from(self.place.at(event));
         Ok(self.unchecked.take().filter(|_| shows))
     }
@@ -310,7 +307,7 @@ impl EventStream {
         };
         let Handover { events, through, then } = handover;
         let views: Vec<_> = events.iter().map(|seen| (&*seen.shared.event, seen.view)).collect();
-        let shows = self.database.shows(&views).await?;
+        let shows = self.database.shows(self.interest.filter, &views).await?;
         self.replayed.extend(events.into_iter().zip(shows).filter_map(|(seen, shows)| shows.then_some(seen)));
         self.then = then;
         self.go_on_from(through);

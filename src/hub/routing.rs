@@ -87,7 +87,7 @@ impl Routing {
 
     /// What a service, or a known user, sees of an event that was routed.
     pub(super) fn view(&self, event: &Event, viewer: Viewer) -> Option<View> {
-        let Viewer::User(user) = viewer else { return Some(View::of_service(event)) };
+        let Viewer::User(user) = viewer else { return View::of_service(event) };
         view(event, user, self.conversations.get(&event.conversation)?.get(&user)?)
     }
 
@@ -135,8 +135,8 @@ impl Routing {
         for user in leaving {
             self.let_go(event, *user);
         }
-        if !self.services.is_empty() {
-            let seen = VisibleEvent { shared: Arc::clone(shared), view: View::of_service(event) };
+        if let Some(view) = View::of_service(event) {
+            let seen = VisibleEvent { shared: Arc::clone(shared), view };
             self.services.retain(|subscriber| subscriber.offer(&seen));
         }
     }

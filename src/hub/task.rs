@@ -110,6 +110,7 @@ impl Hub {
             viewer: Viewer::Service,
             conversations: ConversationFilter::All,
             kinds: Kinds::ALL,
+            is_reciprocal: false,
         };
         // Before the read, so that none comes between.
         let heeded = self.older.redactions.all_heeded();

@@ -103,6 +103,8 @@ pub(super) fn participation(row: &participant::Model) -> Participation {
         joined_at: Timestamp(row.joined_at),
         delivered_through: Position(row.delivered_through),
         read_through: Position(row.read_through),
+        delivered_shared_after: row.delivered_shared_after.map(Position),
+        read_shared_after: row.read_shared_after.map(Position),
         owner_since: row.owner_since.map(Position),
     }
 }
@@ -116,6 +118,8 @@ pub(super) fn participation_row(part: &Participation) -> participant::ActiveMode
         left_position: Set(part.interval.left.map(|p| p.0)),
         delivered_through: Set(part.delivered_through.0),
         read_through: Set(part.read_through.0),
+        delivered_shared_after: Set(part.delivered_shared_after.map(|after| after.0)),
+        read_shared_after: Set(part.read_shared_after.map(|after| after.0)),
         owner_since: Set(part.owner_since.map(|since| since.0)),
     }
 }

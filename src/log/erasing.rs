@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::entities::{block, message, own_participation, participant, session, start, user};
 use super::error::{During, StorageFault};
 use super::head::Locked;
+use super::sharing::share_as_chosen;
 use super::users::{UserRow, count_change, user_row};
 use super::wal::checkpoint;
 use super::{Database, Unavailable};
@@ -81,7 +82,7 @@ impl Database {
         handle: &Handle,
         name: &DisplayName,
     ) -> Result<Option<UserRow>, StorageFault> {
-        let Locked { transaction, now, .. } = self.lock().await?;
+        let Locked { transaction, head, now, .. } = self.lock().await?;
         let Some(known) = user::Entity::find_by_id(id.0).one(&transaction).await? else {
             transaction.rollback().await?;
             return Ok(None);
@@ -97,6 +98,8 @@ impl Database {
             external_id: None,
             disabled_at: known.disabled_at.or(Some(now.0)),
             changed: Some(number),
+            share_delivered: false,
+            share_read: false,
         };
         user::Entity::update(user::ActiveModel::from(erased.clone()).reset_all()).exec(&transaction).await?;
         session::Entity::delete_many().filter(session::Column::UserId.eq(id.0)).exec(&transaction).await?;
@@ -105,6 +108,8 @@ impl Database {
             .filter(own_participation::Column::UserId.eq(id.0))
             .exec(&transaction)
             .await?;
+        // What the user never told, nobody waits for any more.
+        share_as_chosen(&transaction, id, None, head.position).await?;
         block::Entity::delete_many().filter(block::Column::BlockerId.eq(id.0)).exec(&transaction).await?;
         // What a client called its messages may say who it is.
         let nameless = message::ActiveModel { idempotency_key: Set(None), ..Default::default() };

@@ -36,6 +36,8 @@ pub(super) struct Locked {
     pub(super) owned_through: Position,
     /// Events before this position may be gone, because they were too old.
     pub(super) trimmed: Position,
+    /// The number of the newest change of a user.
+    pub(super) users_changed: i64,
 }
 
 /// The head of the log, as the hub polls it.
@@ -58,10 +60,11 @@ struct HeadRow {
     owned_through: i64,
     trimmed: i64,
     now_micros: Option<i64>,
+    users_changed: i64,
 }
 
 /// The columns of a [`HeadRow`], without the time now.
-const HEAD: &str = "epoch, position, chain, at_micros, owned_through, trimmed";
+const HEAD: &str = "epoch, position, chain, at_micros, owned_through, trimmed, users_changed";
 
 impl HeadRow {
     fn head(&self) -> Place {
@@ -234,7 +237,8 @@ impl Database {
         let now = row.now_micros.map_or_else(|| self.now(), Timestamp);
         let now = now.max(Timestamp(row.at_micros).next());
         let (owned_through, trimmed) = (Position(row.owned_through), Position(row.trimmed));
-        Ok(Locked { transaction, head: row.head(), now, owned_through, trimmed })
+        let users_changed = row.users_changed;
+        Ok(Locked { transaction, head: row.head(), now, owned_through, trimmed, users_changed })
     }
 }
 

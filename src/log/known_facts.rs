@@ -1,6 +1,8 @@
-//! The facts of earlier batches that still hold. Only events change them, and a start of herald that gives conversations
-//! their owners. So while the head of the log is where the writer left it, everything that the writer knew then is still
-//! so, and a batch has nothing to load. What never lives here: facts that are cheaper to read than to keep (idempotency keys, and the senders that a mark covers).
+//! The facts of earlier batches that still hold. Only events change them, a start of herald that gives conversations
+//! their owners, and users who choose what they share, which counts as a change of the user. So while the head of the
+//! log and the count of changes are as the writer left them, everything that the writer knew then is still so, and a
+//! batch has nothing to load. What never lives here: facts that are cheaper to read than to keep (idempotency keys, and
+//! the senders that a mark covers).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -30,8 +32,8 @@ type Conversations = Cache<ConversationId, Conversation, Bytes>;
 
 /// Facts that hold at one place of the log.
 pub(super) struct KnownFacts {
-    /// The place; `None` when nothing is known.
-    at: Option<Place>,
+    /// The place, and the number of the newest change of a user; `None` when nothing is known.
+    at: Option<(Place, i64)>,
     /// How far every conversation had its owner then.
     owned_through: Position,
     messages: Messages,
@@ -52,11 +54,12 @@ impl Default for KnownFacts {
 }
 
 impl KnownFacts {
-    /// Forgets everything unless the head of the log is still where these facts hold, and no conversation was given an
-    /// owner since.
-    pub(super) fn hold_at(&mut self, head: Place, owned_through: Position) {
-        if (self.at, self.owned_through) != (Some(head), owned_through) {
-            *self = Self { at: Some(head), owned_through, ..Self::default() };
+    /// Forgets everything unless the head of the log is still where these facts hold, and since then no conversation was
+    /// given an owner and no user has changed.
+    pub(super) fn hold_at(&mut self, head: Place, owned_through: Position, users_changed: i64) {
+        let at = Some((head, users_changed));
+        if (self.at, self.owned_through) != (at, owned_through) {
+            *self = Self { at, owned_through, ..Self::default() };
         }
     }
 
@@ -117,8 +120,8 @@ impl KnownFacts {
     }
 
     /// Keeps what a batch knew once it was committed, or had nothing to commit.
-    pub(super) fn keep(&mut self, facts: &Facts) {
-        self.at = Some(facts.head);
+    pub(super) fn keep(&mut self, facts: &Facts, users_changed: i64) {
+        self.at = Some((facts.head, users_changed));
         for message in facts.messages() {
             self.messages.insert(message.id, Arc::clone(message));
         }
@@ -167,6 +170,7 @@ mod tests {
     use crate::messaging::{Body, Chain, Epoch, Timestamp};
 
     const HEAD: Place = Place { epoch: Epoch(1), position: Position(7), chain: Chain(3) };
+    const CHANGES: i64 = 5;
     const ROOM: ConversationId = ConversationId(Uuid::from_u128(1));
     const ADA: UserId = UserId(Uuid::from_u128(2));
     const MALLORY: UserId = UserId(Uuid::from_u128(3));
@@ -197,7 +201,7 @@ mod tests {
             redacted_at: None,
         }));
         let mut known = KnownFacts::default();
-        known.keep(&facts);
+        known.keep(&facts, CHANGES);
         known
     }
 
@@ -213,21 +217,22 @@ mod tests {
     #[test]
     fn facts_hold_only_at_the_place_where_the_writer_left_the_log() {
         let mut same = known();
-        same.hold_at(HEAD, Position::START);
+        same.hold_at(HEAD, Position::START, CHANGES);
         assert_eq!(told(&same, ADA), [1, 1, 1]);
         for other in [
-            Place { epoch: Epoch(2), ..HEAD },
-            Place { position: HEAD.position.next(), ..HEAD },
-            Place { chain: Chain(4), ..HEAD },
+            (Place { epoch: Epoch(2), ..HEAD }, CHANGES),
+            (Place { position: HEAD.position.next(), ..HEAD }, CHANGES),
+            (Place { chain: Chain(4), ..HEAD }, CHANGES),
+            (HEAD, CHANGES + 1),
         ] {
             let mut known = known();
-            known.hold_at(other, Position::START);
+            known.hold_at(other.0, Position::START, other.1);
             assert_eq!(told(&known, ADA), [0, 0, 0], "{other:?}");
-            known.hold_at(HEAD, Position::START);
+            known.hold_at(HEAD, Position::START, CHANGES);
             assert_eq!(told(&known, ADA), [0, 0, 0], "{other:?}, and back");
         }
         let mut owned = known();
-        owned.hold_at(HEAD, HEAD.position);
+        owned.hold_at(HEAD, HEAD.position, CHANGES);
         assert_eq!(told(&owned, ADA), [0, 0, 0], "since a conversation was given an owner");
     }
 

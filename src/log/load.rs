@@ -9,12 +9,13 @@ use uuid::Uuid;
 
 use super::batch::KEYS_PER_STATEMENT;
 use super::convert;
-use super::entities::{conversation, message, participant, start};
+use super::entities::{conversation, message, participant, start, user};
 use super::error::StorageFault;
 use super::known_facts::KnownFacts;
 use super::reader::{Direction, ReportRow, newest_report};
 use super::sql::{Sql, union};
 use super::stays::{END, InStays, end_of_stay, messages_in_stays, messages_of_stay, stays};
+use super::users::user_row;
 use crate::messaging::{
     Command, ConversationId, CoveredSender, Facts, IdempotencyKey, Mark, MessageId, People, Position, UpTo,
     UserId, needs,
@@ -36,6 +37,7 @@ pub(super) async fn load(
     message_keys(db, &list(wanted.message_keys), facts).await?;
     start_keys(db, &list(wanted.start_keys), facts).await?;
     people(db, &list(wanted.people), facts).await?;
+    sharing(db, &list(wanted.sharing), facts).await?;
     let wanted = needs(commands, facts).participations;
     participations(db, &known.tell_participations(facts, &wanted), facts).await?;
     let elders = list(needs(commands, facts).elders);
@@ -137,6 +139,22 @@ async fn people(db: &impl ConnectionTrait, wanted: &[People], facts: &mut Facts)
             .await?;
         for row in rows {
             facts.know_conversation(convert::conversation(row)?);
+        }
+    }
+    Ok(())
+}
+
+/// Loads what these users share, unless that is everything.
+async fn sharing(
+    db: &impl ConnectionTrait,
+    wanted: &[UserId],
+    facts: &mut Facts,
+) -> Result<(), StorageFault> {
+    for wanted in wanted.chunks(KEYS_PER_STATEMENT) {
+        let choosy = user::Column::ShareDelivered.eq(false).or(user::Column::ShareRead.eq(false));
+        let named = user::Entity::find().filter(user::Column::Id.is_in(wanted.iter().map(|user| user.0)));
+        for row in named.filter(choosy).all(db).await? {
+            facts.know_sharing(UserId(row.id), user_row(row).sharing);
         }
     }
     Ok(())

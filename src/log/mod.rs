@@ -33,6 +33,7 @@ mod restore;
 mod retention;
 mod schema;
 mod sessions;
+mod sharing;
 mod sql;
 mod stays;
 mod store;
@@ -51,12 +52,13 @@ pub use error::{ReadError, Unavailable};
 pub use export::MarkMade;
 pub use head::PolledHead;
 pub use keys::KeyRow;
-pub use own::OwnParticipation;
+pub use own::{OwnChange, OwnParticipation};
 pub use passwords::Standing;
 pub use provisioning::{FoundUsers, Provisioned};
 pub use reader::{
     ConversationFilter, ConversationRow, Described, Direction, Journey, MarkTime, Membership, Page,
-    ParticipantKey, Receipt, Received, ReportKey, Reported, SubscriptionFilter, UnreadTotals, Viewer,
+    ParticipantKey, Participating, Receipt, Received, ReportKey, Reported, SubscriptionFilter, UnreadTotals,
+    Viewer,
 };
 pub use readiness::Unready;
 pub use restore::{Restored, restore};

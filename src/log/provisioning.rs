@@ -143,5 +143,7 @@ fn active(row: &UserRow, changed: Option<i64>) -> user::ActiveModel {
         external_id: Set(row.external_id.as_ref().map(ToString::to_string)),
         disabled_at: Set(row.disabled_at.map(|at| at.0)),
         changed: Set(changed),
+        share_delivered: Set(row.sharing.delivered),
+        share_read: Set(row.sharing.read),
     }
 }

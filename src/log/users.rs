@@ -11,9 +11,10 @@ use super::batch::{Each, KEYS_PER_STATEMENT, ask};
 use super::entities::{log_head, session, user};
 use super::error::{During, StorageFault};
 use super::head::Locked;
+use super::sharing::share_as_chosen;
 use super::sql::Sql;
 use super::{Database, Unavailable};
-use crate::messaging::{DisplayName, ExternalId, Handle, Timestamp, UserId};
+use crate::messaging::{DisplayName, ExternalId, Handle, Sharing, Timestamp, UserId};
 
 /// A user as stored.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub struct UserRow {
     pub external_id: Option<ExternalId>,
     /// Since when the user is disabled; `None` while the user is not.
     pub disabled_at: Option<Timestamp>,
+    /// What the user shares with others, unless they say otherwise for a conversation.
+    pub sharing: Sharing,
 }
 
 /// What to change of a user. `None` leaves a value as it is.
@@ -43,6 +46,10 @@ pub struct UserChange {
     pub display_name: Option<DisplayName>,
     /// Whether the user is disabled from here on. Disabling ends all of the user's sessions.
     pub disabled: Option<bool>,
+    /// Whether others are told of what the user receives from here on, unless the user says otherwise for a conversation.
+    pub share_delivered: Option<bool>,
+    /// The same for what the user reads.
+    pub share_read: Option<bool>,
 }
 
 impl Database {
@@ -59,6 +66,8 @@ impl Database {
             external_id: Set(row.external_id.as_ref().map(ToString::to_string)),
             disabled_at: Set(row.disabled_at.map(|at| at.0)),
             changed: Set(None),
+            share_delivered: Set(row.sharing.delivered),
+            share_read: Set(row.sharing.read),
         };
         match user::Entity::insert(model).exec_without_returning(&self.writer).await {
             Ok(_) => Ok(true),
@@ -78,7 +87,7 @@ impl Database {
         id: UserId,
         change: &UserChange,
     ) -> Result<Option<UserRow>, StorageFault> {
-        let Locked { transaction, now, .. } = self.lock().await?;
+        let Locked { transaction, head, now, .. } = self.lock().await?;
         let Some(known) = user::Entity::find_by_id(id.0).one(&transaction).await? else {
             transaction.rollback().await?;
             return Ok(None);
@@ -94,6 +103,8 @@ impl Database {
             display_name: name.unwrap_or_else(|| known.display_name.clone()),
             disabled_at,
             changed: Some(number),
+            share_delivered: change.share_delivered.unwrap_or(known.share_delivered),
+            share_read: change.share_read.unwrap_or(known.share_read),
             ..known
         };
         let update = user::ActiveModel {
@@ -101,9 +112,14 @@ impl Database {
             display_name: Set(changed.display_name.clone()),
             disabled_at: Set(changed.disabled_at),
             changed: Set(changed.changed),
+            share_delivered: Set(changed.share_delivered),
+            share_read: Set(changed.share_read),
             ..Default::default()
         };
         user::Entity::update(update).exec(&transaction).await?;
+        if change.share_delivered.is_some() || change.share_read.is_some() {
+            share_as_chosen(&transaction, id, None, head.position).await?;
+        }
         if change.disabled == Some(true) {
             session::Entity::delete_many()
                 .filter(session::Column::UserId.eq(id.0))
@@ -205,5 +221,6 @@ pub(super) fn user_row(row: user::Model) -> UserRow {
         registration: row.registration,
         external_id: row.external_id.map(ExternalId::trusted),
         disabled_at: row.disabled_at.map(Timestamp),
+        sharing: Sharing { delivered: row.share_delivered, read: row.share_read },
     }
 }

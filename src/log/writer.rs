@@ -234,8 +234,8 @@ impl Task {
 
     async fn transact(&mut self, commands: &[Command]) -> Result<Vec<Outcome>, Failure> {
         let mut known = std::mem::take(&mut self.known);
-        let Locked { transaction, head, now, owned_through, .. } = self.database.lock().await?;
-        known.hold_at(head, owned_through);
+        let Locked { transaction, head, now, owned_through, users_changed, .. } = self.database.lock().await?;
+        known.hold_at(head, owned_through, users_changed);
         let mut facts = self.no_facts(head, now);
         load(&transaction, commands, &known, &mut facts).await?;
         let (outcomes, events) = decide_all(commands, &mut facts);
@@ -250,7 +250,7 @@ impl Task {
                 emptying.after(events.iter().map(|(event, _)| &**event));
             }
         }
-        known.keep(&facts);
+        known.keep(&facts, users_changed);
         self.known = known;
         // A start may store its key and append no event: it found the conversation that it asks for.
         if !events.is_empty() {
@@ -276,8 +276,8 @@ fn decide_all(commands: &[Command], facts: &mut Facts) -> (Vec<Outcome>, Vec<App
     for command in commands {
         outcomes.push(decide(facts, command).map(|decision| {
             facts.apply(&decision);
-            let Decision { event, message, message_key, conversation, .. } = decision;
-            events.extend(event.map(|event| (Arc::new(event), message_key)));
+            let Decision { events: decided, message, message_key, conversation, .. } = decision;
+            events.extend(decided.into_iter().map(|event| (Arc::new(event), message_key.clone())));
             let about = message.as_ref().map(|message| message.conversation).or(conversation);
             let as_of = about.and_then(|about| facts.left(about, command.actor));
             Committed { place: facts.head, message, conversation, as_of }

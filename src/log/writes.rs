@@ -116,6 +116,7 @@ fn to_json(value: &Value) -> Result<(&'static str, serde_json::Value), DbErr> {
         |bytes: &Vec<u8>| bytes.iter().fold("\\x".to_owned(), |hex, byte| hex + &format!("{byte:02x}"));
     Ok(match value {
         Value::BigInt(number) => ("bigint", json!(number)),
+        Value::Bool(value) => ("boolean", json!(value)),
         Value::Uuid(id) => ("uuid", json!(id)),
         Value::String(text) => ("text", json!(text)),
         Value::Bytes(value) => ("bytea", json!(value.as_ref().map(bytes))),

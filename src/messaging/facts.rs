@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{
     ConversationId, IdempotencyKey, Mark, Message, MessageId, Metadata, Participation, People, Place,
-    Position, Reason, Request, Role, Timestamp, Title, UpTo, UserId,
+    Position, Reason, Request, Role, Sharing, Timestamp, Title, UpTo, UserId,
 };
 
 /// A conversation as a whole.
@@ -72,6 +72,8 @@ pub struct Facts {
     covered_senders: HashMap<(UserId, Mark, UpTo), Vec<CoveredSender>>,
     starts: HashMap<(UserId, IdempotencyKey), KeyedStart>,
     elders: HashMap<ConversationId, Vec<UserId>>,
+    /// Of those who do not share everything.
+    sharing: HashMap<UserId, Sharing>,
     of_just: HashMap<People, ConversationId>,
     /// By recipient and position of the message.
     reports: HashMap<(UserId, Position), Reason>,
@@ -97,6 +99,7 @@ impl Facts {
             covered_senders: HashMap::new(),
             starts: HashMap::new(),
             elders: HashMap::new(),
+            sharing: HashMap::new(),
             of_just: HashMap::new(),
             reports: HashMap::new(),
             new_starts: Vec::new(),
@@ -156,6 +159,12 @@ impl Facts {
         self.elders.insert(conversation, elders);
     }
 
+    /// Learns what a user shares with others, unless they say otherwise for a conversation. A user of whom nothing is
+    /// known shares everything.
+    pub fn know_sharing(&mut self, user: UserId, sharing: Sharing) {
+        self.sharing.insert(user, sharing);
+    }
+
     /// Learns why the message at a position could not be brought to a recipient, as was said last.
     pub fn know_report(&mut self, recipient: UserId, message: Position, reason: Reason) {
         self.reports.insert((recipient, message), reason);
@@ -213,6 +222,17 @@ impl Facts {
     pub fn through(&self, conversation: ConversationId, user: UserId, mark: Mark) -> Position {
         let parts = self.participations(conversation, user).iter();
         parts.map(|p| p.through(mark)).max().unwrap_or(Position::START)
+    }
+
+    /// The position after which others are told of the user's marks in the conversation; `None` while they are not. It is
+    /// the same for every part that the user took.
+    pub fn shared_after(&self, conversation: ConversationId, user: UserId, mark: Mark) -> Option<Position> {
+        match self.participations(conversation, user).last() {
+            Some(part) => part.shared_after(mark),
+            None => {
+                self.sharing.get(&user).copied().unwrap_or_default().tells(mark).then_some(Position::START)
+            }
+        }
     }
 
     /// The message, if it exists.

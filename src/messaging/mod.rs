@@ -34,7 +34,7 @@ pub use id::{ConversationId, KeyId, MessageId, SessionId, UserId, WebhookId};
 pub use metadata::Metadata;
 pub use participation::{Covered, Interval, Participation, Role, View, view};
 pub use position::{Chain, Epoch, Place, Position, Timestamp};
-pub use status::{Counts, Status};
+pub use status::{Counts, Sharing, Status};
 pub use text::{
     Body, ConnectionId, DisplayName, ExternalId, Handle, IdempotencyKey, Invalid, Reason, ServiceName, Title,
 };

@@ -45,6 +45,11 @@ pub struct Participation {
     pub delivered_through: Position,
     /// The user has read every message up to this position. It is never after `delivered_through`.
     pub read_through: Position,
+    /// Others are told of messages after this position when the user receives them; `None` while the user does not
+    /// share this. Positions up to it that were not told before stay untold.
+    pub delivered_shared_after: Option<Position>,
+    /// The same for messages that the user reads. `None` while the user does not share what they receive.
+    pub read_shared_after: Option<Position>,
     /// The position of the event since which the user owns the conversation; `None` for a member. Whoever owns it does so
     /// until they leave.
     pub owner_since: Option<Position>,
@@ -60,6 +65,8 @@ impl Participation {
             joined_at: at,
             delivered_through: joined,
             read_through: joined,
+            delivered_shared_after: Some(Position::START),
+            read_shared_after: Some(Position::START),
             owner_since: None,
         }
     }
@@ -82,6 +89,14 @@ impl Participation {
         match mark {
             Mark::Delivered => self.delivered_through,
             Mark::Read => self.read_through,
+        }
+    }
+
+    /// The position after which others are told of this mark; `None` while they are not.
+    pub fn shared_after(&self, mark: Mark) -> Option<Position> {
+        match mark {
+            Mark::Delivered => self.delivered_shared_after,
+            Mark::Read => self.read_shared_after,
         }
     }
 
@@ -112,10 +127,14 @@ pub struct View {
 
 impl View {
     /// The view of a service, which follows the whole log and sees each event as it is now. It is the view of a user who
-    /// took part all the time, so that they share what the event is rendered to.
-    pub fn of_service(event: &Event) -> Self {
+    /// took part all the time, so that they share what the event is rendered to. `None` for what the actor keeps to
+    /// themselves.
+    pub fn of_service(event: &Event) -> Option<Self> {
+        if *event.change.audience() == Audience::Oneself {
+            return None;
+        }
         let from = event.change.covers().map_or(Position::START, |range| range.from);
-        Self { covered: Covered::After(from), as_of: None }
+        Some(Self { covered: Covered::After(from), as_of: None })
     }
 }
 
@@ -135,9 +154,12 @@ pub enum Covered {
 pub fn view(event: &Event, viewer: UserId, intervals: &[Interval]) -> Option<View> {
     let begun = intervals.partition_point(|interval| interval.joined <= event.position);
     intervals[..begun].last().filter(|interval| interval.holds(event.position))?;
-    if let Audience::Only(users) = event.change.audience()
-        && !users.contains(&viewer)
-    {
+    let is_told = match event.change.audience() {
+        Audience::Everyone => true,
+        Audience::Only(users) => users.contains(&viewer),
+        Audience::Oneself => viewer == event.actor,
+    };
+    if !is_told {
         return None;
     }
     let covered = match event.change.covers() {

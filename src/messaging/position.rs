@@ -174,6 +174,8 @@ mod tests {
             Event { change: marked(Mark::Delivered, 0, 2, Audience::Everyone), ..event.clone() },
             Event { change: marked(Mark::Delivered, 1, 3, Audience::Everyone), ..event.clone() },
             Event { change: marked(Mark::Delivered, 1, 2, only(&[2])), ..event.clone() },
+            Event { change: marked(Mark::Delivered, 1, 2, Audience::Oneself), ..event.clone() },
+            Event { change: marked(Mark::Read, 1, 2, Audience::Oneself), ..event.clone() },
             Event { change: Left { successor: Some(UserId(id(3))) }.into(), ..event.clone() },
             Event { change: Removed { users: users(&[2, 3]) }.into(), ..event.clone() },
             Event { change: updated(None, "a").into(), ..event.clone() },

@@ -172,6 +172,7 @@ async fn the_first_row_that_breaks_a_promise_is_named() {
         (event("users = substr(users, 1, 0)", 6), "event 6: it brings in nobody"),
         // Marks.
         (event("from_position = 0", 8), "event 8: its mark begins at 0, but had come to 1"),
+        (event("from_position = 3", 8), "event 9: the one before it tells a part of a mark"),
         (event("through_position = 1", 8), "event 8: its mark goes from 1 to 1"),
         (event("through_position = 9", 8), "event 8: its mark goes from 1 to 9"),
         (event("through_position = 3", 8), "event 8: its mark names 3, but"),
@@ -203,6 +204,9 @@ async fn the_first_row_that_breaks_a_promise_is_named() {
         ("DELETE FROM participants WHERE joined_position = 6".into(), "at 6, but no row of participants says so"),
         (format!("UPDATE participants SET user_id = {} WHERE joined_position = 6", user("dave")), "no event brought this user in"),
         ("DELETE FROM users WHERE handle LIKE 'bob-%'".into(), "there is no such user"),
+        // What is shared.
+        ("UPDATE participants SET read_shared_after = NULL WHERE joined_position = 6".into(), "stays: 1: this many do not"),
+        ("UPDATE users SET share_delivered = FALSE WHERE handle LIKE 'bob-%'".into(), "stays: 3: this many do not share"),
         // Sessions.
         ("UPDATE log_head SET sessions_ended = 0".into(), "session end 1: log_head"),
         ("UPDATE session_ends SET session_id = (SELECT id FROM sessions LIMIT 1)".into(), "session end 1: its session"),

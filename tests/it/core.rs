@@ -8,7 +8,7 @@ use herald::messaging::{
     Action, Add, Audience, Body, Chain, Change, Command, Conversation, ConversationId, Counts, Covered,
     CoveredSender, Decision, Edit, Epoch, Event, Facts, IdempotencyKey, Leave, Mark, MarkThrough, MessageId,
     Metadata, Participation, Place, Position, Range, Reason, Redact, Redacted, Refusal, Remove, Rename,
-    Report, Send, Sent, Start, Status, Timestamp, Title, UpTo, Update, UserId, decide, needs, view,
+    Report, Send, Sent, Sharing, Start, Status, Timestamp, Title, UpTo, Update, UserId, decide, needs, view,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -424,6 +424,11 @@ impl ReferenceStateMachine for Model {
     }
 }
 
+/// What users share where it is not the same for all.
+fn sharing_of(user: UserId) -> Sharing {
+    Sharing { delivered: !user.0.as_u128().is_multiple_of(3), read: user.0.as_u128().is_multiple_of(2) }
+}
+
 /// The real rules, with facts that are never forgotten, so that each batch is the whole history.
 struct Rules {
     facts: Facts,
@@ -578,6 +583,9 @@ impl Rules {
                 .into_iter()
                 .for_each(|start| found.know_start(start.clone()));
         }
+        for user in wanted.sharing {
+            found.know_sharing(user, sharing_of(user));
+        }
         for people in wanted.people {
             let conversation = self.facts.of_just(people).and_then(|id| self.facts.conversation(id));
             if let Some(conversation) = conversation {
@@ -633,7 +641,7 @@ impl Rules {
         if let Some(Conversation { id, .. }) = decision.begins {
             self.rooms.push(id);
         }
-        if let Some(Change::Sent(Sent { message })) = decision.event.as_ref().map(|event| &event.change) {
+        if let Some(Change::Sent(Sent { message })) = decision.events.first().map(|event| &event.change) {
             self.messages.push((message.id, message.conversation, message.sender, message.position));
         }
     }
@@ -655,6 +663,7 @@ impl Rules {
             let is_told = match audience {
                 Audience::Everyone => true,
                 Audience::Only(users) => users.contains(&viewer),
+                Audience::Oneself => viewer == event.actor,
             };
             let is_there = model.rooms[room].contains(&n) && is_told;
             let may_see = |index: &&usize| {
@@ -711,6 +720,7 @@ impl Rules {
         };
         Counts {
             recipients: recipients.len() as u32,
+            sharing: recipients.len() as u32,
             delivered: count(|part| part.delivered_through),
             read: count(|part| part.read_through),
         }
@@ -732,11 +742,12 @@ impl StateMachineTest for Rules {
         let decided = decide(&rules.facts, &command);
         let outcome = match &decided {
             Err(refusal) => Expected::Refused(refusal.clone()),
-            Ok(Decision { event: None, conversation: Some(found), .. }) => {
+            Ok(Decision { events, conversation: Some(found), .. }) if events.is_empty() => {
                 Expected::Found(rules.rooms.iter().position(|room| room == found).expect("one there is"))
             }
-            Ok(Decision { event: None, .. }) => Expected::Unchanged,
-            Ok(Decision { event: Some(event), .. }) => {
+            Ok(Decision { events, .. }) if events.is_empty() => Expected::Unchanged,
+            Ok(Decision { events, .. }) => {
+                let [event] = &events[..] else { panic!("one event, where everybody shares everything") };
                 assert!(
                     head.is_continued_by(event),
                     "positions have no gaps, and each event continues the one before"
@@ -745,6 +756,7 @@ impl StateMachineTest for Rules {
                 let told = match event.change.audience() {
                     Audience::Only(users) => Some(users.iter().copied().collect()),
                     Audience::Everyone => None,
+                    Audience::Oneself => panic!("told to nobody: {event:?}"),
                 };
                 Expected::Event { told }
             }
@@ -752,11 +764,11 @@ impl StateMachineTest for Rules {
         assert_eq!(Some(&outcome), model.expected.as_ref(), "{step:?}");
         let before = rules.statuses();
         if let Ok(decision) = decided {
-            if let Some(event) = &decision.event {
+            if let Some(event) = decision.events.first() {
                 rules.check_views(model, event);
             }
             rules.remember(&decision);
-            if let Some(event) = &decision.event {
+            if let Some(event) = decision.events.first() {
                 assert!(rules.facts.now > event.at, "times strictly increase");
                 assert_eq!(rules.facts.head, head.at(event));
             }
@@ -771,6 +783,7 @@ impl StateMachineTest for Rules {
         for (index, message) in model.messages.iter().enumerate() {
             let expected = Counts {
                 recipients: message.receipts.len() as u32,
+                sharing: message.receipts.len() as u32,
                 delivered: message.receipts.values().filter(|(delivered, _)| *delivered).count() as u32,
                 read: message.receipts.values().filter(|(_, read)| *read).count() as u32,
             };
@@ -811,6 +824,9 @@ proptest! {
         batches in prop::collection::vec(prop::collection::vec(step(), 1..6), 1..24),
     ) {
         let mut rules = Rules::new();
+        for user in (0..USERS).map(user) {
+            rules.facts.know_sharing(user, sharing_of(user));
+        }
         for steps in batches {
             let commands: Vec<Command> = steps.iter().map(|step| rules.command(step)).collect();
             let mut needed = rules.needed(&commands);

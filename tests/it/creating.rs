@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 use herald::feed::InProcess;
 use herald::log::{Database, DatabaseOptions, Rules, UserRow, Writer};
 use herald::messaging::{
-    Action, Command, ConversationId, DisplayName, Handle, IdempotencyKey, Leave, Position, Start, Timestamp,
-    UserId,
+    Action, Command, ConversationId, DisplayName, Handle, IdempotencyKey, Leave, Position, Sharing, Start,
+    Timestamp, UserId,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -255,6 +255,7 @@ async fn of_one_batch_each_start_sees_those_before_it() {
             registration: None,
             external_id: None,
             disabled_at: None,
+            sharing: Sharing::default(),
         };
         assert!(database.insert_user(&row).await.unwrap());
     }

@@ -16,7 +16,7 @@ use herald::log::{
 use herald::messaging::{
     Action, Add, Body, Chain, Change, Command, ConnectionId, ConversationId, DisplayName, Edit, Handle,
     Kinds, Leave, Mark, MarkThrough, MessageId, Origin, Place, Position, Reason, Redact, Remove, Rename,
-    Report, Send, SessionId, Start, Timestamp, Title, UpTo, Update, UserId, View,
+    Report, Send, SessionId, Sharing, Start, Timestamp, Title, UpTo, Update, UserId, View,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -646,6 +646,7 @@ impl Herald {
                     registration: None,
                     external_id: None,
                     disabled_at: None,
+                    sharing: Sharing::default(),
                 };
                 assert!(database.insert_user(&row).await.unwrap());
             }
@@ -750,6 +751,7 @@ impl Herald {
             },
             conversations: scope,
             kinds: subscriber.kinds,
+            is_reciprocal: false,
         };
         let origin = origin(subscriber.user, subscriber.connection);
         self.runtime.block_on(async {

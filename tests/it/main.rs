@@ -68,6 +68,8 @@ mod retention;
 mod rewound;
 mod schema;
 mod service_keys;
+mod sharing;
+mod sharing_model;
 mod specification;
 mod statements;
 mod stays;

@@ -176,8 +176,8 @@ async fn the_schema_is_answered_beside_other_fields() {
     let ada = app.user("ada").await;
     let query = "query($name: String!) { a: __type(name: $name) { kind fields { name } } viewer { handle } \
          __schema { queryType { name } } b: __type(name: \"Nothing\") { name } }";
-    let fields =
-        ["createdAt", "displayName", "externalId", "handle", "id"].map(|name| json!({ "name": name }));
+    let fields = ["createdAt", "displayName", "externalId", "handle", "id", "shareDelivered", "shareRead"];
+    let fields = fields.map(|name| json!({ "name": name }));
     let data = ada.data(query, json!({ "name": "User" })).await;
     assert_eq!(data["a"], json!({ "kind": "OBJECT", "fields": fields }));
     assert_eq!(data["viewer"]["handle"], ada.handle);

@@ -158,8 +158,9 @@ async fn what_an_earlier_herald_does_not_know_of_it_can_neither_read_nor_write()
     database.close().await.unwrap();
 }
 
-/// What the migration to owners and metadata adds is taken away, as if it had never been.
-const BEFORE_OWNERS: [&str; 8] = [
+/// What the migration to owners and metadata adds is taken away, with what came later to the same tables, as if it had
+/// never been.
+const BEFORE_OWNERS: [&str; 13] = [
     "DROP INDEX participants_present",
     "DROP INDEX events_by_update",
     "DROP TABLE own_participations",
@@ -167,6 +168,11 @@ const BEFORE_OWNERS: [&str; 8] = [
     "ALTER TABLE messages DROP COLUMN metadata",
     "ALTER TABLE messages DROP COLUMN redacted_at_micros",
     "ALTER TABLE conversations DROP COLUMN metadata",
+    "ALTER TABLE participants DROP COLUMN delivered_shared_after",
+    "ALTER TABLE participants DROP COLUMN read_shared_after",
+    "ALTER TABLE users DROP COLUMN share_delivered",
+    "ALTER TABLE users DROP COLUMN share_read",
+    "DELETE FROM seaql_migrations WHERE version = 'm20261209_000013_sharing'",
     "DELETE FROM seaql_migrations WHERE version = 'm20261203_000008_conversations'",
 ];
 

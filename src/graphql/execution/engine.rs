@@ -225,7 +225,12 @@ impl Engine {
             None => ConversationFilter::All,
         };
         let after = after.map(Cursor::place).transpose()?;
-        let filter = SubscriptionFilter { viewer, conversations, kinds: requested.kinds };
+        let filter = SubscriptionFilter {
+            viewer,
+            conversations,
+            kinds: requested.kinds,
+            is_reciprocal: self.services.is_reciprocal,
+        };
         let hub = self.services.hub.clone();
         let origin = caller.origin().filter(|_| !requested.includes_own);
         let (events, at) = EventStream::open(hub, database, filter, origin, after).await?;

@@ -14,6 +14,12 @@ use crate::messaging::{DisplayName, SessionId, UserId};
 pub(super) struct ProfileInput {
     /// The name shown to others from here on: 1 to 100 characters. Without it the name stays.
     display_name: Option<String>,
+    /// Whether others are told of what the viewer receives from now on, in every conversation for which the viewer does
+    /// not say otherwise. Without it this stays.
+    share_delivered: Option<bool>,
+    /// The same for what the viewer reads. Whoever does not share what they receive does not share what they read
+    /// either, whatever this says.
+    share_read: Option<bool>,
 }
 
 /// A password and the next one.
@@ -88,13 +94,15 @@ impl Session {
 pub(super) async fn update_profile(ctx: &Context<'_>, input: ProfileInput) -> Result<User, Error> {
     let viewer = viewer_of(ctx)?.user;
     let services = services_of(ctx)?;
-    let display_name = input.display_name.as_deref().map(DisplayName::parse).transpose();
+    let ProfileInput { display_name, share_delivered, share_read } = input;
+    let display_name = display_name.as_deref().map(DisplayName::parse).transpose();
     let display_name = display_name.map_err(Error::invalid("displayName"))?;
     if let Some(rates) = &services.rates {
         rates.send(viewer)?;
     }
-    if display_name.is_some() {
-        services.accounts.change(viewer, &UserChange { display_name, ..UserChange::default() }).await?;
+    if display_name.is_some() || share_delivered.is_some() || share_read.is_some() {
+        let change = UserChange { display_name, share_delivered, share_read, ..UserChange::default() };
+        services.accounts.change(viewer, &change).await?;
     }
     Ok(User::by_id(viewer))
 }

@@ -92,6 +92,11 @@ pub(super) struct OwnParticipationInput {
     pub(super) muted_until: MaybeUndefined<DateTime>,
     /// Whatever the viewer's clients keep. With null, nothing.
     pub(super) metadata: MaybeUndefined<Json>,
+    /// Whether others are told here of what the viewer receives from now on. Null leaves it at what the profile says.
+    pub(super) share_delivered: MaybeUndefined<bool>,
+    /// Whether others are told here of what the viewer reads from now on. Null leaves it at what the profile says.
+    /// Whoever does not share what they receive does not share what they read either, whatever this says.
+    pub(super) share_read: MaybeUndefined<bool>,
 }
 
 /// What is to be sent.

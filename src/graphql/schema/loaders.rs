@@ -8,8 +8,8 @@ use async_graphql::dataloader::{CacheFactory, DataLoader, Loader};
 
 use crate::accounts::Accounts;
 use crate::log::{
-    ConversationRow, Database, Described, Each, OwnParticipation, Page, ParticipantKey, Receipt, Received,
-    ReportKey, Reported, Unavailable, UnreadTotals, UserRow, Viewer,
+    ConversationRow, Database, Described, Each, OwnParticipation, Page, ParticipantKey, Participating,
+    Receipt, Received, ReportKey, Reported, Unavailable, UnreadTotals, UserRow, Viewer,
 };
 use crate::messaging::{ConversationId, Counts, Event, Message, MessageId, Participation, Position, UserId};
 
@@ -273,10 +273,10 @@ pub(crate) struct ParticipantsPage(
 );
 
 impl Loader<ParticipantsPage> for Rows {
-    type Value = Result<Vec<Participation>, Unavailable>;
+    type Value = Result<Vec<Participating>, Unavailable>;
     type Error = Unavailable;
 
-    async fn load(&self, keys: &[ParticipantsPage]) -> Found<ParticipantsPage, Vec<Participation>> {
+    async fn load(&self, keys: &[ParticipantsPage]) -> Found<ParticipantsPage, Vec<Participating>> {
         let wanted: Vec<_> = keys.iter().map(|key| (key.0, key.1, key.2.clone())).collect();
         Ok(pair(keys, self.0.participants(&wanted).await))
     }

@@ -26,7 +26,7 @@ use super::types::{Conversation, Cursor, DateTime, Json, Message, User};
 use crate::error::Error;
 use crate::graphql::caller::{caller_of, viewer_of};
 use crate::graphql::cookie;
-use crate::log::{Committed, UserRow};
+use crate::log::{Committed, OwnChange, UserRow};
 use crate::messaging::{
     Action, Add, Body, ConversationId, Edit, Handle, IdempotencyKey, Leave, Mark, MarkThrough, MessageId,
     Metadata, Redact, Remove, Rename, Send, Start, Title, UpTo, Update, UserId,
@@ -76,7 +76,8 @@ impl Mutation {
         Ok(LogoutPayload { ended })
     }
 
-    /// Changes how others see the viewer.
+    /// Changes how others see the viewer, and what the viewer shares with them. To share from now on tells nothing of
+    /// messages that were sent before.
     async fn update_profile(&self, ctx: &Context<'_>, input: ProfileInput) -> Result<UserPayload> {
         Ok(UserPayload { user: account::update_profile(ctx, input).await? })
     }
@@ -206,18 +207,23 @@ impl Mutation {
         Ok(ConversationPayload { conversation: Conversation::by_id(conversation), cursor: cursor(&updated) })
     }
 
-    /// Changes what the viewer keeps for themselves of a conversation that they take part in. Nobody else is told.
+    /// Changes what the viewer keeps for themselves of a conversation that they take part in, and what they share there.
+    /// Nobody else is told. To share from now on tells nothing of messages that were sent before.
     async fn update_own_participation(
         &self,
         ctx: &Context<'_>,
         input: OwnParticipationInput,
     ) -> Result<ConversationPayload> {
         let conversation = conversation_id(&input.conversation_id)?;
-        let muted_until = edit(input.muted_until.map_value(|DateTime(until)| until));
-        let metadata = metadata(input.metadata)?;
+        let change = OwnChange {
+            muted_until: edit(input.muted_until.map_value(|DateTime(until)| until)),
+            metadata: metadata(input.metadata)?,
+            share_delivered: edit(input.share_delivered),
+            share_read: edit(input.share_read),
+        };
         limit(ctx, Rates::mark)?;
         let (user, database) = (viewer_of(ctx)?.user, &services_of(ctx)?.database);
-        let changed = database.change_own_participation(user, conversation, muted_until, metadata).await;
+        let changed = database.change_own_participation(user, conversation, &change).await;
         if !changed.map_err(Error::from)? {
             return Err(Error::NotFound("conversation").into());
         }

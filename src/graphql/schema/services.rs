@@ -26,6 +26,8 @@ pub(crate) struct Services {
     pub(crate) accounts: Arc<Accounts>,
     pub(crate) rates: Option<Arc<Rates>>,
     pub(crate) limits: Limits,
+    /// Whether those who do not share their marks see none of others.
+    pub(crate) is_reciprocal: bool,
     pub(crate) rows: DataLoader<Rows>,
     pub(crate) users: DataLoader<Users>,
 }
@@ -42,7 +44,7 @@ impl Services {
         let delay = std::time::Duration::ZERO;
         let rows = DataLoader::new(Rows(database.clone()), spawn).delay(delay);
         let users = DataLoader::new(Users(database.clone(), Arc::clone(&accounts)), spawn).delay(delay);
-        Self { database, writer, hub, accounts, rates, limits, rows, users }
+        Self { database, writer, hub, accounts, rates, limits, is_reciprocal: false, rows, users }
     }
 
     /// The user with this id: as this node knows them, or else from the database. `None` when there is no such user.

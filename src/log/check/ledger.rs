@@ -35,6 +35,9 @@ pub(super) struct Ledger {
     /// Whether an event with a chain has come. The events of earlier versions have none, and all come before it.
     has_chains: bool,
     conversations: HashMap<ConversationId, ConversationState>,
+    /// The conversation, the user and the end of a mark of which the event before told only a part. The mark itself comes
+    /// next.
+    partly_told: Option<(ConversationId, UserId, Position)>,
     /// The messages whose rows say that they were redacted, and when, as long as no event did so.
     redacted_rows: HashMap<Position, Timestamp>,
 }
@@ -120,6 +123,7 @@ impl Ledger {
             trimmed_at: Timestamp(i64::MIN),
             has_chains: false,
             conversations: HashMap::new(),
+            partly_told: None,
             redacted_rows: HashMap::new(),
         }
     }
@@ -130,6 +134,12 @@ impl Ledger {
     /// Why it cannot follow the events before it.
     pub(super) fn add(&mut self, event: &Event, marked: Option<MarkedMessage>) -> Result<(), String> {
         self.advance(event)?;
+        if let Some(expected) = self.partly_told.take() {
+            let through = event.change.covers().map_or(Position::START, |range| range.through);
+            if (event.conversation, event.actor, through) != expected {
+                return Err("the one before it tells a part of a mark, and it is not the mark".into());
+            }
+        }
         match &event.change {
             Change::Started(Started { users }) => self.start(event, users),
             Change::Joined(Joined { users }) => self.join(event, users),
@@ -142,9 +152,9 @@ impl Ledger {
                 self.redacted_rows.extend(message.redacted_at.map(|at| (event.position, at)));
                 self.actor(event).map(|_| ())
             }
-            Change::Marked(Marked { mark, range, audience }) => {
-                self.mark(event, *mark, *range, marked)?;
-                self.check_audience(event, audience)
+            Change::Marked(marked_as) => {
+                self.mark(event, marked_as, marked)?;
+                self.check_audience(event, &marked_as.audience)
             }
             Change::Renamed(renamed) => self.rename(event, renamed),
             Change::Undeliverable(undeliverable) => self.report(event, undeliverable, marked),
@@ -295,13 +305,15 @@ impl Ledger {
     fn mark(
         &mut self,
         event: &Event,
-        mark: Mark,
-        Range { from, through }: Range,
+        marked_as: &Marked,
         marked: Option<MarkedMessage>,
     ) -> Result<(), String> {
+        let Marked { mark, range: Range { from, through }, .. } = *marked_as;
         let person = self.actor(event)?;
         let before = *person.through(mark);
-        if from != before {
+        // What is told may begin later than the mark.
+        let is_part = marked_as.is_shared() && from > before;
+        if from != before && !is_part {
             return Err(format!("its mark begins at {}, but had come to {}", from.0, before.0));
         }
         if through <= from || through >= event.position {
@@ -315,6 +327,10 @@ impl Ledger {
         }
         if !person.was_present(through) {
             return Err(format!("its mark names {}, but the user who marked took no part then", through.0));
+        }
+        if is_part {
+            self.partly_told = Some((event.conversation, event.actor, through));
+            return Ok(());
         }
         *person.through(mark) = through;
         // Whoever has read a message has also received it.

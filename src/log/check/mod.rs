@@ -114,6 +114,7 @@ impl Check<'_> {
         self.distinct().await?;
         self.keys().await?;
         self.sessions().await?;
+        self.sharing().await?;
         Ok(census)
     }
 

@@ -1,8 +1,9 @@
-//! Checks what no single event says: what there may be only once, and that sessions fit together.
+//! Checks what no single event says: what there may be only once, and that sessions and choices fit together.
 
 use sea_orm::FromQueryResult;
 
 use super::{Check, unreadable};
+use crate::log::sharing::is_stale;
 use crate::log::sql::Sql;
 
 /// A number that names a row in an error.
@@ -46,10 +47,23 @@ impl Check<'_> {
         self.none(without_user, "sessions:", "this many belong to no user").await
     }
 
+    /// Checks that stays share what their users chose.
+    pub(super) async fn sharing(&self) -> Result<(), String> {
+        let mut stale = Sql::default();
+        stale.push("SELECT COUNT(*) AS number FROM participants WHERE ");
+        is_stale(&mut stale);
+        stale.push(" HAVING COUNT(*) > 0");
+        self.finds_none(stale, "stays:", "this many do not share what their users chose").await
+    }
+
     /// Fails if the statement finds a row. The error names the row by `row` and its number.
     async fn none(&self, statement: &str, row: &str, reason: &str) -> Result<(), String> {
         let mut sql = Sql::default();
         sql.push(statement);
+        self.finds_none(sql, row, reason).await
+    }
+
+    async fn finds_none(&self, sql: Sql, row: &str, reason: &str) -> Result<(), String> {
         let found: Vec<Found> = sql.rows(self.db).await.map_err(unreadable)?;
         match found.first() {
             Some(Found { number }) => Err(format!("{row} {number}: {reason}")),

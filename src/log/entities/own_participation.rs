@@ -9,6 +9,8 @@ pub struct Model {
     pub conversation_id: Uuid,
     pub muted_until: Option<i64>,
     pub metadata: Option<String>,
+    pub share_delivered: Option<bool>,
+    pub share_read: Option<bool>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -14,6 +14,8 @@ pub struct Model {
     pub delivered_through: i64,
     pub read_through: i64,
     pub owner_since: Option<i64>,
+    pub delivered_shared_after: Option<i64>,
+    pub read_shared_after: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -13,6 +13,8 @@ pub struct Model {
     pub external_id: Option<String>,
     pub disabled_at: Option<i64>,
     pub changed: Option<i64>,
+    pub share_delivered: bool,
+    pub share_read: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
-use super::receipts::mark_as_of;
+use super::receipts::mark_told;
 use super::unread::{MAX_EXAMINED_OF_ONE, after_read_mark};
 use super::{Direction, Page};
 use crate::log::batch::{Each, KEYS_PER_STATEMENT, ask, ask_union};
@@ -27,6 +27,17 @@ pub struct ParticipantKey {
     pub joined: Position,
     /// The user: many can join with one event.
     pub user: UserId,
+}
+
+/// Somebody who takes part in a conversation, and how far others are told that their marks have come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Participating {
+    /// The participation. Its marks are those of now, also the part of them that only their user knows.
+    pub participation: Participation,
+    /// Others are told that everything up to here was received, or the newest of it.
+    pub delivered_told: Position,
+    /// Others are told that everything up to here was read, or the newest of it.
+    pub read_told: Position,
 }
 
 /// The kinds of events that change what is kept of a conversation.
@@ -182,25 +193,19 @@ impl Database {
     }
 
     /// Reads a page of participants for each key, in one statement. Without a position these are the present
-    /// participants. With a position they are those who took part right after it, with their marks as of it.
+    /// participants. With a position they are those who took part right after it, with what was told of their marks as
+    /// of it.
     pub async fn participants(
         &self,
         keys: &[(ConversationId, Option<Position>, Page<ParticipantKey>)],
-    ) -> Each<Vec<Participation>> {
-        let found: Each<Vec<participant::Model>> =
+    ) -> Each<Vec<Participating>> {
+        let found: Each<Vec<ParticipatingRow>> =
             ask_union("read participants", &self.reader, keys, |sql, (conversation, as_of, page)| {
-                sql.push("p.conversation_id, p.user_id, p.joined_position, p.joined_at, p.left_position, p.owner_since, ");
-                match as_of {
-                    None => {
-                        sql.push("p.delivered_through, p.read_through");
-                    }
-                    Some(position) => {
-                        mark_as_of(sql, Mark::Delivered, *position);
-                        sql.push(" AS delivered_through, ");
-                        mark_as_of(sql, Mark::Read, *position);
-                        sql.push(" AS read_through");
-                    }
-                }
+                sql.columns::<participant::Entity>("p").push(", ");
+                mark_told(sql, Mark::Delivered, *as_of);
+                sql.push(" AS delivered_told, ");
+                mark_told(sql, Mark::Read, *as_of);
+                sql.push(" AS read_told");
                 sql.push(" FROM participants p WHERE p.conversation_id = ").bind(conversation.0);
                 match as_of {
                     None => sql.push(" AND p.left_position IS NULL"),
@@ -214,9 +219,9 @@ impl Database {
                 people_page(sql, page);
             })
             .await;
-        let people = |rows: Vec<participant::Model>| {
-            let mut list: Vec<_> = rows.iter().map(convert::participation).collect();
-            list.sort_by_key(|part| (part.interval.joined, part.user));
+        let people = |rows: Vec<ParticipatingRow>| {
+            let mut list: Vec<_> = rows.iter().map(ParticipatingRow::participating).collect();
+            list.sort_by_key(|one| (one.participation.interval.joined, one.participation.user));
             list
         };
         found.into_iter().map(|rows| rows.map(people)).collect()
@@ -275,6 +280,25 @@ pub(super) fn people_page(sql: &mut Sql, page: &Page<ParticipantKey>) {
 
 pub(super) fn limit<K>(page: &Page<K>) -> i64 {
     i64::try_from(page.limit).unwrap_or(i64::MAX)
+}
+
+#[derive(FromQueryResult)]
+struct ParticipatingRow {
+    #[sea_orm(nested)]
+    participant: participant::Model,
+    delivered_told: i64,
+    read_told: i64,
+}
+
+impl ParticipatingRow {
+    fn participating(&self) -> Participating {
+        Participating {
+            participation: convert::participation(&self.participant),
+            // Whoever tells that they read tells that they received.
+            delivered_told: Position(self.delivered_told.max(self.read_told)),
+            read_told: Position(self.read_told),
+        }
+    }
 }
 
 #[derive(FromQueryResult)]

@@ -13,8 +13,8 @@ use crate::log::error::During;
 use crate::log::sql::Sql;
 use crate::log::{Database, ReadError, Unavailable};
 use crate::messaging::{
-    ConversationId, Covered, Event, Interval, Kinds, Message, Participation, Position, Sent, UserId, View,
-    view,
+    Change, ConversationId, Covered, Event, Interval, Kinds, Mark, Message, Participation, Position, Sent,
+    UserId, View, view,
 };
 
 /// The conversations whose events a subscriber wants.
@@ -44,6 +44,25 @@ pub struct SubscriptionFilter {
     pub conversations: ConversationFilter,
     /// The kinds of the events.
     pub kinds: Kinds,
+    /// Whether a viewer who does not share marks of a kind is told of none that others make.
+    pub is_reciprocal: bool,
+}
+
+impl SubscriptionFilter {
+    /// The mark of somebody else of which the viewer is told only if they share such marks.
+    fn owed(&self, event: &Event) -> Option<(UserId, Mark)> {
+        match (self.viewer, &event.change) {
+            (Viewer::User(viewer), Change::Marked(marked)) if self.is_reciprocal && viewer != event.actor => {
+                Some((viewer, marked.mark))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the log must tell if a view of an event shows the viewer anything.
+    pub fn is_in_doubt(&self, event: &Event, view: View) -> bool {
+        in_doubt(event, view).is_some() || self.owed(event).is_some()
+    }
 }
 
 /// That a user takes or took part in a conversation.
@@ -114,21 +133,54 @@ impl Database {
             }
             Viewer::Service => events
                 .into_iter()
-                .map(|event| {
-                    let view = View::of_service(&event);
-                    (event, view)
+                .filter_map(|event| {
+                    let view = View::of_service(&event)?;
+                    Some((event, view))
                 })
                 .collect(),
         };
         let views: Vec<_> = seen.iter().map(|(event, view)| (&**event, *view)).collect();
-        let shows = self.shows(&views).await?;
+        let shows = self.shows(filter, &views).await?;
         let seen = seen.into_iter().zip(shows).filter_map(|(seen, shows)| shows.then_some(seen));
         Ok((seen.collect(), reached))
     }
 
     /// Which of these views show anything of their events. It costs a statement only where the log must tell: a mark is
-    /// nothing to a viewer who may see none of the messages that it covers.
-    pub async fn shows(&self, seen: &[(&Event, View)]) -> Result<Vec<bool>, Unavailable> {
+    /// nothing to a viewer who may see none of the messages that it covers, or to whom it is not owed.
+    pub async fn shows(
+        &self,
+        filter: SubscriptionFilter,
+        seen: &[(&Event, View)],
+    ) -> Result<Vec<bool>, Unavailable> {
+        let owed = self.owed(filter, seen).await?;
+        let mut shows = self.cover(seen).await?;
+        shows.iter_mut().zip(owed).for_each(|(shows, owed)| *shows &= owed);
+        Ok(shows)
+    }
+
+    /// Which of these events are owed to the viewer, who shares such marks of their own.
+    async fn owed(
+        &self,
+        filter: SubscriptionFilter,
+        seen: &[(&Event, View)],
+    ) -> Result<Vec<bool>, Unavailable> {
+        let owed: Vec<_> = seen.iter().map(|(event, _)| filter.owed(event)).collect();
+        let asked = seen.iter().zip(&owed).filter(|(_, owed)| owed.is_some());
+        let conversations: BTreeSet<_> = asked.map(|((event, _), _)| event.conversation).collect();
+        let Some((viewer, _)) = owed.iter().flatten().next() else { return Ok(vec![true; seen.len()]) };
+        let stays = self.participations(*viewer, conversations).await?;
+        let shares = |conversation, mark| {
+            let mut stays = stays.iter().filter(|stay| stay.conversation == conversation);
+            stays.next().is_some_and(|stay| stay.shared_after(mark).is_some())
+        };
+        let is_owed = |((event, _), owed): (&(&Event, View), &Option<(UserId, Mark)>)| {
+            owed.is_none_or(|(_, mark)| shares(event.conversation, mark))
+        };
+        Ok(seen.iter().zip(&owed).map(is_owed).collect())
+    }
+
+    /// Which of these events cover a message that the viewer may see, or cover none at all.
+    async fn cover(&self, seen: &[(&Event, View)]) -> Result<Vec<bool>, Unavailable> {
         let asked: Vec<Received> = seen.iter().filter_map(|(event, view)| in_doubt(event, *view)).collect();
         if asked.is_empty() {
             return Ok(vec![true; seen.len()]);

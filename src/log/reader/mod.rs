@@ -8,7 +8,7 @@ mod receipts;
 mod reports;
 mod unread;
 
-pub use conversations::{ConversationRow, Described, ParticipantKey};
+pub use conversations::{ConversationRow, Described, ParticipantKey, Participating};
 pub use events::{ConversationFilter, Membership, SubscriptionFilter, Viewer};
 pub use journey::Journey;
 pub use messages::Received;

@@ -2,6 +2,9 @@
 //!
 //! The table `participants` has the present marks. The marks at an earlier position follow from the events that moved
 //! them: a user's marks of one kind in a conversation only move forward, in the order of their positions.
+//!
+//! Everything here is what others are told, whoever asks. So of the events it looks only for the marks that were told.
+//! The present marks are told of messages after the position since which their user shares them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +18,7 @@ use crate::log::Database;
 use crate::log::batch::{Each, KEYS_PER_STATEMENT, ask, ask_union};
 use crate::log::sql::{Sql, Unsigned};
 use crate::log::stays::END;
-use crate::messaging::{Counts, Mark, Message, Position, Timestamp, UserId};
+use crate::messaging::{Counts, Mark, Message, Position, Sharing, Timestamp, UserId};
 
 /// The time of the mark with which a recipient first covered a message; `None` if none did.
 pub type MarkTime = Option<Timestamp>;
@@ -29,6 +32,19 @@ pub struct Receipt {
     pub delivered_at: MarkTime,
     /// When the recipient read the message.
     pub read_at: MarkTime,
+    /// Whether others are told when the recipient receives the message, or were.
+    pub is_shared: bool,
+}
+
+impl Receipt {
+    /// The same for a viewer to whom only such marks are shown as they share of their own.
+    #[must_use]
+    pub fn shown_to_who_shares(self, own: Sharing) -> Self {
+        let is_shared = own.tells(Mark::Delivered) && self.is_shared;
+        let delivered_at = self.delivered_at.filter(|_| is_shared);
+        let read_at = self.read_at.filter(|_| own.tells(Mark::Read));
+        Self { key: self.key, delivered_at, read_at, is_shared }
+    }
 }
 
 /// Joins a message (`m`) with its recipients: those whose participation (`p`) holds its position.
@@ -41,11 +57,16 @@ impl Database {
     /// Counts how far the messages at these positions have come.
     pub async fn counts(&self, keys: &[Position]) -> Each<Counts> {
         let write = |sql: &mut Sql, keys: &[Position]| {
-            sql.push(
-                "SELECT m.position AS position, COUNT(*) AS recipients, \
-                 SUM(CASE WHEN p.delivered_through >= m.position THEN 1 ELSE 0 END) AS delivered, \
-                 SUM(CASE WHEN p.read_through >= m.position THEN 1 ELSE 0 END) AS seen",
-            );
+            sql.push("SELECT m.position AS position, COUNT(*) AS recipients, SUM(CASE WHEN ");
+            sql.push(IS_TOLD_OF).push(" OR ");
+            told(sql, END);
+            sql.push(" THEN 1 ELSE 0 END) AS sharing, SUM(CASE WHEN CASE WHEN ");
+            sql.push(IS_TOLD_OF).push(" THEN p.delivered_through >= m.position ELSE ");
+            told(sql, END);
+            sql.push(" END THEN 1 ELSE 0 END) AS delivered, SUM(CASE WHEN CASE ");
+            sql.push("WHEN m.position > p.read_shared_after THEN p.read_through >= m.position ELSE ");
+            told_of(sql, Mark::Read, END);
+            sql.push(" END THEN 1 ELSE 0 END) AS seen");
             sql.push(RECIPIENTS).push(" IN ").bind_list(keys.iter().map(|position| position.0));
             sql.push(" GROUP BY m.position");
         };
@@ -60,19 +81,14 @@ impl Database {
     pub async fn counts_as_of(&self, keys: &[(Position, Position)]) -> Each<Counts> {
         let found: Each<Vec<CountsRow>> =
             ask_union("count receipts as of a position", &self.reader, keys, |sql, (position, as_of)| {
-                let reached = |sql: &mut Sql, mark| {
-                    sql.push("(SELECT e.position");
-                    marks_reaching(sql, mark, |sql| {
-                        sql.push("m.position");
-                    });
-                    sql.push(") <= ").bind(as_of.0);
-                };
                 sql.push("m.position AS position, COUNT(*) AS recipients, SUM(CASE WHEN ");
-                reached(sql, Mark::Delivered);
-                sql.push(" OR ");
-                reached(sql, Mark::Read);
+                // Who shares is as of now: nobody is told when somebody chooses.
+                sql.push(IS_TOLD_OF).push(" OR ");
+                told(sql, *as_of);
+                sql.push(" THEN 1 ELSE 0 END) AS sharing, SUM(CASE WHEN ");
+                told(sql, *as_of);
                 sql.push(" THEN 1 ELSE 0 END) AS delivered, SUM(CASE WHEN ");
-                reached(sql, Mark::Read);
+                told_of(sql, Mark::Read, *as_of);
                 sql.push(" THEN 1 ELSE 0 END) AS seen").push(RECIPIENTS).push(" = ").bind(position.0);
                 sql.push(" GROUP BY m.position");
             })
@@ -89,7 +105,7 @@ impl Database {
         let found: Each<Vec<ReceiptRow>> =
             ask_union("read receipts", &self.reader, keys, |sql, (message, as_of, page)| {
                 let as_of = as_of.unwrap_or(END);
-                sql.push("p.joined_position AS joined, p.user_id AS recipient, ");
+                sql.push("p.joined_position AS joined, p.user_id AS recipient, p.delivered_shared_after, ");
                 first_mark(sql, Mark::Delivered, message.position, as_of);
                 sql.push(" AS delivered_at, ");
                 first_mark(sql, Mark::Read, message.position, as_of);
@@ -101,18 +117,25 @@ impl Database {
                 people_page(sql, page);
             })
             .await;
-        found.into_iter().map(|rows| rows.map(receipts)).collect()
+        let receipts =
+            |((message, ..), rows): (&(Arc<Message>, _, _), Result<_, _>)| Ok(receipts(message, rows?));
+        keys.iter().zip(found).map(receipts).collect()
     }
 }
 
-fn receipts(rows: Vec<ReceiptRow>) -> Vec<Receipt> {
+fn receipts(message: &Message, rows: Vec<ReceiptRow>) -> Vec<Receipt> {
     let mut receipts: Vec<_> = rows
         .into_iter()
-        .map(|row| Receipt {
-            key: ParticipantKey { joined: Position(row.joined), user: UserId(row.recipient) },
+        .map(|row| {
             // A recipient who read a message without a mark that it arrived received it at that time.
-            delivered_at: row.delivered_at.or(row.read_at).map(Timestamp),
-            read_at: row.read_at.map(Timestamp),
+            let delivered_at = row.delivered_at.or(row.read_at).map(Timestamp);
+            let is_told_of = row.delivered_shared_after.is_some_and(|after| message.position.0 > after);
+            Receipt {
+                key: ParticipantKey { joined: Position(row.joined), user: UserId(row.recipient) },
+                delivered_at,
+                read_at: row.read_at.map(Timestamp),
+                is_shared: delivered_at.is_some() || is_told_of,
+            }
         })
         .collect();
     receipts.sort_by_key(|receipt| (receipt.key.joined, receipt.key.user));
@@ -130,7 +153,30 @@ fn first_mark(sql: &mut Sql, mark: Mark, position: Position, as_of: Position) {
     sql.push(")");
 }
 
-/// Writes what selects the first mark of this kind by `p` that reaches a position.
+/// Whether others are told of `m` when `p` receives it, unless that was before. It is unknown, which counts as no, while
+/// `p` does not share this.
+const IS_TOLD_OF: &str = "m.position > p.delivered_shared_after";
+
+/// Writes whether others were told up to `as_of` that `p` received or read `m`.
+fn told(sql: &mut Sql, as_of: Position) {
+    sql.push("(");
+    told_of(sql, Mark::Delivered, as_of);
+    sql.push(" OR ");
+    told_of(sql, Mark::Read, as_of);
+    sql.push(")");
+}
+
+/// Writes whether others were told up to `as_of` of a mark of this kind with which `p` covered `m`.
+fn told_of(sql: &mut Sql, mark: Mark, as_of: Position) {
+    sql.push("COALESCE((SELECT e.from_position < m.position AND e.position <= ").bind(as_of.0);
+    marks_reaching(sql, mark, |sql| {
+        sql.push("m.position");
+    });
+    sql.push("), FALSE)");
+}
+
+/// Writes what selects the first mark of this kind that was told by `p` and reaches a position. Where one of them covers
+/// the position it is this one, since their ranges do not overlap.
 fn marks_reaching(sql: &mut Sql, mark: Mark, position: impl FnOnce(&mut Sql)) {
     sql.push(
         " FROM events e WHERE e.conversation_id = p.conversation_id AND e.actor_id = p.user_id AND e.kind = ",
@@ -140,8 +186,23 @@ fn marks_reaching(sql: &mut Sql, mark: Mark, position: impl FnOnce(&mut Sql)) {
     sql.push(" ORDER BY e.through_position LIMIT 1");
 }
 
-/// Writes how far the mark of this kind by `p` had come at a position. It is 0 before the first mark.
-pub(super) fn mark_as_of(sql: &mut Sql, mark: Mark, as_of: Position) {
+/// Writes how far others are told that the mark of this kind by `p` has come: now, or as of a position. It is 0 before
+/// the first mark that was told.
+pub(super) fn mark_told(sql: &mut Sql, mark: Mark, as_of: Option<Position>) {
+    let Some(as_of) = as_of else {
+        let (through, after) = match mark {
+            Mark::Delivered => ("p.delivered_through", "p.delivered_shared_after"),
+            Mark::Read => ("p.read_through", "p.read_shared_after"),
+        };
+        sql.push(&format!("CASE WHEN {through} > {after} THEN {through} ELSE "));
+        last_mark_told(sql, mark, END);
+        sql.push(" END");
+        return;
+    };
+    last_mark_told(sql, mark, as_of);
+}
+
+fn last_mark_told(sql: &mut Sql, mark: Mark, as_of: Position) {
     // A mark covers only positions before its own. So the search in the index begins near the wanted mark, however many
     // marks came later.
     sql.push(
@@ -157,13 +218,15 @@ pub(super) fn mark_as_of(sql: &mut Sql, mark: Mark, as_of: Position) {
 struct CountsRow {
     position: i64,
     recipients: Unsigned<u32>,
+    sharing: Unsigned<u32>,
     delivered: Unsigned<u32>,
     seen: Unsigned<u32>,
 }
 
 impl CountsRow {
     fn counts(&self) -> Counts {
-        Counts { recipients: self.recipients.0, delivered: self.delivered.0, read: self.seen.0 }
+        let Self { recipients, sharing, delivered, seen, .. } = self;
+        Counts { recipients: recipients.0, sharing: sharing.0, delivered: delivered.0, read: seen.0 }
     }
 }
 
@@ -171,6 +234,7 @@ impl CountsRow {
 struct ReceiptRow {
     joined: i64,
     recipient: Uuid,
+    delivered_shared_after: Option<i64>,
     delivered_at: Option<i64>,
     read_at: Option<i64>,
 }

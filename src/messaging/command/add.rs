@@ -18,6 +18,7 @@ pub struct Add {
 
 impl Decide for Add {
     fn needs(&self, actor: UserId, _: &Facts, _: &[Command], needs: &mut Needs) {
+        needs.sharing.extend(&self.users);
         let people = self.users.iter().copied().chain([actor]);
         needs.participations.extend(people.map(|user| (self.conversation, user)));
     }

@@ -1,8 +1,10 @@
 //! The command to mark messages as received or read.
 
 use super::needs::growth;
-use super::{Command, Decide, Decision, Needs, Refusal, distinct, new_event, seen_by, taking_part};
-use crate::messaging::{Audience, ConversationId, Facts, Mark, Marked, MessageId, Position, Range, UserId};
+use super::{Command, Decide, Decision, Needs, Refusal, distinct, new_events, seen_by, taking_part};
+use crate::messaging::{
+    Audience, Change, ConversationId, Facts, Mark, Marked, MessageId, Position, Range, UserId,
+};
 
 /// Moves a mark of the actor forward.
 #[derive(Debug, Clone, Copy)]
@@ -66,12 +68,36 @@ impl Decide for MarkThrough {
         if range.through <= range.from {
             return Ok(Decision::about(message));
         }
-        let event = Marked { mark, range, audience: self.audience(facts, actor, id, range.from) };
-        Ok(Decision { event: Some(new_event(facts, command, id, event)), ..Decision::about(message) })
+        let changes = self.changes(facts, actor, id, range);
+        Ok(Decision { events: new_events(facts, command, id, changes), ..Decision::about(message) })
     }
 }
 
 impl MarkThrough {
+    /// What moving the mark over a range changes, for those who are told and for the actor. Mostly that is one change.
+    fn changes(&self, facts: &Facts, actor: UserId, id: ConversationId, range: Range) -> Vec<Change> {
+        let Range { from, through } = range;
+        // Where a mark that is told begins. What came before is either told already, or not shared.
+        let told_from = |mark| {
+            let after = facts.shared_after(id, actor, mark)?;
+            Some(after.max(facts.through(id, actor, mark))).filter(|from| *from < through)
+        };
+        let read = told_from(Mark::Read).filter(|_| self.mark == Mark::Read);
+        // Telling that a message was read tells that it was received.
+        let delivered = told_from(Mark::Delivered).filter(|from| read.is_none_or(|read| *from < read));
+        let told = [(Mark::Delivered, delivered), (Mark::Read, read)];
+        let mut changes = Vec::with_capacity(1);
+        for (mark, from) in told.into_iter().filter_map(|(mark, from)| Some((mark, from?))) {
+            let audience = self.audience(facts, actor, id, from);
+            changes.push(Marked { mark, range: Range { from, through }, audience }.into());
+        }
+        if !told.contains(&(self.mark, Some(from))) {
+            // The actor's own devices are told of all of it.
+            changes.push(Marked { mark: self.mark, range, audience: Audience::Oneself }.into());
+        }
+        changes
+    }
+
     /// Those who are told of the mark, which begins after a position.
     fn audience(&self, facts: &Facts, actor: UserId, id: ConversationId, from: Position) -> Audience {
         let participants = facts.conversation(id).map_or(0, |conversation| conversation.participants);

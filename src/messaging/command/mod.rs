@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use super::{
     Change, Conversation, ConversationId, Event, Facts, IdempotencyKey, KeyedStart, Message, MessageId,
-    Origin, ServiceName, UserId,
+    Origin, Place, ServiceName, Timestamp, UserId,
 };
 
 pub use add::Add;
@@ -108,8 +108,8 @@ pub enum Refusal {
 /// The outcome of a command that is not refused.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Decision {
-    /// The event to append to the log; `None` when the command changes nothing.
-    pub event: Option<Event>,
+    /// The events to append to the log, in order; none when the command changes nothing.
+    pub events: Vec<Event>,
     /// The new conversation, if the command starts one.
     pub begins: Option<Conversation>,
     /// The conversation that a start begins or finds; `None` for other commands.
@@ -156,7 +156,7 @@ pub fn decide(facts: &Facts, command: &Command) -> Result<Decision, Refusal> {
 
 impl Decision {
     fn of(event: Event) -> Self {
-        Self { event: Some(event), ..Self::default() }
+        Self { events: vec![event], ..Self::default() }
     }
 
     fn found(conversation: ConversationId) -> Self {
@@ -211,17 +211,44 @@ fn new_event(
     conversation: ConversationId,
     change: impl Into<Change>,
 ) -> Event {
+    event_after(facts.head, facts.now, command, conversation, change.into())
+}
+
+/// The events with these changes, one after another.
+fn new_events(
+    facts: &Facts,
+    command: &Command,
+    conversation: ConversationId,
+    changes: impl IntoIterator<Item = Change>,
+) -> Vec<Event> {
+    let (mut place, mut at) = (facts.head, facts.now);
+    let append = |change| {
+        let event = event_after(place, at, command, conversation, change);
+        (place, at) = (place.at(&event), event.at.next());
+        event
+    };
+    changes.into_iter().map(append).collect()
+}
+
+/// The event that follows a place in the log, at a time.
+fn event_after(
+    place: Place,
+    at: Timestamp,
+    command: &Command,
+    conversation: ConversationId,
+    change: Change,
+) -> Event {
     let mut event = Event {
-        position: facts.head.position.next(),
-        chain: facts.head.chain,
-        at: facts.now,
+        position: place.position.next(),
+        chain: place.chain,
+        at,
         conversation,
         actor: command.actor,
         origin: command.origin.clone(),
         via: command.via.clone(),
-        change: change.into(),
+        change,
     };
-    event.chain = facts.head.chain.after(&event);
+    event.chain = place.chain.after(&event);
     event
 }
 

@@ -19,6 +19,8 @@ pub struct Needs {
     pub people: BTreeSet<People>,
     /// Every part that a user takes or took in a conversation, and that conversation.
     pub participations: BTreeSet<(ConversationId, UserId)>,
+    /// What users who may join share with others, unless they say otherwise for a conversation.
+    pub sharing: BTreeSet<UserId>,
     /// The first so many of those who take part in a conversation, in the order of joining.
     pub elders: BTreeSet<(ConversationId, usize)>,
     /// The newest message of a conversation that a user received: somebody else sent it while the user took part. It is at

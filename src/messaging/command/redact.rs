@@ -37,6 +37,6 @@ impl Decide for Redact {
         let change = Redacted { position: message.position };
         let event = new_event(facts, command, message.conversation, change);
         let redacted = Arc::new(message.redacted(event.at));
-        Ok(Decision { event: Some(event), ..Decision::about(&redacted) })
+        Ok(Decision { events: vec![event], ..Decision::about(&redacted) })
     }
 }

@@ -40,6 +40,6 @@ impl Decide for Report {
             audience: Audience::Only([message.sender].into()),
         };
         let event = new_event(facts, command, id, undeliverable);
-        Ok(Decision { event: Some(event), ..Decision::about(message) })
+        Ok(Decision { events: vec![event], ..Decision::about(message) })
     }
 }

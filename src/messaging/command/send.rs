@@ -58,6 +58,6 @@ impl Decide for Send {
             redacted_at: None,
         });
         let event = new_event(facts, command, self.conversation, Sent { message: Arc::clone(&message) });
-        Ok(Decision { event: Some(event), message_key: self.key.clone(), ..Decision::about(&message) })
+        Ok(Decision { events: vec![event], message_key: self.key.clone(), ..Decision::about(&message) })
     }
 }

@@ -39,6 +39,7 @@ impl Start {
 
 impl Decide for Start {
     fn needs(&self, actor: UserId, known: &Facts, _: &[Command], needs: &mut Needs) {
+        needs.sharing.extend(self.with.iter().copied().chain([actor]));
         if self.is_distinct {
             needs.people.insert(self.people(actor));
         }
@@ -87,7 +88,7 @@ impl Decide for Start {
         };
         let event = new_event(facts, command, conversation, Started { users: users.into() });
         Ok(Decision {
-            event: Some(event),
+            events: vec![event],
             begins: Some(begins),
             keyed_start,
             ..Decision::found(conversation)

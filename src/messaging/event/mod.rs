@@ -71,6 +71,8 @@ pub enum Audience {
     Everyone,
     /// These participants.
     Only(Arc<[UserId]>),
+    /// The actor alone, on all of their devices. Not even services are told.
+    Oneself,
 }
 
 /// Everything that each kind of event must define. Nothing has a default, so a kind that leaves something out does not

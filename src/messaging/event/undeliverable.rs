@@ -47,7 +47,7 @@ impl Kind for Undeliverable {
 
     fn record(&self) -> Record {
         let users = match &self.audience {
-            Audience::Everyone => None,
+            Audience::Everyone | Audience::Oneself => None,
             Audience::Only(users) => Some(Arc::clone(users)),
         };
         let data = Data { reason: self.reason.to_string() };

@@ -14,7 +14,7 @@ impl Facts {
         if let Some(conversation) = &decision.begins {
             self.know_conversation(conversation.clone());
         }
-        if let Some(event) = &decision.event {
+        for event in &decision.events {
             self.apply_event(event);
         }
         if let (Some(key), Some(message)) = (&decision.message_key, &decision.message) {
@@ -42,6 +42,9 @@ impl Facts {
     pub(in crate::messaging) fn bring_in(&mut self, event: &Event, users: &[UserId]) {
         for &user in users {
             let mut part = Participation::new(event.conversation, user, event.position, event.at);
+            let shared_after = |mark| self.shared_after(event.conversation, user, mark);
+            part.delivered_shared_after = shared_after(Mark::Delivered);
+            part.read_shared_after = shared_after(Mark::Read);
             if !self.participations(event.conversation, user).is_empty() {
                 // A user who comes back has not received more than when they left.
                 part.delivered_through = self.through(event.conversation, user, Mark::Delivered);

@@ -16,10 +16,13 @@ export interface Person extends Ref {
   handle: string;
   displayName: string;
   createdAt: string;
+  shareDelivered: boolean | null;
+  shareRead: boolean | null;
 }
 
 export interface Receipt {
   recipient: Ref;
+  isShared: boolean;
   status: Status;
   deliveredAt: string | null;
   readAt: string | null;
@@ -35,6 +38,7 @@ export interface Message extends Ref {
   redactedAt: string | null;
   status: Status;
   recipientCount: number;
+  sharingCount: number;
   deliveredCount: number;
   readCount: number;
   receipts: List<Receipt>;
@@ -55,7 +59,7 @@ export interface Conversation extends Ref {
   metadata: unknown;
   unreadCount: number;
   firstUnread: Ref | null;
-  own: { mutedUntil: string | null; metadata: unknown };
+  own: { mutedUntil: string | null; metadata: unknown; shareDelivered: boolean; shareRead: boolean };
   lastMessage: Ref | null;
   messages: List<Message>;
   participants: List<Participant>;
@@ -104,14 +108,17 @@ export interface World {
   hidden: string[];
 }
 
-const RECEIPT = `recipient { id } status deliveredAt readAt`;
+const RECEIPT = `recipient { id } isShared status deliveredAt readAt`;
 
-const MESSAGE = `id cursor body conversation { id } sender { id } sentAt metadata redactedAt status recipientCount deliveredCount readCount
+const MESSAGE = `id cursor body conversation { id } sender { id } sentAt metadata redactedAt status
+  recipientCount sharingCount deliveredCount readCount
   receipts { edges { cursor node { ${RECEIPT} } } }`;
 
-const PARTICIPANT = `user { id handle displayName createdAt } joinedAt role deliveredThrough { id } readThrough { id }`;
+const PARTICIPANT = `user { id handle displayName createdAt shareDelivered shareRead } joinedAt role
+  deliveredThrough { id } readThrough { id }`;
 
-const CONVERSATION = `id title createdAt myRole metadata unreadCount firstUnread { id } own { mutedUntil metadata } lastMessage { id }
+const CONVERSATION = `id title createdAt myRole metadata unreadCount firstUnread { id } lastMessage { id }
+  own { mutedUntil metadata shareDelivered shareRead }
   messages { edges { cursor node { ${MESSAGE} } } }
   participants { edges { cursor node { ${PARTICIPANT} } } }`;
 

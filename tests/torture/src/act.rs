@@ -46,6 +46,12 @@ pub(crate) enum Act {
     Redact {
         message: String,
     },
+    /// Chooses what others are told of what one receives and reads in a conversation.
+    Share {
+        conversation: String,
+        delivered: bool,
+        read: bool,
+    },
     /// Marks everything in a conversation.
     MarkAll {
         conversation: String,
@@ -142,6 +148,12 @@ impl Act {
                 }",
                 json!({ "messageId": message }),
             ),
+            Self::Share { conversation, delivered, read } => (
+                "mutation($input: OwnParticipationInput!) {
+                    done: updateOwnParticipation(input: $input) { cursor conversation { id } }
+                }",
+                json!({ "conversationId": conversation, "shareDelivered": delivered, "shareRead": read }),
+            ),
             Self::MarkAll { conversation, is_read: false } => (
                 "mutation($input: MarkInput!) {
                     done: markDelivered(input: $input) { cursor conversation { id } }
@@ -213,6 +225,7 @@ impl Act {
             Self::Add { conversation, .. }
             | Self::Remove { conversation, .. }
             | Self::MarkAll { conversation, .. }
+            | Self::Share { conversation, .. }
             | Self::Rename { conversation, .. } => answer.conversation.as_ref() == Some(conversation),
             Self::Leave { .. } => true,
             Self::Send { .. } => answer.message.is_some(),

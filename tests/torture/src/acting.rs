@@ -118,7 +118,8 @@ impl Actor {
                 let others = if self.random.u32(0..4) == 0 { 12 } else { self.random.usize(1..4) };
                 self.start(others).await;
             }
-            93..96 => self.add().await,
+            93..95 => self.add().await,
+            95 => self.share().await,
             96..98 => self.remove().await,
             _ => self.leave().await,
         }
@@ -220,6 +221,17 @@ impl Actor {
         let Some(conversation) = self.conversation() else { return };
         let is_read = self.random.bool();
         self.try_once(&Act::MarkAll { conversation, is_read }).await;
+    }
+
+    /// Chooses anew, mostly to share everything, so that most marks are told.
+    async fn share(&mut self) {
+        let Some(conversation) = self.conversation() else { return };
+        let (delivered, read) = match self.random.u32(0..5) {
+            0 => (false, false),
+            1 => (true, false),
+            _ => (true, true),
+        };
+        self.try_once(&Act::Share { conversation, delivered, read }).await;
     }
 
     async fn rename(&mut self) {

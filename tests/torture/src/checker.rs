@@ -14,6 +14,7 @@ mod lossless;
 mod marks;
 mod nodes;
 mod once;
+mod private;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -92,7 +93,7 @@ struct Rule {
 
 /// In the order in which they are checked: what a later rule looks at is only worth looking at when the
 /// earlier ones hold.
-const RULES: [Rule; 11] = [
+const RULES: [Rule; 12] = [
     Rule {
         name: "gapless",
         sentence: "The log has the positions 1, 2, 3, … to its head, each with what could happen.",
@@ -122,6 +123,11 @@ const RULES: [Rule; 11] = [
         name: "marks-advance",
         sentence: "Marks only move forward, each from where the last one ended; nobody marks their own.",
         check: marks::check,
+    },
+    Rule {
+        name: "private-is-private",
+        sentence: "Once it is answered that somebody does not share their marks, nobody is told of a later one.",
+        check: private::check,
     },
     Rule {
         name: "lossless",

@@ -33,8 +33,8 @@ impl Kind {
             2 => Self::Joined,
             3 => Self::Left,
             4 => Self::Sent,
-            5 => Self::Delivered,
-            6 => Self::Read,
+            5 | 12 => Self::Delivered,
+            6 | 13 => Self::Read,
             7 => Self::Renamed,
             11 => Self::Undeliverable,
             8 => Self::Removed,
@@ -42,6 +42,11 @@ impl Kind {
             10 => Self::Updated,
             _ => return None,
         })
+    }
+
+    /// Whether the number is of marks that others are not told of.
+    pub(crate) fn is_private(number: i64) -> bool {
+        matches!(number, 12 | 13)
     }
 
     pub(crate) fn is_mark(self) -> bool {
@@ -70,6 +75,8 @@ pub(crate) struct Event {
     pub(crate) users: Option<Vec<String>>,
     pub(crate) from: Option<i64>,
     pub(crate) through: Option<i64>,
+    /// Whether it is a mark of which only the actor's own devices are told.
+    pub(crate) is_private: bool,
     /// What a conversation is called from here on; absent where something else happened.
     pub(crate) renaming: Option<Renaming>,
     /// Why a message could not be brought to the actor; absent where something else happened.

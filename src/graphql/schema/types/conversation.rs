@@ -146,9 +146,10 @@ impl Conversation {
         let page = PageArgs { after, before, first, last }.page(&services.limits)?;
         let key = ParticipantsPage(self.id, self.as_of, page.clone());
         let participations = load(&services.rows, key).await.map_err(Error::from)?.unwrap_or_default();
-        let participants = participations.into_iter().map(|participation| {
-            let key = ParticipantKey { joined: participation.interval.joined, user: participation.user };
-            (key, Participant::as_of(participation, self.as_of))
+        let participants = participations.into_iter().map(|row| {
+            let part = &row.participation;
+            let key = ParticipantKey { joined: part.interval.joined, user: part.user };
+            (key, Participant::as_of(row, self.as_of))
         });
         Ok(connection(ctx, &page, participants).await?)
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_graphql::connection::Connection;
 use async_graphql::{Context, ID, Object, Result};
 
+use super::own_participation::owed;
 use super::{Conversation, DateTime, DeliveryStatus, Json, Receipt, User};
 use crate::error::Error;
 use crate::graphql::budget::budget_of;
@@ -36,7 +37,7 @@ impl Message {
 
     async fn counts(&self, ctx: &Context<'_>) -> Result<Counts, Error> {
         let counts = load(&services_of(ctx)?.rows, CountsAt(self.row.position, self.as_of)).await?;
-        Ok(counts.unwrap_or_default())
+        Ok(counts.unwrap_or_default().shown_to_who_shares(owed(ctx, self.row.conversation).await?))
     }
 }
 
@@ -92,8 +93,9 @@ impl Message {
         DateTime(self.row.sent_at)
     }
 
-    /// The status that all recipients have reached: in a group, the least advanced of them decides. For a viewer
-    /// who has left the conversation, this and the counts and receipts are as they were then.
+    /// The status that all recipients have reached who tell: in a group, the least advanced of them decides, and where
+    /// nobody tells it is SENT. For a viewer who has left the conversation, this and the counts and receipts are as they
+    /// were then, with those who tell now.
     async fn status(&self, ctx: &Context<'_>) -> Result<DeliveryStatus> {
         Ok(self.counts(ctx).await?.status().into())
     }
@@ -104,12 +106,18 @@ impl Message {
         Ok(int(self.counts(ctx).await?.recipients))
     }
 
-    /// How many of them have received it.
+    /// Of `recipientCount`, those who tell the sender what they received and read. `status` and the counts are over
+    /// these.
+    async fn sharing_count(&self, ctx: &Context<'_>) -> Result<i32> {
+        Ok(int(self.counts(ctx).await?.sharing))
+    }
+
+    /// How many of those who tell have received it.
     async fn delivered_count(&self, ctx: &Context<'_>) -> Result<i32> {
         Ok(int(self.counts(ctx).await?.delivered))
     }
 
-    /// How many of them have read it.
+    /// How many of those who tell have read it.
     async fn read_count(&self, ctx: &Context<'_>) -> Result<i32> {
         Ok(int(self.counts(ctx).await?.read))
     }
@@ -127,7 +135,11 @@ impl Message {
         let page = PageArgs { after, before, first, last }.page(&services.limits)?;
         let key = ReceiptsPage(Arc::clone(&self.row), self.as_of, page.clone());
         let receipts = load(&services.rows, key).await.map_err(Error::from)?.unwrap_or_default();
-        let shown = |receipt: log::Receipt| (receipt.key, Receipt::new(receipt, &self.row, self.as_of));
+        let owed = owed(ctx, self.row.conversation).await?;
+        let shown = |receipt: log::Receipt| {
+            let receipt = receipt.shown_to_who_shares(owed);
+            (receipt.key, Receipt::new(receipt, &self.row, self.as_of))
+        };
         Ok(connection(ctx, &page, receipts.into_iter().map(shown)).await?)
     }
 }

@@ -33,7 +33,13 @@ impl Receipt {
         User::by_id(self.row.key.user)
     }
 
-    /// How far it has come with them.
+    /// Whether they tell others that they receive it. False when they do not: `status` is then SENT for ever, and the
+    /// times are null. That is not the same as not yet. It is the same for everybody who looks, also for them.
+    async fn is_shared(&self) -> bool {
+        self.row.is_shared
+    }
+
+    /// How far it has come with them, as far as they tell.
     async fn status(&self) -> DeliveryStatus {
         match (self.row.delivered_at, self.row.read_at) {
             (_, Some(_)) => DeliveryStatus::Read,

@@ -10,7 +10,7 @@ use crate::graphql::budget::budget_of;
 use crate::graphql::caller::caller_of;
 use crate::graphql::schema::services::services_of;
 use crate::log::UserRow;
-use crate::messaging::UserId;
+use crate::messaging::{Mark, UserId};
 
 /// Somebody who sends and receives.
 #[derive(Debug, Clone)]
@@ -30,6 +30,14 @@ impl User {
             Some(row) => Ok(Arc::clone(row)),
             None => services_of(ctx)?.user(self.id).await?.ok_or(Error::NotFound("user")),
         }
+    }
+
+    async fn shared(&self, ctx: &Context<'_>, mark: Mark) -> Result<Option<bool>, Error> {
+        let is_viewer = caller_of(ctx)?.viewer().is_ok_and(|session| session.user == self.id);
+        if !is_viewer {
+            return Ok(None);
+        }
+        Ok(Some(self.load_row(ctx).await?.sharing.tells(mark)))
     }
 }
 
@@ -70,6 +78,17 @@ impl User {
         let id = self.load_row(ctx).await?.external_id.as_ref().map(ToString::to_string);
         budget_of(ctx)?.pay(id.as_ref().map_or(0, String::len)).await;
         Ok(id)
+    }
+
+    /// Whether others are told of what this user receives, where the user does not say otherwise for a conversation.
+    /// Null but for the viewer.
+    async fn share_delivered(&self, ctx: &Context<'_>) -> Result<Option<bool>> {
+        Ok(self.shared(ctx, Mark::Delivered).await?)
+    }
+
+    /// Whether others are told of what this user reads, in the same way. It is so only beside `shareDelivered`.
+    async fn share_read(&self, ctx: &Context<'_>) -> Result<Option<bool>> {
+        Ok(self.shared(ctx, Mark::Read).await?)
     }
 
     /// When they registered.

@@ -49,8 +49,9 @@ impl Seen<'_> {
         match &self.call.act {
             Act::Start { handles, title } => self.started(handles, title),
             Act::Add { conversation, handles } => self.added(conversation, handles),
-            // Leaving is counted, because leaving twice makes two events.
-            Act::Leave { .. } => Ok(()),
+            // Leaving is counted, because leaving twice makes two events. To share is no event: later marks show what
+            // was chosen.
+            Act::Leave { .. } | Act::Share { .. } => Ok(()),
             Act::Remove { conversation, handles } => self.removed(conversation, handles),
             Act::Rename { conversation, title, .. } => self.renamed(conversation, title),
             Act::Send { conversation, body, key } => self.sent(conversation, body, key.as_deref()),

@@ -86,6 +86,7 @@ impl<'a> Known<'a> {
             | Act::Leave { conversation }
             | Act::Remove { conversation, .. }
             | Act::MarkAll { conversation, .. }
+            | Act::Share { conversation, .. }
             | Act::Rename { conversation, .. }
             | Act::Send { conversation, .. } => (conversation.as_str(), 0),
             Act::Mark { message, .. } | Act::Redact { message } => match ledger.message(message) {

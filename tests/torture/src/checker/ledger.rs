@@ -217,7 +217,8 @@ impl<'a> Ledger<'a> {
         if from >= through || through >= event.position {
             return Err("a mark does not move forward");
         }
-        if from != before {
+        let is_part = !event.is_private && from > before && self.is_part_of_private(event);
+        if from != before && !is_part {
             return Err("a mark does not begin where the one before ended");
         }
         let Some(message) = self.at.get(&through).filter(|message| message.conversation == conversation)
@@ -230,8 +231,13 @@ impl<'a> Ledger<'a> {
         if !self.parts(conversation, user).iter().any(|part| part.holds(through)) {
             return Err("somebody marked a message that they may not see");
         }
-        if self.audience(event, from, through, small) != told(event) {
+        let audience = if event.is_private { None } else { self.audience(event, from, through, small) };
+        if audience != told(event) {
             return Err("the wrong people are told of a mark");
+        }
+        if is_part {
+            self.marks.entry((conversation, user, is_read)).or_default().push((through, event.position));
+            return Ok(());
         }
         for part in self.parts.entry((conversation, user)).or_default() {
             // The row of an earlier stay is updated only when the mark covers something in that stay.
@@ -246,6 +252,17 @@ impl<'a> Ledger<'a> {
         }
         self.marks.entry((conversation, user, is_read)).or_default().push((through, event.position));
         Ok(())
+    }
+
+    /// Whether the mark itself comes right after this one, and is told to the actor alone. What is told of a mark may begin
+    /// later than the mark.
+    fn is_part_of_private(&self, event: &Event) -> bool {
+        let later = (1..=2).filter_map(|later| self.event(event.position + later));
+        let mut marks = later.filter(|mark| {
+            (&mark.conversation, &mark.actor, mark.through)
+                == (&event.conversation, &event.actor, event.through)
+        });
+        marks.any(|mark| mark.is_private)
     }
 
     fn report(&self, event: &Event) -> Result<(), &'static str> {
@@ -336,8 +353,14 @@ impl<'a> Ledger<'a> {
         // A viewer who cannot see the marked message is shown an earlier one.
         let named = self.message(message)?.position;
         let marks = self.marks.get(&(told.conversation.as_str(), recipient.as_str(), *is_read))?;
-        let mark = marks.get(marks.partition_point(|(through, _)| *through < named));
-        mark.map(|(_, position)| *position).or_else(said)
+        let mut reaching = marks[marks.partition_point(|(through, _)| *through < named)..].iter();
+        // A mark and what is told of it reach equally far.
+        let first = reaching.clone().next()?;
+        let is_it = |mark: &&(i64, i64)| {
+            mark.0 == first.0 && self.event(mark.1).is_some_and(|event| event.at == told.at)
+        };
+        let mark = reaching.find(is_it).unwrap_or(first);
+        Some(mark.1)
     }
 
     /// What somebody is to be told of an event; `None` when it is nothing to them.
@@ -346,6 +369,7 @@ impl<'a> Ledger<'a> {
         let holding = |position| parts.iter().find(|part| part.holds(position));
         holding(event.position)?;
         let is_told = event.users.as_ref().is_none_or(|users| users.iter().any(|user| user == viewer));
+        let is_told = is_told && (!event.is_private || event.actor == viewer);
         if event.kind == Kind::Undeliverable {
             return is_told.then(|| self.fact(event)).flatten();
         }

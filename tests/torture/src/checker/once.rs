@@ -34,6 +34,7 @@ pub(super) fn check(evidence: &Evidence, ledger: &Ledger<'_>) -> Result<(), Stri
             | Act::Remove { .. }
             | Act::Mark { .. }
             | Act::MarkAll { .. }
+            | Act::Share { .. }
             | Act::Redact { .. } => {}
         }
     }
@@ -72,6 +73,7 @@ pub(super) fn check(evidence: &Evidence, ledger: &Ledger<'_>) -> Result<(), Stri
             | Act::Add { .. }
             | Act::Mark { .. }
             | Act::MarkAll { .. }
+            | Act::Share { .. }
             | Act::Redact { .. }
             | Act::Report { .. } => false,
         });

@@ -3,6 +3,7 @@
 //! The story: ada starts a conversation with bob and sends; bob receives; ada adds cem; bob sends; bob and
 //! ada read; cem leaves; ada sends again.
 
+mod private;
 mod redacting;
 mod removing;
 mod renaming;
@@ -25,6 +26,7 @@ fn event(position: i64, kind: Kind, actor: &str) -> Event {
         users: None,
         from: None,
         through: None,
+        is_private: false,
         renaming: None,
         reason: None,
         at: position * 10,

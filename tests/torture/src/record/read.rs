@@ -60,6 +60,7 @@ fn event(row: &QueryResult) -> Result<Event, DbErr> {
         }),
         from: row.try_get("", "from_position")?,
         through: row.try_get("", "through_position")?,
+        is_private: Kind::is_private(number),
         renaming: data
             .as_ref()
             .filter(|_| matches!(kind, Kind::Renamed | Kind::Updated))
