@@ -11,7 +11,6 @@ use clap::{Parser, Subcommand};
 
 use crate::accounts::Scope;
 
-pub mod allocator;
 mod check;
 mod database;
 mod identity;

@@ -6,8 +6,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use herald::config::{Cli, Command};
+use mimalloc::MiMalloc;
 
 mod commands;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 
-use herald::config::{self, LogFormat, ServeArgs};
+use herald::config::{LogFormat, ServeArgs};
 use herald::transport::serve_metrics;
 use herald::{App, Parts};
 use tokio::net::{TcpListener, TcpSocket};
@@ -18,7 +18,6 @@ const BACKLOG_CONNECTIONS: u32 = 4_096;
 
 /// Serves until a signal tells herald to stop.
 pub(super) fn serve(args: &ServeArgs) -> Result<(), CommandError> {
-    config::allocator::restart_with_settings();
     set_up_log(args)?;
     // Each socket is a file handle. If the soft limit cannot be raised, it stays.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
