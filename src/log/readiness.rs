@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, DbErr, EntityTrait, FromQueryResult, IdenStatic, 
 
 use super::entities::{
     block, conversation, event, log_head, message, own_participation, participant, service_key, session,
-    session_end, start, user,
+    session_end, start, user, webhook, webhook_call, webhook_rule,
 };
 use super::error::{During, StorageFault, code};
 use super::head::Locked;
@@ -124,6 +124,9 @@ fn every_column() -> String {
         table::<session_end::Entity>("session_ends"),
         table::<start::Entity>("starts"),
         table::<user::Entity>("users"),
+        table::<webhook::Entity>("webhooks"),
+        table::<webhook_call::Entity>("webhook_calls"),
+        table::<webhook_rule::Entity>("webhook_rules"),
     ];
     format!("SELECT 1 FROM {}", tables.join(" CROSS JOIN "))
 }

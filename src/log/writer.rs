@@ -234,7 +234,8 @@ impl Task {
 
     async fn transact(&mut self, commands: &[Command]) -> Result<Vec<Outcome>, Failure> {
         let mut known = std::mem::take(&mut self.known);
-        let Locked { transaction, head, now, owned_through, users_changed, .. } = self.database.lock().await?;
+        let Locked { transaction, head, now, owned_through, users_changed, .. } =
+            self.database.lock().await?;
         known.hold_at(head, owned_through, users_changed);
         let mut facts = self.no_facts(head, now);
         load(&transaction, commands, &known, &mut facts).await?;
