@@ -19,7 +19,7 @@ const EVENTS = generated.possibleTypes['Event']!;
 
 /** Types without an id: they live in what they belong to. */
 const EMBEDDED = [
-  'Participant', 'Receipt', 'ConversationPayload', 'LeaveConversationPayload', 'SendMessagePayload', 'MarkPayload',
+  'Participant', 'OwnParticipation', 'Receipt', 'ConversationPayload', 'LeaveConversationPayload', 'SendMessagePayload', 'MarkPayload',
   'LogoutPayload', 'UnreadTotals', 'UserPayload', 'SessionPayload', 'EndSessionPayload', 'BlockPayload', ...EVENTS,
 ];
 

@@ -59,9 +59,9 @@ export function isGroup(conversation: AboutFragment): boolean {
   return !!conversation.title || conversation.participants.nodes.length > 2;
 }
 
-/** "3 of 5 have it", for a message to a group, while it has reached some of them. */
-export function progress(message: { recipientCount: number; deliveredCount: number; readCount: number }): string {
-  const { recipientCount: all, deliveredCount, readCount } = message;
+/** "3 of 5 have it", for a message to a group, while it has reached some of those who tell. */
+export function progress(message: { sharingCount: number; deliveredCount: number; readCount: number }): string {
+  const { sharingCount: all, deliveredCount, readCount } = message;
   if (all < 2 || readCount === all) return '';
   if (readCount) return `${readCount} of ${all} read it`;
   return deliveredCount && deliveredCount < all ? `${deliveredCount} of ${all} have it` : '';

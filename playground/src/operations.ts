@@ -4,7 +4,7 @@ import { graphql } from '../generated';
 
 graphql(`fragment Person on User { id handle displayName }`);
 
-graphql(`fragment Progress on Message { id status deliveredCount readCount recipientCount }`);
+graphql(`fragment Progress on Message { id status deliveredCount readCount sharingCount recipientCount }`);
 
 graphql(`fragment Line on Message {
   ...Progress body sentAt redactedAt
@@ -62,7 +62,10 @@ export const OLDER = graphql(`query Older($id: ID!, $before: String) {
 export const RECEIPTS = graphql(`query Receipts($id: ID!) {
   message(id: $id) {
     ...Line
-    receipts(first: 100) { nodes { status deliveredAt readAt recipient { ...Person } } pageInfo { hasNextPage } }
+    receipts(first: 100) {
+      nodes { isShared status deliveredAt readAt recipient { ...Person } }
+      pageInfo { hasNextPage }
+    }
   }
 }`);
 
@@ -94,12 +97,15 @@ export const UNREAD = graphql(`query Unread($id: ID!) { conversation(id: $id) { 
 
 // ---- The viewer's own account
 
+graphql(`fragment Sharing on User { id shareDelivered shareRead }`);
+
 export const ACCOUNT = graphql(`query Account {
+  viewer { ...Sharing }
   sessions(first: 50) { nodes { id createdAt lastUsedAt isCurrent } }
   blockedUsers(first: 100) { nodes { ...Person } }
 }`);
 export const UPDATE_PROFILE = graphql(`mutation UpdateProfile($input: ProfileInput!) {
-  updateProfile(input: $input) { user { ...Person } }
+  updateProfile(input: $input) { user { ...Person ...Sharing } }
 }`);
 export const CHANGE_PASSWORD = graphql(`mutation ChangePassword($input: ChangePasswordInput!) {
   changePassword(input: $input) { expiresAt }
@@ -110,6 +116,12 @@ export const END_SESSION = graphql(`mutation EndSession($input: EndSessionInput!
 export const FIND_USER = graphql(`query FindUser($handle: String!) { user(handle: $handle) { ...Person } }`);
 export const BLOCK = graphql(`mutation Block($input: BlockInput!) { blockUser(input: $input) { user { id } } }`);
 export const UNBLOCK = graphql(`mutation Unblock($input: BlockInput!) { unblockUser(input: $input) { user { id } } }`);
+
+/** What holds in one conversation, whether it was chosen there or in the profile. */
+export const OWN = graphql(`query Own($id: ID!) { conversation(id: $id) { id own { shareDelivered shareRead } } }`);
+export const UPDATE_OWN = graphql(`mutation UpdateOwn($input: OwnParticipationInput!) {
+  updateOwnParticipation(input: $input) { conversation { id own { shareDelivered shareRead } } }
+}`);
 
 // ---- What happens
 

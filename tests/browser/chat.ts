@@ -7,7 +7,7 @@ import { expect } from 'vitest';
 export interface Event {
   __typename: string;
   cursor: string;
-  message?: { body?: string; sender?: { handle: string } };
+  message?: { id?: string; body?: string; sender?: { handle: string } };
   recipient?: { handle: string };
   status?: string;
 }
@@ -169,6 +169,18 @@ export class Chat {
   async details(name: string): Promise<Locator> {
     await this.page.getByRole('button', { name: 'Conversation details' }).click();
     return this.dialog(name);
+  }
+
+  /** What a dialog says others are told: of what is received, and of what is read. */
+  async sharing(dialog: Locator): Promise<[boolean, boolean]> {
+    const [delivered, read] = this.switches(dialog);
+    return [await delivered.isChecked(), await read.isChecked()];
+  }
+
+  /** The switches of what others are told: of what is received, and of what is read. */
+  switches(dialog: Locator): [Locator, Locator] {
+    const named = (name: string) => dialog.getByRole('switch', { name });
+    return [named('Tell others what I receive'), named('Tell others what I read')];
   }
 
   get inspector(): Locator {

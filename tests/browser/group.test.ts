@@ -66,6 +66,54 @@ test('the sender sees how many of a group have a message, and who, and since whe
   for (const chat of [alices, bobs, carols]) await chat.says('Who brings milk?', 'I do.', 'And I bring cake.');
 });
 
+test('who does not tell in a group is shown as such, and the ticks and counts are of those who tell', async ({
+  device, alice, bob, carol, dave,
+}) => {
+  const groupId = await alice.converse([bob, carol, dave], 'Tea club');
+  const alices = await (await device(alice)).chat(groupId);
+  const carols = await (await device(carol)).chat(groupId);
+  const details = await carols.details('Tea club');
+  await expect.poll(() => carols.sharing(details)).toEqual([true, true]);
+  await carols.switches(details)[0].click();
+  await expect.poll(() => carols.sharing(details)).toEqual([false, false]);
+  expect(await faults(carols.page)).toEqual([]);
+  await carols.page.keyboard.press('Escape');
+
+  await alices.write('one');
+  await carols.says('one');
+  const [first] = await bob.messages(groupId);
+  await bob.markRead(first!.id);
+  await expect.poll(() => alices.messages.getByTestId('progress').innerText()).toContain('1 of 2 read it');
+  await dave.markRead(first!.id);
+  await alices.showsTicks('Read');
+
+  const receipts = await alices.receipts('one');
+  const ofCarol = receipts.filter({ hasText: 'Carol' });
+  await expect.poll(() => ofCarol.innerText()).toContain('Does not tell');
+  expect(await ofCarol.innerText()).not.toContain('Not delivered yet');
+  expect(await ofCarol.getByRole('img').count()).toBe(0);
+  expect(await receipts.filter({ hasText: 'Bob' }).getByRole('img').getAttribute('aria-label')).toBe('Read');
+  const counts = alices.dialog('Message details').getByTestId('counts');
+  expect(await counts.innerText()).toBe('Recipients who tell: 2 of 3. Delivered to 2 of these, read by 2.');
+  expect(await faults(alices.page)).toEqual([]);
+  await alices.page.keyboard.press('Escape');
+
+  // From then on she tells again, and not of before.
+  await carols.details('Tea club');
+  await details.getByRole('button', { name: 'Follow my settings' }).click();
+  await expect.poll(() => carols.sharing(details)).toEqual([true, true]);
+  await carols.page.keyboard.press('Escape');
+  await alices.write('two');
+  await expect.poll(() => alices.messages.getByTestId('progress').allInnerTexts()).toEqual([expect.stringContaining('1 of 3 read it')]);
+  await alices.showsTicks('Read', 'Sent');
+  await alices.receipts('one');
+  await expect.poll(() => ofCarol.innerText()).toContain('Does not tell');
+  await alices.page.keyboard.press('Escape');
+  await alices.receipts('two');
+  await expect.poll(() => ofCarol.getByRole('img').getAttribute('aria-label')).toBe('Read');
+  expect(await counts.count()).toBe(0);
+});
+
 test('whoever leaves is gone for the others, and is told nothing more', async ({
   device, alice, bob, carol, groupId,
 }) => {

@@ -3,7 +3,7 @@
 import { expect } from 'vitest';
 
 import { faults } from './accessibility.ts';
-import type { Chat } from './chat.ts';
+import type { Chat, Event } from './chat.ts';
 import { test } from './fixtures.ts';
 
 async function settings(chat: Chat) {
@@ -81,4 +81,46 @@ test('whoever is blocked starts no conversation, until they are not', async ({ d
   await dialog.getByRole('button', { name: 'Unblock' }).click();
   await expect.poll(() => dialog.getByRole('list', { name: 'Blocked people' }).count()).toBe(0);
   await bob.converse([alice]);
+});
+
+test('others are not told what is read, or received, once somebody says so', async ({ device, alice, bob, conversationId }) => {
+  const alices = await (await device(alice)).chat(conversationId);
+  const phone = await (await device(alice)).chat();
+  for (const chat of [alices, phone]) await chat.is('connected');
+  /** Bob says something, and Alice reads it, of which her phone is told. */
+  const reads = async (...bodies: string[]) => {
+    const id = await bob.send(conversationId, bodies.at(-1)!);
+    await alices.says(...bodies);
+    const isRead = ({ status, message }: Event) => status === 'READ' && message?.id === id;
+    await expect.poll(() => phone.events.some(isRead)).toBe(true);
+  };
+  const statuses = async () => (await bob.messages(conversationId)).map(({ status }) => status);
+
+  let dialog = await settings(alices);
+  await expect.poll(() => alices.sharing(dialog)).toEqual([true, true]);
+  expect(await faults(alices.page)).toEqual([]);
+  await alices.switches(dialog)[1].click();
+  await expect.poll(() => alices.sharing(dialog)).toEqual([true, false]);
+  await alices.page.keyboard.press('Escape');
+  await reads('one');
+  expect(await statuses()).toEqual(['DELIVERED']);
+
+  // Reading tells of receiving.
+  dialog = await settings(alices);
+  await alices.switches(dialog)[1].click();
+  await expect.poll(() => alices.sharing(dialog)).toEqual([true, true]);
+  await alices.switches(dialog)[0].press('Space');
+  await expect.poll(() => alices.sharing(dialog)).toEqual([false, false]);
+  expect(await alices.switches(dialog)[1].isDisabled()).toBe(true);
+  expect(await faults(alices.page)).toEqual([]);
+  await alices.page.keyboard.press('Escape');
+  await reads('one', 'two');
+  expect(await statuses()).toEqual(['DELIVERED', 'SENT']);
+
+  dialog = await settings(alices);
+  await alices.switches(dialog)[0].click();
+  await expect.poll(() => alices.sharing(dialog)).toEqual([true, true]);
+  await alices.page.keyboard.press('Escape');
+  await reads('one', 'two', 'three');
+  expect(await statuses()).toEqual(['DELIVERED', 'SENT', 'READ']);
 });
