@@ -39,7 +39,8 @@ struct Export<'a> {
 
 impl Export<'_> {
     async fn all(&self) -> Result<(), CommandError> {
-        let UserRow { id, handle, display_name, created_at, external_id, disabled_at, .. } = self.user;
+        let UserRow { id, handle, display_name, created_at, external_id, disabled_at, sharing, .. } =
+            self.user;
         line(&json!({
             "type": "profile",
             "id": id.to_string(),
@@ -48,6 +49,8 @@ impl Export<'_> {
             "externalId": external_id.as_ref().map(ToString::to_string),
             "createdAt": instant(*created_at),
             "disabledAt": disabled_at.map(instant),
+            "shareDelivered": sharing.tells(Mark::Delivered),
+            "shareRead": sharing.tells(Mark::Read),
         }))?;
         self.sessions().await?;
         self.blocks().await?;
@@ -55,7 +58,8 @@ impl Export<'_> {
             self.conversation(conversation).await?;
             self.messages(conversation).await?;
             for mark in [Mark::Delivered, Mark::Read] {
-                self.marks(conversation, mark).await?;
+                self.marks(conversation, mark, true).await?;
+                self.marks(conversation, mark, false).await?;
             }
         }
         Ok(())
@@ -110,7 +114,12 @@ impl Export<'_> {
             "title": title.map(|title| title.to_string()),
             "metadata": parsed(metadata.as_ref()),
             "createdAt": instant(row.created_at),
-            "own": { "mutedUntil": own.muted_until.map(instant), "metadata": parsed(own.metadata.as_ref()) },
+            "own": {
+                "mutedUntil": own.muted_until.map(instant),
+                "metadata": parsed(own.metadata.as_ref()),
+                "shareDelivered": own.sharing.tells(Mark::Delivered),
+                "shareRead": own.sharing.tells(Mark::Read),
+            },
             "stays": self.stays(&stays).await?,
         }))
     }
@@ -165,14 +174,21 @@ impl Export<'_> {
         }
     }
 
-    async fn marks(&self, conversation: ConversationId, mark: Mark) -> Result<(), CommandError> {
-        let mut after = Position::START;
+    /// The marks of one kind: those that others were told of, or those that they were not.
+    async fn marks(
+        &self,
+        conversation: ConversationId,
+        mark: Mark,
+        is_shared: bool,
+    ) -> Result<(), CommandError> {
+        let (user, mut after) = (self.user.id, Position::START);
         let name = match mark {
             Mark::Delivered => "DELIVERED",
             Mark::Read => "READ",
         };
         loop {
-            let page = self.database.marks_made(self.user.id, conversation, mark, after, PAGE.into()).await;
+            let page =
+                self.database.marks_made(user, conversation, mark, is_shared, after, PAGE.into()).await;
             let page = page.map_err(unavailable)?;
             let Some(last) = page.last() else { return Ok(()) };
             after = last.through;
@@ -180,6 +196,7 @@ impl Export<'_> {
                 line(&json!({
                     "type": "mark",
                     "mark": name,
+                    "isShared": is_shared,
                     "conversation": conversation.to_string(),
                     "upTo": made.message.map(|message| message.to_string()),
                     "at": instant(made.at),

@@ -59,21 +59,23 @@ impl Database {
         Ok(sent.collect())
     }
 
-    /// Reads the marks of one kind that a user made in a conversation: at most `limit` of those that went beyond a
-    /// position, in order.
+    /// Reads the marks of one kind that a user made in a conversation, those that others were told of or those that they
+    /// were not: at most `limit` of those that went beyond a position, in order.
     pub async fn marks_made(
         &self,
         user: UserId,
         conversation: ConversationId,
         mark: Mark,
+        is_shared: bool,
         after: Position,
         limit: i64,
     ) -> Result<Vec<MarkMade>, Unavailable> {
+        let number = if is_shared { mark.number() } else { mark.private_number() };
         let mut sql = Sql::default();
         sql.push("SELECT e.through_position AS through, m.id AS message, e.at_micros FROM events e");
         sql.push(" LEFT JOIN messages m ON m.position = e.through_position WHERE e.conversation_id = ");
         sql.bind(conversation.0).push(" AND e.actor_id = ").bind(user.0);
-        sql.push(" AND e.kind = ").bind(mark.number()).push(" AND e.through_position > ").bind(after.0);
+        sql.push(" AND e.kind = ").bind(number).push(" AND e.through_position > ").bind(after.0);
         sql.push(" ORDER BY e.through_position LIMIT ").bind(limit);
         let rows: Vec<MarkRow> = sql.rows(&self.reader).await.during("read the marks of a user")?;
         let made = rows.into_iter().map(|row| MarkMade {

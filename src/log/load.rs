@@ -12,13 +12,13 @@ use super::convert;
 use super::entities::{conversation, message, participant, start, user};
 use super::error::StorageFault;
 use super::known_facts::KnownFacts;
-use super::reader::{Direction, ReportRow, newest_report};
+use super::reader::{Direction, ReportRow, newest_report, told};
 use super::sql::{Sql, union};
 use super::stays::{END, InStays, end_of_stay, messages_in_stays, messages_of_stay, stays};
 use super::users::user_row;
 use crate::messaging::{
-    Command, ConversationId, CoveredSender, Facts, IdempotencyKey, Mark, MessageId, People, Position, UpTo,
-    UserId, needs,
+    Command, ConversationId, CoveredSender, Facts, IdempotencyKey, Mark, Message, MessageId, People,
+    Position, UpTo, UserId, needs,
 };
 
 /// Messages after a mark that are looked at for the newest one from somebody else. Each is an entry of an index.
@@ -286,7 +286,8 @@ async fn covered_senders(
     Ok(())
 }
 
-/// Loads what services said last of messages that they could not bring to recipients.
+/// Loads what services said last of messages that they could not bring to recipients, and of which of these others were
+/// told that they were received.
 async fn reports(
     db: &impl ConnectionTrait,
     wanted: &[(UserId, MessageId)],
@@ -296,6 +297,7 @@ async fn reports(
         .iter()
         .filter_map(|&(recipient, message)| Some((recipient, Arc::clone(facts.message(message)?))))
         .collect();
+    deliveries_told(db, &wanted, facts).await?;
     let found: Vec<Vec<ReportRow>> = union(db, &wanted, |sql, (recipient, message)| {
         sql.push("e.position, e.data, e.at_micros");
         newest_report(sql, message.conversation, *recipient, message.position, END);
@@ -309,8 +311,33 @@ async fn reports(
     Ok(())
 }
 
+async fn deliveries_told(
+    db: &impl ConnectionTrait,
+    wanted: &[(UserId, Arc<Message>)],
+    facts: &mut Facts,
+) -> Result<(), StorageFault> {
+    let found: Vec<Vec<ToldRow>> = union(db, wanted, |sql, (recipient, message)| {
+        sql.push("p.user_id AS recipient FROM messages m JOIN participants p");
+        sql.push(" ON p.conversation_id = m.conversation_id WHERE m.position = ").bind(message.position.0);
+        sql.push(" AND p.user_id = ").bind(recipient.0).push(" AND ");
+        told(sql, END);
+    })
+    .await?;
+    for ((_, message), rows) in wanted.iter().zip(found) {
+        for row in rows {
+            facts.know_told(UserId(row.recipient), message.position);
+        }
+    }
+    Ok(())
+}
+
 fn by_user(keys: &[(UserId, IdempotencyKey)]) -> impl Iterator<Item = (Uuid, String)> {
     keys.iter().map(|(user, key)| (user.0, key.to_string()))
+}
+
+#[derive(FromQueryResult)]
+struct ToldRow {
+    recipient: Uuid,
 }
 
 #[derive(FromQueryResult)]

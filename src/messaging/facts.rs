@@ -3,7 +3,7 @@
 
 mod changes;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{
@@ -77,6 +77,9 @@ pub struct Facts {
     of_just: HashMap<People, ConversationId>,
     /// By recipient and position of the message.
     reports: HashMap<(UserId, Position), Reason>,
+    /// The recipients and positions of messages of which others were told that they were received, and that sharing does
+    /// not tell.
+    told: HashSet<(UserId, Position)>,
     new_starts: Vec<KeyedStart>,
     redacted_messages: Vec<Arc<Message>>,
     changed_conversations: BTreeSet<ConversationId>,
@@ -102,6 +105,7 @@ impl Facts {
             sharing: HashMap::new(),
             of_just: HashMap::new(),
             reports: HashMap::new(),
+            told: HashSet::new(),
             new_starts: Vec::new(),
             redacted_messages: Vec::new(),
             changed_conversations: BTreeSet::new(),
@@ -168,6 +172,19 @@ impl Facts {
     /// Learns why the message at a position could not be brought to a recipient, as was said last.
     pub fn know_report(&mut self, recipient: UserId, message: Position, reason: Reason) {
         self.reports.insert((recipient, message), reason);
+    }
+
+    /// Learns that others were told that a recipient received the message at a position.
+    pub fn know_told(&mut self, recipient: UserId, message: Position) {
+        self.told.insert((recipient, message));
+    }
+
+    /// Whether others were told that the user received the message at a position of the conversation.
+    pub fn is_delivery_told(&self, conversation: ConversationId, user: UserId, message: Position) -> bool {
+        let is_shared =
+            self.shared_after(conversation, user, Mark::Delivered).is_some_and(|after| message > after);
+        let is_reached = is_shared && self.through(conversation, user, Mark::Delivered) >= message;
+        is_reached || self.told.contains(&(user, message))
     }
 
     /// Why the message at a position could not be brought to a recipient, as was said last.

@@ -85,6 +85,40 @@ async fn an_export_has_everything_of_a_user_and_nothing_of_others() {
 }
 
 #[tokio::test]
+async fn an_export_has_what_was_not_shared_and_what_is() {
+    let app = TestApp::start().await;
+    let (ada, bob, room) = app.pair().await;
+    let first = ada.send(&room, "one").await;
+    bob.mark_delivered(&first).await;
+    let share =
+        "mutation { updateProfile(input: { shareDelivered: true, shareRead: false }) { user { id } } }";
+    bob.data(share, json!({})).await;
+    bob.mark_read(&first).await;
+    let second = ada.send(&room, "two").await;
+    bob.mark_read(&second).await;
+    let hide =
+        "mutation($id: ID!) { updateOwnParticipation(input: { conversationId: $id, shareDelivered: false }) {
+        cursor } }";
+    bob.data(hide, json!({ "id": room })).await;
+
+    let lines = export(&app, &bob.id).await;
+    assert_eq!([&lines[0]["shareDelivered"], &lines[0]["shareRead"]], [&json!(true), &json!(false)]);
+    let own = &of(&lines, "conversation")[0]["own"];
+    assert_eq!([&own["shareDelivered"], &own["shareRead"]], [&json!(false), &json!(false)]);
+    let marks: Vec<_> =
+        of(&lines, "mark").iter().map(|line| [&line["mark"], &line["isShared"], &line["upTo"]]).collect();
+    let (first, second) = (json!(first), json!(second));
+    let (delivered, read) = (json!("DELIVERED"), json!("READ"));
+    let expected = [
+        [&delivered, &Value::Bool(true), &first],
+        [&delivered, &Value::Bool(true), &second],
+        [&read, &Value::Bool(false), &first],
+        [&read, &Value::Bool(false), &second],
+    ];
+    assert_eq!(marks, expected);
+}
+
+#[tokio::test]
 async fn an_export_of_many_pages_is_complete() {
     let app = TestApp::start().await;
     let (ada, _, room) = app.pair().await;

@@ -403,6 +403,48 @@ async fn a_delivery_that_is_not_shared_does_not_show_in_what_was_undeliverable()
 }
 
 #[tokio::test]
+async fn a_report_after_a_delivery_that_is_not_shared_is_what_it_is_before_one() {
+    let app = TestApp::start().await;
+    let (ada, bob, room) = app.pair().await;
+    let push = app.service("push", &[Scope::Send, Scope::Read]).await;
+    let told = ada.send(&room, "told").await;
+    bob.mark_delivered(&told).await;
+    share(&bob, false, false).await;
+    let received = ada.send(&room, "received").await;
+    bob.mark_read(&received).await;
+    let waiting = ada.send(&room, "waiting").await;
+    let mut adas = ada.socket("desk").await;
+    let events = "subscription { events { ... on MessageUndeliverable { message { body } reason } } }";
+    adas.follow("e", events).await;
+    let report = async |message: &str| {
+        let report =
+            "mutation($input: UndeliverableInput!) { reportUndeliverable(input: $input) { cursor } }";
+        let input = json!({ "messageId": message, "userId": bob.id, "reason": "no device" });
+        let before = ada.cursor().await;
+        let after =
+            push.data(report, json!({ "input": input })).await["reportUndeliverable"]["cursor"].take();
+        after != before
+    };
+    assert!(!report(&told).await, "others were told that it was delivered");
+    assert!(report(&received).await && report(&waiting).await, "what is not told changes nothing");
+    for body in ["received", "waiting"] {
+        let expected = json!({ "message": { "body": body }, "reason": "no device" });
+        assert_eq!(adas.next("e").await["events"], expected);
+    }
+    let seen = seen(&ada, &room).await;
+    let shown: Vec<_> = seen["messages"]["nodes"].as_array().unwrap().iter().collect();
+    let undeliverable = |n: usize| &shown[n]["receipts"]["nodes"][0]["undeliverable"];
+    assert_eq!(undeliverable(0), &Value::Null);
+    assert_eq!([undeliverable(1), undeliverable(2)], [&json!({ "reason": "no device" }); 2]);
+    // Neither does it when bob shares again.
+    share(&bob, true, true).await;
+    let again = ada.send(&room, "again").await;
+    bob.mark_delivered(&again).await;
+    assert!(!report(&told).await && !report(&again).await && !report(&received).await);
+    is_sound(&app).await;
+}
+
+#[tokio::test]
 async fn an_erased_user_tells_nothing_more() {
     let app = TestApp::start().await;
     let (ada, bob, carol) = (app.user("ada").await, app.user("bob").await, app.user("carol").await);
@@ -472,4 +514,51 @@ async fn whoever_hides_sees_none_where_receipts_are_reciprocal() {
     // To share again is to see again.
     share(&ada, true, true).await;
     assert_eq!(standing(&ada, &room, "one").await, "READ 2 2 2");
+}
+
+#[tokio::test]
+async fn a_reading_is_told_as_a_receiving_to_who_shares_no_more_where_receipts_are_reciprocal() {
+    let app = TestApp::with(|setup| setup.args.reciprocal_receipts = true).await;
+    let (ada, bob, room) = app.pair().await;
+    share(&ada, true, false).await;
+    let (start, mut adas) = (ada.cursor().await, follow(&ada, "desk").await);
+    // It is read at once; then received and read; then a part of what is read was received before.
+    bob.mark_read(&ada.send(&room, "one").await).await;
+    let second = ada.send(&room, "two").await;
+    bob.mark_delivered(&second).await;
+    bob.mark_read(&second).await;
+    bob.mark_delivered(&ada.send(&room, "three").await).await;
+    bob.mark_read(&ada.send(&room, "four").await).await;
+    assert_eq!(standing(&ada, &room, "four").await, "DELIVERED 1 1 0");
+    ada.mark_read(&bob.send(&room, "end").await).await;
+    let told = [
+        "DELIVERED one of one",
+        "DELIVERED two of two",
+        "DELIVERED three of three",
+        "DELIVERED four of four",
+    ];
+    assert_eq!(told_before("end", &mut adas, "events").await, told);
+    let mut replayed = ada.socket("phone").await;
+    replayed.follow_after("e", EVENTS, &start).await;
+    assert_eq!(told_before("end", &mut replayed, "events").await, told);
+    // Her own marks she is told as they are.
+    for status in ["DELIVERED", "READ"] {
+        assert_eq!(replayed.next("e").await["events"]["status"], status);
+    }
+}
+
+#[tokio::test]
+async fn a_report_that_is_settled_stays_so_for_who_hides_where_receipts_are_reciprocal() {
+    let app = TestApp::with(|setup| setup.args.reciprocal_receipts = true).await;
+    let (ada, bob, room) = app.pair().await;
+    let push = app.service("push", &[Scope::Send, Scope::Read]).await;
+    let message = ada.send(&room, "one").await;
+    let report = "mutation($input: UndeliverableInput!) { reportUndeliverable(input: $input) { cursor } }";
+    let input = json!({ "messageId": message, "userId": bob.id, "reason": "no device" });
+    push.data(report, json!({ "input": input })).await;
+    bob.mark_delivered(&message).await;
+    share(&ada, false, false).await;
+    let seen = seen(&ada, &room).await;
+    let receipt = &seen["messages"]["nodes"][0]["receipts"]["nodes"][0];
+    assert_eq!((&receipt["isShared"], &receipt["undeliverable"]), (&json!(false), &Value::Null));
 }

@@ -66,6 +66,8 @@ struct ConversationState {
 struct Person {
     delivered_through: Position,
     read_through: Position,
+    /// The ranges of which others were told that the person received them, in order. Ranges that meet are one.
+    told: Vec<Range>,
     /// In the order in which the person joined.
     stays: Vec<Stay>,
 }
@@ -102,6 +104,18 @@ impl Person {
         // Stays do not overlap.
         let begun = self.stays.partition_point(|stay| stay.interval.joined <= position);
         self.stays[..begun].last().is_some_and(|stay| stay.interval.holds(position))
+    }
+
+    /// Others are told that the person received or read a range.
+    fn tell(&mut self, mut range: Range) {
+        while let Some(last) = self.told.pop_if(|last| last.through >= range.from) {
+            range = Range { from: range.from.min(last.from), through: range.through.max(last.through) };
+        }
+        self.told.push(range);
+    }
+
+    fn is_told(&self, position: Position) -> bool {
+        self.told.iter().any(|range| range.from < position && position <= range.through)
     }
 
     fn through(&mut self, mark: Mark) -> &mut Position {
@@ -244,6 +258,7 @@ impl Ledger {
             let person = conversation.people.entry(*user).or_insert_with(|| Person {
                 delivered_through: event.position,
                 read_through: event.position,
+                told: Vec::new(),
                 stays: Vec::new(),
             });
             if person.is_present() {
@@ -328,10 +343,14 @@ impl Ledger {
         if !person.was_present(through) {
             return Err(format!("its mark names {}, but the user who marked took no part then", through.0));
         }
+        if marked_as.is_shared() {
+            self.actor(event)?.tell(marked_as.range);
+        }
         if is_part {
             self.partly_told = Some((event.conversation, event.actor, through));
             return Ok(());
         }
+        let person = self.actor(event)?;
         *person.through(mark) = through;
         // Whoever has read a message has also received it.
         person.delivered_through = person.delivered_through.max(through);
@@ -369,9 +388,7 @@ impl Ledger {
         let person = person.filter(|person| person.was_present(through) && event.actor != reported.sender);
         match person {
             None => Err(format!("{} is no recipient of its message", event.actor.0)),
-            Some(person) if person.delivered_through >= through => {
-                Err("its message was delivered before".into())
-            }
+            Some(person) if person.is_told(through) => Err("its message was delivered before".into()),
             Some(_) => Ok(()),
         }
     }

@@ -44,12 +44,13 @@ pub struct SubscriptionFilter {
     pub conversations: ConversationFilter,
     /// The kinds of the events.
     pub kinds: Kinds,
-    /// Whether a viewer who does not share marks of a kind is told of none that others make.
+    /// Whether a viewer who does not share marks of a kind is told of none that others make. Whoever shares only what they
+    /// receive is told of what others read as of what they receive.
     pub is_reciprocal: bool,
 }
 
 impl SubscriptionFilter {
-    /// The mark of somebody else of which the viewer is told only if they share such marks.
+    /// The mark of somebody else of which the viewer is told only if they share what they receive.
     fn owed(&self, event: &Event) -> Option<(UserId, Mark)> {
         match (self.viewer, &event.change) {
             (Viewer::User(viewer), Change::Marked(marked)) if self.is_reciprocal && viewer != event.actor => {
@@ -158,7 +159,8 @@ impl Database {
         Ok(shows)
     }
 
-    /// Which of these events are owed to the viewer, who shares such marks of their own.
+    /// Which of these events are owed to the viewer, who shares such marks of their own. A reading is also a receiving,
+    /// unless that was told before.
     async fn owed(
         &self,
         filter: SubscriptionFilter,
@@ -173,10 +175,19 @@ impl Database {
             let mut stays = stays.iter().filter(|stay| stay.conversation == conversation);
             stays.next().is_some_and(|stay| stay.shared_after(mark).is_some())
         };
-        let is_owed = |((event, _), owed): (&(&Event, View), &Option<(UserId, Mark)>)| {
-            owed.is_none_or(|(_, mark)| shares(event.conversation, mark))
-        };
-        Ok(seen.iter().zip(&owed).map(is_owed).collect())
+        let (mut is_owed, mut received) = (Vec::with_capacity(seen.len()), Vec::new());
+        for (index, ((event, _), owed)) in seen.iter().zip(&owed).enumerate() {
+            is_owed.push(owed.is_none_or(|(_, mark)| shares(event.conversation, mark)));
+            if !is_owed[index] && shares(event.conversation, Mark::Delivered) {
+                received.push((index, *event));
+            }
+        }
+        let events: Vec<_> = received.iter().map(|(_, event)| *event).collect();
+        for ((index, event), before) in received.into_iter().zip(self.received_before(&events).await) {
+            let before = before?;
+            is_owed[index] = event.change.covers().is_some_and(|range| before < range.through);
+        }
+        Ok(is_owed)
     }
 
     /// Which of these events cover a message that the viewer may see, or cover none at all.

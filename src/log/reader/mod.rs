@@ -12,6 +12,7 @@ pub use conversations::{ConversationRow, Described, ParticipantKey, Participatin
 pub use events::{ConversationFilter, Membership, SubscriptionFilter, Viewer};
 pub use journey::Journey;
 pub use messages::Received;
+pub(super) use receipts::told;
 pub use receipts::{MarkTime, Receipt};
 pub use reports::{ReportKey, Reported};
 pub(super) use reports::{ReportRow, newest_report};

@@ -18,7 +18,7 @@ use crate::log::Database;
 use crate::log::batch::{Each, KEYS_PER_STATEMENT, ask, ask_union};
 use crate::log::sql::{Sql, Unsigned};
 use crate::log::stays::END;
-use crate::messaging::{Counts, Mark, Message, Position, Sharing, Timestamp, UserId};
+use crate::messaging::{Counts, Event, Mark, Message, Position, Sharing, Timestamp, UserId};
 
 /// The time of the mark with which a recipient first covered a message; `None` if none did.
 pub type MarkTime = Option<Timestamp>;
@@ -34,6 +34,8 @@ pub struct Receipt {
     pub read_at: MarkTime,
     /// Whether others are told when the recipient receives the message, or were.
     pub is_shared: bool,
+    /// Whether others were told that the recipient received the message, also where this viewer is not shown when.
+    pub is_delivered: bool,
 }
 
 impl Receipt {
@@ -43,7 +45,7 @@ impl Receipt {
         let is_shared = own.tells(Mark::Delivered) && self.is_shared;
         let delivered_at = self.delivered_at.filter(|_| is_shared);
         let read_at = self.read_at.filter(|_| own.tells(Mark::Read));
-        Self { key: self.key, delivered_at, read_at, is_shared }
+        Self { delivered_at, read_at, is_shared, ..self }
     }
 }
 
@@ -97,6 +99,23 @@ impl Database {
         found.into_iter().map(|rows| rows.map(first)).collect()
     }
 
+    /// How far, before each of these marks, others were told that whoever made it had received messages.
+    pub async fn received_before(&self, marks: &[&Event]) -> Each<Position> {
+        let operation = "read what was told before a mark";
+        let found: Each<Vec<ToldRow>> = ask_union(operation, &self.reader, marks, |sql, event| {
+            let before = Some(Position(event.position.0 - 1));
+            mark_told(sql, Mark::Delivered, before);
+            sql.push(" AS delivered, ");
+            mark_told(sql, Mark::Read, before);
+            sql.push(" AS seen FROM participants p WHERE p.conversation_id = ").bind(event.conversation.0);
+            sql.push(" AND p.user_id = ").bind(event.actor.0);
+        })
+        .await;
+        // Each stay has the same marks.
+        let through = |rows: Vec<ToldRow>| rows.first().map_or(0, |row| row.delivered.max(row.seen));
+        found.into_iter().map(|rows| rows.map(through).map(Position)).collect()
+    }
+
     /// Reads a page of receipts for each key, in one statement. With a position, the receipts are as of it.
     pub async fn receipts(
         &self,
@@ -135,6 +154,7 @@ fn receipts(message: &Message, rows: Vec<ReceiptRow>) -> Vec<Receipt> {
                 delivered_at,
                 read_at: row.read_at.map(Timestamp),
                 is_shared: delivered_at.is_some() || is_told_of,
+                is_delivered: delivered_at.is_some(),
             }
         })
         .collect();
@@ -158,7 +178,7 @@ fn first_mark(sql: &mut Sql, mark: Mark, position: Position, as_of: Position) {
 const IS_TOLD_OF: &str = "m.position > p.delivered_shared_after";
 
 /// Writes whether others were told up to `as_of` that `p` received or read `m`.
-fn told(sql: &mut Sql, as_of: Position) {
+pub(in crate::log) fn told(sql: &mut Sql, as_of: Position) {
     sql.push("(");
     told_of(sql, Mark::Delivered, as_of);
     sql.push(" OR ");
@@ -228,6 +248,12 @@ impl CountsRow {
         let Self { recipients, sharing, delivered, seen, .. } = self;
         Counts { recipients: recipients.0, sharing: sharing.0, delivered: delivered.0, read: seen.0 }
     }
+}
+
+#[derive(FromQueryResult)]
+struct ToldRow {
+    delivered: i64,
+    seen: i64,
 }
 
 #[derive(FromQueryResult)]

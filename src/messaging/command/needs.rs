@@ -28,7 +28,8 @@ pub struct Needs {
     pub newest_received: BTreeSet<(ConversationId, UserId, Mark)>,
     /// Who sent what a user's mark is about to cover, up to and with its end.
     pub covered_senders: BTreeSet<(UserId, Mark, UpTo)>,
-    /// Why a message could not be brought to a recipient, if a service said so.
+    /// Why a message could not be brought to a recipient, if a service said so, and whether others were told that the
+    /// recipient received it.
     pub reports: BTreeSet<(UserId, MessageId)>,
 }
 

@@ -1,7 +1,7 @@
 //! To say that a message could not be brought to a recipient.
 
 use super::{Command, Decide, Decision, Needs, Refusal, new_event};
-use crate::messaging::{Audience, Facts, Mark, MessageId, Reason, Undeliverable, UserId};
+use crate::messaging::{Audience, Facts, MessageId, Reason, Undeliverable, UserId};
 
 /// A message that could not be brought to the actor. A service says so, and not the actor.
 #[derive(Debug, Clone)]
@@ -30,8 +30,10 @@ impl Decide for Report {
         if message.sender == actor || !stays.any(|stay| stay.interval.holds(message.position)) {
             return Err(Refusal::NotARecipient);
         }
-        let is_delivered = facts.through(id, actor, Mark::Delivered) >= message.position;
-        if is_delivered || facts.report(actor, message.position) == Some(&self.reason) {
+        // A delivery that is not shared changes nothing: the answer and the event would tell of it.
+        if facts.is_delivery_told(id, actor, message.position)
+            || facts.report(actor, message.position) == Some(&self.reason)
+        {
             return Ok(Decision::about(message));
         }
         let undeliverable = Undeliverable {

@@ -25,7 +25,7 @@ impl Mark {
 
     /// The number under which events with this mark are stored that the actor keeps to themselves. So whatever looks for
     /// the marks that were told does not find these.
-    const fn private_number(self) -> i64 {
+    pub const fn private_number(self) -> i64 {
         match self {
             Self::Delivered => 12,
             Self::Read => 13,

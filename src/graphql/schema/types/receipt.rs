@@ -61,7 +61,7 @@ impl Receipt {
     /// That a service could not bring it to them, with the reason that it gave last. Null when it was delivered after
     /// all.
     async fn undeliverable(&self, ctx: &Context<'_>) -> Result<Option<Undeliverable>> {
-        if self.row.delivered_at.is_some() {
+        if self.row.is_delivered {
             return Ok(None);
         }
         Ok(load(&services_of(ctx)?.rows, self.report).await.map_err(Error::from)?.map(Undeliverable))

@@ -151,11 +151,13 @@ impl Seen<'_> {
         let message = self.ledger.message(id).ok_or("a message that was reported is not in the log")?;
         let position = message.position;
         let mut events = self.ledger.log.events.iter();
-        // A report of what was delivered before changes nothing.
+        // A report of what was delivered before, as far as others were told, changes nothing.
         let has_effect = events.any(|event| {
             let reaches = match event.kind {
                 Kind::Undeliverable => event.through == Some(position),
-                Kind::Delivered | Kind::Read => event.through.is_some_and(|through| through >= position),
+                Kind::Delivered | Kind::Read => {
+                    !event.is_private && event.through.is_some_and(|through| through >= position)
+                }
                 Kind::Started
                 | Kind::Joined
                 | Kind::Left

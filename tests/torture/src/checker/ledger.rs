@@ -278,7 +278,15 @@ impl<'a> Ledger<'a> {
         if message.sender == user || !parts.iter().any(|part| part.holds(through)) {
             return Err("a report is about somebody who is no recipient");
         }
-        if parts.iter().any(|part| part.delivered >= through) {
+        let mut earlier = self.log.events.iter().take_while(|earlier| earlier.position < event.position);
+        let is_told = earlier.any(|mark| {
+            let is_shared = matches!(mark.kind, Kind::Delivered | Kind::Read) && !mark.is_private;
+            is_shared
+                && (&mark.conversation, &mark.actor) == (&event.conversation, &event.actor)
+                && mark.from.is_some_and(|from| from < through)
+                && mark.through >= Some(through)
+        });
+        if is_told {
             return Err("a report is about a message that was delivered before");
         }
         if told(event) != Some([message.sender.as_str()].into()) {

@@ -7,15 +7,17 @@ use async_graphql::{Context, Object, Result};
 use super::TypedEvent;
 use crate::error::Error;
 use crate::graphql::budget::budget_of;
+use crate::graphql::caller::viewer_of;
 use crate::graphql::schema::loaders::{MessageAt, load};
 use crate::graphql::schema::page::size;
 use crate::graphql::schema::services::services_of;
+use crate::graphql::schema::types::own_participation::owed;
 use crate::graphql::schema::types::{
     Conversation, Cursor, DateTime, DeliveryStatus, Message, Previous, User,
 };
 use crate::hub::VisibleEvent;
-use crate::log::Received;
-use crate::messaging::{self, Covered, Marked};
+use crate::log::{Received, Unavailable};
+use crate::messaging::{self, Covered, Mark, Marked};
 
 /// Somebody received or read messages.
 #[derive(Debug, Clone)]
@@ -30,6 +32,15 @@ impl StatusChanged {
     /// The messages whose receipts changed, of those that the viewer may see.
     fn received(&self) -> Received {
         Received::by(self.0.event(), self.0.change.range, self.0.view())
+    }
+
+    /// Whether the viewer, who does not share what they read, is told only that the messages were received.
+    async fn is_told_as_received(&self, ctx: &Context<'_>) -> Result<bool, Error> {
+        let event = self.0.event();
+        if self.0.change.mark != Mark::Read || owed(ctx, event.conversation).await?.tells(Mark::Read) {
+            return Ok(false);
+        }
+        Ok(viewer_of(ctx)?.user != event.actor)
     }
 
     fn show(&self, message: Arc<messaging::Message>) -> Message {
@@ -72,8 +83,11 @@ impl StatusChanged {
     }
 
     /// DELIVERED or READ. Whoever has read a message has also received it.
-    async fn status(&self) -> DeliveryStatus {
-        self.0.change.mark.into()
+    async fn status(&self, ctx: &Context<'_>) -> Result<DeliveryStatus> {
+        if self.is_told_as_received(ctx).await? {
+            return Ok(DeliveryStatus::Delivered);
+        }
+        Ok(self.0.change.mark.into())
     }
 
     /// The newest message that this change covers, of those that the viewer may see.
@@ -91,8 +105,13 @@ impl StatusChanged {
     async fn messages(&self, ctx: &Context<'_>, first: Option<i32>) -> Result<Vec<Message>> {
         let services = services_of(ctx)?;
         let first = size("first", first, &services.limits)?;
-        let messages =
-            services.database.messages_received(self.received(), first).await.map_err(Error::from)?;
+        let mut received = self.received();
+        if self.is_told_as_received(ctx).await? {
+            // The viewer was told of the ones before this.
+            let before = services.database.received_before(&[self.0.event()]).await.pop();
+            received.after = received.after.max(before.unwrap_or(Err(Unavailable)).map_err(Error::from)?);
+        }
+        let messages = services.database.messages_received(received, first).await.map_err(Error::from)?;
         budget_of(ctx)?.pay_elements(messages.len()).await;
         Ok(messages.into_iter().map(|message| self.show(message)).collect())
     }
