@@ -90,7 +90,10 @@ impl App {
             .await
             .map_err(|error| StartError::Database(error.into()))?
             .with_clock(parts.clock);
-        database.settle_owners().await.map_err(unavailable("who owns conversations"))?;
+        if database.settle_owners().await.is_err() {
+            // The cause is in the log. Everything else works, and the next start goes on from there.
+            tracing::warn!("not every conversation has its owner yet: run `herald migrate`");
+        }
         let epoch = database.head().await.map_err(unavailable("the log's head"))?.epoch;
         let feed = match parts.feed {
             Some(feed) => feed,

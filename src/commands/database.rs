@@ -17,7 +17,7 @@ pub(super) async fn migrate(args: &MigrateArgs) -> Result<(), CommandError> {
     let opened =
         if args.restored { Database::open(&options).await } else { Database::open_beside(&options).await };
     let database = opened.map_err(CommandError::database)?;
-    let settled = database.settle_owners().await;
+    let settled = database.settle_all_owners().await;
     settled.map_err(CommandError::unavailable("give conversations their owners"))?;
     print("The schema is current.\n")?;
     if args.restored {
@@ -57,7 +57,7 @@ pub(super) async fn check(args: &DatabaseArgs) -> Result<(), CommandError> {
         0 => String::new(),
         unowned => format!(
             "{unowned} conversations have no owner, because a herald of an earlier version worked beside a later one: \
-             the next start of herald, or `herald migrate`, gives them theirs.\n"
+             `herald migrate` gives them theirs.\n"
         ),
     };
     print(&format!("{census}.\n{unowned}The log is sound.\n"))

@@ -315,10 +315,40 @@ async fn a_herald_that_serves_learns_of_owners_whom_another_one_finds() {
         removeParticipants(input: { conversationId: $id, handles: $handles }) { cursor } }";
     let variables = json!({ "id": room, "handles": [cleo.handle] });
     assert_eq!(ada.refused(remove, variables.clone()).await, "FORBIDDEN");
-    execute(&app, &["UPDATE log_head SET owned_through = 0"]).await;
+    // Nor does any start, but this looks at all of it.
     let (succeeded, text) = run(&["migrate", "--database", &app.database.url], "").await;
     assert!(succeeded, "{text}");
     ada.data(remove, variables).await;
     assert_eq!(check(&options(&app)).await.unwrap().unowned, 0);
     drop(bob);
+}
+
+#[tokio::test]
+async fn a_start_gives_many_conversations_their_owners_and_goes_on_where_it_cannot() {
+    let mut app = TestApp::start().await;
+    let (ada, bob, _) = app.pair().await;
+    // More than are looked at together.
+    for _ in 0..22 {
+        let people = [&bob];
+        futures_util::future::join_all((0..50).map(|_| ada.start(&people))).await;
+    }
+    app.stop().await;
+    let (refuse, allow) = if app.database.file().is_some() {
+        (
+            "CREATE TRIGGER refused BEFORE UPDATE OF owner_since ON participants BEGIN SELECT RAISE(ABORT, 'no'); END",
+            "DROP TRIGGER refused",
+        )
+    } else {
+        (
+            "ALTER TABLE participants ADD CONSTRAINT refused CHECK (owner_since IS NULL)",
+            "ALTER TABLE participants DROP CONSTRAINT refused",
+        )
+    };
+    execute(&app, &[WITHOUT_OWNERS[0], "UPDATE log_head SET owned_through = 0", refuse]).await;
+    app.restart().await;
+    assert_eq!(check(&options(&app)).await.unwrap().unowned, 1_101);
+    app.stop().await;
+    execute(&app, &[allow]).await;
+    app.restart().await;
+    assert_eq!(check(&options(&app)).await.unwrap().unowned, 0);
 }

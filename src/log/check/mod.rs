@@ -37,8 +37,8 @@ pub struct Census {
     pub conversations: i64,
     /// Rows of participants, one for each stay.
     pub stays: i64,
-    /// Conversations that nobody owns, because a herald of an earlier version worked beside a later one. The next start
-    /// gives them their owners.
+    /// Conversations that nobody owns, because a herald of an earlier version worked beside a later one.
+    /// `herald migrate` gives them their owners.
     pub unowned: i64,
 }
 
