@@ -62,6 +62,10 @@ pub struct Metrics {
     panics: Labelled,
     /// 1 while the feed is connected and may carry notifications; else 0. A feed within the process always is.
     pub feed_connected: Gauge,
+    /// 1 while an event in the log is damaged that somebody missed; else 0.
+    pub log_damaged: Gauge,
+    /// Seconds by which the oldest message is late that is too old to be kept, while this node removes such messages.
+    pub retention_lag: Gauge,
     /// Epochs of the log that this node has begun.
     pub epochs_begun: Counter,
     /// Bytes of the WAL of an SQLite file; 0 on Postgres.
@@ -109,6 +113,8 @@ impl Metrics {
             database_failures: Counter::default(),
             panics: Labelled::default(),
             feed_connected: Gauge::default(),
+            log_damaged: Gauge::default(),
+            retention_lag: Gauge::default(),
             epochs_begun: Counter::default(),
             wal_bytes: Gauge::default(),
             batches: Counter::default(),
@@ -177,6 +183,10 @@ impl Metrics {
         r.register("subscriptions", "Active subscriptions", self.subscriptions.clone());
         let help = "Position of the newest event that this node has applied";
         r.register("log_position", help, self.log_position.clone());
+        let help = "1 while an event in the log is damaged that somebody missed, else 0";
+        r.register("log_damaged", help, self.log_damaged.clone());
+        let help = "Seconds by which the oldest message is late that --retain-messages has this node remove";
+        r.register("retention_lag_seconds", help, self.retention_lag.clone());
         r.register(
             "epochs_begun",
             "Epochs that this node began because the log went back, was moved or was restored",

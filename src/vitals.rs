@@ -20,7 +20,7 @@ pub enum Part {
     Sessions,
     /// The task that calls webhooks.
     Webhooks,
-    /// The rows of the log, as far as somebody asked for them.
+    /// The rows of the log that somebody missed. While one is damaged, the node can serve all that needs other rows.
     Log,
 }
 
@@ -60,9 +60,10 @@ impl Vitals {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).get(&part).copied()
     }
 
-    /// Why one of the parts fails; `None` when all of them work.
+    /// Why this node cannot serve; `None` when all of the parts work that it needs for that.
     pub fn reason(&self) -> Option<&'static str> {
-        self.failing.lock().unwrap_or_else(PoisonError::into_inner).values().next().copied()
+        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        failing.iter().find(|(part, _)| **part != Part::Log).map(|(_, reason)| *reason)
     }
 
     /// Runs `work` of a part. When it panics, the panic is counted, the part is noted as failing, and the result is

@@ -2,10 +2,12 @@
 //! could not tell what the row says. Operators learn of it until the row can be read. What never lives here: events
 //! that come live, which the hub's task cannot pass over.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::log::{Database, ReadError, SubscriptionFilter};
 use crate::messaging::{Event, Position, View};
+use crate::metrics::METRICS;
 use crate::vitals::{Part, Vitals};
 
 /// What is told of it in `/readyz`.
@@ -22,11 +24,14 @@ pub(super) struct Missed {
     pub(super) most: usize,
 }
 
-/// The damage that was found last. A clone shares it.
+/// The most stretches that are remembered. Where more people come upon damage, these stand for all.
+const MOST_REMEMBERED: usize = 16;
+
+/// Where damage was found. A clone shares it.
 #[derive(Debug, Clone)]
 pub(super) struct Damage {
-    // A `std` mutex, because it is locked only to copy the value and never across an await.
-    found: Arc<Mutex<Option<Missed>>>,
+    // A `std` mutex, because it is locked only for a few copies and never across an await.
+    found: Arc<Mutex<VecDeque<Missed>>>,
     vitals: Arc<Vitals>,
 }
 
@@ -44,22 +49,51 @@ impl Damage {
         let Missed { filter, after, through, most } = missed;
         let read = database.replay(filter, after, through, most).await;
         if matches!(read, Err(ReadError::Damaged)) {
-            *self.found() = Some(missed);
-            self.vitals.fails(Part::Log, REASON);
+            self.note(missed);
         }
         read
     }
 
-    /// Looks whether the damage is mended. It costs nothing where there is none.
+    fn note(&self, missed: Missed) {
+        let mut found = self.found();
+        if found.is_empty() {
+            tracing::error!(
+                "an event in the log is damaged: run `herald check`. Who missed it takes a new snapshot"
+            );
+            METRICS.log_damaged.set(1);
+            self.vitals.fails(Part::Log, REASON);
+        }
+        if found.len() < MOST_REMEMBERED && !found.contains(&missed) {
+            found.push_back(missed);
+        }
+    }
+
+    /// Looks whether damage is mended, up to the first that is not. It costs nothing where there is none.
     pub(super) async fn look_again(&self, database: &Database) {
-        let Some(missed) = *self.found() else { return };
-        if matches!(self.read(database, missed).await, Ok(_) | Err(ReadError::Trimmed)) {
-            self.found().take_if(|found| *found == missed);
+        loop {
+            let Some(missed) = self.found().front().copied() else { return };
+            let Missed { filter, after, through, most } = missed;
+            match database.replay(filter, after, through, most).await {
+                Ok(_) | Err(ReadError::Trimmed) => self.forget_first(),
+                // The next look begins with another one.
+                Err(ReadError::Damaged) => return self.found().rotate_left(1),
+                Err(ReadError::Unavailable) => return,
+            }
+        }
+    }
+
+    /// Only the looks take away from the front.
+    fn forget_first(&self) {
+        let mut found = self.found();
+        found.pop_front();
+        if found.is_empty() {
+            tracing::info!("what was damaged in the log can be read again");
+            METRICS.log_damaged.set(0);
             self.vitals.works(Part::Log);
         }
     }
 
-    fn found(&self) -> std::sync::MutexGuard<'_, Option<Missed>> {
+    fn found(&self) -> std::sync::MutexGuard<'_, VecDeque<Missed>> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -29,10 +29,13 @@ pub(super) async fn live() -> Response {
     "ok\n".into_response()
 }
 
-/// Answers whether herald can serve, and if not, why.
+/// Answers whether herald can serve, and if not, why. It also tells what is wrong with a part that others do without.
 pub(super) async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     match reason(&shared).await {
-        None => "ready\n".into_response(),
+        None => match shared.vitals.reason_of(Part::Log) {
+            None => "ready\n".into_response(),
+            Some(damage) => format!("ready\n{damage}\n").into_response(),
+        },
         Some(reason) => RequestError::NotReady { reason }.into_response(),
     }
 }

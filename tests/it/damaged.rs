@@ -1,5 +1,6 @@
 //! A row of the log that is damaged: whoever missed its event is told so and can go on, and operators learn of it.
 
+use herald::metrics::METRICS;
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::json;
 
@@ -44,7 +45,8 @@ async fn whoever_missed_a_damaged_event_is_told_and_goes_on_with_a_new_snapshot(
             assert_eq!(code(&json!({ "errors": told["payload"].take() })), "CURSOR_EXPIRED");
         }
         let (status, body) = ready(&app).await;
-        assert!(status == 503 && body.contains("damaged"), "{status} {body}");
+        assert!(status == 200 && body.contains("damaged"), "{status} {body}");
+        assert_eq!(METRICS.log_damaged.get(), 1);
         // The snapshot that the error asks for is after the event, and everything that comes is told.
         let mut socket = bob.socket("desk").await;
         let snapshot = bob.cursor().await;
@@ -53,7 +55,8 @@ async fn whoever_missed_a_damaged_event_is_told_and_goes_on_with_a_new_snapshot(
         assert_eq!(socket.next("2").await["events"]["message"]["body"], "later");
         // When somebody has mended the row, what was missed is told after all.
         execute(&app, mend).await;
-        until(|| async { ready(&app).await.0 == 200 }).await;
+        until(|| async { ready(&app).await == (200, "ready\n".into()) }).await;
+        assert_eq!(METRICS.log_damaged.get(), 0);
         let mut socket = bob.socket("desk").await;
         socket.follow_after("3", EVENTS, &before).await;
         assert_eq!(socket.next("3").await["events"]["message"]["body"], "damaged");
