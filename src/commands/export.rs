@@ -154,11 +154,13 @@ impl Export<'_> {
 
     async fn messages(&self, conversation: ConversationId) -> Result<(), CommandError> {
         let mut after = Position::START;
-        loop {
-            let page = self.database.messages_sent(self.user.id, conversation, after, PAGE.into()).await;
+        // A page has messages of everybody, so that each statement is short where the user said little.
+        while let Some(through) =
+            self.database.messages_through(conversation, after, PAGE.into()).await.map_err(unavailable)?
+        {
+            let page = self.database.messages_sent(self.user.id, conversation, after, through).await;
             let page = page.map_err(unavailable)?;
-            let Some((last, _)) = page.last() else { return Ok(()) };
-            after = last.position;
+            after = through;
             for (message, key) in page {
                 line(&json!({
                     "type": "message",
@@ -172,6 +174,7 @@ impl Export<'_> {
                 }))?;
             }
         }
+        Ok(())
     }
 
     /// The marks of one kind: those that others were told of, or those that they were not.

@@ -27,6 +27,11 @@ pub struct MarkMade {
 }
 
 #[derive(FromQueryResult)]
+struct LastRow {
+    last: Option<i64>,
+}
+
+#[derive(FromQueryResult)]
 struct MarkRow {
     through: i64,
     message: Option<Uuid>,
@@ -34,21 +39,38 @@ struct MarkRow {
 }
 
 impl Database {
-    /// Reads what a user sent to a conversation, with the key that their client gave each message: at most `limit`
-    /// messages after a position, in order.
+    /// The position of the last of the next messages of a conversation after a position, whoever sent them: at most `limit`
+    /// of them. `None` if there is none.
+    pub async fn messages_through(
+        &self,
+        conversation: ConversationId,
+        after: Position,
+        limit: i64,
+    ) -> Result<Option<Position>, Unavailable> {
+        let mut sql = Sql::default();
+        sql.push("SELECT MAX(subselect.position) AS last FROM (SELECT m.position FROM messages m");
+        sql.push(" WHERE m.conversation_id = ").bind(conversation.0);
+        sql.push(" AND m.position > ").bind(after.0);
+        sql.push(" ORDER BY m.position LIMIT ").bind(limit).push(") AS subselect");
+        let rows: Vec<LastRow> = sql.rows(&self.reader).await.during("read what a user sent")?;
+        Ok(rows.first().and_then(|row| row.last).map(Position))
+    }
+
+    /// Reads what a user sent to a conversation, with the key that their client gave each message: all after a position
+    /// and up to another, in order.
     pub async fn messages_sent(
         &self,
         sender: UserId,
         conversation: ConversationId,
         after: Position,
-        limit: u64,
+        through: Position,
     ) -> Result<Vec<(Message, Option<IdempotencyKey>)>, Unavailable> {
         let rows = message::Entity::find()
             .filter(message::Column::ConversationId.eq(conversation.0))
             .filter(message::Column::Position.gt(after.0))
+            .filter(message::Column::Position.lte(through.0))
             .filter(message::Column::SenderId.eq(sender.0))
             .order_by_asc(message::Column::Position)
-            .limit(limit)
             .all(&self.reader)
             .await
             .during("read what a user sent")?;
