@@ -8,26 +8,35 @@ use crate::messaging::Timestamp;
 
 /// Tells the time. The default is the clock of the system. A test brings a clock of its own, so that days pass at once.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+pub struct Clock {
+    now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    may_leap: bool,
+}
 
 impl Clock {
-    /// A clock that shows what `now` returns.
+    /// A clock that shows what `now` returns, and that is right.
     pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
+        Self { now: Arc::new(now), may_leap: false }
     }
 
     /// The time now, in microseconds.
     pub fn now(&self) -> Timestamp {
-        (self.0)()
+        (self.now)()
+    }
+
+    /// Whether it may be wrong until somebody sets it, as that of a system may.
+    pub(crate) fn may_leap(&self) -> bool {
+        self.may_leap
     }
 }
 
 impl Default for Clock {
     fn default() -> Self {
-        Self::new(|| {
+        let system = Self::new(|| {
             let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
             Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
-        })
+        });
+        Self { may_leap: true, ..system }
     }
 }
 

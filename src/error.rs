@@ -185,7 +185,7 @@ impl From<Unavailable> for Error {
 impl From<SubmitError> for Error {
     fn from(error: SubmitError) -> Self {
         match error {
-            SubmitError::Unavailable => Self::Unavailable,
+            SubmitError::Unavailable | SubmitError::Rejected => Self::Unavailable,
             SubmitError::Refused(refusal) => match refusal {
                 Refusal::NoSuchConversation => Self::NotFound("conversation"),
                 Refusal::NoSuchMessage => Self::NotFound("message"),

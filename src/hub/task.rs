@@ -266,6 +266,7 @@ impl Task {
         );
         self.applied = head;
         self.forget();
+        self.noted.set(Some(self.applied));
         METRICS.log_position.set(self.applied.position.0);
     }
 

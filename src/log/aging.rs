@@ -16,6 +16,7 @@ pub(super) struct Aged {
     pub(super) position: Position,
     pub(super) id: MessageId,
     pub(super) sender: UserId,
+    pub(super) sent_at: Timestamp,
     /// Whether there is nothing left to redact.
     pub(super) is_redacted: bool,
 }
@@ -36,20 +37,23 @@ struct LastRow {
 
 impl Database {
     /// Takes the turn of removing what is too old, for so long or until it is given back. `false` if another node has it.
-    /// Two nodes that did it at once would do no harm, but the work twice: so it may depend on their clocks.
+    /// Two nodes that did it at once would do no harm, but the work twice: so it may depend on their clocks. A turn that
+    /// ends too late was taken by a clock that was wrong.
     pub(super) async fn take_turn(&self, length: std::time::Duration) -> Result<bool, Unavailable> {
         let now = self.now();
+        let until = after(now, length);
         let mut sql = Sql::default();
-        sql.push("UPDATE log_head SET aging_until = ").bind(after(now, length).0);
-        sql.push(" WHERE id = 1 AND aging_until <= ").bind(now.0);
-        Ok(self.change_head(sql).await? > 0)
+        sql.push("UPDATE log_head SET aging_until = ").bind(until.0);
+        sql.push(" WHERE id = 1 AND (aging_until <= ").bind(now.0);
+        sql.push(" OR aging_until > ").bind(until.0).push(")");
+        Ok(self.change(sql).await? > 0)
     }
 
     /// Gives the turn back.
     pub(super) async fn end_turn(&self) -> Result<(), Unavailable> {
         let mut sql = Sql::default();
         sql.push("UPDATE log_head SET aging_until = 0 WHERE id = 1");
-        self.change_head(sql).await.map(drop)
+        self.change(sql).await.map(drop)
     }
 
     /// Reads the oldest messages that were sent before a time and that [`Database::note_redacted`] has not passed, in
@@ -72,17 +76,32 @@ impl Database {
             position: Position(row.position),
             id: MessageId(row.id),
             sender: UserId(row.sender_id),
+            sent_at: Timestamp(row.sent_at_micros),
             is_redacted: row.redacted_at_micros.is_some(),
         });
         Ok(aged.collect())
     }
 
-    /// Notes that every message up to a position is redacted.
+    /// The time of the newest event.
+    pub(super) async fn newest_at(&self) -> Result<Timestamp, Unavailable> {
+        let mut sql = Sql::default();
+        sql.push("SELECT at_micros AS last FROM log_head WHERE id = 1");
+        let rows: Vec<LastRow> = sql.rows(&self.reader).await.during("read the time of the newest event")?;
+        Ok(Timestamp(rows.first().and_then(|row| row.last).unwrap_or(0)))
+    }
+
+    /// Notes that every message up to a position is redacted, and takes the keys away that clients gave these: a client
+    /// may have made them from what was said.
     pub(super) async fn note_redacted(&self, through: Position) -> Result<(), Unavailable> {
+        let mut keys = Sql::default();
+        keys.push("UPDATE messages SET idempotency_key = NULL WHERE idempotency_key IS NOT NULL");
+        keys.push(" AND position > (SELECT h.redacted_through FROM log_head h WHERE h.id = 1)");
+        keys.push(" AND position <= ").bind(through.0);
+        self.change(keys).await?;
         let mut sql = Sql::default();
         sql.push("UPDATE log_head SET redacted_through = ").bind(through.0);
         sql.push(" WHERE id = 1 AND redacted_through < ").bind(through.0);
-        self.change_head(sql).await.map(drop)
+        self.change(sql).await.map(drop)
     }
 
     /// The last of the oldest events of which some may be trimmed, because they happened before a time and
@@ -129,7 +148,7 @@ impl Database {
         Ok(transaction.commit().await?)
     }
 
-    async fn change_head(&self, sql: Sql) -> Result<u64, Unavailable> {
+    async fn change(&self, sql: Sql) -> Result<u64, Unavailable> {
         let statement = sql.statement(self.writer.get_database_backend());
         let changed = self.writer.execute_raw(statement).await;
         Ok(changed.during("note how far what is too old was removed")?.rows_affected())

@@ -14,6 +14,7 @@ mod convert;
 mod damage;
 mod database;
 mod diagnosis;
+mod doubt;
 mod entities;
 mod erasing;
 mod error;

@@ -3,13 +3,15 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::aging::Aged;
+use super::doubt::Doubt;
 use super::{Database, SubmitError, Unavailable, Writer};
 use crate::messaging::{Action, Command, Redact, ServiceName, Timestamp};
+use crate::metrics::METRICS;
 
 /// Whom the events name as the service that caused them. No service can have this name.
 const VIA: &str = "herald:retention";
@@ -17,19 +19,28 @@ const VIA: &str = "herald:retention";
 /// The time between two looks for what has grown too old.
 const INTERVAL: Duration = Duration::from_mins(1);
 
-/// The longest time that a node does it before another one may, and the time after which it stops by itself.
+/// The longest time that a node does it before another one may, and the time after which it stops by itself to redact, and
+/// to trim.
 const TURN: Duration = Duration::from_mins(1);
-const WORK: Duration = Duration::from_secs(30);
+const WORK: Duration = Duration::from_secs(25);
 
 /// Messages that are read together, and those that wait for the writer together.
 const PAGE_MESSAGES: i64 = 100;
 const MESSAGES_TOGETHER: usize = 20;
 
-/// The pause after each step. It leaves the writer to people: so at most some thousand messages go in a second.
+/// The pause after each page of messages. Each message is an event that people's devices are told: so at most a hundred
+/// go in a second, however much there is.
+const PAUSE_MESSAGES: Duration = Duration::from_secs(1);
+
+/// The pause after each page of events, and before the writer is asked again that could not take a command. It leaves the
+/// writer to people.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Events that are looked at together when the log is trimmed. The log waits meanwhile.
 const PAGE_EVENTS: i64 = 1_000;
+
+/// In times of the log.
+const MICROS_PER_SECOND: i64 = 1_000_000;
 
 /// How long things are kept; `None` stands for ever.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,12 +56,14 @@ pub(crate) struct Retention {
     database: Database,
     writer: Writer,
     keep: Keep,
+    /// `None` before the first look, and where the clock is right.
+    doubt: Option<Doubt>,
 }
 
 impl Retention {
     /// Starts it, with a first look at once. It may be aborted at any time: each step is wholly done, or not at all.
     pub(crate) fn start(database: Database, writer: Writer, keep: Keep) -> JoinHandle<()> {
-        let retention = Self { database, writer, keep };
+        let mut retention = Self { database, writer, keep, doubt: None };
         tokio::spawn(async move {
             loop {
                 // The cause of a failure is logged. The next look tries again.
@@ -62,40 +75,59 @@ impl Retention {
         })
     }
 
-    async fn take_turn(&self) -> Result<Done, Unavailable> {
+    async fn take_turn(&mut self) -> Result<Done, Unavailable> {
+        let now = self.time().await?;
         if !self.database.take_turn(TURN).await? {
+            METRICS.retention_lag.set(0);
             return Ok(Done::Wholly);
         }
-        let done = self.remove().await;
+        let done = self.remove(now).await;
         self.database.end_turn().await?;
         done
     }
 
-    async fn remove(&self) -> Result<Done, Unavailable> {
-        let until = Instant::now() + WORK;
-        let redacted = match self.keep.messages {
-            Some(age) => self.redact_all(age, until).await?,
-            None => Done::Wholly,
+    /// The time by which something is too old.
+    async fn time(&mut self) -> Result<Timestamp, Unavailable> {
+        let told = self.database.now();
+        if !self.database.clock().may_leap() {
+            return Ok(told);
+        }
+        let now = Instant::now();
+        let doubt = match &mut self.doubt {
+            Some(doubt) => doubt,
+            none => none.insert(Doubt::new(self.database.newest_at().await?, now)),
         };
-        let trimmed = match self.keep.events {
-            Some(age) => self.trim_all(age, until).await?,
-            None => Done::Wholly,
-        };
-        Ok(if redacted == Done::Wholly { trimmed } else { redacted })
+        Ok(doubt.time(told, now))
     }
 
-    /// Redacts page after page, as long as there is time.
-    async fn redact_all(&self, age: Duration, until: Instant) -> Result<Done, Unavailable> {
+    async fn remove(&self, now: Timestamp) -> Result<Done, Unavailable> {
+        let redacted = match self.keep.messages {
+            Some(age) => self.redact_all(before(now, age)).await,
+            None => Ok(Done::Wholly),
+        };
+        // The log is trimmed whatever became of the messages.
+        let trimmed = match self.keep.events {
+            Some(age) => self.trim_all(before(now, age)).await?,
+            None => Done::Wholly,
+        };
+        redacted.map(|redacted| if redacted == Done::Wholly { trimmed } else { redacted })
+    }
+
+    /// Redacts page after page of what was sent before a time, as long as there is time for it.
+    async fn redact_all(&self, before: Timestamp) -> Result<Done, Unavailable> {
+        let until = Instant::now() + WORK;
         let mut redacted = 0;
         let done = loop {
-            let old = self.database.aged_messages(self.before(age), PAGE_MESSAGES).await?;
+            let old = self.database.aged_messages(before, PAGE_MESSAGES).await?;
+            let late = old.first().map_or(0, |message| before.0 - message.sent_at.0);
+            METRICS.retention_lag.set(late / MICROS_PER_SECOND);
             let Some(last) = old.last().map(|message| message.position) else { break Done::Wholly };
-            redacted += self.redact(&old).await?;
+            redacted += self.redact(&old, until).await?;
             self.database.note_redacted(last).await?;
             if Instant::now() >= until {
                 break Done::InPart;
             }
-            sleep(PAUSE).await;
+            sleep(PAUSE_MESSAGES).await;
         };
         if redacted > 0 {
             tracing::info!(messages = redacted, "messages that were too old are redacted");
@@ -103,11 +135,12 @@ impl Retention {
         Ok(done)
     }
 
-    /// Trims page after page, as long as there is time.
-    async fn trim_all(&self, age: Duration, until: Instant) -> Result<Done, Unavailable> {
+    /// Trims page after page of what happened before a time, as long as there is time for it.
+    async fn trim_all(&self, before: Timestamp) -> Result<Done, Unavailable> {
+        let until = Instant::now() + WORK;
         let mut trimmed = None;
         let done = loop {
-            let Some(old) = self.database.aged_through(self.before(age), PAGE_EVENTS).await? else {
+            let Some(old) = self.database.aged_through(before, PAGE_EVENTS).await? else {
                 break Done::Wholly;
             };
             // Webhooks have to be told of what comes after this.
@@ -129,17 +162,24 @@ impl Retention {
         Ok(done)
     }
 
-    /// The time before which something of this age was.
-    fn before(&self, age: Duration) -> Timestamp {
-        let age = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
-        Timestamp(self.database.now().0.saturating_sub(age))
-    }
-
-    /// Redacts these messages. Returns how many of them were not redacted yet.
-    async fn redact(&self, old: &[Aged]) -> Result<usize, Unavailable> {
+    /// Redacts these messages. Returns how many of them were not redacted yet. What the writer cannot take now it is asked
+    /// for again, until the time is over.
+    async fn redact(&self, old: &[Aged], until: Instant) -> Result<usize, Unavailable> {
         let left: Vec<&Aged> = old.iter().filter(|message| !message.is_redacted).collect();
         for together in left.chunks(MESSAGES_TOGETHER) {
-            try_join_all(together.iter().map(|message| self.redact_one(message))).await?;
+            let mut rest = together.to_vec();
+            loop {
+                let tried = join_all(rest.iter().map(|message| self.redact_one(message))).await;
+                let tried = rest.into_iter().zip(tried);
+                rest = tried.filter_map(|(message, tried)| tried.is_err().then_some(message)).collect();
+                if rest.is_empty() {
+                    break;
+                }
+                if Instant::now() >= until {
+                    return Err(Unavailable);
+                }
+                sleep(PAUSE).await;
+            }
         }
         Ok(left.len())
     }
@@ -150,14 +190,20 @@ impl Retention {
         match self.writer.submit(Command { actor: message.sender, origin: None, via, action }).await {
             Ok(_) => Ok(()),
             Err(SubmitError::Unavailable) => Err(Unavailable),
-            Err(SubmitError::Refused(refusal)) => {
-                // Senders may redact what they sent, so something is wrong with the rows of this one.
+            Err(reason @ (SubmitError::Refused(_) | SubmitError::Rejected)) => {
+                // Senders may redact what they sent, so something is wrong with the rows of this one. The others go on.
                 let message = message.id;
-                tracing::error!(%message, ?refusal, "a message that is too old cannot be redacted: run `herald check`");
+                tracing::error!(%message, ?reason, "a message that is too old cannot be redacted: run `herald check`");
                 Ok(())
             }
         }
     }
+}
+
+/// The time before which something of this age was.
+fn before(now: Timestamp, age: Duration) -> Timestamp {
+    let age = i64::try_from(age.as_micros()).unwrap_or(i64::MAX);
+    Timestamp(now.0.saturating_sub(age))
 }
 
 /// How much of what there is to do was done.

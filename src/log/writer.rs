@@ -63,6 +63,18 @@ pub enum SubmitError {
     Refused(Refusal),
     /// The database, or this node, cannot take it now.
     Unavailable,
+    /// A row that it needs is damaged, or the database rejects what it writes. Another try comes to the same.
+    Rejected,
+}
+
+impl SubmitError {
+    /// Whether it is for herald's operator to mend.
+    fn is_failure(&self) -> bool {
+        match self {
+            Self::Refused(_) => false,
+            Self::Unavailable | Self::Rejected => true,
+        }
+    }
 }
 
 struct Submission {
@@ -105,7 +117,7 @@ impl Writer {
             SubmitError::Unavailable
         })?;
         let outcome = answered.await.unwrap_or(Err(SubmitError::Unavailable));
-        if outcome == Err(SubmitError::Unavailable) {
+        if outcome.as_ref().is_err_and(SubmitError::is_failure) {
             // The writer logs the cause for the whole batch. This line has the span of one request.
             tracing::debug!("the command was not carried out");
         }
@@ -133,6 +145,13 @@ impl Failure {
             Self::BeforeCommit(fault) => report("write a batch of commands", fault),
             Self::AtCommit(fault) => report("commit a batch of commands", fault),
         }
+    }
+
+    /// Logs it. What a command is answered whose batch, if it has others, fails for none of them.
+    fn answer(self) -> SubmitError {
+        let is_its_own = matches!(&self, Self::BeforeCommit(fault) if may_be_one_commands_fault(fault));
+        let Unavailable = self.report();
+        if is_its_own { SubmitError::Rejected } else { SubmitError::Unavailable }
     }
 }
 
@@ -162,7 +181,7 @@ impl Task {
             let outcomes = vitals.guard(Part::Writer, self.carry_out(&commands)).await;
             // The guard gives `None` after a panic. The batch may have been committed all the same.
             let outcomes = outcomes.unwrap_or_else(|| vec![Err(SubmitError::Unavailable); commands.len()]);
-            if outcomes.iter().any(|outcome| *outcome != Err(SubmitError::Unavailable)) {
+            if !outcomes.iter().all(|outcome| outcome.as_ref().is_err_and(SubmitError::is_failure)) {
                 self.vitals.works(Part::Writer);
             } else {
                 self.vitals.fails(Part::Writer, "Nothing can be written.");
@@ -172,7 +191,7 @@ impl Task {
                 METRICS.count_command(match &outcome {
                     Ok(_) => metrics::Outcome::Committed,
                     Err(SubmitError::Refused(_)) => metrics::Outcome::Refused,
-                    Err(SubmitError::Unavailable) => metrics::Outcome::Failed,
+                    Err(SubmitError::Unavailable | SubmitError::Rejected) => metrics::Outcome::Failed,
                 });
                 // The caller may have stopped waiting. The command stays carried out.
                 let _ = answer.send(outcome);
@@ -194,10 +213,7 @@ impl Task {
                 tracing::warn!(%error, commands = commands.len(), "a batch failed, trying one by one");
                 self.one_by_one(commands).await
             }
-            Err(failure) => {
-                let Unavailable = failure.report();
-                vec![Err(SubmitError::Unavailable); commands.len()]
-            }
+            Err(failure) => vec![Err(failure.answer()); commands.len()],
         }
     }
 
@@ -211,8 +227,7 @@ impl Task {
                 Err(failure) => {
                     let (Failure::BeforeCommit(fault) | Failure::AtCommit(fault)) = &failure;
                     let out_of_reach = !may_be_one_commands_fault(fault);
-                    let Unavailable = failure.report();
-                    outcomes.push(Err(SubmitError::Unavailable));
+                    outcomes.push(Err(failure.answer()));
                     if out_of_reach {
                         break;
                     }

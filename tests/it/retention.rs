@@ -7,7 +7,7 @@ use herald::clock::{Clock, after};
 use herald::feed::{Feed, LogNotification};
 use herald::log::{Database, DatabaseOptions, check};
 use herald::messaging::Place;
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -75,6 +75,9 @@ async fn messages_that_are_too_old_are_redacted_and_everybody_is_told() {
     // They are kept to the end of the last day.
     app.restart_with(later(9, messages(10))).await;
     assert_eq!(bodies(&ada.at(app.address), &room).await[1], "old 1");
+    // A node took the turn whose clock was years ahead.
+    execute(&app, "UPDATE log_head SET aging_until = 9000000000000000").await;
+    execute(&app, "UPDATE messages SET idempotency_key = 'said so' WHERE position = 3").await;
     app.restart_with(later(11, messages(10))).await;
     let ada = ada.at(app.address);
     let mut socket = ada.socket("desk").await;
@@ -88,6 +91,45 @@ async fn messages_that_are_too_old_are_redacted_and_everybody_is_told() {
     }
     assert_eq!(bodies(&ada, &room).await, vec![""; 130]);
     is_sound(&app).await;
+    // What a client called a message goes with what it said.
+    until(async || keys(&app).await == 0).await;
+}
+
+async fn keys(app: &TestApp) -> i64 {
+    let database = sea_orm::Database::connect(&app.database.url).await.unwrap();
+    let count = "SELECT COUNT(*) AS keys FROM messages WHERE idempotency_key IS NOT NULL";
+    let count = Statement::from_string(database.get_database_backend(), count);
+    let keys = database.query_one_raw(count).await.unwrap().unwrap().try_get("", "keys").unwrap();
+    database.close().await.unwrap();
+    keys
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_redacted_holds_nothing_else() {
+    let mut app = TestApp::start().await;
+    let (ada, bob, room) = app.pair().await;
+    let begin = ada.cursor().await;
+    ada.send(&room, "stuck").await;
+    for n in 0..30 {
+        [&ada, &bob][n % 2].send(&room, "old").await;
+    }
+    let stuck = if app.database.file().is_some() {
+        "CREATE TRIGGER stuck BEFORE UPDATE OF body ON messages WHEN NEW.position = 2
+             BEGIN SELECT RAISE(ABORT, 'stuck'); END"
+    } else {
+        "ALTER TABLE messages ADD CONSTRAINT stuck CHECK (position <> 2 OR redacted_at_micros IS NULL)"
+    };
+    execute(&app, stuck).await;
+    let both = |setup: &mut Setup| {
+        messages(10)(setup);
+        log(10)(setup);
+    };
+    app.restart_with(later(11, both)).await;
+    let ada = ada.at(app.address);
+    let mut expected = vec![""; 31];
+    expected[0] = "stuck";
+    until(async || bodies(&ada, &room).await == expected).await;
+    until(async || refusal(&ada, &begin).await.as_deref() == Some("CURSOR_EXPIRED")).await;
 }
 
 #[tokio::test]
@@ -240,6 +282,30 @@ async fn a_trimmed_log_is_checked() {
     check(&options).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_trimmed_log_with_a_message_at_the_end_of_a_page_is_sound() {
+    let mut app = TestApp::start().await;
+    let (ada, _, room) = app.pair().await; // 1
+    ada.send(&room, "one").await; // 2
+    ada.send(&room, "two").await; // 3
+    app.stop().await;
+    // The check takes so many positions at once where rows are missing.
+    for change in [
+        "DELETE FROM events WHERE position = 2",
+        "UPDATE messages SET position = 10000 WHERE position = 2",
+        "UPDATE messages SET position = 10001 WHERE position = 3",
+        "UPDATE events SET position = 10001 WHERE position = 3",
+        "UPDATE conversations SET latest_position = 10001",
+        "UPDATE log_head SET position = 10001, trimmed = 10001",
+    ] {
+        execute(&app, change).await;
+    }
+    is_sound(&app).await;
+    execute(&app, "UPDATE messages SET position = 1 WHERE position = 10000").await;
+    let (succeeded, text) = run(&["check", "--database", &app.database.url], "").await;
+    assert!(!succeeded && text.contains("another event has its position"), "{text}");
+}
+
 /// A feed that tells nothing but what the test has it tell.
 #[derive(Debug, Default)]
 struct Told(Mutex<Vec<mpsc::Sender<LogNotification>>>);
@@ -276,6 +342,7 @@ async fn a_node_that_stood_still_for_too_long_goes_on_from_the_end_of_the_log() 
     let feed = Arc::<Told>::default();
     let app = TestApp::with(|setup| {
         setup.args.limits.poll_interval = 3_600;
+        setup.args.limits.checkpoint_interval = 1;
         setup.parts.feed = Some(feed.clone());
     })
     .await;
@@ -294,6 +361,16 @@ async fn a_node_that_stood_still_for_too_long_goes_on_from_the_end_of_the_log() 
     assert_eq!(feed.tell(&app).await.epoch, begun.epoch);
     assert_eq!(live.refused("e").await, "CURSOR_EXPIRED");
     let snapshot = bob.cursor().await;
+    let quiet = "subscription($after: Cursor) { events(after: $after, checkpoints: true) { cursor } }";
+    live.follow_after("c", quiet, &snapshot).await;
+    for _ in 0..2 {
+        assert_eq!(
+            live.next("c").await["events"]["cursor"],
+            snapshot,
+            "the node is no longer where it stood"
+        );
+    }
+    live.unsubscribe("c").await;
     live.follow_after("f", EVENTS, &snapshot).await;
     ada.send(&room, "later").await;
     assert_eq!(feed.tell(&app).await.epoch, begun.epoch);

@@ -182,11 +182,14 @@ impl Ledger {
         Ok(())
     }
 
-    /// Adds a message that was sent where the log was trimmed. It must come after the last event.
+    /// Adds a message that was sent where the log was trimmed, and that comes after the last event.
     ///
     /// # Errors
     /// Why it cannot follow the events before it.
     pub(super) fn add_trimmed(&mut self, message: &Message) -> Result<(), String> {
+        if message.position <= self.position {
+            return Err("another event has its position".into());
+        }
         let conversation = self.conversations.get_mut(&message.conversation);
         let conversation = conversation.ok_or("its conversation was never started")?;
         if !conversation.people.get(&message.sender).is_some_and(Person::is_present) {
