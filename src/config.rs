@@ -25,7 +25,7 @@ pub use self::identity::{IdentityArgs, KeySource};
 pub use self::limits::Limits;
 pub use self::retention::RetentionArgs;
 pub use self::serve::{Access, LogFormat, ServeArgs, Switch};
-pub use self::webhook::{WebhookArgs, WebhookCommand};
+pub use self::webhook::{Concealed, WebhookArgs, WebhookCommand};
 
 /// The command line.
 #[derive(Debug, Parser)]

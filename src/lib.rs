@@ -30,6 +30,7 @@ pub mod webhook;
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -37,7 +38,7 @@ use tokio::task::JoinHandle;
 
 use crate::accounts::{AccountOptions, Accounts, JwtOptions, Lifetimes};
 use crate::clock::Clock;
-use crate::config::{Access, DAY, ServeArgs, Switch, seconds};
+use crate::config::{Access, Concealed, DAY, ServeArgs, Switch, seconds};
 use crate::feed::{Feed, InProcess, Nats, NatsOptions, Postgres};
 use crate::graphql::{Engine, Services};
 use crate::hub::{Hub, HubOptions};
@@ -127,7 +128,7 @@ impl App {
             .map_err(StartError::TrustedDocument)?;
         let engine = Arc::new(engine);
         let webhooks =
-            Webhooks::open(Arc::clone(&engine), Arc::clone(&vitals), webhook_options(args)).await?;
+            Webhooks::open(Arc::clone(&engine), Arc::clone(&vitals), webhook_options(args)?).await?;
         let shared = Arc::new(Shared::new(engine, vitals, args));
         Ok(Self { shared, database, writer: writer_task, webhooks, retention })
     }
@@ -201,16 +202,24 @@ fn account_options(args: &ServeArgs) -> AccountOptions {
 }
 
 /// How webhooks are called, as the arguments say.
-fn webhook_options(args: &ServeArgs) -> WebhookOptions {
+fn webhook_options(args: &ServeArgs) -> Result<WebhookOptions, StartError> {
     let webhooks = &args.webhooks;
-    WebhookOptions {
-        urls: webhooks.webhook.clone(),
-        secrets: webhooks.webhook_secret.clone(),
+    Ok(WebhookOptions {
+        urls: read_all("--webhook", &webhooks.webhook)?,
+        secrets: read_all("--webhook-secret", &webhooks.webhook_secret)?,
         has_bodies: !webhooks.webhook_without_bodies,
         allow_private: webhooks.webhook_allow_private,
         undelivered_after: webhooks.undelivered_after.clone(),
         look_interval: seconds(args.limits.poll_interval),
-    }
+    })
+}
+
+fn read_all<T: FromStr<Err = String>>(
+    flag: &'static str,
+    values: &[Concealed],
+) -> Result<Vec<T>, StartError> {
+    let failed = |reason| StartError::Webhook { flag, reason };
+    values.iter().map(|value| value.read().map_err(failed)).collect()
 }
 
 /// Reads the file of `--trusted-documents`: documents by their SHA-256.

@@ -53,6 +53,11 @@ pub enum StartError {
     #[error(transparent)]
     Feed(Box<dyn StdError + Send + Sync>),
     /// A webhook of the command line cannot be called.
-    #[error("--webhook: {0}")]
-    Webhook(String),
+    #[error("{flag}: {reason}")]
+    Webhook {
+        /// The flag whose value is wrong. The value itself may be a secret.
+        flag: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
 }

@@ -82,6 +82,11 @@ impl Service {
         Arc::new(Self { id, name, scopes, ended })
     }
 
+    /// Whether this is [`Service::herald_itself`].
+    pub fn is_herald_itself(&self) -> bool {
+        self.id.0.is_nil()
+    }
+
     /// Returns when the key was revoked.
     pub async fn ended(&self) {
         self.ended.cancelled().await;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use herald::config::DatabaseArgs;
+use herald::config::{Concealed, DatabaseArgs};
 use herald::error::Error;
 use herald::log::{CallKind, Database, StoredCall, Waiting, WebhookRow};
 use herald::messaging::WebhookId;
@@ -16,17 +16,18 @@ const LISTED_CALLS: u64 = 100;
 
 /// Adds a webhook. Standard output has nothing but the secret, so that a program can take it from there.
 pub(super) async fn add(
-    url: &WebhookUrl,
+    url: &Concealed,
     has_bodies: bool,
     allow_private: bool,
     args: &DatabaseArgs,
 ) -> Result<(), CommandError> {
+    let url: WebhookUrl = url.read().map_err(CommandError::Webhook)?;
     url.check(allow_private).map_err(CommandError::Webhook)?;
     let database = open(args).await?;
     let secret = Secret::draw();
     let secrets = Secrets::new(vec![secret.clone()]).map_err(CommandError::Webhook)?;
     let head = database.head().await.map_err(CommandError::unavailable("read the log's head"))?;
-    let row = WebhookRow::new(url, &secrets, has_bodies, head, database.now());
+    let row = WebhookRow::new(&url, &secrets, has_bodies, head, database.now());
     let stored = database.insert_webhook(&row).await;
     stored.map_err(CommandError::unavailable("store the webhook"))?;
     database.close().await;

@@ -1,12 +1,43 @@
 //! The arguments about webhooks.
 
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
+
 use clap::{Args, Subcommand};
 
 use super::DatabaseArgs;
-use crate::webhook::{Secret, WebhookUrl};
 
 /// The units of a duration, with their seconds.
 const UNITS: [(char, u32); 4] = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
+
+/// A value that may be a secret. It is read after the command line, because clap prints the values that it cannot read.
+#[derive(Clone)]
+pub struct Concealed(String);
+
+impl Concealed {
+    /// Reads the value.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words that do not repeat it.
+    pub fn read<T: FromStr<Err = String>>(&self) -> Result<T, String> {
+        self.0.parse()
+    }
+}
+
+impl FromStr for Concealed {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Concealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Concealed(…)")
+    }
+}
 
 /// The arguments of `herald serve` about webhooks.
 #[derive(Debug, Clone, Args)]
@@ -21,7 +52,7 @@ pub struct WebhookArgs {
         hide_env_values = true,
         requires = "webhook_secret"
     )]
-    pub webhook: Vec<WebhookUrl>,
+    pub webhook: Vec<Concealed>,
     /// The secret that signs the calls of --webhook: whsec_ and 24 to 64 bytes in base64. Given twice, calls have two
     /// signatures, while receivers change from one secret to the other.
     #[arg(
@@ -31,7 +62,7 @@ pub struct WebhookArgs {
         value_delimiter = ',',
         hide_env_values = true
     )]
-    pub webhook_secret: Vec<Secret>,
+    pub webhook_secret: Vec<Concealed>,
     /// Leave the text and the metadata of messages out of the calls of --webhook.
     #[arg(long, env = "HERALD_WEBHOOK_WITHOUT_BODIES")]
     pub webhook_without_bodies: bool,
@@ -58,7 +89,7 @@ pub enum WebhookCommand {
     /// webhook begins with what happens from now on.
     Add {
         /// The server that herald calls.
-        url: WebhookUrl,
+        url: Concealed,
         /// Leave the text and the metadata of messages out of the calls.
         #[arg(long)]
         without_bodies: bool,

@@ -41,6 +41,11 @@ impl Caller {
         }
     }
 
+    /// Whether herald asks for itself, and for nobody.
+    pub(crate) fn is_herald_itself(&self) -> bool {
+        self.session.is_none() && self.service.as_ref().is_some_and(|service| service.is_herald_itself())
+    }
+
     /// Fails unless a user or a service is signed in.
     ///
     /// # Errors

@@ -26,9 +26,31 @@ impl Follower {
         numbers: &Arc<Numbers>,
         row: &WebhookRow,
     ) -> Result<Option<Self>, Ended> {
+        // Before the lease, which a node that cannot call must not keep.
+        let client = node.client().map_err(|error| {
+            FOLLOWING.note(&error);
+            Ended::Lost
+        })?;
         let lease_until = Instant::now() + LEASE;
         let database = &node.engine.services().database;
         let Some(row) = database.lease_webhook(row.id, node.owner, LEASE).await? else { return Ok(None) };
+        let id = row.id;
+        let begun = Self::begin_leased(node, numbers, row, client, lease_until).await;
+        if begun.is_err() {
+            // If this fails, the lease runs out.
+            let _ = database.release_webhook(id, node.owner).await;
+        }
+        begun.map(Some)
+    }
+
+    async fn begin_leased(
+        node: &Arc<Node>,
+        numbers: &Arc<Numbers>,
+        row: WebhookRow,
+        client: Client,
+        lease_until: Instant,
+    ) -> Result<Self, Ended> {
+        let database = &node.engine.services().database;
         let target = match (row.url.parse::<WebhookUrl>(), Secrets::stored(&row.secrets)) {
             (Ok(url), Ok(secrets)) => Arc::new((url, secrets)),
             (Err(reason), _) | (_, Err(reason)) => {
@@ -36,18 +58,15 @@ impl Follower {
                 return Err(Ended::Disabled);
             }
         };
-        let client = Client::new(node.options.allow_private).map_err(|error| {
-            FOLLOWING.note(&error);
-            Ended::Lost
-        })?;
         let answers = match node.engine.follow_for_webhook(row.has_bodies, row.place).await {
             Ok(answers) => answers,
             Err(refusal) => return Err(begin_anew(node, &row, &refusal).await?),
         };
         let retelling = node.engine.retell_for_webhook(row.has_bodies).map_err(|_| Ended::Lost)?;
         let (lanes, newest) = database.waiting_lanes(row.id).await?;
-        let (rules, new_rules) = Rules::open(database, row.id, &node.options.undelivered_after).await?;
-        Ok(Some(Self {
+        let (rules, new_rules) =
+            Rules::open(database, row.id, &node.options.undelivered_after, row.place.position).await?;
+        Ok(Self {
             node: Arc::clone(node),
             numbers: Arc::clone(numbers),
             target,
@@ -62,12 +81,14 @@ impl Follower {
             stored_calls: lanes.iter().map(|(_, calls)| calls).sum(),
             stored: lanes.into_iter().collect(),
             next_number: newest + 1,
-            settlement: Settlement { rules: new_rules, ..Settlement::default() },
+            // No lane waits for a call that nobody knows of.
+            settlement: Settlement { rules: new_rules, frees_all: true, ..Settlement::default() },
             is_due: true,
+            is_looking: false,
             attempts: JoinSet::new(),
             retries: 0,
             row,
-        }))
+        })
     }
 }
 

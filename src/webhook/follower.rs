@@ -6,7 +6,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use axum::body::Bytes;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -71,13 +72,6 @@ impl From<Unavailable> for Ended {
     }
 }
 
-/// The call about an event.
-pub(super) struct Open {
-    epoch: Epoch,
-    position: Position,
-    message: Message,
-}
-
 /// What an attempt is about.
 pub(super) enum Subject {
     Event(Epoch, Position),
@@ -105,8 +99,9 @@ pub(super) struct Follower {
     pub(super) progress: Progress,
     /// The place that the database has.
     pub(super) saved: Place,
-    /// Lanes with an attempt under way, with the events behind it.
-    pub(super) busy: HashMap<Lane, VecDeque<Open>>,
+    /// Lanes with an attempt under way, with the events behind it. Their calls are made when it is their turn, so that
+    /// they show what there is then.
+    pub(super) busy: HashMap<Lane, VecDeque<Place>>,
     /// Lanes with stored calls, and how many. What comes in them is stored too.
     pub(super) stored: HashMap<Lane, usize>,
     /// How many there are in all lanes.
@@ -116,6 +111,8 @@ pub(super) struct Follower {
     pub(super) settlement: Settlement,
     /// Whether a stored call may be due before the next look.
     pub(super) is_due: bool,
+    /// Whether the rules may find more before the next look.
+    pub(super) is_looking: bool,
     pub(super) attempts: JoinSet<Attempted>,
     pub(super) retries: usize,
 }
@@ -161,18 +158,17 @@ impl Follower {
 
     /// Waits for something to do, and does it. It is not dropped half-way, so that memory and database agree.
     async fn step(&mut self, look: &mut Interval, stopping: &CancellationToken) -> Result<(), Ended> {
-        if self.lease_until < Instant::now() + LAST_MOMENT {
-            return Err(Ended::Lost);
+        if stopping.is_cancelled() {
+            return Err(Ended::Stopped);
         }
+        self.holds_lease()?;
         let has_room = self.has_room();
+        // Whatever is ready has its turn: calls that wait do not hold up the log, nor the log those calls.
         tokio::select! {
-            biased;
             () = stopping.cancelled() => return Err(Ended::Stopped),
-            Some(attempted) = self.attempts.join_next() => {
-                // An attempt that panicked is not known to have ended.
-                self.finish(attempted.map_err(|_| Ended::Lost)?).await?;
-            }
+            Some(attempted) = self.attempts.join_next() => self.finish_all(attempted).await?,
             _ = look.tick() => self.look().await?,
+            () = std::future::ready(()), if self.is_due || self.is_looking => self.go_on_looking().await?,
             answer = self.answers.next(), if has_room => match answer {
                 Ok(Some(answer)) => self.take(&answer).await?,
                 Ok(None) => return Err(Ended::Lost),
@@ -182,10 +178,12 @@ impl Follower {
         if self.settlement.stored.len() >= STORED_TOGETHER {
             self.write().await?;
         }
-        while self.is_due {
-            self.begin_due().await?;
-        }
         Ok(())
+    }
+
+    /// Fails unless the lease lasts for longer than an attempt.
+    fn holds_lease(&self) -> Result<(), Ended> {
+        if self.lease_until < Instant::now() + LAST_MOMENT { Err(Ended::Lost) } else { Ok(()) }
     }
 
     pub(super) fn database(&self) -> &Database {
@@ -209,20 +207,26 @@ impl Follower {
             self.store(CallKind::Event, lane, epoch, position, behind());
             return Ok(());
         }
-        let open = Open { epoch, position, message: Message { id: body::event_id(epoch, position), body } };
         match self.busy.get_mut(&lane) {
-            Some(waiting) => waiting.push_back(open),
-            None => self.attempt_event(lane, open),
+            Some(waiting) => waiting.push_back(place),
+            None => self.attempt_event(lane, place, body)?,
         }
         Ok(())
     }
 
-    fn attempt_event(&mut self, lane: Lane, open: Open) {
+    fn attempt_event(&mut self, lane: Lane, place: Place, body: Bytes) -> Result<(), Ended> {
         self.busy.entry(lane).or_default();
-        self.attempt(lane, Subject::Event(open.epoch, open.position), open.message);
+        let Place { epoch, position, .. } = place;
+        let message = Message { id: body::event_id(epoch, position), body };
+        self.attempt(lane, Subject::Event(epoch, position), message)
     }
 
-    pub(super) fn attempt(&mut self, lane: Lane, subject: Subject, message: Message) {
+    /// Begins an attempt.
+    ///
+    /// # Errors
+    /// What was read for it took so long that the attempt may not end while the lease is held.
+    pub(super) fn attempt(&mut self, lane: Lane, subject: Subject, message: Message) -> Result<(), Ended> {
+        self.holds_lease()?;
         let (client, target) = (self.client.clone(), Arc::clone(&self.target));
         let now = self.database().now();
         self.attempts.spawn(async move {
@@ -230,6 +234,18 @@ impl Follower {
             let outcome = client.call(url, secrets, &message, now).await;
             Attempted { lane, subject, outcome }
         });
+        Ok(())
+    }
+
+    /// Notes what became of an attempt, and of those that have ended meanwhile. It is written together.
+    async fn finish_all(&mut self, first: Result<Attempted, JoinError>) -> Result<(), Ended> {
+        let mut next = Some(first);
+        while let Some(attempted) = next {
+            // An attempt that panicked is not known to have ended.
+            self.finish(attempted.map_err(|_| Ended::Lost)?).await?;
+            next = self.attempts.try_join_next();
+        }
+        Ok(())
     }
 
     /// Notes what became of an attempt, and begins what waited for it.
@@ -253,15 +269,15 @@ impl Follower {
         match (subject, outcome) {
             (Subject::Event(_, position), Outcome::Accepted | Outcome::Gone) => {
                 self.progress.settle(position);
-                self.next_in(lane);
+                self.next_in(lane).await?;
             }
             (Subject::Event(epoch, position), Outcome::Failed(reason, asked)) => {
                 let state = self.after_failure(1, reason, asked);
                 self.store(CallKind::Event, lane, epoch, position, state);
-                for open in self.busy.remove(&lane).unwrap_or_default() {
-                    self.store(CallKind::Event, lane, open.epoch, open.position, behind());
+                for place in self.busy.remove(&lane).unwrap_or_default() {
+                    self.store(CallKind::Event, lane, place.epoch, place.position, behind());
                 }
-                self.write().await?;
+                self.is_due = true;
             }
             (Subject::Stored(call), outcome) => {
                 self.retries -= 1;
@@ -270,19 +286,21 @@ impl Follower {
                     Outcome::Accepted | Outcome::Gone => self.drop_stored(&call),
                     Outcome::Failed(reason, asked) => self.fail_stored(&call, reason, asked),
                 }
-                self.next_in(lane);
-                self.write().await?;
+                self.next_in(lane).await?;
             }
         }
         Ok(())
     }
 
     /// Attempts the event that waited in a lane, or lets the lane go.
-    fn next_in(&mut self, lane: Lane) {
-        let next = self.busy.get_mut(&lane).and_then(VecDeque::pop_front);
-        match next {
-            Some(open) => self.attempt_event(lane, open),
-            None => drop(self.busy.remove(&lane)),
+    async fn next_in(&mut self, lane: Lane) -> Result<(), Ended> {
+        while let Some(place) = self.busy.get_mut(&lane).and_then(VecDeque::pop_front) {
+            if let Some(body) = self.event(place.position).await? {
+                return self.attempt_event(lane, place, body);
+            }
+            self.progress.settle(place.position);
         }
+        self.busy.remove(&lane);
+        Ok(())
     }
 }

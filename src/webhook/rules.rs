@@ -2,7 +2,6 @@
 //! which the messages were looked at: no message has a timer.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use crate::log::{Database, Lane, Overdue, Unavailable};
 use crate::messaging::{Position, Timestamp, WebhookId};
@@ -36,19 +35,21 @@ pub(super) struct Found {
 }
 
 impl Rules {
-    /// These rules, in seconds, for a webhook. A new one begins at the head of the log. Returns the new ones with it.
+    /// These rules, in seconds, for a webhook. A new one begins at `place`, up to which the webhook was told of events.
+    /// Returns the new ones with it.
     pub(super) async fn open(
         database: &Database,
         webhook: WebhookId,
         seconds: &[u32],
+        place: Position,
     ) -> Result<(Self, Vec<(u32, Position)>), Unavailable> {
         let known: HashMap<u32, Position> = database.webhook_rules(webhook).await?.into_iter().collect();
         if known.keys().any(|known| !seconds.contains(known)) {
             database.forget_webhook_rules(webhook, seconds).await?;
         }
-        let head = database.head().await?.position;
-        let marks = seconds.iter().map(|rule| (*rule, known.get(rule).copied().unwrap_or(head))).collect();
-        let new = seconds.iter().filter(|rule| !known.contains_key(rule)).map(|rule| (*rule, head)).collect();
+        let marks = seconds.iter().map(|rule| (*rule, known.get(rule).copied().unwrap_or(place))).collect();
+        let new =
+            seconds.iter().filter(|rule| !known.contains_key(rule)).map(|rule| (*rule, place)).collect();
         Ok((Self { marks, told: HashMap::new() }, new))
     }
 
@@ -59,9 +60,7 @@ impl Rules {
         now: Timestamp,
     ) -> Result<Option<Found>, Unavailable> {
         for (after_seconds, mark) in &mut self.marks {
-            let age = Duration::from_secs((*after_seconds).into());
-            let sent_by = Timestamp(now.0.saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX)));
-            let (overdue, reached) = database.overdue(*mark, sent_by).await?;
+            let (overdue, reached) = database.overdue(*mark, sent_by(now, *after_seconds)).await?;
             if reached == *mark {
                 continue;
             }
@@ -70,6 +69,11 @@ impl Rules {
             return Ok(Some(Found { overdue: self.untold(found.after_seconds, overdue), ..found }));
         }
         Ok(None)
+    }
+
+    /// Forgets that a recipient was told of, because there was nothing to tell when the call was to be made.
+    pub(super) fn forget(&mut self, after_seconds: u32, lane: Lane) {
+        self.told.remove(&(after_seconds, lane));
     }
 
     /// Those who were not told of since the message was sent that they should have received.
@@ -88,6 +92,11 @@ impl Rules {
         };
         overdue.into_iter().filter_map(is_new).collect()
     }
+}
+
+/// The time by which a message was sent that is old enough for a rule.
+pub(super) fn sent_by(now: Timestamp, after_seconds: u32) -> Timestamp {
+    Timestamp(now.0.saturating_sub(i64::from(after_seconds) * 1_000_000))
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Which webhooks this node calls: those whose lease it can take.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::{Client, Message, Outcome};
@@ -63,6 +64,21 @@ pub(super) struct Node {
     pub(super) engine: Arc<Engine>,
     pub(super) options: WebhookOptions,
     pub(super) owner: LeaseOwner,
+    client: OnceLock<Client>,
+}
+
+impl Node {
+    /// The client of all webhooks, made when the first one is called.
+    ///
+    /// # Errors
+    /// The certificate authorities of the system cannot be read.
+    pub(super) fn client(&self) -> io::Result<Client> {
+        if let Some(client) = self.client.get() {
+            return Ok(client.clone());
+        }
+        let client = Client::new(self.options.allow_private)?;
+        Ok(self.client.get_or_init(|| client).clone())
+    }
 }
 
 /// How far the webhooks are that this node calls, for the metrics.
@@ -116,13 +132,14 @@ impl Webhooks {
         mut options: WebhookOptions,
     ) -> Result<Self, StartError> {
         for url in &options.urls {
-            url.check(options.allow_private).map_err(StartError::Webhook)?;
+            url.check(options.allow_private)
+                .map_err(|reason| StartError::Webhook { flag: "--webhook", reason })?;
         }
         let database = engine.services().database.clone();
         configure(&database, &options).await?;
         options.look_interval = options.look_interval.min(MAX_LOOK_INTERVAL);
         let owner = LeaseOwner(random::id());
-        let node = Arc::new(Node { engine, options, owner });
+        let node = Arc::new(Node { engine, options, owner, client: OnceLock::new() });
         Ok(Self { node, numbers: Arc::default(), vitals, running: HashMap::new(), tasks: JoinSet::new() })
     }
 
@@ -186,7 +203,13 @@ async fn follow(
 ) -> Option<Ended> {
     match Follower::begin(node, numbers, row).await {
         Ok(follower) => Some(follower?.run(stop).await),
-        Err(ended) => Some(ended),
+        Err(ended) => {
+            if ended == Ended::Lost {
+                // Another node may be able to, and looks meanwhile.
+                let _ = timeout(2 * node.options.look_interval, stop.cancelled()).await;
+            }
+            Some(ended)
+        }
     }
 }
 
@@ -195,7 +218,7 @@ async fn configure(database: &Database, options: &WebhookOptions) -> Result<(), 
     let mut rows = Vec::new();
     if !options.urls.is_empty() {
         let secrets = Secrets::new(options.secrets.clone())
-            .map_err(|reason| StartError::Webhook(format!("--webhook-secret: {reason}")))?;
+            .map_err(|reason| StartError::Webhook { flag: "--webhook-secret", reason })?;
         let unavailable = |_| StartError::Unavailable { what: "the log's head" };
         let head = database.head().await.map_err(unavailable)?;
         let row = |url| WebhookRow {

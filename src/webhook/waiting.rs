@@ -12,6 +12,7 @@ use super::backoff;
 use super::body;
 use super::delivered::Claim;
 use super::follower::{Ended, Follower, LEASE, MAX_ATTEMPTS, MAX_STORED, Subject};
+use super::rules::sent_by;
 use crate::clock;
 use crate::graphql::Cursor;
 use crate::log::{CallKind, CallState, Lane, Settlement, StoredCall, Unavailable, Waiting};
@@ -26,7 +27,10 @@ const RENEW_AT: Duration = Duration::from_secs(20);
 const MAX_RETRIES: usize = 8;
 
 /// Due calls of one read. Some may be under way, or wait behind those that are.
-const DUE_AT_A_TIME: u64 = 64;
+const DUE_AT_A_TIME: i64 = 64;
+
+/// The most replayed calls that one look takes back.
+const REPLAYED_AT_A_TIME: usize = 1_000;
 
 impl Follower {
     pub(super) fn store(
@@ -86,23 +90,51 @@ impl Follower {
         CallState { attempts, waiting, error: Some(reason) }
     }
 
-    /// Looks for what time has brought: calls that are due, recipients who were not reached, a lease to renew.
+    /// Looks for what time has brought: calls that are due or replayed, recipients who were not reached, a lease to renew.
     pub(super) async fn look(&mut self) -> Result<(), Ended> {
-        while self.stored_calls < MAX_STORED {
-            let (now, engine) = (self.database().now(), Arc::clone(&self.node.engine));
-            let Some(found) = self.rules.look(&engine.services().database, now).await? else { break };
-            let kind = CallKind::Undelivered { after_seconds: found.after_seconds };
-            for (lane, position) in found.overdue {
-                let state = if self.stored.contains_key(&lane) { behind() } else { due(now) };
-                self.store(kind, lane, self.progress.place().epoch, position, state);
-            }
-            self.settlement.rules.push((found.after_seconds, found.reached));
-            self.write().await?;
-        }
         self.write().await?;
         self.numbers.note(self.row.id, self.progress.place().position, self.stored_calls);
-        self.is_due = true;
-        Ok(())
+        (self.is_due, self.is_looking) = (true, true);
+        self.take_back().await
+    }
+
+    /// Does a part of what a look has to do, so that whatever else happens has its turn after it.
+    pub(super) async fn go_on_looking(&mut self) -> Result<(), Ended> {
+        if self.is_looking {
+            self.look_at_rules().await?;
+        }
+        if self.is_due { self.begin_due().await } else { Ok(()) }
+    }
+
+    /// Has calls wait again that were given up and that an operator replays, as many as there is room for.
+    async fn take_back(&mut self) -> Result<(), Ended> {
+        let room = MAX_STORED.saturating_sub(self.stored_calls).min(REPLAYED_AT_A_TIME);
+        let replayed = self.database().replayed_calls(self.row.id, room as u64).await?;
+        for call in &replayed {
+            *self.stored.entry(call.lane).or_default() += 1;
+        }
+        self.stored_calls += replayed.len();
+        self.settlement.frees_all |= !replayed.is_empty();
+        self.settlement.taken_back.extend(replayed.iter().map(|call| call.number));
+        self.write().await
+    }
+
+    /// Stores calls about the recipients whom the next messages have not reached.
+    async fn look_at_rules(&mut self) -> Result<(), Ended> {
+        self.is_looking = false;
+        if self.stored_calls >= MAX_STORED {
+            return Ok(());
+        }
+        let (now, engine) = (self.database().now(), Arc::clone(&self.node.engine));
+        let Some(found) = self.rules.look(&engine.services().database, now).await? else { return Ok(()) };
+        self.is_looking = true;
+        let kind = CallKind::Undelivered { after_seconds: found.after_seconds };
+        for (lane, position) in found.overdue {
+            let state = if self.stored.contains_key(&lane) { behind() } else { due(now) };
+            self.store(kind, lane, self.progress.place().epoch, position, state);
+        }
+        self.settlement.rules.push((found.after_seconds, found.reached));
+        self.write().await
     }
 
     /// Writes what became of calls, if there is anything to write or the lease is to be renewed.
@@ -116,7 +148,8 @@ impl Follower {
         if !self.database().settle_webhook(id, owner, LEASE, place, &self.settlement).await? {
             return Err(Ended::Lost);
         }
-        self.is_due |= !self.settlement.freed.is_empty() || !self.settlement.stored.is_empty();
+        let Settlement { freed, stored, frees_all, .. } = &self.settlement;
+        self.is_due |= !freed.is_empty() || !stored.is_empty() || *frees_all;
         (self.saved, self.lease_until, self.settlement) = (place, began + LEASE, Settlement::default());
         Ok(())
     }
@@ -136,58 +169,72 @@ impl Follower {
             if self.busy.contains_key(&call.lane) || !begun.insert(call.lane) {
                 continue;
             }
-            if call.state.attempts == 0 && call.state.error.is_some() {
-                // An operator has it replayed, so that more calls wait than this node knows.
-                let (lanes, _) = self.database().waiting_lanes(self.row.id).await?;
-                self.stored_calls = lanes.iter().map(|(_, calls)| calls).sum();
-                self.stored = lanes.into_iter().collect();
-            }
             match self.message_of(&call).await? {
-                Some(message) => {
+                Ok(Some(message)) => {
                     self.retries += 1;
                     self.busy.entry(call.lane).or_default();
-                    self.attempt(call.lane, Subject::Stored(call), message);
+                    self.attempt(call.lane, Subject::Stored(call), message)?;
                 }
-                None => self.drop_stored(&call),
+                Ok(None) => self.drop_stored(&call),
+                Err(reason) => self.fail_stored(&call, reason, None),
             }
         }
         self.write().await
     }
 
-    /// What a stored call says now; `None` when there is nothing to tell any more.
-    async fn message_of(&mut self, call: &StoredCall) -> Result<Option<Message>, Unavailable> {
-        let engine = Arc::clone(&self.node.engine);
-        let now = self.database().now();
+    /// What a stored call says now, or why herald cannot say it; `None` when there is nothing to tell any more.
+    async fn message_of(
+        &mut self,
+        call: &StoredCall,
+    ) -> Result<Result<Option<Message>, String>, Unavailable> {
         let body = match call.kind {
-            CallKind::Event => {
-                let epoch = self.progress.place().epoch;
-                let told = engine.retell(&mut self.retelling, epoch, call.position).await?;
-                told.and_then(|answer| body::of_event(&answer, now)).map(|told| told.body)
-            }
-            CallKind::Undelivered { after_seconds } => self.undelivered(call, after_seconds).await?,
+            CallKind::Event => self.event(call.position).await?,
+            CallKind::Undelivered { after_seconds } => match self.undelivered(call, after_seconds).await? {
+                Ok(body) => body,
+                Err(reason) => return Ok(Err(reason)),
+            },
             CallKind::Rewound => {
                 let cursor = Cursor::new(self.saved);
-                Some(body::of_rewound(call.position, cursor.as_str(), now))
+                Some(body::of_rewound(call.position, cursor.as_str(), self.database().now()))
             }
         };
-        Ok(body.map(|body| Message { id: body::id_of(call), body }))
+        Ok(Ok(body.map(|body| Message { id: body::id_of(call), body })))
+    }
+
+    /// What is told now of the event at a position; `None` if the log does not have it any more.
+    pub(super) async fn event(&mut self, position: Position) -> Result<Option<Bytes>, Unavailable> {
+        let engine = Arc::clone(&self.node.engine);
+        let epoch = self.progress.place().epoch;
+        let told = engine.retell(&mut self.retelling, epoch, position).await?;
+        let now = self.database().now();
+        Ok(told.and_then(|answer| body::of_event(&answer, now)).map(|told| told.body))
     }
 
     async fn undelivered(
         &mut self,
         call: &StoredCall,
         after_seconds: u32,
-    ) -> Result<Option<Bytes>, Unavailable> {
+    ) -> Result<Result<Option<Bytes>, String>, Unavailable> {
         let Lane { conversation, recipient } = call.lane;
         let (database, now) = (self.database(), self.database().now());
-        let still = database.still_undelivered(conversation, recipient, call.position).await?;
-        let Some(still) = still else { return Ok(None) };
+        let still = database.still_undelivered(conversation, recipient, sent_by(now, after_seconds)).await?;
+        let Some(still) = still else {
+            // What was sent since is told of when it is old enough.
+            self.rules.forget(after_seconds, call.lane);
+            return Ok(Ok(None));
+        };
         let has_bodies = self.row.has_bodies;
-        let data = self.node.engine.undelivered(recipient, conversation, still.newest, has_bodies).await?;
+        let answer = self.node.engine.undelivered(recipient, conversation, still.newest, has_bodies).await;
+        let data = match answer {
+            Ok(data) => data,
+            Err(response) if response.is_unavailable() => return Err(Unavailable),
+            Err(response) => return Ok(Err(response.messages().collect::<Vec<_>>().join(" "))),
+        };
         let claim = Claim::new(self.row.id, recipient, still.newest, now);
         let token = claim.token(&self.row.token_key);
-        Ok(data
-            .map(|data| body::of_undelivered(data, after_seconds, still.since, &token, claim.expires(), now)))
+        let body =
+            |data| body::of_undelivered(data, after_seconds, still.since, &token, claim.expires(), now);
+        Ok(Ok(data.map(body)))
     }
 }
 

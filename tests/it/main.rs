@@ -87,6 +87,7 @@ mod vitals;
 mod webhook_commands;
 mod webhook_failures;
 mod webhook_nodes;
+mod webhook_replay;
 mod webhooks;
 mod websocket;
 mod websocket_limits;

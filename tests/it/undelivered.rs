@@ -5,8 +5,8 @@ use std::time::Duration;
 use herald::accounts::Scope;
 use serde_json::{Value, json};
 
-use crate::support::{Called, Receiver, Reply, SteppedClock, TestApp, User};
-use crate::webhook_failures::stored_calls;
+use crate::support::{Called, FAILS, OK, Receiver, Reply, SteppedClock, TestApp, User, until};
+use crate::webhook_failures::{calls, stored_calls};
 
 const HALF_A_MINUTE: Duration = Duration::from_secs(31);
 
@@ -193,19 +193,51 @@ async fn a_call_about_somebody_who_was_reached_meanwhile_is_not_repeated() {
     let (app, clock) = ruled(&receiver, &[30]).await;
     let (ada, bob, conversation) = app.pair().await;
     let message = ada.send(&conversation, "hello").await;
-    receiver.behave(|call| {
-        if call.kind() == "message.undelivered" { crate::support::FAILS } else { crate::support::OK }
-    });
-    clock.advance(HALF_A_MINUTE);
-    next_undelivered(&mut receiver).await;
-    crate::support::until(async || {
-        crate::webhook_failures::calls(&app).await.first().is_some_and(|call| call.attempts == 1)
-    })
-    .await;
+    fail_first(&mut receiver, &app, &clock, HALF_A_MINUTE).await;
     bob.mark_delivered(&message).await;
     clock.advance(Duration::from_secs(10));
     stored_calls(&app, 0).await;
     while let Some(call) = receiver.arrived() {
         assert_eq!(call.kind(), "status.changed");
     }
+}
+
+/// Has the first call about a recipient, which comes after so much time, fail, and those after it be accepted.
+async fn fail_first(receiver: &mut Receiver, app: &TestApp, clock: &SteppedClock, after: Duration) {
+    receiver.behave(|call| if call.kind() == "message.undelivered" { FAILS } else { OK });
+    clock.advance(after);
+    next_undelivered(receiver).await;
+    until(async || calls(app).await.first().is_some_and(|call| call.attempts == 1)).await;
+    receiver.behave(|_| OK);
+}
+
+#[tokio::test]
+async fn a_message_that_came_before_a_call_which_was_not_made_is_told_of_later() {
+    let mut receiver = Receiver::start().await;
+    let (app, clock) = ruled(&receiver, &[30]).await;
+    let (ada, bob, conversation) = app.pair().await;
+    let first = ada.send(&conversation, "first").await;
+    clock.advance(Duration::from_secs(20));
+    let second = ada.send(&conversation, "second").await;
+    fail_first(&mut receiver, &app, &clock, Duration::from_secs(11)).await;
+    // When it is tried again, the first is delivered, and the second is not old enough (on SQLite).
+    bob.mark_delivered(&first).await;
+    clock.advance(Duration::from_secs(8));
+    stored_calls(&app, 0).await;
+    clock.advance(Duration::from_secs(30));
+    assert_eq!(next_undelivered(&mut receiver).await.body["data"]["message"]["id"], json!(second));
+}
+
+#[tokio::test]
+async fn nobody_is_told_of_who_has_not_received_what_was_redacted() {
+    let mut receiver = Receiver::start().await;
+    let (app, clock) = ruled(&receiver, &[30]).await;
+    let (ada, _, conversation) = app.pair().await;
+    let message = ada.send(&conversation, "regretted").await;
+    fail_first(&mut receiver, &app, &clock, HALF_A_MINUTE).await;
+    let redact = "mutation($id: ID!) { redactMessage(input: { messageId: $id }) { cursor } }";
+    ada.data(redact, json!({ "id": message })).await;
+    clock.advance(Duration::from_secs(10));
+    stored_calls(&app, 0).await;
+    assert!(receiver.arrived().is_none());
 }

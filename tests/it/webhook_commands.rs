@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use crate::support::{Answer, FAILS, OK, Receiver, TestApp, until};
+use crate::support::{Answer, FAILS, OK, Receiver, SteppedClock, TestApp, until};
 use crate::webhook_failures::{calls, execute, stored_calls};
 
 /// Runs a command about webhooks: what it printed on standard output, and on standard error.
@@ -71,9 +71,14 @@ async fn an_operator_adds_lists_tests_and_disables_a_webhook_while_herald_serves
 
 #[tokio::test]
 async fn calls_that_were_given_up_are_listed_and_replayed() {
-    let mut receiver = Receiver::start().await;
+    let (mut receiver, clock) = (Receiver::start().await, SteppedClock::new());
     receiver.behave(|_| FAILS);
-    let app = allowing().await;
+    // The clock stands still, so that no attempt is under way while the test changes the calls.
+    let app = TestApp::with(|setup| {
+        setup.args.webhooks.webhook_allow_private = true;
+        clock.adapt(setup);
+    })
+    .await;
     let (ada, _, conversation) = app.pair().await;
     let (_, id) = add(&app, &receiver).await;
     ada.send(&conversation, "poison").await;
@@ -122,5 +127,34 @@ async fn a_url_that_is_none_and_a_private_one_are_refused_with_what_to_do() {
         let args = [vec!["serve", "--listen", "127.0.0.1:0", "--database", &database.url], args].concat();
         let (succeeded, error) = crate::command_line::run(&args, "").await;
         assert!(!succeeded && error.contains(said), "{args:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_may_be_a_secret_is_not_printed_when_it_is_wrong() {
+    let database = crate::support::TestDatabase::create().await;
+    let spaced = format!("{} ", crate::support::secret(&[7; 32]));
+    let (secret, url) = (spaced.as_str(), "https://user:swordfish@example.com/T0/swordfish");
+    let good = "https://example.com/";
+    let (serve, add) = (["serve", "--listen", "127.0.0.1:0"], ["webhook", "add"]);
+    for (command, args, variables) in [
+        (&serve[..], vec!["--webhook", good, "--webhook-secret", secret], vec![]),
+        (&serve[..], vec![], vec![("HERALD_WEBHOOK", good), ("HERALD_WEBHOOK_SECRET", secret)]),
+        (&serve[..], vec!["--webhook", url, "--webhook-secret", secret.trim()], vec![]),
+        (&serve[..], vec![], vec![("HERALD_WEBHOOK", url), ("HERALD_WEBHOOK_SECRET", secret.trim())]),
+        (&add[..], vec![url], vec![]),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_herald"))
+            .args(command)
+            .args(&args)
+            .args(["--database", &database.url])
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .unwrap();
+        let printed = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        assert!(!output.status.success() && printed.contains("webhook"), "{printed}");
+        assert!(!printed.contains(secret.trim()) && !printed.contains("swordfish"), "{printed}");
     }
 }

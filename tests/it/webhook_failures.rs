@@ -57,7 +57,8 @@ async fn disabled(app: &TestApp) -> Vec<String> {
     rows.iter().map(|row| row.try_get("", "disabled_because").unwrap()).collect()
 }
 
-async fn stepped(receiver: &Receiver) -> (TestApp, SteppedClock) {
+/// A herald that calls the receiver and goes by a clock of the test.
+pub(crate) async fn stepped(receiver: &Receiver) -> (TestApp, SteppedClock) {
     let clock = SteppedClock::new();
     let app = TestApp::with(|setup| {
         receiver.adapt(setup);

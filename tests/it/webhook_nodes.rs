@@ -1,10 +1,13 @@
-//! Which node calls a webhook, and what happens when the log does not go on as it was.
+//! Which node calls a webhook, what happens when the log does not go on as it was, and a webhook that comes back.
 
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, Database, Statement};
 use serde_json::json;
 
 use crate::rewound::{keep, put_back};
-use crate::support::{Receiver, TestApp};
-use crate::webhook_failures::execute;
+use crate::support::{Answer, FAILS, OK, Receiver, SteppedClock, TestApp};
+use crate::webhook_failures::{calls, execute, stored_calls};
 
 #[tokio::test]
 async fn one_node_calls_and_another_goes_on_where_it_stopped() {
@@ -97,4 +100,70 @@ async fn after_a_restore_the_webhook_goes_on_from_where_it_was_then() {
     kinds.sort_by(|a, b| a.0.cmp(&b.0));
     assert_eq!(kinds[0].0, "log.rewound");
     assert_eq!(kinds[1], ("message.sent".to_owned(), json!("after")));
+}
+
+/// How many rules of webhooks look at messages that are older than their webhook.
+async fn old_rules(app: &TestApp) -> i64 {
+    let database = Database::connect(&app.database.url).await.unwrap();
+    let sql = "SELECT COUNT(*) AS rules FROM webhook_rules r JOIN webhooks w ON w.id = r.webhook_id \
+               WHERE r.position < w.position";
+    let statement = Statement::from_string(database.get_database_backend(), sql);
+    let row = database.query_one_raw(statement).await.unwrap().unwrap();
+    database.close().await.unwrap();
+    row.try_get("", "rules").unwrap()
+}
+
+#[tokio::test]
+async fn a_webhook_that_comes_back_has_forgotten_its_calls_and_its_rules() {
+    let (mut receiver, clock) = (Receiver::start().await, SteppedClock::new());
+    let mut app = TestApp::with(|setup| {
+        receiver.adapt(setup);
+        clock.adapt(setup);
+        setup.args.webhooks.undelivered_after = vec![30];
+    })
+    .await;
+    let (ada, _, conversation) = app.pair().await;
+    receiver.behave(|_| FAILS);
+    ada.send(&conversation, "old").await;
+    assert_eq!(receiver.next_said().await, "old");
+    stored_calls(&app, 1).await;
+    app.restart_with(|setup| setup.args.webhooks.webhook.clear()).await;
+    ada.at(app.address).send(&conversation, "untold").await;
+    app.stop().await;
+    assert_eq!(calls(&app).await.len(), 1);
+    receiver.behave(|_| OK);
+    app.restart_with(|setup| clock.adapt(setup)).await;
+    assert_eq!((calls(&app).await.len(), old_rules(&app).await), (0, 0));
+    clock.advance(Duration::from_secs(31));
+    ada.at(app.address).send(&conversation, "new").await;
+    assert_eq!(receiver.next().await.said(), "new");
+}
+
+#[tokio::test]
+async fn a_new_rule_begins_where_its_webhook_stands() {
+    let (mut receiver, clock) = (Receiver::start().await, SteppedClock::new());
+    let mut app = TestApp::with(|setup| {
+        receiver.adapt(setup);
+        clock.adapt(setup);
+    })
+    .await;
+    let (ada, bob, conversation) = app.pair().await;
+    receiver.behave(|_| Answer::Hang);
+    ada.send(&conversation, "hello").await;
+    receiver.next().await;
+    app.stop().await;
+    receiver.behave(|_| OK);
+    app.restart_with(|setup| {
+        clock.adapt(setup);
+        setup.args.webhooks.undelivered_after = vec![30];
+    })
+    .await;
+    clock.advance(Duration::from_secs(31));
+    loop {
+        let call = receiver.next().await;
+        if call.kind() == "message.undelivered" {
+            assert_eq!(call.body["data"]["recipient"]["id"], json!(bob.id));
+            break;
+        }
+    }
 }

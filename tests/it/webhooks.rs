@@ -1,9 +1,11 @@
 //! Webhooks: what they are told, how it is signed, and that nothing is left out.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::sync::Notify;
 
 use crate::crash::Process;
 use crate::support::{Answer, FAILS, OK, Receiver, SECRETS, Setup, SteppedClock, TestApp, User, secret};
@@ -82,6 +84,41 @@ async fn a_redacted_message_is_told_without_its_text() {
     // The next attempt tells what there is then.
     let again = receiver.next().await;
     assert_eq!((again.said(), again.body["data"]["message"]["redactedAt"].is_string()), ("", true));
+}
+
+#[tokio::test]
+async fn what_waits_for_its_turn_is_told_as_it_is_then() {
+    let mut receiver = Receiver::start().await;
+    let app = TestApp::with(|setup| receiver.adapt(setup)).await;
+    let (ada, bob) = (app.user("ada").await, app.user("bob").await);
+    let (slow, other) = (ada.start(&[&bob]).await, ada.start(&[&bob]).await);
+    let answered = Arc::new(Notify::new());
+    let when = Answer::When(Arc::clone(&answered));
+    receiver.behave(move |call| if call.said() == "slow" { when.clone() } else { OK });
+    ada.send(&slow, "slow").await;
+    assert_eq!(receiver.next_said().await, "slow");
+    let message = ada.send(&slow, "regretted").await;
+    // herald reads the log in order, so it has read of the one before.
+    ada.send(&other, "elsewhere").await;
+    assert_eq!(receiver.next_said().await, "elsewhere");
+    let redact = "mutation($id: ID!) { redactMessage(input: { messageId: $id }) { cursor } }";
+    ada.data(redact, json!({ "id": message })).await;
+    answered.notify_one();
+    let call = receiver.next().await;
+    assert_eq!((call.said(), call.body["data"]["message"]["redactedAt"].is_string()), ("", true));
+}
+
+#[tokio::test]
+async fn a_large_page_size_does_not_keep_webhooks_from_being_called() {
+    let mut receiver = Receiver::start().await;
+    let app = TestApp::with(|setup| {
+        receiver.adapt(setup);
+        setup.args.limits.max_page_size = 5_000;
+    })
+    .await;
+    let (ada, _, conversation) = app.pair().await;
+    ada.send(&conversation, "hello").await;
+    assert_eq!(receiver.next_said().await, "hello");
 }
 
 #[tokio::test]

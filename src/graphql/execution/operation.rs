@@ -146,7 +146,7 @@ pub(crate) struct Rendering {
     rates: Option<Arc<Rates>>,
     /// For operations whose answers depend on who looks.
     private: Option<Execution>,
-    _hold: Hold,
+    _hold: Option<Hold>,
 }
 
 impl Rendering {
@@ -219,7 +219,11 @@ impl Operations {
     ) -> Result<(Rendering, SubscriptionRequest), Box<Response>> {
         caller.identified().map_err(|error| Box::new(failure(&error)))?;
         let fingerprint = prepared.plan.fingerprint(&prepared.variables);
-        let hold = Held::hold(&self.held, caller.owner(), fingerprint, prepared)?;
+        // What herald asks for itself is neither limited nor counted.
+        let is_own = caller.is_herald_itself();
+        let hold =
+            (!is_own).then(|| Held::hold(&self.held, caller.owner(), fingerprint, prepared)).transpose()?;
+        let rates = self.rates.clone().filter(|_| !is_own);
         let asked = Arc::<AtomicBool>::default();
         let viewing = Viewing::Everyone(Arc::clone(&asked));
         let (execution, requested) = Execution::begin(schema, prepared, viewing)?;
@@ -244,9 +248,6 @@ impl Operations {
             known.insert(fingerprint, Arc::downgrade(&operation));
             operation
         });
-        Ok((
-            Rendering { operation, caller, rates: self.rates.clone(), private: None, _hold: hold },
-            requested,
-        ))
+        Ok((Rendering { operation, caller, rates, private: None, _hold: hold }, requested))
     }
 }

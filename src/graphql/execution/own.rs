@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::graphql::budget::Budget;
 use crate::graphql::document::{self, Cost, Documents};
 use crate::graphql::large::LargeAnswers;
-use crate::graphql::response::Response;
+use crate::graphql::response::{Response, failure};
 use crate::graphql::schema::types::Cursor;
 use crate::graphql::{Caller, cloud_events, webhooks};
 use crate::hub::{Told, VisibleEvent};
@@ -140,30 +140,31 @@ impl Engine {
 
     /// What a call says of a recipient whom messages up to this one have not reached: the data of a query with their eyes.
     /// `None` if there is nobody to tell of: they are disabled, or gone.
+    ///
+    /// # Errors
+    /// The response that says why it cannot be told.
     pub(crate) async fn undelivered(
         &self,
         recipient: UserId,
         conversation: ConversationId,
         message: MessageId,
         has_bodies: bool,
-    ) -> Result<Option<Value>, Unavailable> {
+    ) -> Result<Option<Value>, Box<Response>> {
         let own = &self.own;
         let session = match self.services().accounts.act(&own.service, &ActAs::Id(recipient)).await {
             Ok(session) => session,
-            Err(Error::Unavailable) => return Err(Unavailable),
-            Err(_) => return Ok(None),
+            Err(Error::AccountDisabled | Error::BadInput { .. }) => return Ok(None),
+            Err(error) => return Err(Box::new(failure(&error))),
         };
         let given = json!({ "conversation": conversation.to_string(), "message": message.to_string() });
         let Value::Object(given) = given else { return Ok(None) };
         let text = webhooks::undelivered(has_bodies);
-        let prepared = prepare(&own.documents, &text, given, own.most, &own.large_answers);
-        // It was prepared from herald's own document and ids.
-        let Ok(prepared) = prepared else { return Ok(None) };
+        let prepared = prepare(&own.documents, &text, given, own.most, &own.large_answers)?;
         let budget = Budget::new(own.most, Arc::clone(&own.large_answers), None);
         let caller = Arc::new(Caller { session: Some(session), ..own.caller() });
         let response = self.execute_within(&prepared, caller, &budget).await;
-        if response.is_unavailable() {
-            return Err(Unavailable);
+        if response.messages().next().is_some() {
+            return Err(Box::new(response));
         }
         let mut answer: Value = serde_json::from_str(&response.to_json()).unwrap_or_default();
         let data = answer["data"].take();

@@ -1,23 +1,19 @@
 //! The calls that a webhook has not accepted yet, and those that were given up. Calls of one lane follow each other: the
 //! first that waits has a time at which it is tried again, and those behind it have none.
 
-use std::time::Duration;
-
 use sea_orm::ActiveValue::Set;
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, QueryFilter,
-    QueryOrder, QuerySelect, SqliteTransactionMode, TransactionOptions,
-};
+use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
-use super::lease::{LeaseOwner, micros};
-use crate::log::connection::TimeLimited;
-use crate::log::entities::{webhook_call, webhook_rule};
-use crate::log::error::{During, StorageFault};
+use crate::log::entities::webhook_call;
+use crate::log::error::During;
 use crate::log::sql::Sql;
-use crate::log::writes::Writes;
 use crate::log::{Database, Unavailable};
-use crate::messaging::{ConversationId, Epoch, Place, Position, Timestamp, UserId, WebhookId};
+use crate::messaging::{ConversationId, Epoch, Position, Timestamp, UserId, WebhookId};
+
+/// The time at which a call that was given up is tried when an operator has asked for it. It never comes: the node that
+/// calls the webhook takes such calls back when it has room, so that what it knows of the lanes stays true.
+const WHEN_TAKEN_BACK: i64 = i64::MAX;
 
 /// What a call is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +30,7 @@ pub enum CallKind {
 }
 
 impl CallKind {
-    fn number(self) -> i64 {
+    pub(super) fn number(self) -> i64 {
         match self {
             Self::Event => 1,
             Self::Undelivered { .. } => 2,
@@ -42,7 +38,7 @@ impl CallKind {
         }
     }
 
-    fn after_seconds(self) -> i64 {
+    pub(super) fn after_seconds(self) -> i64 {
         match self {
             Self::Undelivered { after_seconds } => after_seconds.into(),
             Self::Event | Self::Rewound => 0,
@@ -99,36 +95,12 @@ pub struct CallState {
 }
 
 impl CallState {
-    fn columns(&self) -> (Option<i64>, Option<i64>) {
+    pub(super) fn columns(&self) -> (Option<i64>, Option<i64>) {
         match self.waiting {
             Waiting::Until(at) => (Some(at.0), None),
             Waiting::Behind => (None, None),
             Waiting::GivenUp(at) => (None, Some(at.0)),
         }
-    }
-}
-
-/// What became of the calls of a webhook. It is written all together.
-#[derive(Debug, Clone, Default)]
-pub struct Settlement {
-    /// Whether all that was stored before is forgotten, calls and rules, because it is about a log that is lost.
-    pub forgets: bool,
-    /// Calls that wait from now on.
-    pub stored: Vec<StoredCall>,
-    /// Stored calls that were accepted, or that are about nothing any more.
-    pub done: Vec<i64>,
-    /// Stored calls that were not accepted.
-    pub failed: Vec<(i64, CallState)>,
-    /// Lanes whose first call is gone: the next one is due.
-    pub freed: Vec<Lane>,
-    /// The rules, in seconds, with the position up to which each was looked at.
-    pub rules: Vec<(u32, Position)>,
-}
-
-impl Settlement {
-    /// Whether there is nothing to write.
-    pub fn is_empty(&self) -> bool {
-        self.stored.is_empty() && self.done.is_empty() && self.failed.is_empty() && self.rules.is_empty()
     }
 }
 
@@ -140,123 +112,37 @@ struct LaneRow {
 }
 
 impl Database {
-    /// Writes what became of calls and how far the webhook is now, and renews the lease. `false` if this node does not
-    /// hold the lease any more, or if the webhook is disabled: then nothing is written.
-    pub async fn settle_webhook(
-        &self,
-        id: WebhookId,
-        owner: LeaseOwner,
-        lasts: Duration,
-        place: Place,
-        settlement: &Settlement,
-    ) -> Result<bool, Unavailable> {
-        self.settle(id, owner, lasts, place, settlement).await.during("note what became of webhook calls")
-    }
-
-    async fn settle(
-        &self,
-        id: WebhookId,
-        owner: LeaseOwner,
-        lasts: Duration,
-        place: Place,
-        settlement: &Settlement,
-    ) -> Result<bool, StorageFault> {
-        let transaction = self.begin_webhook_change().await?;
+    /// The calls of a webhook that are due and the first of their lanes, the longest due first, at most `limit`.
+    pub async fn due_calls(&self, id: WebhookId, limit: i64) -> Result<Vec<StoredCall>, Unavailable> {
         let mut sql = Sql::default();
-        sql.push("UPDATE webhooks SET epoch = ")
-            .bind(place.epoch.0)
-            .push(", position = ")
-            .bind(place.position.0);
-        sql.push(", chain = ").bind(place.chain.0).push(", lease_until = ");
-        self.push_now(&mut sql);
-        sql.push(" + ")
-            .bind(micros(lasts))
-            .push(" WHERE disabled_at IS NULL AND lease_owner = ")
-            .bind(owner.0);
-        sql.push(" AND id = ").bind(id.0);
-        let statement = sql.statement(transaction.get_database_backend());
-        if transaction.execute_raw(statement).await?.rows_affected() == 0 {
-            transaction.rollback().await?;
-            return Ok(false);
-        }
-        self.write_settlement(&transaction, id, settlement).await?;
-        transaction.commit().await?;
-        Ok(true)
+        sql.push("SELECT ").columns::<webhook_call::Entity>("d");
+        sql.push(" FROM webhook_calls d WHERE d.webhook_id = ")
+            .bind(id.0)
+            .push(" AND d.next_at <= ")
+            .bind(self.now().0);
+        // A call that was taken back may come before one that has a time.
+        sql.push(
+            " AND NOT EXISTS (SELECT 1 FROM webhook_calls c WHERE c.webhook_id = d.webhook_id \
+             AND c.conversation_id = d.conversation_id AND c.recipient_id = d.recipient_id \
+             AND c.number < d.number AND c.dead_at IS NULL) ORDER BY d.next_at, d.number LIMIT ",
+        );
+        sql.bind(limit);
+        let rows: Vec<webhook_call::Model> =
+            sql.rows(&self.reader).await.during("read the webhook calls that are due")?;
+        Ok(rows.into_iter().map(call_of).collect())
     }
 
-    async fn write_settlement(
-        &self,
-        transaction: &TimeLimited<DatabaseTransaction>,
-        id: WebhookId,
-        settlement: &Settlement,
-    ) -> Result<(), DbErr> {
-        let now = self.now();
-        if settlement.forgets {
-            let of_webhook = webhook_call::Column::WebhookId.eq(id.0);
-            webhook_call::Entity::delete_many().filter(of_webhook).exec(transaction).await?;
-            let of_webhook = webhook_rule::Column::WebhookId.eq(id.0);
-            webhook_rule::Entity::delete_many().filter(of_webhook).exec(transaction).await?;
-        }
-        let mut writes = Writes::new(transaction);
-        writes.insert(settlement.stored.iter().map(|call| active(id, call, now)), "").await?;
-        writes.send().await?;
-        for (number, state) in &settlement.failed {
-            let (next_at, dead_at) = state.columns();
-            let row = webhook_call::ActiveModel {
-                webhook_id: Set(id.0),
-                number: Set(*number),
-                attempts: Set(state.attempts.into()),
-                next_at: Set(next_at),
-                dead_at: Set(dead_at),
-                last_error: Set(state.error.clone()),
-                ..Default::default()
-            };
-            webhook_call::Entity::update_many()
-                .set(row)
-                .filter(webhook_call::Column::WebhookId.eq(id.0))
-                .filter(webhook_call::Column::Number.eq(*number))
-                .exec(transaction)
-                .await?;
-        }
-        if !settlement.done.is_empty() {
-            webhook_call::Entity::delete_many()
-                .filter(webhook_call::Column::WebhookId.eq(id.0))
-                .filter(webhook_call::Column::Number.is_in(settlement.done.iter().copied()))
-                .exec(transaction)
-                .await?;
-        }
-        for lane in &settlement.freed {
-            let mut sql = Sql::default();
-            sql.push("UPDATE webhook_calls SET next_at = ")
-                .bind(now.0)
-                .push(" WHERE webhook_id = ")
-                .bind(id.0);
-            sql.push(" AND next_at IS NULL AND number = (SELECT MIN(c.number) FROM webhook_calls c WHERE c.webhook_id = ");
-            sql.bind(id.0).push(" AND c.conversation_id = ").bind(lane.conversation.0);
-            sql.push(" AND c.recipient_id = ").bind(lane.recipient.0).push(" AND c.dead_at IS NULL)");
-            transaction.execute_raw(sql.statement(transaction.get_database_backend())).await?;
-        }
-        for (after_seconds, position) in &settlement.rules {
-            let mut sql = Sql::default();
-            sql.push("INSERT INTO webhook_rules (webhook_id, after_seconds, position) VALUES (").bind(id.0);
-            sql.push(", ").bind(i64::from(*after_seconds)).push(", ").bind(position.0);
-            sql.push(") ON CONFLICT (webhook_id, after_seconds) DO UPDATE SET position = excluded.position");
-            transaction.execute_raw(sql.statement(transaction.get_database_backend())).await?;
-        }
-        Ok(())
-    }
-
-    /// The calls of a webhook that are due, the longest due first, at most `limit`.
-    pub async fn due_calls(&self, id: WebhookId, limit: u64) -> Result<Vec<StoredCall>, Unavailable> {
+    /// The calls of a webhook that were given up and that an operator has asked to try again, the first ones first, at
+    /// most `limit`.
+    pub async fn replayed_calls(&self, id: WebhookId, limit: u64) -> Result<Vec<StoredCall>, Unavailable> {
         let rows = webhook_call::Entity::find()
             .filter(webhook_call::Column::WebhookId.eq(id.0))
-            .filter(webhook_call::Column::NextAt.lte(self.now().0))
-            .order_by_asc(webhook_call::Column::NextAt)
+            .filter(webhook_call::Column::NextAt.eq(WHEN_TAKEN_BACK))
             .order_by_asc(webhook_call::Column::Number)
             .limit(limit)
             .all(&self.reader)
             .await
-            .during("read the webhook calls that are due")?;
+            .during("read the webhook calls that are replayed")?;
         Ok(rows.into_iter().map(call_of).collect())
     }
 
@@ -293,30 +179,19 @@ impl Database {
         Ok(rows.into_iter().map(call_of).collect())
     }
 
-    /// Has the calls of a webhook that were given up be tried again, from the first attempt on. Returns how many.
+    /// Asks the node that calls a webhook to try the calls again that were given up, from the first attempt on. Returns
+    /// how many. They wait as given up until that node has room for them.
     pub async fn replay_calls(&self, id: WebhookId) -> Result<u64, Unavailable> {
-        let again = webhook_call::ActiveModel {
-            attempts: Set(0),
-            next_at: Set(Some(self.now().0)),
-            dead_at: Set(None),
-            ..Default::default()
-        };
+        let again = webhook_call::ActiveModel { next_at: Set(Some(WHEN_TAKEN_BACK)), ..Default::default() };
         let done = webhook_call::Entity::update_many()
             .set(again)
             .filter(webhook_call::Column::WebhookId.eq(id.0))
             .filter(webhook_call::Column::DeadAt.is_not_null())
+            .filter(webhook_call::Column::NextAt.is_null())
             .exec(&self.writer)
             .await
             .during("replay webhook calls")?;
         Ok(done.rows_affected)
-    }
-
-    async fn begin_webhook_change(&self) -> Result<TimeLimited<DatabaseTransaction>, DbErr> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..Default::default()
-        };
-        self.writer.begin(options).await
     }
 }
 
@@ -342,24 +217,5 @@ fn call_of(row: webhook_call::Model) -> StoredCall {
             waiting,
             error: row.last_error,
         },
-    }
-}
-
-fn active(id: WebhookId, call: &StoredCall, now: Timestamp) -> webhook_call::ActiveModel {
-    let (next_at, dead_at) = call.state.columns();
-    webhook_call::ActiveModel {
-        webhook_id: Set(id.0),
-        number: Set(call.number),
-        kind: Set(call.kind.number()),
-        epoch: Set(call.epoch.0),
-        position: Set(call.position.0),
-        conversation_id: Set(call.lane.conversation.0),
-        recipient_id: Set(call.lane.recipient.0),
-        after_seconds: Set(call.kind.after_seconds()),
-        attempts: Set(call.state.attempts.into()),
-        next_at: Set(next_at),
-        dead_at: Set(dead_at),
-        last_error: Set(call.state.error.clone()),
-        created_at: Set(now.0),
     }
 }

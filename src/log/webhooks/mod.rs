@@ -1,29 +1,34 @@
 //! Reads and writes webhooks: where each stands in the log, which node calls it, and the calls that wait. What never
 //! lives here: what a call says, and when to try again.
 //!
-//! [`lease`] says which node calls, [`calls`] keeps what was not accepted yet, and [`undelivered`] finds recipients whom
-//! nothing has reached.
+//! [`lease`] says which node calls, [`calls`] has what was not accepted yet, [`settlement`] writes what became of it, and
+//! [`undelivered`] finds recipients whom nothing has reached.
 
 mod calls;
 mod lease;
+mod settlement;
 mod undelivered;
 
 use std::iter;
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult, QueryFilter,
+    QueryOrder, QuerySelect,
 };
+use uuid::Uuid;
 
-use super::entities::webhook;
-use super::error::During;
+use super::connection::TimeLimited;
+use super::entities::{webhook, webhook_call, webhook_rule};
+use super::error::{During, StorageFault};
 use super::sql::Sql;
 use super::writes::Writes;
 use super::{Database, Unavailable};
 use crate::messaging::{Chain, Epoch, Place, Position, Timestamp, WebhookId};
 
-pub use calls::{CallKind, CallState, Lane, Settlement, StoredCall, Waiting};
+pub use calls::{CallKind, CallState, Lane, StoredCall, Waiting};
 pub use lease::LeaseOwner;
+pub use settlement::Settlement;
 pub use undelivered::{Overdue, Reachable};
 
 /// The most webhooks that are read at a time. Operators add them by hand.
@@ -101,35 +106,16 @@ impl Database {
     }
 
     /// Makes the webhooks of the command line those of these rows: it adds new ones, gives known ones these secrets, has
-    /// those that were disabled go on from the head of the log, and disables those that are not named any more.
+    /// those that were disabled begin anew at the head of the log, without what they had stored, and disables those that
+    /// are not named any more. All or nothing.
     pub async fn configure_webhooks(&self, rows: &[WebhookRow]) -> Result<(), Unavailable> {
-        let operation = "store the webhooks of the command line";
+        self.configure(rows).await.during("store the webhooks of the command line")
+    }
+
+    async fn configure(&self, rows: &[WebhookRow]) -> Result<(), StorageFault> {
+        let transaction = self.begin_webhook_change().await?;
         for row in rows {
-            let mut writes = Writes::new(&self.writer);
-            writes.insert(iter::once(active(row)), " ON CONFLICT DO NOTHING").await.during(operation)?;
-            writes.send().await.during(operation)?;
-            let known = || {
-                webhook::Entity::update_many()
-                    .filter(webhook::Column::IsConfigured.eq(1))
-                    .filter(webhook::Column::Url.eq(row.url.as_str()))
-            };
-            let given = webhook::ActiveModel {
-                secrets: Set(row.secrets.clone()),
-                has_bodies: Set(i64::from(row.has_bodies)),
-                ..Default::default()
-            };
-            known().set(given).exec(&self.writer).await.during(operation)?;
-            let Place { epoch, position, chain } = row.place;
-            let enabled = webhook::ActiveModel {
-                epoch: Set(epoch.0),
-                position: Set(position.0),
-                chain: Set(chain.0),
-                disabled_at: Set(None),
-                disabled_because: Set(None),
-                ..Default::default()
-            };
-            let disabled = known().set(enabled).filter(webhook::Column::DisabledAt.is_not_null());
-            disabled.exec(&self.writer).await.during(operation)?;
+            configure_one(&transaction, row).await?;
         }
         let mut sql = Sql::default();
         sql.push("UPDATE webhooks SET disabled_at = ").bind(self.now().0);
@@ -138,8 +124,9 @@ impl Database {
         if !rows.is_empty() {
             sql.push(" AND url NOT IN ").bind_list(rows.iter().map(|row| row.url.clone()));
         }
-        let statement = sql.statement(self.writer.get_database_backend());
-        self.writer.execute_raw(statement).await.during(operation).map(|_| ())
+        transaction.execute_raw(sql.statement(transaction.get_database_backend())).await?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     /// The position up to which no webhook that is called needs the log any more; `None` without such a webhook.
@@ -169,6 +156,43 @@ impl Database {
         let rows: Vec<CallCounts> = sql.rows(&self.reader).await.during("count the calls of a webhook")?;
         Ok(rows.first().copied().unwrap_or_default())
     }
+}
+
+/// Adds a webhook of the command line, or changes the known one with its URL.
+async fn configure_one(
+    transaction: &TimeLimited<DatabaseTransaction>,
+    row: &WebhookRow,
+) -> Result<(), DbErr> {
+    let mut writes = Writes::new(transaction);
+    writes.insert(iter::once(active(row)), " ON CONFLICT DO NOTHING").await?;
+    writes.send().await?;
+    let known = webhook::Entity::find()
+        .filter(webhook::Column::IsConfigured.eq(1))
+        .filter(webhook::Column::Url.eq(row.url.as_str()))
+        .one(transaction)
+        .await?;
+    let Some(known) = known else { return Ok(()) };
+    let mut given = webhook::ActiveModel {
+        secrets: Set(row.secrets.clone()),
+        has_bodies: Set(i64::from(row.has_bodies)),
+        ..Default::default()
+    };
+    if known.disabled_at.is_some() {
+        let Place { epoch, position, chain } = row.place;
+        (given.epoch, given.position, given.chain) = (Set(epoch.0), Set(position.0), Set(chain.0));
+        (given.disabled_at, given.disabled_because) = (Set(None), Set(None));
+        forget_stored(transaction, known.id).await?;
+    }
+    let known = webhook::Entity::update_many().set(given).filter(webhook::Column::Id.eq(known.id));
+    known.exec(transaction).await.map(|_| ())
+}
+
+/// Forgets what a webhook has stored, which is about what it was told before.
+async fn forget_stored(transaction: &TimeLimited<DatabaseTransaction>, id: Uuid) -> Result<(), DbErr> {
+    let calls = webhook_call::Entity::delete_many().filter(webhook_call::Column::WebhookId.eq(id));
+    calls.exec(transaction).await?;
+    let rules = webhook_rule::Entity::delete_many().filter(webhook_rule::Column::WebhookId.eq(id));
+    rules.exec(transaction).await.map(|_| ())
 }
 
 fn row_of(row: webhook::Model) -> WebhookRow {

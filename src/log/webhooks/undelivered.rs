@@ -55,14 +55,23 @@ struct MessageRow {
 
 #[derive(FromQueryResult)]
 struct ReachableRow {
-    id: Uuid,
-    since: i64,
+    id: Option<Uuid>,
+    since: Option<i64>,
 }
 
 #[derive(FromQueryResult)]
 struct RuleRow {
     after_seconds: i64,
     position: i64,
+}
+
+/// A column of the first or the last message that has not reached a participant `p`.
+fn undelivered_message(column: &str, order: &str) -> String {
+    format!(
+        "(SELECT m.{column} FROM messages m WHERE m.conversation_id = p.conversation_id \
+         AND m.position > p.delivered_through AND m.position > p.joined_position AND m.sender_id <> p.user_id \
+         AND m.redacted_at_micros IS NULL ORDER BY m.position {order} LIMIT 1)"
+    )
 }
 
 impl Database {
@@ -116,31 +125,28 @@ impl Database {
         Ok((rows.into_iter().map(overdue).collect(), Position(reached)))
     }
 
-    /// What a recipient has still not received, who had not received the message at a position. `None` if they have
-    /// received it meanwhile, left, or are disabled.
+    /// What a recipient has still not received of a conversation, if the first such message was sent by `sent_by`. `None`
+    /// if there is no such message any more, or if they left or are disabled.
     pub async fn still_undelivered(
         &self,
         conversation: ConversationId,
         recipient: UserId,
-        position: Position,
+        sent_by: Timestamp,
     ) -> Result<Option<Reachable>, Unavailable> {
         let mut sql = Sql::default();
-        sql.push(
-            "SELECT m.id, (SELECT o.sent_at_micros FROM messages o WHERE o.conversation_id = p.conversation_id \
-             AND o.position > p.delivered_through AND o.sender_id <> p.user_id ORDER BY o.position LIMIT 1) AS since \
-             FROM participants p JOIN users u ON u.id = p.user_id \
-             JOIN messages m ON m.conversation_id = p.conversation_id WHERE p.conversation_id = ",
-        );
-        sql.bind(conversation.0).push(" AND p.user_id = ").bind(recipient.0);
-        sql.push(" AND p.left_position IS NULL AND u.disabled_at IS NULL AND p.joined_position < ")
-            .bind(position.0);
-        sql.push(" AND p.delivered_through < ").bind(position.0).push(" AND m.sender_id <> p.user_id");
-        sql.push(" AND m.position >= ").bind(position.0);
-        sql.push(" ORDER BY m.position DESC LIMIT 1");
+        sql.push("SELECT ").push(&undelivered_message("id", "DESC")).push(" AS id, ");
+        sql.push(&undelivered_message("sent_at_micros", "ASC")).push(" AS since FROM participants p ");
+        sql.push("JOIN users u ON u.id = p.user_id WHERE p.left_position IS NULL AND u.disabled_at IS NULL");
+        sql.push(" AND p.conversation_id = ")
+            .bind(conversation.0)
+            .push(" AND p.user_id = ")
+            .bind(recipient.0);
         let rows: Vec<ReachableRow> = sql.rows(&self.reader).await.during("read what was not delivered")?;
-        let reachable =
-            |row: &ReachableRow| Reachable { newest: MessageId(row.id), since: Timestamp(row.since) };
-        Ok(rows.first().map(reachable))
+        let reachable = |row: &ReachableRow| {
+            let (newest, since) = (MessageId(row.id?), Timestamp(row.since?));
+            (since <= sent_by).then_some(Reachable { newest, since })
+        };
+        Ok(rows.first().and_then(reachable))
     }
 
     /// The rules of a webhook: the seconds, and the position up to which the messages were looked at.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -92,6 +92,8 @@ pub(crate) enum Answer {
     Status(&'static str),
     /// It never answers.
     Hang,
+    /// It accepts when the test says so.
+    When(Arc<Notify>),
     /// It answers with 10 MB.
     Long,
 }
@@ -178,6 +180,10 @@ async fn serve(mut stream: TcpStream, told: mpsc::UnboundedSender<Called>, behav
         let answer = match answer {
             Answer::Status(status) => format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n"),
             Answer::Hang => return std::future::pending().await,
+            Answer::When(told) => {
+                told.notified().await;
+                "HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n".to_owned()
+            }
             Answer::Long => {
                 let bytes = 10 * 1024 * 1024;
                 format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n{}", "x".repeat(bytes))
