@@ -181,10 +181,10 @@ impl Task {
             let outcomes = vitals.guard(Part::Writer, self.carry_out(&commands)).await;
             // The guard gives `None` after a panic. The batch may have been committed all the same.
             let outcomes = outcomes.unwrap_or_else(|| vec![Err(SubmitError::Unavailable); commands.len()]);
-            if !outcomes.iter().all(|outcome| outcome.as_ref().is_err_and(SubmitError::is_failure)) {
-                self.vitals.works(Part::Writer);
-            } else {
+            if outcomes.iter().all(|outcome| outcome.as_ref().is_err_and(SubmitError::is_failure)) {
                 self.vitals.fails(Part::Writer, "Nothing can be written.");
+            } else {
+                self.vitals.works(Part::Writer);
             }
             OVERLOAD.worked();
             for (answer, outcome) in answers.into_iter().zip(outcomes) {

@@ -370,7 +370,7 @@ async fn a_node_that_stood_still_for_too_long_goes_on_from_the_end_of_the_log() 
             "the node is no longer where it stood"
         );
     }
-    live.unsubscribe("c").await;
+    live.send(json!({ "type": "complete", "id": "c" })).await;
     live.follow_after("f", EVENTS, &snapshot).await;
     ada.send(&room, "later").await;
     assert_eq!(feed.tell(&app).await.epoch, begun.epoch);
