@@ -142,7 +142,9 @@ async fn no_statement_grows_with_the_times_that_somebody_came_and_went() {
         setup.args.limits.small_conversation = 1;
         setup.parts.observer = Some(Observer(Arc::new(move |sql: &str| {
             let mut longest = seen.lock().unwrap();
-            if sql.len() > longest.len() {
+            // By this one herald looks now and then whether every table is there.
+            let is_own = sql.contains("all_conversations");
+            if !is_own && sql.len() > longest.len() {
                 sql.clone_into(&mut longest);
             }
         })));
