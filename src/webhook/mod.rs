@@ -1,6 +1,6 @@
 //! Tells other servers what happens, by calling them.
 //!
-//! A webhook is a follower of the log with a durable place, which one node at a time calls. [`Webhooks`] decides which
+//! A webhook is a follower of the log with a durable place, which one node at a time calls. `Webhooks` decides which
 //! webhooks this node calls. `follower` is one of them: it makes calls of the log's events and keeps the order of each
 //! conversation; `beginning` is how it begins, `waiting` what it stores because it is not accepted. `attempt` is one
 //! request, `address` whom it may reach, `signature` how it is signed, `backoff` when it is tried again, `progress` up to
