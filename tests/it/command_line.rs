@@ -8,6 +8,21 @@ use tokio::process::Command;
 
 use crate::support::{TestApp, TestDatabase};
 
+/// Runs a command of herald on the app's database: whether it succeeded, and what it printed on standard output, and on
+/// standard error.
+pub(crate) async fn on_database(app: &TestApp, command: &str, args: &[&str]) -> (bool, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_herald"))
+        .arg(command)
+        .args(args)
+        .args(["--database", &app.database.url])
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .unwrap();
+    let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    (output.status.success(), out, err)
+}
+
 /// Runs herald with these arguments and this input: whether it succeeded, and what it printed.
 pub(crate) async fn run(args: &[&str], input: &str) -> (bool, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_herald"))

@@ -1,12 +1,9 @@
 //! Service keys: how an operator makes them, what they open, and how they end.
 
-use std::process::Stdio;
-
+use crate::command_line::on_database;
+use crate::support::{Socket, TestApp, User, code, request};
 use herald::accounts::Scope;
 use serde_json::{Value, json};
-use tokio::process::Command;
-
-use crate::support::{Socket, TestApp, User, code, request};
 
 const REPORT: &str = "mutation($input: UndeliverableInput!) {
     reportUndeliverable(input: $input) { message { id } cursor } }";
@@ -23,16 +20,7 @@ fn message(refused: &Value) -> &str {
 
 /// Runs a command about keys: what it printed on standard output, and on standard error.
 async fn key(app: &TestApp, args: &[&str]) -> (bool, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_herald"))
-        .arg("key")
-        .args(args)
-        .args(["--database", &app.database.url])
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .unwrap();
-    let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-    (output.status.success(), out, err)
+    on_database(app, "key", args).await
 }
 
 #[tokio::test]

@@ -4,21 +4,13 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
+use crate::command_line::on_database;
 use crate::support::{Answer, FAILS, OK, Receiver, SteppedClock, TestApp, until};
 use crate::webhook_failures::{calls, execute, stored_calls};
 
 /// Runs a command about webhooks: what it printed on standard output, and on standard error.
 async fn webhook(app: &TestApp, args: &[&str]) -> (bool, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_herald"))
-        .arg("webhook")
-        .args(args)
-        .args(["--database", &app.database.url])
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .unwrap();
-    let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-    (output.status.success(), out, err)
+    on_database(app, "webhook", args).await
 }
 
 async fn allowing() -> TestApp {
