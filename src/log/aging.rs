@@ -9,7 +9,7 @@ use super::head::Locked;
 use super::sql::Sql;
 use super::{Database, Unavailable};
 use crate::clock::after;
-use crate::messaging::{MessageId, Position, Timestamp, UserId};
+use crate::messaging::{Kinds, MessageId, Position, Timestamp, UserId};
 
 /// A message that is too old to be kept.
 pub(super) struct Aged {
@@ -130,16 +130,15 @@ impl Database {
     async fn trim_locked(&self, before: Position) -> Result<(), StorageFault> {
         let Locked { transaction, trimmed, .. } = self.lock().await?;
         let backend = transaction.get_database_backend();
-        for change in [
-            "DELETE FROM events WHERE kind IN (4, 9)",
+        let mut gone = Sql::default();
+        let kinds = [Kinds::Sent, Kinds::Redacted].into_iter().filter_map(Kinds::numbers).flatten();
+        gone.push("DELETE FROM events WHERE kind IN ").bind_list(kinds.copied());
+        let mut stripped = Sql::default();
+        stripped.push(
             "UPDATE events SET origin_session = NULL, origin_connection = NULL WHERE origin_session IS NOT NULL",
-        ] {
-            let mut sql = Sql::default();
-            sql.push(change)
-                .push(" AND position >= ")
-                .bind(trimmed.0)
-                .push(" AND position < ")
-                .bind(before.0);
+        );
+        for mut sql in [gone, stripped] {
+            sql.push(" AND position >= ").bind(trimmed.0).push(" AND position < ").bind(before.0);
             transaction.execute_raw(sql.statement(backend)).await?;
         }
         let mut note = Sql::default();
