@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
+use sea_orm::{
+    ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, Statement,
+    TransactionTrait,
+};
 use tokio::time::sleep;
 
 use crate::history::{History, Turn};
@@ -11,18 +14,23 @@ use crate::record;
 use crate::servers::Servers;
 use crate::world::World;
 
-/// Everything of a herald, from what others refer to, to what refers to others.
-const TABLES: [&str; 10] = [
+/// Everything of a herald, from what others refer to, to what refers to others. [`keep`] fails when a table is missing.
+const TABLES: [&str; 15] = [
     "users",
+    "blocks",
     "sessions",
     "service_keys",
     "conversations",
     "participants",
+    "own_participations",
     "messages",
     "events",
     "log_head",
     "session_ends",
     "starts",
+    "webhooks",
+    "webhook_rules",
+    "webhook_calls",
 ];
 
 /// What is written for at least so long is lost: the nodes are to have seen it.
@@ -85,6 +93,7 @@ async fn lock(database: &DatabaseConnection) -> Result<DatabaseTransaction, DbEr
 
 async fn keep(database: &DatabaseConnection) -> Result<(), DbErr> {
     let transaction = lock(database).await?;
+    forgets_no_table(&transaction).await?;
     for table in TABLES {
         let copy = format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}");
         transaction.execute_unprepared(&copy).await?;
@@ -92,10 +101,27 @@ async fn keep(database: &DatabaseConnection) -> Result<(), DbErr> {
     transaction.commit().await
 }
 
+/// A table that is not put back would keep rows of the time that was lost, which no backup of a whole database has.
+async fn forgets_no_table(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    let named = TABLES.map(|table| format!("'{table}'")).join(", ");
+    let ask = format!(
+        "SELECT string_agg(tablename, ', ') AS forgotten FROM pg_tables WHERE schemaname = current_schema() \
+         AND tablename <> 'seaql_migrations' AND tablename NOT LIKE 'kept\\_%' AND tablename NOT IN ({named})"
+    );
+    let row = transaction.query_one_raw(Statement::from_string(DbBackend::Postgres, ask)).await?;
+    match row.map(|row| row.try_get::<Option<String>>("", "forgotten")).transpose()?.flatten() {
+        Some(forgotten) => {
+            Err(DbErr::Custom(format!("a backup would forget {forgotten}: name it in TABLES")))
+        }
+        None => Ok(()),
+    }
+}
+
 async fn put_back(transaction: DatabaseTransaction) -> Result<(), DbErr> {
-    // A sign-in does not wait for the lock of the log, so it needs a lock of its own. Readers may pass: they lock these
-    // tables in another order, and could deadlock with this.
-    transaction.execute_unprepared("LOCK TABLE users, sessions IN EXCLUSIVE MODE").await?;
+    // A sign-in does not wait for the lock of the log, and neither does what people keep for themselves, so these tables
+    // need a lock of their own. Readers may pass: they lock them in another order, and could deadlock with this.
+    let locked = "LOCK TABLE users, sessions, blocks, own_participations IN EXCLUSIVE MODE";
+    transaction.execute_unprepared(locked).await?;
     for table in TABLES.iter().rev() {
         transaction.execute_unprepared(&format!("DELETE FROM {table}")).await?;
     }
