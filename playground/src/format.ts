@@ -1,6 +1,7 @@
 /** How names and times are written. */
 
 import type { AboutFragment, PersonFragment } from '../generated/graphql';
+import { namesOf } from './names';
 
 const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
 const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
@@ -36,7 +37,8 @@ export function others(conversation: AboutFragment, viewer: PersonFragment): Per
 }
 
 export function title(conversation: AboutFragment, viewer: PersonFragment): string {
-  const names = others(conversation, viewer).map(({ displayName }) => displayName);
+  const { nodes } = conversation.participants;
+  const names = namesOf(others(conversation, viewer), nodes.map(({ user }) => user));
   return conversation.title ?? (names.join(', ') || 'Only you');
 }
 

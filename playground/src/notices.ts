@@ -4,6 +4,7 @@ import { reactive } from 'vue';
 
 import type { PersonFragment } from '../generated/graphql';
 import type { Event } from './live';
+import { isolated } from './names';
 
 export interface Notice {
   key: string;
@@ -17,7 +18,7 @@ export type Notices = ReturnType<typeof useNotices>;
 
 export function useNotices(viewer: PersonFragment) {
   const all = reactive<Notice[]>([]);
-  const name = ({ id, displayName }: PersonFragment) => (id === viewer.id ? 'you' : displayName);
+  const name = ({ id, displayName }: PersonFragment) => (id === viewer.id ? 'you' : isolated(displayName));
   const names = (people: PersonFragment[]) => people.map(name).join(', ');
 
   function textOf(event: Event): string | undefined {
@@ -59,4 +60,4 @@ export function useNotices(viewer: PersonFragment) {
 
 /** What was done, when a conversation was given a title or lost it. */
 export const named = (title: string | null | undefined): string =>
-  title ? `named the conversation “${title}”` : 'took away the title';
+  title ? `named the conversation “${isolated(title)}”` : 'took away the title';

@@ -128,9 +128,11 @@ export class Chat {
   }
 
   async write(...bodies: string[]): Promise<void> {
+    const hasKeyboard = await this.page.evaluate(() => matchMedia('(pointer: fine)').matches);
     for (const body of bodies) {
       await this.field.fill(body);
-      await this.field.press('Enter');
+      if (hasKeyboard) await this.field.press('Enter');
+      else await this.page.getByRole('button', { name: 'Send' }).click();
     }
   }
 
