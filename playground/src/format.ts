@@ -1,5 +1,7 @@
 /** How names and times are written. */
 
+import { ref } from 'vue';
+
 import type { AboutFragment, PersonFragment } from '../generated/graphql';
 import { namesOf } from './names';
 
@@ -7,22 +9,37 @@ const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
 const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
 const WEEKDAY = new Intl.DateTimeFormat(undefined, { weekday: 'long' });
 const DAY = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'long', year: 'numeric' });
+const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: 'full' });
 const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: 'short' });
 const RELATIVE = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' });
 
 export const time = (at: string) => TIME.format(new Date(at));
 export const moment = (at: string) => MOMENT.format(new Date(at));
 
-/** Today is 0, yesterday 1. */
-function daysAgo(at: string): number {
-  return Math.round((new Date().setHours(0, 0, 0, 0) - new Date(at).setHours(0, 0, 0, 0)) / 86_400_000);
+const midnight = (at: number | string) => new Date(at).setHours(0, 0, 0, 0);
+
+/** When today began. What is called by its day follows it. */
+const today = ref(midnight(Date.now()));
+
+/** A timer may come late, where the machine was asleep, or early, where its clock was changed. */
+function turn(): void {
+  today.value = midnight(Date.now());
+  const tomorrow = new Date(today.value).setDate(new Date(today.value).getDate() + 1);
+  setTimeout(turn, Math.min(tomorrow - Date.now(), 60_000));
 }
+turn();
+
+/** Today is 0, yesterday 1. */
+const daysAgo = (at: string) => Math.round((today.value - midnight(at)) / 86_400_000);
 
 function named(at: string, longAgo: Intl.DateTimeFormat): string {
   const days = daysAgo(at);
   if (days < 2) return capital(RELATIVE.format(-days, 'day'));
   return (days < 7 ? WEEKDAY : longAgo).format(new Date(at));
 }
+
+/** A day in full. */
+export const date = (at: string) => FULL.format(new Date(at));
 
 /** Above the messages of a day. */
 export const day = (at: string) => named(at, DAY);

@@ -9,13 +9,16 @@ export interface Known {
   within: string;
 }
 
-/** What axe finds wrong that keeps people out, and where. */
+/** What axe finds wrong that keeps people out, or against WCAG 2.2 at the levels A and AA, and where. */
 export async function faults(page: Page, known: Known[] = []): Promise<string[]> {
   await page.evaluate(axe.source);
   return page.evaluate(async (known) => {
-    const { violations } = await (globalThis as unknown as { axe: typeof axe }).axe.run({ elementRef: true });
+    const { violations } = await (globalThis as unknown as { axe: typeof axe }).axe.run({
+      elementRef: true,
+      rules: { 'target-size': { enabled: true } }, // of WCAG 2.2, and not looked at unless it is asked for
+    });
     return violations
-      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+      .filter(({ impact, tags }) => impact === 'serious' || impact === 'critical' || tags.some((tag) => tag.startsWith('wcag')))
       .flatMap(({ id, nodes }) =>
         nodes
           .filter(({ element }) => !known.some(({ rule, within }) => rule === id && element?.closest(within)))

@@ -42,13 +42,12 @@ test.for(SCREENS)('the chat, $name', async ({ name, ...screen }, { device, alice
   const chat = await (await device(undefined, screen)).chat();
 
   await chat.signInForm.waitFor();
-  await look(chat, 'sign-in');
-  await chat.page.getByRole('button', { name: 'Create account' }).first().click();
-  await chat.page.getByLabel('Name').waitFor();
-  await chat.signIn(alice.handle, 'correct horse battery');
+  await look(chat, 'first-visit');
+  await chat.register(alice.handle, 'correct horse battery');
   await chat.alert.waitFor();
   await look(chat, 'register');
-  await chat.page.getByRole('button', { name: 'Sign in' }).first().click();
+  await chat.way('Sign in').click();
+  await look(chat, 'sign-in');
   await chat.signIn(alice.handle, alice.password);
   await expect.poll(() => chat.unread('Dave')).toBe('1');
   await chat.is('connected');

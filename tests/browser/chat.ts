@@ -42,7 +42,23 @@ export class Chat {
     return this.page.getByRole('alert').filter({ hasText: /./ });
   }
 
+  /** What one may do there, where one may register: to sign in, or to create an account. */
+  way(name: 'Sign in' | 'Create account'): Locator {
+    return this.page.getByRole('group', { name: 'What to do' }).getByRole('button', { name });
+  }
+
   async signIn(handle: string, password: string): Promise<void> {
+    await this.way('Sign in').click();
+    await this.#fill(handle, password);
+  }
+
+  async register(handle: string, password: string, name = ''): Promise<void> {
+    await this.way('Create account').click();
+    await this.page.getByLabel('Name').fill(name);
+    await this.#fill(handle, password);
+  }
+
+  async #fill(handle: string, password: string): Promise<void> {
     await this.page.getByLabel('Handle').fill(handle);
     await this.page.getByLabel('Password').fill(password);
     await this.signInForm.locator('button.primary').click();

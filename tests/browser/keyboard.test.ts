@@ -29,6 +29,9 @@ test('to sign in, to open a conversation, to send, to open and close a dialog', 
   const { keyboard } = page;
 
   await expect.poll(() => hasFocus(page.getByLabel('Handle'))).toBe(true);
+  await tabTo(page, alices.way('Sign in'));
+  await keyboard.press('Enter');
+  await tabTo(page, page.getByLabel('Handle'));
   await keyboard.type(alice.handle);
   await tabTo(page, page.getByLabel('Password'));
   await keyboard.type(alice.password);

@@ -19,9 +19,7 @@ test('two people register, one finds the other, and they talk', async ({ device 
   const [alice, bob] = [unique('alice'), unique('bob')];
   const [alices, bobs] = [await (await device()).chat(), await (await device()).chat()];
   for (const [chat, handle, name] of [[alices, alice, 'Alice'], [bobs, bob, 'Bob']] as const) {
-    await chat.page.getByRole('button', { name: 'Create account' }).first().click();
-    await chat.page.getByLabel('Name').fill(name);
-    await chat.signIn(handle, 'correct horse battery');
+    await chat.register(handle, 'correct horse battery', name);
     await chat.is('connected');
   }
 
@@ -37,10 +35,9 @@ test('what is wrong with a sign-in or a registration is said', async ({ device, 
   await chat.signIn(alice.handle, 'not the password');
   await expect.poll(() => chat.alert.innerText()).toMatch(/password/i);
 
-  await chat.page.getByRole('button', { name: 'Create account' }).first().click();
-  await chat.signIn(alice.handle, 'correct horse battery');
+  await chat.register(alice.handle, 'correct horse battery');
   await expect.poll(() => chat.alert.innerText()).toMatch(/^This handle is taken/);
-  await chat.signIn(unique('alice'), 'short');
+  await chat.register(unique('alice'), 'short');
   await expect.poll(() => chat.alert.innerText()).toMatch(/^The password/);
   expect(await chat.page.getByLabel('Password').getAttribute('aria-invalid')).toBe('true');
   expect(chat.sockets).toEqual([]);
