@@ -1,6 +1,6 @@
 import { defineConfig } from 'tsdown';
 
-const names = ['', '-ws', '-sse', '-apollo', '-urql', '-relay', '-tabs'].map((suffix) => `resumable-graphql${suffix}`);
+const names = ['', '-ws', '-sse', '-apollo', '-urql', '-relay', '-tabs', '-outbox'].map((suffix) => `resumable-graphql${suffix}`);
 
 const libraries = names.map((name) =>
   defineConfig({

@@ -1,6 +1,7 @@
 import { defineConfig, type Plugin } from 'vitest/config';
 
 import { PLANTED } from './tests/planted.ts';
+import { PLANTED_IN_OUTBOX } from './tests/planted-outbox.ts';
 
 const of = (name: string) => new URL(`${name}/src/index.ts`, import.meta.url).pathname;
 
@@ -8,7 +9,7 @@ export default defineConfig({
   plugins: [planted()],
   resolve: {
     // The sources, so that a test never runs what was built from others.
-    alias: ['', '-ws', '-sse', '-apollo', '-urql', '-relay', '-tabs'].map((suffix) => ({
+    alias: ['', '-ws', '-sse', '-apollo', '-urql', '-relay', '-tabs', '-outbox'].map((suffix) => ({
       find: new RegExp(`^resumable-graphql${suffix}$`), replacement: of(`resumable-graphql${suffix}`),
     })).concat({ find: /^resumable-graphql-conformance$/, replacement: of('conformance') }),
   },
@@ -38,7 +39,7 @@ function planted(): Plugin {
       return found && `${found.id}?plant=${name}`;
     },
     transform(code, id) {
-      const { file, says, instead } = PLANTED[nameIn(id) ?? ''] ?? {};
+      const { file, says, instead } = { ...PLANTED, ...PLANTED_IN_OUTBOX }[nameIn(id) ?? ''] ?? {};
       if (!file || !id.includes(`/${file}?`)) return null;
       if (code.split(says!).length !== 2) throw new Error(`${file} does not say once: ${says}`);
       return code.replace(says!, () => instead!);
