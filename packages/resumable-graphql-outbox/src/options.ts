@@ -25,7 +25,7 @@ export interface OutboxOptions<V, R> {
   /** Is told of what was stored, before the entry goes. After a crash in between it is told again. */
   onSent?: ((entry: Entry<V>, result: R) => unknown) | undefined;
   /** By default in memory. */
-  store?: OutboxStore<NoInfer<V>> | undefined;
+  store?: OutboxStore | undefined;
   /** Of what tabs share that have the same store: one of them sends at a time. Without it, this tab is alone. */
   name?: string | undefined;
   /** Resolves when there is somebody to send to. Is asked before each try. */
