@@ -3,7 +3,7 @@
 import { ref } from 'vue';
 
 import type { AboutFragment, PersonFragment } from '../generated/graphql';
-import { namesOf } from './names';
+import { listed, namesOf } from './names';
 
 const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' });
 const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
@@ -56,7 +56,7 @@ export function others(conversation: AboutFragment, viewer: PersonFragment): Per
 export function title(conversation: AboutFragment, viewer: PersonFragment): string {
   const { nodes } = conversation.participants;
   const names = namesOf(others(conversation, viewer), nodes.map(({ user }) => user));
-  return conversation.title ?? (names.join(', ') || 'Only you');
+  return conversation.title ?? (listed(names) || 'Only you');
 }
 
 /** The colour of somebody or something, always the same: an angle between green and orange, by way of blue. */

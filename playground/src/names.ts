@@ -4,8 +4,19 @@ import type { PersonFragment } from '../generated/graphql';
 
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\u202b\u202e\u2067\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 
+const isolate = (text: string) => `\u2068${text}\u2069`;
+
 /** A name as a part of a longer text, which it leaves in order. herald sees to it that a name ends what it begins. */
-export const isolated = (name: string) => (RIGHT_TO_LEFT.test(name) ? `\u2068${name}\u2069` : name);
+export const isolated = (name: string) => (RIGHT_TO_LEFT.test(name) ? isolate(name) : name);
+
+/** Names in one line, in order whatever the directions of the line and of each name. */
+export const listed = (names: string[]) => (names.some((name) => RIGHT_TO_LEFT.test(name)) ? names.map(isolate) : names).join(', ');
+
+/** A name that leaves room for what follows it. */
+export const short = (name: string) => (name.length > 24 ? `${[...name].slice(0, 22).join('')}…` : name);
+
+/** The direction of a text: that of its first letter. */
+export const direction = (text: string) => (RIGHT_TO_LEFT.test(/\p{L}/u.exec(text)?.[0] ?? '') ? 'rtl' : 'ltr');
 
 /** Characters that are drawn like others, once they are small letters, and what they look like. */
 const LIKENESS = new Map(
@@ -36,8 +47,8 @@ export function lookAlikes(people: Iterable<PersonFragment>): Set<string> {
   return new Set([...alike.values()].map((those) => [...those.values()]).filter(isUnclear).flat().map(({ id }) => id));
 }
 
-/** The names of people, in one line. Those who look alike have their handle as well. */
+/** What people are called, with the handle where two of them all look alike. */
 export function namesOf(people: PersonFragment[], all = people): string[] {
   const alike = lookAlikes(all);
-  return people.map(({ id, handle, displayName }) => isolated(displayName) + (alike.has(id) ? ` @${handle}` : ''));
+  return people.map(({ id, handle, displayName }) => displayName + (alike.has(id) ? ` @${handle}` : ''));
 }

@@ -9,7 +9,7 @@ import { expect } from 'vitest';
 import { faults, type Known } from './accessibility.ts';
 import type { Chat } from './chat.ts';
 import { test as base } from './fixtures.ts';
-import { Person } from './person.ts';
+import { Person, unique } from './person.ts';
 
 const picture = (name: string) => join(import.meta.dirname, 'screenshots', `${name}.png`);
 
@@ -92,6 +92,43 @@ test.for(SCREENS)('the chat, $name', async ({ name, ...screen }, { device, alice
   await chat.write('Written offline');
   await chat.showsTicks('Delivered', 'Sent', 'Waiting to be sent');
   await look(chat, 'offline');
+});
+
+/** Scripts from both sides, names and words without a place to break, and what is made to disturb. */
+const STRANGE = [
+  'سلام، آیا چای ساعت چهار خوب است؟ من کمی دیر می‌رسم، چون قطار وقت می‌خواهد.',
+  'The address is https://example.com/a/path/of/one/word/that/does/not/end/anywhere?and=a&query=as%20well (I think).',
+  'Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft',
+  `Z${'\u0301'.repeat(80)}algo`,
+  '    if (tea) {\n        pour();\n    }',
+  'שלום\nHello\nשלום 12:30',
+];
+
+test.for(SCREENS)('whatever people write and are called, $name', async ({ name, ...screen }, { device, alice, herald }) => {
+  const noa = await Person.register(herald, 'נועה בת־אל הירושלמית מן העיר העתיקה', unique('noa'));
+  const long = await Person.register(herald, 'Maximiliane-Alexandrina von und zu Hohenschwangau-Neuschwanstein', unique('max'));
+  const twin = await Person.register(herald, 'ALICE', unique('twin'));
+  const title = 'مجموعة الشاي التي تلتقي كل يوم في الساعة الرابعة تماما عند النافذة';
+  const groupId = await alice.converse([noa, long, twin], title);
+  await long.send(await alice.converse([long]), STRANGE[2]!);
+  await noa.send(await alice.converse([noa]), STRANGE[0]!);
+  for (const [index, body] of STRANGE.entries()) await [noa, long, twin, alice][index % 4]!.send(groupId, body);
+  const chat = await (await device(alice, screen)).chat();
+  const look = async (state: string) => {
+    await chat.page.screenshot({ path: picture(`strange-${state}-${name}`) });
+    expect(await faults(chat.page), state).toEqual([]);
+    const width = await chat.page.evaluate(() => document.documentElement.scrollWidth);
+    expect(width, `${state}: nothing is wider than the screen`).toBeLessThanOrEqual(screen.viewport.width);
+  };
+  await chat.is('connected');
+  await expect.poll(() => chat.conversations.count()).toBe(3);
+  await look('list');
+  await chat.page.evaluate((id) => void (location.hash = id), groupId);
+  await chat.says(...STRANGE);
+  await chat.field.fill('این پیش‌نویس است');
+  await look('conversation');
+  await chat.details(title);
+  await look('details');
 });
 
 test('a dialog fits a phone, whatever people and conversations are called', async ({ device, alice, bob, herald }) => {

@@ -99,9 +99,10 @@ test('names and messages leave the text around them in order, whatever direction
   await chat.says(body, '3 things');
 
   const heading = chat.page.locator('.title p');
-  const [first, second, last] = [await drawnAt(heading, noa.name), await drawnAt(heading, gil.name), await drawnAt(heading, 'you')];
-  expect(first).toBeLessThan(second);
-  expect(second).toBeLessThan(last);
+  // It begins at the right, because the first name does.
+  const drawn: number[] = [];
+  for (const part of [noa.name, gil.name, mallory.handle, 'you']) drawn.push(await drawnAt(heading, part));
+  expect(drawn.toSorted((a, b) => b - a)).toEqual(drawn);
   const time = chat.message(body).locator('time');
   const [hour, minute] = (await time.innerText()).split(':') as [string, string];
   expect(await drawnAt(time, hour)).toBeLessThan(await drawnAt(time, `:${minute}`));
@@ -110,8 +111,14 @@ test('names and messages leave the text around them in order, whatever direction
   await noa.send(groupId, '3 things');
   await expect.poll(() => preview.innerText()).toContain(noa.name);
   expect(await drawnAt(preview, noa.name)).toBeLessThan(await drawnAt(preview, '3 things'));
+  // Of what begins at the right, the beginning is seen, however long it is.
+  const hebrew = `שלום ${'וברכה '.repeat(30)}`;
+  await gil.send(groupId, hebrew);
+  await expect.poll(() => preview.innerText()).toContain('שלום');
+  const { x, width } = (await preview.boundingBox())!;
+  expect(await drawnAt(preview, 'שלום')).toBeGreaterThan(x + width / 2);
   // The name of somebody who turns letters around has a handle beside it.
-  expect(await chat.messages.locator('.sender').last().innerText()).toBe(noa.name);
+  expect(await chat.messages.locator('.sender').last().innerText()).toBe(gil.name);
   await chat.messages.locator('.sender').getByText(`@${mallory.handle}`).waitFor();
 });
 
