@@ -117,10 +117,12 @@ export const FIND_USER = graphql(`query FindUser($handle: String!) { user(handle
 export const BLOCK = graphql(`mutation Block($input: BlockInput!) { blockUser(input: $input) { user { id } } }`);
 export const UNBLOCK = graphql(`mutation Unblock($input: BlockInput!) { unblockUser(input: $input) { user { id } } }`);
 
+graphql(`fragment Own on OwnParticipation { mutedUntil shareDelivered shareRead }`);
+
 /** What holds in one conversation, whether it was chosen there or in the profile. */
-export const OWN = graphql(`query Own($id: ID!) { conversation(id: $id) { id own { shareDelivered shareRead } } }`);
+export const OWN = graphql(`query Own($id: ID!) { conversation(id: $id) { id own { ...Own } } }`);
 export const UPDATE_OWN = graphql(`mutation UpdateOwn($input: OwnParticipationInput!) {
-  updateOwnParticipation(input: $input) { conversation { id own { shareDelivered shareRead } } }
+  updateOwnParticipation(input: $input) { conversation { id own { ...Own } } }
 }`);
 
 // ---- What happens
@@ -132,7 +134,7 @@ export const UPDATE_OWN = graphql(`mutation UpdateOwn($input: OwnParticipationIn
 export const EVENTS = graphql(`subscription Events($after: Cursor!) {
   events(after: $after) {
     __typename cursor at
-    ... on MessageSent { message { ...Line } conversation { ...About } }
+    ... on MessageSent { message { ...Line } conversation { ...About own { mutedUntil } } }
     ... on StatusChanged {
       status
       recipient { ...Person }
