@@ -4,7 +4,9 @@ import { Client, type CombinedError, fetchExchange, subscriptionExchange } from 
 import { createClient, type Client as Socket, type ClientOptions, type Sink } from 'graphql-ws';
 
 import { createCache } from './cache';
+import type { History } from './history';
 import { authorization, isSignedIn, renew } from './login';
+import { Messages } from './messages';
 
 const URL_PATH = '/graphql';
 
@@ -72,6 +74,12 @@ export function createAnonymousClient(): Client {
   return new Client({ url: URL_PATH, exchanges: [fetchExchange], requestPolicy: 'network-only', fetch: authorized });
 }
 
+const messagesOf = new WeakMap<Client, Messages>();
+
+/** What the cache of a client has of a conversation, and which part of it is shown. */
+export const historyOf = (client: Client, conversationId: string): History =>
+  messagesOf.get(client)!.historyOf(conversationId);
+
 /** One per snapshot: its cache holds what that snapshot and the events after it make together. */
 export function createHeraldClient(socket: Socket, isCut: () => boolean): Client {
   const live = subscriptionExchange({
@@ -83,9 +91,10 @@ export function createHeraldClient(socket: Socket, isCut: () => boolean): Client
       },
     }),
   });
-  return new Client({
+  const messages = new Messages();
+  const client = new Client({
     url: URL_PATH,
-    exchanges: [createCache(), fetchExchange, live],
+    exchanges: [createCache(messages), fetchExchange, live],
     fetchOptions: { headers: { 'x-connection-id': connectionId } },
     async fetch(input, init) {
       if (isCut()) throw new TypeError('This tab is offline');
@@ -93,6 +102,8 @@ export function createHeraldClient(socket: Socket, isCut: () => boolean): Client
       return authorized(input, { ...init, signal: AbortSignal.any(signals) });
     },
   });
+  messagesOf.set(client, messages);
+  return client;
 }
 
 // ---- What went wrong

@@ -12,6 +12,8 @@ graphql(`fragment Line on Message {
   conversation { id }
 }`);
 
+graphql(`fragment Place on PageInfo { hasPreviousPage hasNextPage startCursor endCursor }`);
+
 graphql(`fragment About on Conversation {
   id title createdAt unreadCount
   participants(first: 50) { nodes { user { ...Person } } pageInfo { hasNextPage } }
@@ -41,22 +43,22 @@ export const CONVERSATIONS = graphql(`query Conversations($after: String) {
 export const MESSAGES = graphql(`query Messages($id: ID!) {
   conversation(id: $id) {
     ...About
-    messages(last: 40) { nodes { ...Line } pageInfo { hasPreviousPage startCursor } }
+    messages(last: 40) { nodes { ...Line } pageInfo { ...Place } }
   }
 }`);
 
 /** Where the viewer stopped reading, as it is now: no event keeps it up to date in the cache. */
-export const FIRST_UNREAD = graphql(`query FirstUnread($id: ID!) { conversation(id: $id) { id firstUnread { id } } }`);
+export const FIRST_UNREAD = graphql(`query FirstUnread($id: ID!) { conversation(id: $id) { id firstUnread { id cursor } } }`);
 
 /** Over all conversations, also those that are not loaded. */
 export const UNREAD_TOTALS = graphql(`query UnreadTotals { unread { messages } }`);
 
-/** Of the past only: what is so now, events tell, which may overtake this. */
-export const OLDER = graphql(`query Older($id: ID!, $before: String) {
-  conversation(id: $id) {
-    id
-    messages(last: 100, before: $before) { nodes { ...Line } pageInfo { hasPreviousPage startCursor } }
-  }
+/** Pages around what is shown. Of messages only: of the conversation, events tell what is so, and may overtake this. */
+export const OLDER = graphql(`query Older($id: ID!, $last: Int!, $before: String) {
+  conversation(id: $id) { id messages(last: $last, before: $before) { nodes { ...Line } pageInfo { ...Place } } }
+}`);
+export const NEWER = graphql(`query Newer($id: ID!, $first: Int!, $after: String) {
+  conversation(id: $id) { id messages(first: $first, after: $after) { nodes { ...Line } pageInfo { ...Place } } }
 }`);
 
 export const RECEIPTS = graphql(`query Receipts($id: ID!) {

@@ -14,9 +14,10 @@ const MOMENT = 500;
 /** So close to its end, in pixels, a log is at its end. */
 const CLOSE = 60;
 
-/** Follows the messages of others in a log that is laid out from its end. */
+/** Follows the messages of others, as far as they are shown, in a log that is laid out from its end. */
 export function useReading(
-  log: Readonly<Ref<HTMLElement | null>>, theirs: Ref<LineFragment[]>, onRead: (message: LineFragment) => void,
+  log: Readonly<Ref<HTMLElement | null>>, theirs: Ref<LineFragment[]>, hasNewer: Ref<boolean>,
+  onRead: (message: LineFragment) => void,
 ) {
   const visibility = useDocumentVisibility();
   const isFocused = useWindowFocus();
@@ -56,10 +57,11 @@ export function useReading(
   }
 
   /** Keeps the first unread message on the screen, where the log follows its end. */
-  async function follow(): Promise<void> {
+  async function follow(isBeginning = false): Promise<void> {
     const unseen = theirs.value.filter(({ sentAt }) => sentAt > seenUntil);
     const [first] = unseen;
-    if (first && log.value && hasBegun && log.value.scrollTop > -CLOSE) {
+    const isFollowing = isBeginning || (!hasNewer.value && !!log.value && log.value.scrollTop > -CLOSE);
+    if (first && log.value && hasBegun && isFollowing) {
       const isOff = elementOf(first.id)!.getBoundingClientRect().top < log.value.getBoundingClientRect().top;
       if ((isOff || !isInUse.value) && !unseen.some(({ id }) => id === firstNew.value)) firstNew.value = first.id;
       await nextTick();
@@ -73,7 +75,7 @@ export function useReading(
     timer = undefined;
   }
 
-  watch(theirs, follow, { flush: 'post' });
+  watch(theirs, () => follow(), { flush: 'post' });
   watch(isInUse, () => {
     stop();
     look();
@@ -83,6 +85,7 @@ export function useReading(
 
   return {
     firstNew,
+    isInUse,
     /** Begins at the first unread message, if there is one. From here on, what is on the screen counts as read. */
     async begin(id?: string): Promise<void> {
       const first = theirs.value.findIndex((line) => line.id === id);
@@ -90,7 +93,7 @@ export function useReading(
       firstNew.value = id;
       hasBegun = true;
       await nextTick();
-      return follow();
+      return follow(true);
     },
     /** Passes over what is unread. */
     toEnd(): void {
