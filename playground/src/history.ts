@@ -4,9 +4,10 @@
  * has pays for all of it at each event, so what is shown is a window on one piece.
  */
 
-/** How many messages are shown at most, and by how many the window moves. */
+/** How many messages are shown at most, by how many the window moves, and how many a page has that is loaded. */
 const SHOWN = 400;
-export const STEP = 100;
+const STEP = 50;
+export const PAGE = 100;
 
 /** How many are shown where somebody follows the newest message. */
 const FOLLOWED = 200;
@@ -108,13 +109,13 @@ export class History {
   /** What has to be loaded before older messages can be shown. */
   get missingBefore(): { last: number; before: string | null } | undefined {
     const { piece, start } = this.#window;
-    return start === 0 && piece.hasOlder ? { last: STEP, before: piece.start } : undefined;
+    return start === 0 && piece.hasOlder ? { last: PAGE, before: piece.start } : undefined;
   }
 
   /** What has to be loaded before newer messages can be shown. */
   get missingAfter(): { first: number; after: string | null } | undefined {
     const { piece, end } = this.#window;
-    return end === piece.lines.length && piece.hasNewer ? { first: STEP, after: piece.end } : undefined;
+    return end === piece.lines.length && piece.hasNewer ? { first: PAGE, after: piece.end } : undefined;
   }
 
   // ---- What moves the window

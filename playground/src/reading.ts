@@ -35,8 +35,15 @@ export function useReading(
   function newestOnScreen(): LineFragment | undefined {
     if (!log.value || !hasBegun || !isInUse.value) return undefined;
     const { bottom } = log.value.getBoundingClientRect();
-    const elements = [...log.value.querySelectorAll<HTMLElement>('[data-message-id]:not(.mine)')];
-    const newest = elements.findLast((element) => element.getBoundingClientRect().bottom <= bottom);
+    const elements = log.value.querySelectorAll<HTMLElement>('[data-message-id]:not(.mine)');
+    // They stand one below the other. To ask each where it is would take long at every step of scrolling.
+    let [seen, unseen] = [0, elements.length];
+    while (seen < unseen) {
+      const middle = (seen + unseen) >> 1;
+      if (elements[middle]!.getBoundingClientRect().bottom <= bottom) seen = middle + 1;
+      else unseen = middle;
+    }
+    const newest = elements[seen - 1];
     return theirs.value.find(({ id }) => id === newest?.dataset['messageId']);
   }
 

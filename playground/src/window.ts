@@ -5,7 +5,7 @@ import { promiseTimeout, until, useElementVisibility, useEventListener } from '@
 import { computed, nextTick, type Ref, ref, watch } from 'vue';
 
 import { historyOf, PAUSE } from './client';
-import { CONTEXT, STEP } from './history';
+import { CONTEXT, PAGE } from './history';
 import { NEWER, OLDER } from './operations';
 
 /** So close to an edge of the window, in pixels, it moves. */
@@ -59,6 +59,8 @@ export function useWindow({ client, id, log, end, isConnected, hasOlder, hasNewe
   function look(): void {
     if (!log.value || isLoading.value) return;
     const { scrollTop, scrollHeight, clientHeight } = log.value;
+    // A browser that keeps in place what is shown rounds, and follows the end only where there is no offset at all.
+    if (Math.abs(scrollTop) <= 1 && !hasNewer.value) log.value.scrollTop = 0;
     if (hasNewer.value && -scrollTop < NEAR) void move('newer');
     else if (hasOlder.value && scrollHeight - clientHeight + scrollTop < NEAR) void move('older');
   }
@@ -77,7 +79,7 @@ export function useWindow({ client, id, log, end, isConnected, hasOlder, hasNewe
         await until(isConnected).toBe(true);
         const before = await load({ last: CONTEXT, before: cursor });
         // With a page that has come, it is there, unless herald has removed it since.
-        if (before && (await load({ first: STEP, after: before.endCursor ?? null }))) break;
+        if (before && (await load({ first: PAGE, after: before.endCursor ?? null }))) break;
       }
       history.show(key);
       await refresh();
