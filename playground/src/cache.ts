@@ -20,7 +20,8 @@ const EVENTS = generated.possibleTypes['Event']!;
 
 /** Types without an id: they live in what they belong to. */
 const EMBEDDED = [
-  'Participant', 'OwnParticipation', 'Receipt', 'ConversationPayload', 'LeaveConversationPayload', 'SendMessagePayload', 'MarkPayload',
+  'Participant', 'OwnParticipation', 'Receipt', 'Undeliverable', 'ConversationPayload', 'LeaveConversationPayload',
+  'SendMessagePayload', 'MarkPayload',
   'LogoutPayload', 'UnreadTotals', 'UserPayload', 'SessionPayload', 'EndSessionPayload', 'BlockPayload', ...EVENTS,
 ];
 
@@ -73,6 +74,15 @@ function reopen(cache: Cache, id: string, messages: Messages): void {
   cache.invalidate('Query', 'conversation', { id });
 }
 
+/** Those that were looked at in a conversation. A mark may have changed more of them than its event names. */
+function forgetReceipts(cache: Cache, conversation: Key): void {
+  for (const { fieldName, arguments: args } of cache.inspectFields('Query')) {
+    const message = `Message:${args?.['id']}`;
+    if (fieldName !== 'message' || cache.resolve(message, 'conversation') !== conversation) continue;
+    cache.invalidate(message, 'receipts', { first: 100 });
+  }
+}
+
 function onEvent({ events: event }: EventsSubscription, cache: Cache, messages: Messages): void {
   // Nobody asked for these.
   if (event.__typename === 'Checkpoint') return;
@@ -83,7 +93,7 @@ function onEvent({ events: event }: EventsSubscription, cache: Cache, messages: 
       messages.note(cache, event.message);
       return void note(cache, INBOX, conversation, list);
     case 'StatusChanged':
-      for (const { id } of event.messages) cache.invalidate(`Message:${id}`, 'receipts', { first: 100 });
+      forgetReceipts(cache, list);
       // The mark may cover more than the event names: the rest is asked for when it is shown.
       if (event.messages.length === STATUSES_PER_EVENT) messages.forget(cache, conversation);
       return;

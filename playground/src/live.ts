@@ -5,15 +5,15 @@
  */
 
 import type { Client, CombinedError } from '@urql/vue';
-import { tryOnScopeDispose, useEventListener } from '@vueuse/core';
-import { computed, readonly, ref, shallowReactive, shallowRef } from 'vue';
+import { tryOnScopeDispose, useBroadcastChannel, useEventListener } from '@vueuse/core';
+import { computed, readonly, ref, shallowReactive, shallowRef, watch } from 'vue';
 
 import type { ConversationsQuery, EventsSubscription } from '../generated/graphql';
 import { codeOf, createHeraldClient, createSocket } from './client';
 import { CONVERSATIONS, EVENTS } from './operations';
 
 export type Event = EventsSubscription['events'];
-export type State = 'connecting' | 'connected' | 'reconnecting' | 'offline' | 'refused';
+export type State = 'connecting' | 'connected' | 'reconnecting' | 'crowded' | 'offline' | 'refused';
 
 /** A line of the inspector. */
 export interface Frame {
@@ -32,6 +32,19 @@ const FRAMES = 300;
 /** How herald closes a socket of a client that is at fault: trying again would be in vain. */
 const FAULTS = [1002, 1007, 1009, 4400, 4401, 4406, 4409, 4429];
 
+/** What herald says when the same user has as many sockets open as it allows. */
+const CROWDED = { code: 4403, reason: 'Too many sockets of this user' };
+
+/** How long to wait then, in milliseconds: until somebody has closed a tab. And how long a tab takes to be gone. */
+const CROWDED_PAUSE = 30_000;
+const LEAVING = 1_000;
+
+/** What people are told of the codes with which a socket closes and is opened again. */
+const REASONS: Record<number, string> = {
+  1001: 'herald is being restarted.',
+  1013: 'herald is busy, or does not reach its database.',
+};
+
 export interface Listener {
   /** A page of conversations was loaded. */
   onConversations(page: ConversationsQuery['conversations']): void;
@@ -43,6 +56,8 @@ export interface Listener {
 export function useLive(listener: Listener) {
   const client = shallowRef<Client>();
   const state = ref<State>('connecting');
+  /** Why there is no connection, for people. */
+  const problem = ref('');
   const after = ref<string>();
   const frames = shallowReactive<Frame[]>([]);
   let isCut = false;
@@ -54,12 +69,14 @@ export function useLive(listener: Listener) {
   const socket = createSocket({
     connected() {
       state.value = 'connected';
+      problem.value = '';
       connectedAt = Date.now();
       record('connection_ack');
     },
     closed(event) {
       const { code, reason } = event as CloseEvent;
-      if (!isCut) state.value = 'reconnecting';
+      problem.value = REASONS[code] ?? (navigator.onLine ? 'herald cannot be reached.' : 'This device has no network.');
+      if (!isCut && state.value !== 'crowded') state.value = 'reconnecting';
       record(`closed ${code} ${reason}`);
     },
   });
@@ -103,33 +120,38 @@ export function useLive(listener: Listener) {
     for (let failures = 0; !isOver; ) {
       if (isCut) await new Promise<void>((resolve) => (wake = resolve));
       const before = after.value;
+      let isCrowded = false;
       try {
         after.value ??= await takeSnapshot();
         if (!isOver && !isCut) await receive(after.value);
       } catch (cause) {
         const error = cause as CombinedError | undefined;
-        const close = (error?.networkError as { code?: number } | undefined)?.code;
+        const { code: close, reason } = (error?.networkError ?? {}) as Partial<CloseEvent>;
         const code = codeOf(error) ?? '';
-        if (['CURSOR_INVALID', 'CURSOR_EXPIRED'].includes(code)) after.value = undefined;
+        isCrowded = close === CROWDED.code && reason === CROWDED.reason;
+        if (isCrowded) problem.value = 'You have herald open in more tabs and on more devices than it allows.';
+        else if (['CURSOR_INVALID', 'CURSOR_EXPIRED'].includes(code)) after.value = undefined;
         else if (code === 'UNAUTHENTICATED' || close === 4403) listener.onSignedOut();
         else if (close && FAULTS.includes(close)) return void (state.value = 'refused');
       }
       interrupt();
       if (isOver || isCut) continue;
       failures = after.value === before ? failures + 1 : 0;
-      state.value = 'reconnecting';
-      await pause(failures);
+      state.value = isCrowded ? 'crowded' : 'reconnecting';
+      await pause(isCrowded ? CROWDED_PAUSE : Math.min(250 * 2 ** failures, 8_000));
     }
   }
 
-  /** Longer each time, up to 8 s, and not all clients at once; but no longer than until the network is back. */
-  function pause(failures: number): Promise<void> {
-    const wait = Math.min(250 * 2 ** failures, 8_000) * (0.5 + Math.random() / 2);
+  /** Not all clients at once; and no longer than until the network is back, or somebody looks at this tab. */
+  function pause(wait: number): Promise<void> {
     return new Promise((resolve) => {
       wake = resolve;
-      setTimeout(resolve, wait);
+      setTimeout(resolve, wait * (0.5 + Math.random() / 2));
     });
   }
+  const { data: left, post } = useBroadcastChannel<number, number>({ name: 'herald:left' });
+  watch(left, () => state.value === 'crowded' && setTimeout(() => wake(), LEAVING));
+  useEventListener(window, 'pagehide', () => post(Date.now()));
   useEventListener(window, 'offline', () => socket.terminate()); // which a socket would notice much later
   useEventListener(window, 'online', () => !isCut && wake());
   useEventListener(document, 'visibilitychange', () => !isCut && wake());
@@ -145,12 +167,14 @@ export function useLive(listener: Listener) {
   return {
     client,
     state: readonly(state),
+    problem: readonly(problem),
     isConnected: computed(() => state.value === 'connected'),
     after: readonly(after),
     frames,
     /** Cuts this tab off: no socket, no requests, no attempts, until it goes online. */
     goOffline(): void {
       isCut = true;
+      problem.value = '';
       state.value = 'offline';
       interrupt();
       wake();
@@ -160,5 +184,7 @@ export function useLive(listener: Listener) {
       state.value = 'reconnecting';
       wake();
     },
+    /** Tries at once, and not when the pause is over. */
+    tryNow: () => wake(),
   };
 }

@@ -4,7 +4,7 @@
  * in the storage of the tab. With herald's own accounts nothing here is used: their session is a cookie.
  */
 
-import * as oauth from 'oauth4webapi';
+import type * as OAuth from 'oauth4webapi';
 
 import type { Oidc } from './ways-in';
 
@@ -38,8 +38,10 @@ const ROUNDING = 1;
 /** Hosts to which plain HTTP does not leave this machine. */
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 
+/** It is loaded where it is needed, and `discover` is what everything here begins with. */
+let oauth: typeof OAuth;
 let oidc: Oidc | undefined;
-let server: oauth.AuthorizationServer | undefined;
+let server: OAuth.AuthorizationServer | undefined;
 let renewing: Promise<void> | undefined;
 let tokens: Tokens | undefined;
 
@@ -149,12 +151,12 @@ async function exchange(): Promise<void> {
     keep(await oauth.processRefreshTokenResponse(known, client(), answer));
   } catch (cause) {
     // Anything else may pass.
-    if (cause instanceof oauth.ResponseBodyError && [400, 401].includes(cause.status)) forget();
+    if (oauth && cause instanceof oauth.ResponseBodyError && [400, 401].includes(cause.status)) forget();
     else throw cause;
   }
 }
 
-function keep({ access_token, expires_in = 60, refresh_token, id_token }: oauth.TokenEndpointResponse): void {
+function keep({ access_token, expires_in = 60, refresh_token, id_token }: OAuth.TokenEndpointResponse): void {
   tokens = {
     access: access_token,
     renewAt: Date.now() + Math.max(expires_in - MARGIN, expires_in * 0.8 - ROUNDING) * 1_000,
@@ -164,13 +166,14 @@ function keep({ access_token, expires_in = 60, refresh_token, id_token }: oauth.
   };
 }
 
-async function discover(): Promise<oauth.AuthorizationServer> {
+async function discover(): Promise<OAuth.AuthorizationServer> {
+  oauth ??= await import('oauth4webapi');
   const issuer = new URL(oidc!.issuer);
   server ??= await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, options()));
   return server;
 }
 
-const client = (): oauth.Client => ({ client_id: oidc!.clientId });
+const client = (): OAuth.Client => ({ client_id: oidc!.clientId });
 const options = () => ({ [oauth.allowInsecureRequests]: LOOPBACK.includes(new URL(oidc!.issuer).hostname) });
 const redirectUri = () => `${location.origin}/`;
 

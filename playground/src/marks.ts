@@ -13,6 +13,9 @@ import { MARK_DELIVERED, MARK_READ, UNREAD } from './operations';
 /** Messages that arrive within this time of each other are marked together, in milliseconds. */
 const TOGETHER = 200;
 
+/** How many marks of a kind are under way at a time: a page that begins owes one for every conversation. */
+const AT_ONCE = 3;
+
 export type Marks = ReturnType<typeof useMarks>;
 
 export function useMarks(client: ShallowRef<Client | undefined>, isConnected: Ref<boolean>) {
@@ -30,22 +33,23 @@ export function useMarks(client: ShallowRef<Client | undefined>, isConnected: Re
   function queue(mark: typeof MARK_DELIVERED | typeof MARK_READ) {
     /** The newest message to be marked, by conversation. */
     const owed = new Map<string, string>();
-    const flush = useThrottleFn(
-      () => {
-        if (!isConnected.value) return;
-        for (const [conversation, messageId] of owed) {
-          owed.delete(conversation);
-          void client.value!.mutation(mark as typeof MARK_READ, { input: { messageId } }).then(({ error }) => {
-            if (!error && mark === MARK_READ) void recount(conversation, messageId);
-            if (!error || !passes(error) || owed.has(conversation)) return;
-            owed.set(conversation, messageId);
-            setTimeout(flush, 5_000);
-          });
-        }
-      },
-      TOGETHER,
-      true,
-    );
+    let underWay = 0;
+
+    function send(): void {
+      for (const [conversation, messageId] of owed) {
+        if (!isConnected.value || underWay === AT_ONCE) return;
+        owed.delete(conversation);
+        underWay++;
+        void client.value!.mutation(mark as typeof MARK_READ, { input: { messageId } }).then(({ error }) => {
+          underWay--;
+          if (!error && mark === MARK_READ) void recount(conversation, messageId);
+          if (!error || !passes(error)) return send();
+          if (!owed.has(conversation)) owed.set(conversation, messageId);
+          setTimeout(flush, 5_000);
+        });
+      }
+    }
+    const flush = useThrottleFn(send, TOGETHER, true);
     watch(isConnected, flush);
     return (conversation: string, messageId: string) => {
       owed.set(conversation, messageId);

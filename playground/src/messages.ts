@@ -12,7 +12,9 @@ export type Key = string;
  * Notes what came into a list (or, as null, went out of it) beside the list's pages and not in them. Pages and events
  * race: the answer with a page may be older than an event that arrived before it, and would undo a change to the page.
  */
-export const note = (cache: Cache, list: Key, id: string, member: Key | null) => cache.link(list, 'noted', { id }, member);
+export function note(cache: Cache, list: Key, id: string, member: Key | null): void {
+  cache.link(list, 'noted', { id }, member);
+}
 
 type Connection = NonNullable<MessagesQuery['conversation']>['messages'];
 
@@ -47,7 +49,8 @@ export class Messages {
     const history = this.historyOf(parent['id'] as string);
     if (!history.isLoaded) return undefined;
     const { keys: nodes, hasOlder: hasPreviousPage, hasNewer: hasNextPage } = history.shown;
-    return { ...EMPTY, nodes, pageInfo: { __typename: 'PageInfo', hasPreviousPage, hasNextPage, startCursor: null, endCursor: null } };
+    const place = { hasPreviousPage, hasNextPage, startCursor: null, endCursor: null };
+    return { ...EMPTY, nodes, pageInfo: { __typename: 'PageInfo', ...place } };
   };
 
   /** A page has come. What is linked stays in the cache. */
@@ -56,7 +59,8 @@ export class Messages {
     const { first, after = null, before = null } = args as PageArguments;
     const { hasPreviousPage, hasNextPage, startCursor, endCursor } = messages.pageInfo;
     const [start, end] = [startCursor ?? null, endCursor ?? null];
-    const lines = (messages.nodes as unknown as LineFragment[]).map(({ id, sentAt }) => ({ key: `Message:${id}`, sentAt }));
+    const nodes = messages.nodes as unknown as LineFragment[];
+    const lines = nodes.map(({ id, sentAt }) => ({ key: `Message:${id}`, sentAt }));
     this.historyOf(id).add({
       lines,
       after,

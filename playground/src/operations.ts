@@ -65,7 +65,7 @@ export const RECEIPTS = graphql(`query Receipts($id: ID!) {
   message(id: $id) {
     ...Line
     receipts(first: 100) {
-      nodes { isShared status deliveredAt readAt recipient { ...Person } }
+      nodes { isShared status deliveredAt readAt undeliverable { at reason } recipient { ...Person } }
       pageInfo { hasNextPage }
     }
   }

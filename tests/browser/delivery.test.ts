@@ -1,8 +1,9 @@
 /** How far a message has come, as its sender sees it; and who is told of it. */
 
+import type { Request } from 'playwright-core';
 import { expect } from 'vitest';
 
-import type { Chat, Event } from './chat.ts';
+import { Chat, type Event } from './chat.ts';
 import { test } from './fixtures.ts';
 
 test('the sender sees a message sent, delivered and read', async ({ device, alice, bob, conversationId }) => {
@@ -75,4 +76,26 @@ test('a window that comes back is not told then what it said before', async ({ d
 
   await alices.says('one', 'two');
   expect(sent(alices.events)).toEqual(['two']);
+});
+
+test('a page that begins tells of many conversations without sending everything at once', async ({
+  herald, device, alice, bob,
+}) => {
+  const ids: string[] = [];
+  for (let n = 1; n <= 25; n++) ids.push(await bob.converse([alice], `Room ${n}`));
+  for (const id of ids) await bob.send(id, 'Hello');
+  let [underWay, most, all] = [0, 0, 0];
+  const chat = new Chat(await (await device(alice)).page());
+  const isMark = (request: Request) => !!request.postData()?.includes('mutation MarkDelivered');
+  chat.page.on('request', (request) => {
+    if (!isMark(request)) return;
+    all++;
+    most = Math.max(most, ++underWay);
+  });
+  chat.page.on('requestfinished', (request) => isMark(request) && underWay--);
+  await chat.page.goto(new URL('/', herald.http).href);
+
+  for (const id of ids) await expect.poll(async () => (await bob.messages(id)).at(-1)?.status).toBe('DELIVERED');
+  expect(all).toBe(25);
+  expect(most).toBeLessThanOrEqual(3);
 });

@@ -46,6 +46,11 @@ export class Device {
     return chat;
   }
 
+  /** Opens an empty window. */
+  async page(): Promise<Page> {
+    return this.#context.newPage();
+  }
+
   /** Opens a window with GraphiQL. */
   async graphiql(): Promise<Graphiql> {
     const page = await this.#context.newPage();

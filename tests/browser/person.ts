@@ -77,6 +77,11 @@ export class Person {
     );
   }
 
+  /** The id of this user. */
+  async id(): Promise<string> {
+    return (await this.#request<{ viewer: { id: string } }>(`{ viewer { id } }`, {})).viewer.id;
+  }
+
   async markDelivered(messageId: string): Promise<void> {
     await this.#request(`mutation ($id: ID!) { markDelivered(input: { messageId: $id }) { cursor } }`, { id: messageId });
   }

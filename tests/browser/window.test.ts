@@ -20,7 +20,8 @@ async function numbers(chat: Chat): Promise<{ all: number[]; seen: number[] }> {
       const number = Number(/\d+/.exec(message.querySelector('.body')!.textContent!));
       return { number, isSeen: box.top >= top && box.bottom <= bottom };
     });
-    return { all: all.map(({ number }) => number), seen: all.flatMap(({ number, isSeen }) => (isSeen ? [number] : [])) };
+    const seen = all.filter(({ isSeen }) => isSeen);
+    return { all: all.map(({ number }) => number), seen: seen.map(({ number }) => number) };
   });
 }
 
@@ -46,7 +47,7 @@ async function scroll(chat: Chat, direction: -1 | 1): Promise<number> {
 
 const consecutive = (some: number[]) => some.every((number, n) => n === 0 || number === some[n - 1]! + 1);
 
-test('a long conversation is read from its end to its beginning and back, with few messages in the page, without a jump', async ({
+test('a long conversation is read to its beginning and back without a jump, with few messages in the page', async ({
   device, alice, bob, conversationId,
 }) => {
   await alice.markRead(await bob.sendAll(conversationId, numbered('message', 700)));
@@ -92,7 +93,8 @@ test('of very many unread messages only those around the first are loaded, and w
   await expect.poll(unread).toBeGreaterThan(500);
   // What comes now is far away, and unread.
   await bob.send(conversationId, 'message 631');
-  await expect.poll(async () => (await alices.page.getByRole('button', { name: 'To the newest message' }).innerText())).toMatch(/5\d\d/);
+  const toEnd = alices.page.getByRole('button', { name: 'To the newest message' });
+  await expect.poll(() => toEnd.innerText()).toMatch(/5\d\d/);
   expect((await numbers(alices)).seen).toContain(31);
 
   for (let screen = 0; screen < 12; screen++) expect(Math.abs(await scroll(alices, 1))).toBeLessThan(2);
