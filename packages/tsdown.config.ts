@@ -1,6 +1,7 @@
 import { defineConfig } from 'tsdown';
 
-const names = ['', '-ws', '-sse', '-apollo', '-urql', '-relay', '-tabs', '-outbox'].map((suffix) => `resumable-graphql${suffix}`);
+const names = ['', '-ws', '-sse', '-apollo', '-urql', '-relay', '-tabs', '-outbox'].map((suffix) => `resumable-graphql${suffix}`)
+  .concat(['herald-client', 'herald-react', 'herald-vue']);
 
 const libraries = names.map((name) =>
   defineConfig({

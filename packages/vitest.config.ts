@@ -11,7 +11,9 @@ export default defineConfig({
     // The sources, so that a test never runs what was built from others.
     alias: ['', '-ws', '-sse', '-apollo', '-urql', '-relay', '-tabs', '-outbox'].map((suffix) => ({
       find: new RegExp(`^resumable-graphql${suffix}$`), replacement: of(`resumable-graphql${suffix}`),
-    })).concat({ find: /^resumable-graphql-conformance$/, replacement: of('conformance') }),
+    })).concat(['herald-client', 'herald-react', 'herald-vue'].map((name) => ({
+      find: new RegExp(`^${name}$`), replacement: of(name),
+    }))).concat({ find: /^resumable-graphql-conformance$/, replacement: of('conformance') }),
   },
   test: {
     include: ['tests/**/*.test.ts'],

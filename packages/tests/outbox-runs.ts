@@ -53,7 +53,7 @@ class App {
     const { world, mailbox } = this;
     const tab = this.#browser.open();
     const outbox: Outbox<Letter, Id> = new this.#Outbox<Letter, Id>({
-      send: (letter, key, signal) => mailbox.send(letter, key, signal),
+      send: ({ variables, key }, signal) => mailbox.send(variables, key, signal),
       onSent: ({ id }, message) => void this.sent.set(id, (this.sent.get(id) ?? new Set()).add(message.id)),
       renew: () => world.wait(100).then(() => (mailbox.isSignedIn = true)),
       store: this.#disk.of(tab.signal),

@@ -34,23 +34,23 @@ describe('an outbox', () => {
   }
 
   test('keeps what is refused, with the reason, and goes on with the others', async () => {
-    const send = vi.fn<Send>((body) => (body === 'bad' ? refuse('FORBIDDEN') : Promise.resolve()));
+    const send = vi.fn<Send>(({ variables }) => (variables === 'bad' ? refuse('FORBIDDEN') : Promise.resolve()));
     const { world, box } = outbox(send);
     const { id } = box.add('a', 'bad');
     box.add('a', 'good');
     await world.pass(0);
-    expect(send.mock.calls.map(([body]) => body)).toEqual(['bad', 'good']);
+    expect(send.mock.calls.map(([{ variables }]) => variables)).toEqual(['bad', 'good']);
     expect(box.entries).toMatchObject([{ id, variables: 'bad', tries: 1, failure: { code: 'FORBIDDEN', message: 'No.' } }]);
 
     box.retry(id);
     await world.pass(0);
-    expect(send.mock.calls[2]![1]).toBe(send.mock.calls[0]![1]);
+    expect(send.mock.calls[2]![0].key).toBe(send.mock.calls[0]![0].key);
     expect(box.entries).toMatchObject([{ tries: 2, failure: { code: 'FORBIDDEN' } }]);
 
     box.edit(id, 'better');
     await world.pass(0);
-    expect(send.mock.calls[3]![0]).toBe('better');
-    expect(send.mock.calls[3]![1]).not.toBe(send.mock.calls[0]![1]);
+    expect(send.mock.calls[3]![0]).toMatchObject({ id, variables: 'better' });
+    expect(send.mock.calls[3]![0].key).not.toBe(send.mock.calls[0]![0].key);
     expect(box.entries).toEqual([]);
 
     box.discard(box.add('a', 'bad').id);
@@ -60,8 +60,8 @@ describe('an outbox', () => {
 
   test('sends lanes beside each other, and each in order', async () => {
     const begun: string[] = [];
-    const { world, box } = outbox((body) => {
-      begun.push(body);
+    const { world, box } = outbox(({ variables }) => {
+      begun.push(variables);
       return new Promise(() => {});
     });
     for (const body of ['a1', 'a2', 'b1']) box.add(body[0]!, body);
@@ -84,7 +84,7 @@ describe('an outbox', () => {
 
   test('gives up an answer that does not come, and takes the next', async () => {
     const signals: AbortSignal[] = [];
-    const { world, box } = outbox((_body, _key, signal) => {
+    const { world, box } = outbox((_entry, signal) => {
       signals.push(signal);
       return signals.length === 1 ? new Promise(() => {}) : Promise.resolve();
     });
@@ -140,7 +140,7 @@ describe('an outbox', () => {
     box.add('a', 'one');
     box.add('a', 'two');
     await world.pass(100);
-    expect(send.mock.calls.map(([body]) => body)).toEqual(['one', 'two']);
+    expect(send.mock.calls.map(([{ variables }]) => variables)).toEqual(['one', 'two']);
     expect(box.entries).toEqual([]);
   });
 
@@ -162,7 +162,7 @@ describe('an outbox', () => {
     expect(second.send).not.toHaveBeenCalled();
     first.tab.close();
     await world.pass(1_000);
-    expect(second.send.mock.calls).toMatchObject([['one', key, {}]]);
+    expect(second.send.mock.calls).toMatchObject([[{ variables: 'one', key }, {}]]);
   });
 });
 

@@ -5,8 +5,8 @@ import type { Mistake } from './planted.ts';
 export const PLANTED_IN_OUTBOX: Record<string, Mistake & { tabs?: number }> = {
   'another-key-for-each-try': {
     file: 'outbox.ts',
-    says: 'send(entry.variables, entry.key, attempt.signal)',
-    instead: 'send(entry.variables, randomId(), attempt.signal)',
+    says: 'send(tried, attempt.signal)',
+    instead: 'send({ ...tried, key: randomId() }, attempt.signal)',
     sees: /stored \d+ times/,
   },
   'gone-before-the-answer': {

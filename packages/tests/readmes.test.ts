@@ -10,11 +10,11 @@ const root = join(import.meta.dirname, '..');
 test('the examples of the READMEs compile', () => {
   const { options } = ts.parseJsonConfigFileContent(ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile).config, ts.sys, root);
   const examples = new Map<string, string>();
-  for (const name of readdirSync(root).filter((name) => name.startsWith('resumable-graphql'))) {
+  for (const name of readdirSync(root).filter((name) => /^(resumable-graphql|herald)/.test(name))) {
     const text = readFileSync(join(root, name, 'README.md'), 'utf8');
-    const blocks = [...text.matchAll(/^```ts\n(.*?)^```/gms)].map(([, code]) => code!);
+    const blocks = [...text.matchAll(/^```(tsx?)\n(.*?)^```/gms)];
     expect(blocks, name).not.toHaveLength(0);
-    blocks.forEach((code, n) => examples.set(join(root, name, `example-${n}.ts`), code));
+    blocks.forEach(([, extension, code], n) => examples.set(join(root, name, `example-${n}.${extension}`), code!));
   }
   const host = ts.createCompilerHost(options);
   const { fileExists, readFile, getSourceFile } = host;

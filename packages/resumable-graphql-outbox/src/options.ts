@@ -18,10 +18,10 @@ export interface Channel {
 
 export interface OutboxOptions<V, R> {
   /**
-   * Sends once, under the idempotency key, and resolves once the server has stored it. Rejects with what the client
-   * rejects with; `judge` knows those of the common ones. The signal aborts when it takes too long.
+   * Sends the variables of an entry once, under its idempotency key, and resolves once the server has stored it. Rejects
+   * with what the client rejects with; `judge` knows those of the common ones. The signal aborts when it takes too long.
    */
-  send(variables: V, key: string, signal: AbortSignal): Promise<R>;
+  send(entry: Entry<V>, signal: AbortSignal): Promise<R>;
   /** Is told of what was stored, before the entry goes. After a crash in between it is told again. */
   onSent?: ((entry: Entry<V>, result: R) => unknown) | undefined;
   /** By default in memory. */

@@ -170,7 +170,7 @@ export class Outbox<V, R = unknown> {
     });
     const ended = new Promise<never>((_, reject) => this.#over.addEventListener('abort', reject, { signal: attempt.signal }));
     try {
-      const result = await Promise.race([send(entry.variables, entry.key, attempt.signal), tooLong, ended]);
+      const result = await Promise.race([send(tried, attempt.signal), tooLong, ended]);
       if (this.#over.aborted) return;
       try {
         await onSent?.(tried, result);

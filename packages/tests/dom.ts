@@ -1,0 +1,10 @@
+/** A page in memory. To be imported before what expects one. */
+
+// @ts-expect-error It comes without types.
+import { JSDOM } from 'jsdom';
+
+const { window } = new JSDOM('<!doctype html>');
+for (const name of ['document', 'Element', 'HTMLElement', 'HTMLIFrameElement', 'MathMLElement', 'navigator', 'Node', 'SVGElement']) {
+  (globalThis as any)[name] ??= window[name];
+}
+(globalThis as any).window ??= window;
