@@ -90,7 +90,11 @@ pub enum Command {
         database: DatabaseArgs,
     },
     /// Print the GraphQL schema (SDL).
-    Schema,
+    Schema {
+        /// Print the subgraph of a federation: the schema with the directives of Apollo Federation 2.
+        #[arg(long = "federation")]
+        as_subgraph: bool,
+    },
     /// Ask a herald on this machine whether it is ready. The command fails if it is not. Health checks use it.
     Health {
         /// The address that this herald listens on.

@@ -124,7 +124,7 @@ impl App {
         let retention = keep.map(|keep| Retention::start(database.clone(), writer.clone(), keep));
         let services = Services::new(database.clone(), writer, hub, accounts, rates, limits.clone());
         let services = Services { is_reciprocal: args.reciprocal_receipts, ..services };
-        let engine = Engine::new(services, args.introspection == Switch::On, trusted)
+        let engine = Engine::new(services, args.introspection == Switch::On, args.federation, trusted)
             .map_err(StartError::TrustedDocument)?;
         let engine = Arc::new(engine);
         let webhooks =

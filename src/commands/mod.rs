@@ -21,9 +21,9 @@ pub(crate) use self::error::CommandError;
 pub(crate) fn run(command: Command) -> Result<(), CommandError> {
     match command {
         Command::Serve(args) => serve::serve(&args),
-        Command::Schema => {
+        Command::Schema { as_subgraph } => {
             set_up_log();
-            print(&graphql::sdl())
+            if as_subgraph { print(graphql::subgraph_sdl()) } else { print(&graphql::sdl()) }
         }
         Command::Migrate(args) => run_once(database::migrate(&args)),
         Command::Backup { file, database } => run_once(database::backup(&file, &database)),

@@ -82,6 +82,9 @@ pub struct ServeArgs {
     /// Allow introspection queries.
     #[arg(long, env = "HERALD_INTROSPECTION", value_enum, default_value_t = Switch::On)]
     pub introspection: Switch,
+    /// Be a subgraph for the router of a federation (Apollo Federation 2): answer `_service` and `_entities`.
+    #[arg(long, env = "HERALD_FEDERATION")]
+    pub federation: bool,
     /// Let web pages of this origin use herald, such as `https://app.example.com`. Repeat the flag, or separate
     /// origins by commas. `*` stands for every origin, but without cookies.
     #[arg(

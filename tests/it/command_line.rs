@@ -46,6 +46,9 @@ async fn the_schema_is_printed() {
     let (succeeded, text) = run(&["schema"], "").await;
     assert!(succeeded);
     assert_eq!(text, herald::graphql::sdl());
+    let (succeeded, text) = run(&["schema", "--federation"], "").await;
+    assert!(succeeded);
+    assert_eq!(text, herald::graphql::subgraph_sdl());
 }
 
 #[tokio::test]

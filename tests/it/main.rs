@@ -39,6 +39,7 @@ mod event_stream;
 mod everything;
 mod exporting;
 mod failures;
+mod federation;
 mod follow;
 mod fuzz;
 mod http;

@@ -80,6 +80,36 @@ async fn all_unread_totals_of_a_request_are_one_count() {
 }
 
 #[tokio::test]
+async fn many_entities_cost_as_few_statements_as_one() {
+    let statements = Arc::new(Mutex::new(Vec::new()));
+    let app = TestApp::with(|setup| {
+        observe(setup, &statements);
+        setup.args.federation = true;
+    })
+    .await;
+    let (ada, bob, conversation) = app.pair().await;
+    let query =
+        "query($r: [_Any!]!) { _entities(representations: $r) { __typename ... on Message { body } } }";
+    let mut representations = Vec::new();
+    for n in 0..30 {
+        let message = ada.send(&conversation, &n.to_string()).await;
+        representations.extend([
+            json!({ "__typename": "Message", "id": message }),
+            json!({ "__typename": "Conversation", "id": conversation }),
+            json!({ "__typename": "User", "id": format!("usr_{n:032}") }),
+        ]);
+    }
+    for count in [3, 90] {
+        statements.lock().unwrap().clear();
+        let data = bob.data(query, json!({ "r": representations[..count] })).await;
+        assert_eq!(data["_entities"][count - 3]["body"], (count / 3 - 1).to_string());
+        let statements = statements.lock().unwrap();
+        // Chance decides which loads share a statement.
+        assert!(statements.len() <= 10, "{} statements:\n{}", statements.len(), statements.join("\n"));
+    }
+}
+
+#[tokio::test]
 async fn a_mark_costs_the_same_whether_it_covers_one_message_or_many() {
     let (app, statements) = observed().await;
     let (ada, bob, conversation) = app.pair().await;

@@ -231,7 +231,8 @@ impl<'a> Collector<'a> {
             let sizes = ["first", "last"].into_iter().filter_map(|name| size_of(given(name)?)).collect();
             return Rows::Page { sizes, default: default as u64 };
         }
-        match given("ids") {
+        // What `nodes` and `_entities` answer has an element for each element of their argument.
+        match given("ids").or_else(|| given("representations")) {
             Some(Value::Variable(name)) => Rows::Items(Items::Variable(Key::new(name))),
             Some(Value::List(ids)) => Rows::Items(Items::Given(ids.len() as u64)),
             _ => Rows::Fixed(1),

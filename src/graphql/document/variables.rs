@@ -88,7 +88,7 @@ fn scalar_of(value: Json, name: &str) -> Option<Value> {
                 (None, None) => Some(Value::String(number.to_string())),
             }
         }
-        ("JSON", value) => Value::from_json(value).ok(),
+        ("JSON" | "_Any", value) => Value::from_json(value).ok(),
         // The other scalars are texts: `ID`, `String` and herald's own.
         ("Int" | "Float" | "Boolean", _) => None,
         (_, Json::String(text)) => Some(Value::String(text)),

@@ -54,6 +54,7 @@ impl Engine {
     pub(crate) fn new(
         services: Services,
         introspection: bool,
+        federation: bool,
         trusted: Option<HashMap<String, String>>,
     ) -> Result<Self, String> {
         let services = Arc::new(services);
@@ -63,7 +64,7 @@ impl Engine {
             .limit_recursive_depth(recursion(limits))
             .data(Arc::clone(&services))
             .finish();
-        let definitions = Arc::new(document::Schema::new(&schema::sdl()));
+        let definitions = Arc::new(document::Schema::new(&schema::definitions(federation)));
         let mut documents = Documents::new(limits.clone(), Arc::clone(&definitions));
         if let Some(trusted) = trusted {
             trust(&mut documents, &trusted)?;

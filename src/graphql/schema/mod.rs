@@ -5,6 +5,7 @@
 //! command and does not decide), SQL, and how herald reads or executes a document.
 
 mod account;
+mod federation;
 mod input;
 pub(crate) mod loaders;
 mod mutation;
@@ -16,23 +17,45 @@ pub(crate) mod services;
 pub(crate) mod subscription;
 pub(crate) mod types;
 
-use async_graphql::SchemaBuilder;
+use async_graphql::{MergedObject, ObjectType, SDLExportOptions, SchemaBuilder};
 
+pub use self::federation::subgraph_sdl;
+
+use self::federation::Federation;
 use self::mutation::Mutation;
-use self::query::Query;
+use self::query::Queries;
 use self::subscription::Subscription;
 
-/// The schema that async-graphql executes.
-pub(crate) type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
+/// What can be asked.
+#[derive(Debug, MergedObject)]
+#[graphql(name = "Query")]
+pub(crate) struct Query(Queries);
+
+/// What can be asked.
+#[derive(Debug, MergedObject)]
+#[graphql(name = "Query")]
+pub(crate) struct FederatedQuery(Queries, Federation);
+
+/// The schema that async-graphql executes. It can do all that any herald may be asked. Documents are validated first,
+/// against [`definitions`].
+pub(crate) type Schema = async_graphql::Schema<FederatedQuery, Mutation, Subscription>;
 
 /// The builder of the schema, to which the engine adds its data.
-pub(crate) fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
-    Schema::build(Query, Mutation, Subscription)
+pub(crate) fn builder() -> SchemaBuilder<FederatedQuery, Mutation, Subscription> {
+    Schema::build(FederatedQuery(Queries, Federation), Mutation, Subscription)
 }
 
 /// The schema definition, as `herald schema` prints it.
 pub fn sdl() -> String {
-    let schema = builder().finish();
-    let options = async_graphql::SDLExportOptions::new().sorted_fields().include_specified_by();
-    schema.sdl_with_options(options)
+    print(async_graphql::Schema::build(Query(Queries), Mutation, Subscription))
+}
+
+/// The schema definition that documents have to fit: with what the router of a federation asks, if there is one.
+pub(crate) fn definitions(is_federated: bool) -> String {
+    if is_federated { print(builder()) } else { sdl() }
+}
+
+fn print<Q: ObjectType + 'static>(schema: SchemaBuilder<Q, Mutation, Subscription>) -> String {
+    let options = SDLExportOptions::new().sorted_fields().include_specified_by();
+    schema.finish().sdl_with_options(options)
 }

@@ -25,13 +25,13 @@ const MAX_UNREAD_CAP: u32 = 9_999;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Snapshot(pub(crate) Place);
 
-/// What can be asked.
+/// What can be asked of every herald.
 #[derive(Debug)]
-pub(crate) struct Query;
+pub(crate) struct Queries;
 
-/// What can be asked.
+/// What can be asked of every herald.
 #[Object]
-impl Query {
+impl Queries {
     /// The signed-in user; null when nobody is signed in.
     async fn viewer(&self, ctx: &Context<'_>) -> Result<Option<User>> {
         Ok(caller_of(ctx)?.viewer().ok().map(|session| User::by_id(session.user)))

@@ -22,7 +22,7 @@ pub(crate) use date_time::DateTime;
 pub(crate) use event::{CONVERSATION, Event, MessageSent, StatusChanged};
 pub(crate) use json::Json;
 pub(crate) use message::Message;
-pub(crate) use node::{Node, node};
+pub(crate) use node::{Node, node, visible_conversation, visible_message};
 pub(crate) use own_participation::OwnParticipation;
 pub(crate) use participant::Participant;
 pub(crate) use previous::Previous;

@@ -30,21 +30,26 @@ pub(crate) async fn node(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, Er
         return Ok(row.map(User::from).map(Node::User));
     }
     if let Ok(id) = id.parse::<ConversationId>() {
-        return Ok(conversation(ctx, id).await?.map(Node::Conversation));
+        return Ok(visible_conversation(ctx, id).await?.map(Node::Conversation));
     }
     if let Ok(id) = id.parse::<MessageId>() {
-        return Ok(message(ctx, id).await?.map(Node::Message));
+        return Ok(visible_message(ctx, id).await?.map(Node::Message));
     }
     Ok(None)
 }
 
-async fn conversation(ctx: &Context<'_>, id: ConversationId) -> Result<Option<Conversation>, Error> {
+/// The conversation with this id; `None` when there is none or the viewer takes no part in it.
+pub(crate) async fn visible_conversation(
+    ctx: &Context<'_>,
+    id: ConversationId,
+) -> Result<Option<Conversation>, Error> {
     let key = TakesPart(viewer_of(ctx)?.user, id);
     let takes_part = load(&services_of(ctx)?.rows, key).await?.unwrap_or(false);
     Ok(takes_part.then(|| Conversation::by_id(id)))
 }
 
-async fn message(ctx: &Context<'_>, id: MessageId) -> Result<Option<Message>, Error> {
+/// The message with this id; `None` when there is none or the viewer may not see it.
+pub(crate) async fn visible_message(ctx: &Context<'_>, id: MessageId) -> Result<Option<Message>, Error> {
     let key = MessageFor(viewer_of(ctx)?.user, id);
     Ok(load(&services_of(ctx)?.rows, key).await?.map(Message::now))
 }
