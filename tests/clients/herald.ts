@@ -140,9 +140,13 @@ export class Herald {
 
   /** Runs another command on the same database: what it prints. */
   async command(...args: string[]): Promise<string> {
+    return this.print(...args, '--database', this.#url);
+  }
+
+  /** Runs a command that needs no database: what it prints. */
+  async print(...args: string[]): Promise<string> {
     const [program, ...before] = this.#command;
-    const all = [...before, ...args, '--database', this.#url];
-    return (await promisify(execFile)(program, all, { env: environment() })).stdout;
+    return (await promisify(execFile)(program, [...before, ...args], { env: environment() })).stdout;
   }
 
   /** Ends the server and deletes its data. */
