@@ -14,14 +14,23 @@ export function tour(): Example[] {
   return examples(`alice-${tourist}`, `bob-${tourist}`);
 }
 
+/** What comes from earlier answers: see answers.ts. */
+const CONVERSATION = '{{Start.startConversation.conversation.id}}';
+const MESSAGE = '{{Send.sendMessage.message.id}}';
+
+const AS_BOB = `{
+  "authorization": "Bearer {{Register.bob.token}}"
+}
+`;
+
 const examples = (alice: string, bob: string): Example[] => [
   {
     query: `# Welcome. The tabs are a tour of herald, from
-# left to right. ▶ or Ctrl-Enter runs one. Some
-# need what an earlier one answered: they say
-# what to copy. Ctrl-Space completes. The icon
-# at the top left opens the description of every
-# type and field.
+# left to right. ▶ or Ctrl-Enter runs one. What
+# is in {{ }} comes from the last answer of the
+# tab of that name, until this page is left.
+# Ctrl-Space completes. The icon of a book opens
+# the description of every type and field.
 #
 # This creates two users and signs Alice in. It
 # works once; afterwards, Login does. The
@@ -37,7 +46,7 @@ mutation Register {
       password: "battery staple"
     }
   ) {
-    token # for the tab MarkRead
+    token # of Bob, for MarkRead and Resume
   }
   alice: register(
     input: {
@@ -78,8 +87,9 @@ mutation Login {
 `,
   },
   {
-    query: `# Copy the conversation's id for the next tab,
-# and the cursor for Resume.
+    query: `# With "distinct": true and no title it would be
+# the one conversation of just these people, new
+# or not.
 mutation Start($input: StartConversationInput!) {
   startConversation(input: $input) {
     conversation {
@@ -100,15 +110,16 @@ mutation Start($input: StartConversationInput!) {
     variables: `{
   "input": {
     "title": "Tea",
-    "participantHandles": ["${bob}"]
+    "participantHandles": ["${bob}"],
+    "metadata": { "color": "green" }
   }
 }
 `,
   },
   {
-    query: `# Needs the conversation's id, under Variables.
-# When this is answered, the message is stored.
-# Copy its id for MarkRead and Receipts.
+    query: `# When this is answered, the message is stored.
+# The conversation's id, under Variables, is from
+# Start.
 mutation Send($input: SendMessageInput!) {
   sendMessage(input: $input) {
     message {
@@ -122,8 +133,7 @@ mutation Send($input: SendMessageInput!) {
 `,
     variables: `{
   "input": {
-    // "id" in the answer of Start
-    "conversationId": "cnv_",
+    "conversationId": "${CONVERSATION}",
     "body": "Tea at four?"
     // With an "idempotencyKey", sent twice is
     // stored once
@@ -163,11 +173,11 @@ query Conversations {
 `,
   },
   {
-    query: `# As Bob: his token, from the answer of
-# Register, goes under Headers, and the
-# message's id under Variables. Without the
-# token this is Alice, who cannot mark her own
-# message.
+    query: `# As Bob, by the token under Headers. Without it
+# this is Alice, who cannot mark her own message.
+# Whoever marks a message has every earlier one,
+# too. With a conversationId in its place,
+# everything up to now.
 #
 # Headers are forgotten when the page is loaded
 # again: {"authorization": "Bearer TOKEN"}
@@ -182,15 +192,10 @@ mutation MarkRead($messageId: ID!) {
 }
 `,
     variables: `{
-  // "id" in the answer of Send
-  "messageId": "msg_"
+  "messageId": "${MESSAGE}"
 }
 `,
-    headers: `{
-  // "token" in the answer of Register
-  "authorization": "Bearer TOKEN"
-}
-`,
+    headers: AS_BOB,
   },
   {
     query: `# Follows everything that Alice may see, from
@@ -241,7 +246,8 @@ subscription Events {
   {
     query: `# Everything since a cursor, in order, each
 # event once; then live. The cursor may come
-# from any answer, event or connection_ack.
+# from any answer, event or connection_ack; this
+# is that of Start.
 subscription Resume($after: Cursor) {
   events(after: $after) {
     __typename
@@ -262,21 +268,48 @@ subscription Resume($after: Cursor) {
 }
 `,
     variables: `{
-  // "cursor" in the answer of Start, in quotes;
   // null begins now
-  "after": null
+  "after": "{{Start.startConversation.cursor}}"
+}
+`,
+  },
+  {
+    query: `# The same, with proof that nothing is missing:
+# "previous" is the cursor of the event before,
+# and a Checkpoint says that this is all, at the
+# end of what was missed and each minute that
+# nothing happens. includeOwn tells a connection
+# what it did itself, too.
+subscription Checkpoints($after: Cursor) {
+  events(
+    after: $after
+    checkpoints: true
+    includeOwn: true
+  ) {
+    __typename
+    previous
+    cursor
+    ... on Checkpoint {
+      caughtUp
+    }
+  }
+}
+`,
+    variables: `{
+  "after": "{{Start.startConversation.cursor}}"
 }
 `,
   },
   {
     query: `# How far a message has come with each
 # recipient. Its own status is that of the least
-# advanced of them.
+# advanced of those who tell (isShared).
 query Receipts($messageId: ID!) {
   message(id: $messageId) {
     body
     status
     recipientCount
+    sharingCount
     deliveredCount
     readCount
     receipts {
@@ -284,6 +317,7 @@ query Receipts($messageId: ID!) {
         recipient {
           displayName
         }
+        isShared
         status
         deliveredAt
         readAt
@@ -293,8 +327,123 @@ query Receipts($messageId: ID!) {
 }
 `,
     variables: `{
-  // "id" in the answer of Send
-  "messageId": "msg_"
+  "messageId": "${MESSAGE}"
+}
+`,
+  },
+  {
+    query: `# What the viewer has not read: over all
+# conversations, and where to begin in one.
+query Unread($conversationId: ID!) {
+  unread {
+    messages
+    conversations
+  }
+  conversation(id: $conversationId) {
+    unreadCount
+    firstUnread {
+      body
+    }
+  }
+}
+`,
+    variables: `{
+  "conversationId": "${CONVERSATION}"
+}
+`,
+    headers: AS_BOB,
+  },
+  {
+    query: `# Bob does not tell any more what he reads. For
+# one conversation, Own says it. After this,
+# Receipts shows of a new message of Alice's that
+# he has it, and not whether he read it.
+mutation Privacy($input: ProfileInput!) {
+  updateProfile(input: $input) {
+    user {
+      handle
+      shareDelivered
+      shareRead
+    }
+  }
+}
+`,
+    variables: `{
+  "input": {
+    "shareRead": false
+  }
+}
+`,
+    headers: AS_BOB,
+  },
+  {
+    query: `# What somebody keeps for themselves of a
+# conversation. Nobody else is told that it is
+# muted.
+mutation Own($input: OwnParticipationInput!) {
+  updateOwnParticipation(input: $input) {
+    conversation {
+      own {
+        mutedUntil
+        shareDelivered
+        shareRead
+        metadata
+      }
+    }
+  }
+}
+`,
+    variables: `{
+  "input": {
+    "conversationId": "${CONVERSATION}",
+    "mutedUntil": "2100-01-01T00:00:00Z",
+    "metadata": { "pinned": true }
+  }
+}
+`,
+  },
+  {
+    query: `# Owners change the title and the metadata of a
+# conversation. Everybody in it is told, by a
+# ConversationUpdated.
+mutation Update($input: UpdateConversationInput!) {
+  updateConversation(input: $input) {
+    conversation {
+      title
+      metadata
+      myRole
+    }
+    cursor
+  }
+}
+`,
+    variables: `{
+  "input": {
+    "conversationId": "${CONVERSATION}",
+    "title": "Tea at four",
+    "metadata": { "color": "red" }
+  }
+}
+`,
+  },
+  {
+    query: `# The sender, or an owner, takes away what a
+# message says, for good. It keeps its place and
+# its receipts. Everybody is told, by a
+# MessageRedacted.
+mutation Redact($messageId: ID!) {
+  redactMessage(input: { messageId: $messageId }) {
+    message {
+      body
+      redactedAt
+      status
+    }
+    cursor
+  }
+}
+`,
+    variables: `{
+  "messageId": "${MESSAGE}"
 }
 `,
   },
@@ -329,7 +478,7 @@ query Node($id: ID!) {
 `,
     variables: `{
   // any "id" of any answer
-  "id": "cnv_"
+  "id": "${CONVERSATION}"
 }
 `,
   },

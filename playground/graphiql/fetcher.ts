@@ -13,11 +13,25 @@ import type { Fetcher, FetcherOpts, FetcherParams, Observable } from '@graphiql/
 import { getOperationAST, type ExecutionResult } from 'graphql';
 import { createClient } from 'graphql-ws';
 
+import { filledIn, remember } from './answers';
+
 /** How much of a subscription is shown; the rest scrolls out. */
 const SHOWN = 100;
 
-export const fetcher: Fetcher = (params, options) =>
-  isSubscription(params, options) ? follow(params, options?.headers) : ask(params, options?.headers);
+export const fetcher: Fetcher = async (params, options) => {
+  try {
+    const [filled, headers] = [{ ...params, variables: filledIn(params.variables) }, filledIn(options?.headers)];
+    if (isSubscription(params, options)) return follow(filled, headers);
+    const answer = await ask(filled, headers);
+    remember(nameOf(params, options), answer);
+    return answer;
+  } catch (cause) {
+    return failure((cause as Error).message);
+  }
+};
+
+const nameOf = ({ operationName }: FetcherParams, options?: FetcherOpts) =>
+  operationName ?? (options?.documentAST && getOperationAST(options.documentAST)?.name?.value);
 
 function isSubscription({ operationName }: FetcherParams, options?: FetcherOpts): boolean {
   return !!options?.documentAST && getOperationAST(options.documentAST, operationName)?.operation === 'subscription';

@@ -80,3 +80,61 @@ test('what an operation does wrong is said', async ({ device, alice }) => {
   await graphiql.run();
   await graphiql.answers({ errors: [{ extensions: { code: 'GRAPHQL_VALIDATION_FAILED' } }] });
 });
+
+test('the tour runs from its first tab to its last on a phone, and nothing is copied', async ({ device }) => {
+  const laptop = await device(undefined, { viewport: { width: 390, height: 800 }, hasTouch: true, isMobile: true });
+  const graphiql = await laptop.graphiql();
+  const width = await graphiql.page.evaluate(() => document.documentElement.scrollWidth);
+  expect(width).toBeLessThanOrEqual(390);
+  for (const part of ['.graphiql-query-editor', '.graphiql-response']) {
+    const { width, height } = (await graphiql.page.locator(part).boundingBox())!;
+    expect(Math.min(width, height), part).toBeGreaterThan(150);
+  }
+  const status = { data: { message: { status: 'READ', recipientCount: 1, sharingCount: 1, receipts: { nodes: [{ isShared: true }] } } } };
+  const stops: [string, object][] = [
+    ['Register', { data: { alice: { user: { id: expect.any(String) } } } }],
+    ['Login', { data: { login: { user: { displayName: 'Alice' } } } }],
+    ['Start', { data: { startConversation: { conversation: { title: 'Tea' } } } }],
+    ['Send', { data: { sendMessage: { message: { status: 'SENT' } } } }],
+    ['Conversations', { data: { conversations: { nodes: [{ title: 'Tea', lastMessage: { body: 'Tea at four?' } }] } } }],
+    ['MarkRead', { data: { markRead: { message: { status: 'READ' } } } }],
+    ['Events', [{ connection_ack: { cursor: expect.any(String) } }]],
+    ['Resume', [
+      { data: { events: { __typename: 'StatusChanged', status: 'READ' } } },
+      { data: { events: { __typename: 'MessageSent' } } },
+      { connection_ack: {} },
+    ]],
+    ['Checkpoints', [
+      { data: { events: { __typename: 'Checkpoint', caughtUp: true } } },
+      { data: { events: { __typename: 'StatusChanged' } } },
+      { data: { events: { __typename: 'MessageSent' } } },
+      { connection_ack: {} },
+    ]],
+    ['Receipts', status],
+    ['Unread', { data: { unread: { messages: 0 }, conversation: { unreadCount: 0, firstUnread: null } } }],
+    ['Privacy', { data: { updateProfile: { user: { shareDelivered: true, shareRead: false } } } }],
+    ['Own', { data: { updateOwnParticipation: { conversation: { own: { metadata: { pinned: true } } } } } }],
+    ['Update', { data: { updateConversation: { conversation: { title: 'Tea at four', myRole: 'OWNER' } } } }],
+    ['Redact', { data: { redactMessage: { message: { body: '', status: 'READ' } } } }],
+    ['Node', { data: { node: { __typename: 'Conversation', title: 'Tea at four' } } }],
+  ];
+  expect(await graphiql.tabs.allInnerTexts()).toEqual(stops.map(([name]) => name));
+  let token: string;
+  for (const [name, answer] of stops) {
+    await graphiql.choose(name);
+    await graphiql.run();
+    await graphiql.answers(answer);
+    if (name === 'Register') token = ((await graphiql.answer()) as { data: { bob: { token: string } } }).data.bob.token;
+  }
+  // The names are kept, and no token that they stand for.
+  const kept = await graphiql.page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }));
+  expect(kept).toContain('{{Send.sendMessage.message.id}}');
+  expect(kept).not.toContain(token!);
+});
+
+test('what no tab has answered yet is named', async ({ device, alice }) => {
+  const graphiql = await (await device(alice)).graphiql();
+  await graphiql.choose('Send');
+  await graphiql.run();
+  await graphiql.answers({ errors: [{ message: expect.stringMatching(/\{\{Start\..*run Start first/) }] });
+});
