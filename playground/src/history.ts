@@ -39,6 +39,7 @@ const last = ({ lines }: Piece) => lines.at(-1)?.sentAt ?? '';
 function touches(page: Page, piece: Piece): boolean {
   const doOverlap = first(page) <= last(piece) && first(piece) <= last(page);
   const isAtCursor = (!!page.before && page.before === piece.start) || (!!page.after && page.after === piece.end);
+  // Of two that end with the newest message, one may be ahead of the events. These fill what is missing between them.
   const isAtEnd = (!page.hasNewer && !piece.hasNewer) || (!page.hasOlder && !piece.hasOlder);
   return isAtEnd || isAtCursor || (page.lines.length > 0 && piece.lines.length > 0 && doOverlap);
 }

@@ -52,6 +52,18 @@ test('a tab that was taken offline says what that means, and how to end it', asy
   expect(await lost(chat).innerText()).toBe('');
 });
 
+test('that the device has no network is said as such', async ({ device, alice, conversationId }) => {
+  const laptop = await device(alice);
+  laptop.provokes(/ERR_INTERNET_DISCONNECTED/);
+  const chat = await laptop.chat(conversationId);
+  await chat.is('connected');
+  await laptop.loseNetwork();
+  await lost(chat).getByText('This device has no network.').waitFor({ timeout: SOON });
+  await laptop.findNetwork();
+  await chat.is('connected');
+  await expect.poll(() => lost(chat).innerText()).toBe('');
+});
+
 test('a tab too many says so, asks seldom, and is connected when another is closed', async ({ chromium }) => {
   const herald = await Herald.create('--max-sockets-per-user', '2');
   onTestFinished(() => herald.remove());
