@@ -8,6 +8,8 @@ const of = (name: string) => new URL(`${name}/src/index.ts`, import.meta.url).pa
 export default defineConfig({
   plugins: [planted()],
   resolve: {
+    // For examples/react, which has packages of its own.
+    dedupe: ['react', 'react-dom', 'graphql-ws'],
     // The sources, so that a test never runs what was built from others.
     alias: ['', '-ws', '-sse', '-apollo', '-urql', '-relay', '-tabs', '-outbox'].map((suffix) => ({
       find: new RegExp(`^resumable-graphql${suffix}$`), replacement: of(`resumable-graphql${suffix}`),
