@@ -3,13 +3,16 @@
  * newest message stops where the first unread one would leave the screen, whether it is opened there or comes back.
  */
 
-import { tryOnScopeDispose, useDocumentVisibility, useEventListener, useWindowFocus } from '@vueuse/core';
+import { tryOnScopeDispose, useDocumentVisibility, useEventListener, useThrottleFn, useWindowFocus } from '@vueuse/core';
 import { computed, nextTick, type Ref, ref, watch } from 'vue';
 
 import type { LineFragment } from '../generated/graphql';
 
 /** How long a message has to be on the screen to count as read, in milliseconds. */
 const MOMENT = 500;
+
+/** So often it is looked at most, while somebody scrolls, in milliseconds. */
+const GLANCE = 100;
 
 /** So close to its end, in pixels, a log is at its end. */
 const CLOSE = 60;
@@ -87,7 +90,7 @@ export function useReading(
     stop();
     look();
   });
-  useEventListener(log, 'scroll', look);
+  useEventListener(log, 'scroll', useThrottleFn(look, GLANCE, true));
   tryOnScopeDispose(stop);
 
   return {

@@ -50,9 +50,9 @@ const consecutive = (some: number[]) => some.every((number, n) => n === 0 || num
 test('a long conversation is read to its beginning and back without a jump, with few messages in the page', async ({
   device, alice, bob, conversationId,
 }) => {
-  await alice.markRead(await bob.sendAll(conversationId, numbered('message', 700)));
+  await alice.markRead(await bob.sendAll(conversationId, numbered('message', 520)));
   const alices = await (await device(alice)).chat(conversationId);
-  await alices.message('message 700').waitFor();
+  await alices.message('message 520').waitFor();
   const read = new Set((await numbers(alices)).seen);
   const go = async (direction: -1 | 1) => {
     const jumped = await scroll(alices, direction);
@@ -65,16 +65,16 @@ test('a long conversation is read to its beginning and back without a jump, with
   };
 
   while ((await go(-1))[0] !== 1);
-  expect(read.size).toBe(700);
+  expect(read.size).toBe(520);
   await expect.poll(async () => (await numbers(alices)).all.at(-1)).toBe(400);
   read.clear();
   for (const number of (await numbers(alices)).seen) read.add(number);
-  while ((await go(1)).at(-1) !== 700);
-  expect(read.size).toBe(700);
+  while ((await go(1)).at(-1) !== 520);
+  expect(read.size).toBe(520);
   await alices.toEnd();
 
-  await bob.send(conversationId, 'message 701');
-  await expect.poll(async () => (await numbers(alices)).seen.at(-1)).toBe(701);
+  await bob.send(conversationId, 'message 521');
+  await expect.poll(async () => (await numbers(alices)).seen.at(-1)).toBe(521);
 });
 
 test('of very many unread messages only those around the first are loaded, and what is not seen stays unread', async ({
