@@ -1,3 +1,4 @@
+import vue from '@vitejs/plugin-vue';
 import { defineConfig, type Plugin } from 'vitest/config';
 
 import { PLANTED } from './tests/planted.ts';
@@ -6,10 +7,10 @@ import { PLANTED_IN_OUTBOX } from './tests/planted-outbox.ts';
 const of = (name: string) => new URL(`${name}/src/index.ts`, import.meta.url).pathname;
 
 export default defineConfig({
-  plugins: [planted()],
+  plugins: [planted(), forPages(vue())],
   resolve: {
-    // For examples/react, which has packages of its own.
-    dedupe: ['react', 'react-dom', 'graphql-ws'],
+    // The examples for React and Vue have packages of their own.
+    dedupe: ['react', 'react-dom', 'vue', 'graphql-ws'],
     // The sources, so that a test never runs what was built from others.
     alias: ['', '-ws', '-sse', '-apollo', '-urql', '-relay', '-tabs', '-outbox'].map((suffix) => ({
       find: new RegExp(`^resumable-graphql${suffix}$`), replacement: of(`resumable-graphql${suffix}`),
@@ -49,4 +50,13 @@ function planted(): Plugin {
       return code.replace(says!, () => instead!);
     },
   };
+}
+
+/** Compiles components as for a browser. For Node, the plugin would have them render on a server. */
+function forPages(plugin: any): Plugin {
+  const once = (hook: any) => function (this: unknown, ...args: any[]) {
+    return (hook.handler ?? hook).apply(this, args.map((arg) => (arg && typeof arg === 'object' ? { ...arg, ssr: false } : arg)));
+  };
+  const of = (hook: any) => (hook.handler ? { ...hook, handler: once(hook) } : once(hook));
+  return { ...plugin, load: of(plugin.load), transform: of(plugin.transform) };
 }

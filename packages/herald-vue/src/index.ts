@@ -2,19 +2,28 @@
 
 import type { Conversation, Herald, Line, OpenConversation, State, Unread, View } from 'herald-client';
 import {
-  computed, type ComputedRef, inject, type InjectionKey, type MaybeRefOrGetter, type Plugin, type ShallowRef, shallowRef, toValue,
-  watchEffect,
+  computed, type ComputedRef, defineComponent, inject, type InjectionKey, type MaybeRefOrGetter, type Plugin, type PropType, provide,
+  type ShallowRef, shallowRef, toRaw, toValue, watchEffect,
 } from 'vue';
 
 const KEY: InjectionKey<Herald> = Symbol('herald');
 
 /** Gives all composables a client: `app.use(heraldPlugin(client))`. */
-export const heraldPlugin = (client: Herald): Plugin => ({ install: (app) => void app.provide(KEY, client) });
+export const heraldPlugin = (client: Herald): Plugin => ({ install: (app) => void app.provide(KEY, toRaw(client)) });
+
+/** Gives the composables in what it contains a client: where somebody signs in within the app. */
+export const HeraldProvider = defineComponent({
+  props: { client: { type: Object as PropType<Herald>, required: true } },
+  setup(props, { slots }) {
+    provide(KEY, toRaw(props.client));
+    return () => slots['default']?.();
+  },
+});
 
 /** The client itself. */
 export function useHerald(): Herald {
   const client = inject(KEY, undefined);
-  if (!client) throw new Error('The app does not use heraldPlugin');
+  if (!client) throw new Error('There is no HeraldProvider above this, and the app does not use heraldPlugin');
   return client;
 }
 
