@@ -4,10 +4,10 @@ import { h } from 'vue';
 
 import { pieces } from './links';
 
-export default function Linked({ text }: { text: string }) {
+export default function Linked({ text, tabindex }: { text: string; tabindex: number }) {
   return pieces(text).map(({ text, href }) =>
     // Always from left to right: the host of an address stands where people look for it.
-    href ? h('a', { href, title: href, dir: 'ltr', target: '_blank', rel: 'noopener noreferrer nofollow' }, text) : text,
+    href ? h('a', { href, tabindex, title: href, dir: 'ltr', target: '_blank', rel: 'noopener noreferrer nofollow' }, text) : text,
   );
 }
-Linked.props = ['text'];
+Linked.props = ['text', 'tabindex'];

@@ -3,6 +3,7 @@
 import type { Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
 
+import { faults } from './accessibility.ts';
 import { test } from './fixtures.ts';
 
 /** More than there is to go to on any page. */
@@ -94,4 +95,58 @@ test('to read the past, and to open and close the inspector', async ({ device, a
   await alices.inspector.getByText('"__typename": "MessageSent"').waitFor();
   await page.keyboard.press('Escape');
   await expect.poll(() => alices.inspector.count()).toBe(0);
+});
+
+test('the messages are one stop for Tab, and the arrow keys go from one to the next', async ({
+  device, alice, bob, conversationId,
+}) => {
+  await alice.sendAll(conversationId, ['one', 'two https://example.com/', 'three']);
+  await bob.send(conversationId, 'four');
+  const alices = await (await device(alice)).chat(conversationId);
+  const { page } = alices;
+  const { keyboard } = page;
+  await alices.says('one', 'two https://example.com/', 'three', 'four');
+  await tabTo(page, alices.log);
+  await keyboard.press('Tab');
+  expect(await hasFocus(alices.field)).toBe(true); // there is nothing to do with the newest message
+
+  await keyboard.press('Shift+Tab');
+  for (const body of ['four', 'three', 'two https://example.com/']) {
+    await keyboard.press('ArrowUp');
+    expect(await hasFocus(alices.message(body)), body).toBe(true);
+  }
+  expect(await faults(page)).toEqual([]);
+  await keyboard.press('Tab');
+  expect(await hasFocus(alices.messages.getByRole('link'))).toBe(true);
+  await keyboard.press('Tab');
+  expect(await hasFocus(alices.message('two https://example.com/').getByRole('button'))).toBe(true);
+  await keyboard.press('Enter');
+  await alices.dialog('Message details').waitFor();
+  await keyboard.press('Escape');
+  await keyboard.press('ArrowDown');
+  expect(await hasFocus(alices.message('three'))).toBe(true);
+  await keyboard.press('Tab');
+  await keyboard.press('Tab');
+  expect(await hasFocus(alices.field)).toBe(true);
+});
+
+test('a message that leaves the page leaves the focus with the log', async ({ device, alice, bob, conversationId }) => {
+  await bob.sendAll(conversationId, Array.from({ length: 450 }, (_, n) => `message ${n + 1}`));
+  await alice.markRead(await bob.send(conversationId, 'last'));
+  const alices = await (await device(alice)).chat(conversationId);
+  const { page } = alices;
+  await alices.message('last').waitFor();
+  await tabTo(page, alices.log);
+  await page.keyboard.press('ArrowUp');
+  expect(await hasFocus(alices.message('last'))).toBe(true);
+  await expect
+    .poll(async () => {
+      await page.keyboard.press('Home');
+      return alices.message('message 1').count();
+    })
+    .toBe(1);
+  expect(await alices.message('last').count()).toBe(0);
+  expect(await hasFocus(alices.log)).toBe(true);
+  await page.keyboard.press('ArrowUp');
+  expect(await alices.messages.and(page.locator(':focus')).count()).toBe(1);
 });
