@@ -4,6 +4,7 @@
 mod jwt;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use async_graphql::ErrorExtensions;
 
@@ -58,8 +59,10 @@ pub enum Error {
     CursorInvalid,
     /// The cursor was given out, but its place in the log is no longer known.
     CursorExpired,
-    /// An event after the cursor is damaged in the log.
+    /// An event after the cursor is damaged in the log, or what it shows is.
     EventDamaged,
+    /// A row of the database that this needs is damaged.
+    Damaged,
     /// Herald cannot do this now.
     Unavailable,
     /// Herald has a fault.
@@ -104,7 +107,7 @@ impl Error {
             Self::CursorInvalid => "CURSOR_INVALID",
             Self::CursorExpired | Self::EventDamaged => "CURSOR_EXPIRED",
             Self::Unavailable => "UNAVAILABLE",
-            Self::Internal => "INTERNAL",
+            Self::Internal | Self::Damaged => "INTERNAL",
         }
     }
 
@@ -144,8 +147,12 @@ impl Error {
             Self::CursorExpired => "This cursor's place in the log is no longer known: take a new \
                  snapshot with `cursor` in it, and subscribe with that."
                 .into(),
-            Self::EventDamaged => "An event after this cursor is damaged and cannot be told: take a new \
-                 snapshot with `cursor` in it, and subscribe with that. herald's log names the event."
+            Self::EventDamaged => "An event after this cursor, or what it shows, is damaged in herald's database \
+                 and cannot be told: take a new snapshot with `cursor` in it, and subscribe with that. herald's \
+                 log names the row."
+                .into(),
+            Self::Damaged => "This needs a row of herald's database that is damaged. To try again brings the same: \
+                 whoever runs this service finds the row in herald's log."
                 .into(),
             Self::Unavailable => {
                 "herald cannot do this now: try again, with the same idempotency key if it has one.".into()
@@ -157,7 +164,7 @@ impl Error {
 
 impl From<Error> for async_graphql::Error {
     fn from(error: Error) -> Self {
-        Self::new(error.message()).extend_with(|_, extensions| {
+        let mut told = Self::new(error.message()).extend_with(|_, extensions| {
             extensions.set("code", error.code());
             match &error {
                 Error::BadInput { field, .. } => extensions.set("field", field.as_ref()),
@@ -166,7 +173,12 @@ impl From<Error> for async_graphql::Error {
                 Error::RateLimited { seconds } => extensions.set("retryAfter", *seconds),
                 _ => {}
             }
-        })
+        });
+        // A subscription tells it from what else is INTERNAL.
+        if error == Error::Damaged {
+            told.source = Some(Arc::new(error));
+        }
+        told
     }
 }
 
@@ -177,8 +189,11 @@ impl From<JwtRefusal> for Error {
 }
 
 impl From<Unavailable> for Error {
-    fn from(_: Unavailable) -> Self {
-        Self::Unavailable
+    fn from(unavailable: Unavailable) -> Self {
+        match unavailable {
+            Unavailable::Now => Self::Unavailable,
+            Unavailable::Damaged => Self::Damaged,
+        }
     }
 }
 
@@ -186,6 +201,7 @@ impl From<SubmitError> for Error {
     fn from(error: SubmitError) -> Self {
         match error {
             SubmitError::Unavailable | SubmitError::Rejected => Self::Unavailable,
+            SubmitError::Damaged => Self::Damaged,
             SubmitError::Refused(refusal) => match refusal {
                 Refusal::NoSuchConversation => Self::NotFound("conversation"),
                 Refusal::NoSuchMessage => Self::NotFound("message"),

@@ -100,14 +100,14 @@ impl Export<'_> {
     /// A conversation with the times at which the user took part in it. Of one that they have left, what it was then.
     async fn conversation(&self, id: ConversationId) -> Result<(), CommandError> {
         let stays = self.database.participations(self.user.id, [id]).await.map_err(unavailable)?;
-        let read = self.database.conversations_by_id(&[id]).await.pop().unwrap_or(Err(Unavailable));
+        let read = self.database.conversations_by_id(&[id]).await.pop().unwrap_or(Err(Unavailable::Now));
         let Some(row) = read.map_err(unavailable)? else { return Ok(()) };
         let Description { title, metadata } = match stays.last().and_then(|stay| stay.interval.left) {
             Some(left) => self.as_of(&row, left).await?,
             None => Description { title: row.title, metadata: row.metadata },
         };
         let own = self.database.own_participations(&[(self.user.id, id)]).await.pop();
-        let own = own.unwrap_or(Err(Unavailable)).map_err(unavailable)?;
+        let own = own.unwrap_or(Err(Unavailable::Now)).map_err(unavailable)?;
         line(&json!({
             "type": "conversation",
             "id": id.to_string(),

@@ -101,6 +101,11 @@ impl Response {
         self.codes().any(|code| code == "UNAVAILABLE")
     }
 
+    /// Whether part of the answer is missing because a row of the database is damaged.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.errors.iter().any(|error| error.source::<Error>() == Some(&Error::Damaged))
+    }
+
     /// The codes of its errors.
     pub(crate) fn codes(&self) -> impl Iterator<Item = &str> {
         self.errors.iter().filter_map(code)

@@ -1,6 +1,5 @@
 //! Rows of the log that are damaged, as those who missed events come upon them. Such a subscription breaks off, since it
-//! could not tell what the row says. Operators learn of it until the row can be read. What never lives here: events
-//! that come live, which the hub's task cannot pass over.
+//! could not tell what the row says. Operators learn of it until the row can be read.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,7 +53,8 @@ impl Damage {
         read
     }
 
-    fn note(&self, missed: Missed) {
+    /// Notes that there is damage in what was missed.
+    pub(super) fn note(&self, missed: Missed) {
         let mut found = self.found();
         if found.is_empty() {
             tracing::error!(

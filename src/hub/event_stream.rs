@@ -14,7 +14,7 @@ use super::joining::{Handover, JoinError, Then};
 use super::routing::Interest;
 use super::{Hub, VisibleEvent};
 use crate::log::{ConversationFilter, Database, ReadError, SubscriptionFilter, Unavailable, Viewer};
-use crate::messaging::{Origin, Participation, Place, Position, Timestamp};
+use crate::messaging::{Origin, Participation, Place, Position, Timestamp, view};
 use crate::metrics::{METRICS, Reason, ReplayedFrom};
 
 /// Events per statement of a replay.
@@ -51,8 +51,8 @@ impl From<ReadError> for OpenError {
 }
 
 impl From<Unavailable> for OpenError {
-    fn from(_: Unavailable) -> Self {
-        Self::Unavailable
+    fn from(unavailable: Unavailable) -> Self {
+        ReadError::from(unavailable).into()
     }
 }
 
@@ -71,7 +71,7 @@ impl From<JoinError> for OpenError {
 pub enum Broken {
     /// The log does not continue the events that it delivered.
     Expired,
-    /// The next event is damaged in the log.
+    /// The next event is damaged in the log, or what it shows is.
     Damaged,
 }
 
@@ -100,6 +100,8 @@ pub struct EventStream {
     place: Place,
     window: i64,
     replayed: VecDeque<VisibleEvent>,
+    /// Everybody who left up to here had left when the views of `replayed` were made.
+    left_through: Position,
     /// A live event that is not returned yet. The log may have to tell whether it shows this viewer anything.
     unchecked: Option<VisibleEvent>,
     /// How it goes on after `replayed`.
@@ -130,6 +132,7 @@ impl EventStream {
             place: begun,
             window: REPLAY_WINDOW_POSITIONS,
             replayed: VecDeque::new(),
+            left_through: Position::START,
             unchecked: None,
             then: Then::More,
             is_behind: true,
@@ -216,6 +219,18 @@ impl EventStream {
     pub(super) async fn step(&mut self, mut due: Option<Pin<&mut Sleep>>) -> Result<Step, Broken> {
         let mut pause = RETRY_PAUSE.0;
         loop {
+            if !self.replayed.is_empty() {
+                match self.narrow_view().await {
+                    Ok(()) => {}
+                    Err(Unavailable::Damaged) => return Err(Broken::Damaged),
+                    Err(Unavailable::Now) => {
+                        if rest(&mut pause, &mut due).await {
+                            return Ok(Step::Due);
+                        }
+                        continue;
+                    }
+                }
+            }
             if let Some(seen) = self.replayed.pop_front() {
                 return Ok(Step::Event(seen));
             }
@@ -238,7 +253,8 @@ impl EventStream {
                     match self.check_visible().await {
                         Ok(None) => pause = RETRY_PAUSE.0,
                         Ok(Some(seen)) => return Ok(Step::Event(seen)),
-                        Err(Unavailable) => {
+                        Err(Unavailable::Damaged) => return Err(Broken::Damaged),
+                        Err(Unavailable::Now) => {
                             if rest(&mut pause, &mut due).await {
                                 return Ok(Step::Due);
                             }
@@ -269,8 +285,29 @@ impl EventStream {
         }
     }
 
+    /// Has the next event be seen as of the viewer's leaving, where they have left since it was queued. What happened in the
+    /// conversation afterwards is not theirs to see. It costs a statement only where somebody has left.
+    async fn narrow_view(&mut self) -> Result<(), Unavailable> {
+        let is_replayed = !self.replayed.is_empty();
+        let Some(seen) = self.replayed.front_mut().or(self.unchecked.as_mut()) else { return Ok(()) };
+        let event = &seen.shared.event;
+        let known = if is_replayed { event.position.max(self.left_through) } else { event.position };
+        let Viewer::User(user) = self.interest.filter.viewer else { return Ok(()) };
+        if seen.view.as_of.is_some() || self.hub.newest_leaving() <= known {
+            return Ok(());
+        }
+        // Boxed, so that a subscription that just waits does not carry the room for reading the log.
+        let stays = Box::pin(self.database.participations(user, [event.conversation])).await?;
+        let intervals: Vec<_> = stays.iter().map(|stay| stay.interval).collect();
+        if let Some(view) = view(event, user, &intervals) {
+            seen.view = view;
+        }
+        Ok(())
+    }
+
     /// Takes the live event, unless it shows this viewer nothing. Most events need no statement for this.
     async fn check_visible(&mut self) -> Result<Option<VisibleEvent>, Unavailable> {
+        self.narrow_view().await?;
         let Some(seen) = &self.unchecked else { return Ok(None) };
         let event = &seen.shared.event;
         // Boxed, so that a subscription that just waits does not carry the room for reading the log.
@@ -301,6 +338,7 @@ impl EventStream {
 
     /// Has the hub hand over what comes after this place. `false` if this is not a recent place.
     async fn join(&mut self, at_least: Option<Place>) -> Result<bool, JoinError> {
+        let left_through = self.hub.newest_leaving();
         let handover = match self.hub.join(self.interest.clone(), self.place, at_least).await {
             Err(JoinError::NotRecent) => return Ok(false),
             handover => handover?,
@@ -309,7 +347,7 @@ impl EventStream {
         let views: Vec<_> = events.iter().map(|seen| (&*seen.shared.event, seen.view)).collect();
         let shows = self.database.shows(self.interest.filter, &views).await?;
         self.replayed.extend(events.into_iter().zip(shows).filter_map(|(seen, shows)| shows.then_some(seen)));
-        self.then = then;
+        (self.then, self.left_through) = (then, left_through);
         self.go_on_from(through);
         Ok(true)
     }
@@ -323,6 +361,7 @@ impl EventStream {
         METRICS.count_log_read(Reason::Replay);
         // Before the read, so that none comes between.
         let heeded = self.hub.older.redactions.all_heeded();
+        let left_through = self.hub.newest_leaving();
         let missed =
             Missed { filter: self.interest.filter, after: self.position, through, most: PAGE_EVENTS };
         let (events, reached) = self.hub.damage.read(&self.database, missed).await?;
@@ -340,7 +379,7 @@ impl EventStream {
         let wanted = events.into_iter().filter(|(event, _)| interest.wants(event));
         let shared = self.hub.older.share(epoch, &heeded, wanted);
         self.replayed.extend(shared.map(|(shared, view)| VisibleEvent { shared, view }));
-        self.position = reached;
+        (self.position, self.left_through) = (reached, left_through);
         Ok(())
     }
 }

@@ -43,8 +43,8 @@ impl From<ReadError> for JoinError {
 }
 
 impl From<Unavailable> for JoinError {
-    fn from(_: Unavailable) -> Self {
-        Self::Unavailable
+    fn from(unavailable: Unavailable) -> Self {
+        ReadError::from(unavailable).into()
     }
 }
 
@@ -83,14 +83,21 @@ pub(super) struct Join {
 impl Task {
     /// Answers subscribers, all at one position.
     pub(super) async fn admit(&mut self, joins: Vec<Join>) {
-        if self.prepare(&joins).await.is_err() {
-            for join in joins {
-                let _ = join.answer.send(Err(JoinError::Unavailable));
+        let damaged = match self.prepare(&joins).await {
+            Ok(damaged) => damaged,
+            Err(unavailable) => {
+                for join in joins {
+                    let _ = join.answer.send(Err(unavailable.into()));
+                }
+                return;
             }
-            return;
-        }
+        };
         self.recent.shrink();
         for Join { interest, after, at_least, answer } in joins {
+            if user_of(&interest).is_some_and(|user| damaged.contains(&user)) {
+                let _ = answer.send(Err(JoinError::Damaged));
+                continue;
+            }
             let first = match self.recent.find(after) {
                 Found::Here(first) => first,
                 Found::Elsewhere if at_least.is_some() => {
@@ -137,23 +144,51 @@ impl Task {
     }
 
     /// Applies the log up to the latest place that a join has seen in it, and reads the memberships of users who are
-    /// new here.
-    async fn prepare(&mut self, joins: &[Join]) -> Result<(), Unavailable> {
+    /// new here. Returns the users whose memberships are damaged.
+    async fn prepare(&mut self, joins: &[Join]) -> Result<BTreeSet<UserId>, Unavailable> {
         let mut seen = joins.iter().filter_map(|join| join.at_least);
         if seen.any(|place| self.recent.find(place) == Found::Elsewhere) {
             self.refresh(Reason::Gap).await?;
         }
         let is_here = |join: &&Join| matches!(self.recent.find(join.after), Found::Here(_));
-        let users = joins.iter().filter(is_here).filter_map(|join| match join.interest.filter.viewer {
-            Viewer::User(user) => Some(user),
-            Viewer::Service => None,
-        });
+        let users = joins.iter().filter(is_here).filter_map(|join| user_of(&join.interest));
         let new: BTreeSet<UserId> = users.filter(|user| !self.routing.knows(*user)).collect();
+        let new = Vec::from_iter(new);
+        match self.learn(&new).await {
+            Ok(()) => Ok(BTreeSet::new()),
+            Err(Unavailable::Damaged) => self.learn_one_by_one(&new).await,
+            Err(Unavailable::Now) => Err(Unavailable::Now),
+        }
+    }
+
+    async fn learn(&mut self, new: &[UserId]) -> Result<(), Unavailable> {
         if !new.is_empty() {
-            let new = Vec::from_iter(new);
-            let memberships = self.database.memberships(&new).await?;
-            self.routing.learn(&new, &memberships, self.applied.position);
+            let memberships = self.database.memberships(new).await?;
+            self.routing.learn(new, &memberships, self.applied.position);
         }
         Ok(())
+    }
+
+    /// Reads the memberships of each of these users by themselves, so that a damaged row of one is not in the way of the
+    /// others. Returns those whose memberships are damaged.
+    async fn learn_one_by_one(&mut self, new: &[UserId]) -> Result<BTreeSet<UserId>, Unavailable> {
+        let mut damaged = BTreeSet::new();
+        for user in new {
+            match self.learn(&[*user]).await {
+                Ok(()) => {}
+                Err(Unavailable::Damaged) => {
+                    damaged.insert(*user);
+                }
+                Err(Unavailable::Now) => return Err(Unavailable::Now),
+            }
+        }
+        Ok(damaged)
+    }
+}
+
+fn user_of(interest: &Interest) -> Option<UserId> {
+    match interest.filter.viewer {
+        Viewer::User(user) => Some(user),
+        Viewer::Service => None,
     }
 }

@@ -30,7 +30,10 @@ impl Older {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let share = |(event, with): (Arc<Event>, T)| {
             let place = Place { epoch, position: event.position, chain: event.chain };
-            let known = held.get(&place).and_then(Weak::upgrade).filter(|shared| !shared.is_old());
+            let known = held
+                .get(&place)
+                .and_then(Weak::upgrade)
+                .filter(|shared| !shared.is_old() && !shared.is_lost());
             let shared = known.unwrap_or_else(|| {
                 let shared = Arc::new(RenderedEvent::new(event, epoch, heeded.clone(), &self.memory));
                 if held.len() == held.capacity() {

@@ -62,6 +62,13 @@ impl Recent {
         *self = Self::after(base, self.redactions.clone(), self.most_bytes);
     }
 
+    /// Forgets all events, since those after them up to `base` are not known. Whoever holds one is not shown it any more:
+    /// it may have been redacted.
+    pub(super) fn pass_over(&mut self, base: Place) {
+        self.redactions.pass_over();
+        self.begin_after(base);
+    }
+
     /// The newest events of a log that ends at `end`: whoever was connected to a herald that was started again comes back
     /// now, all at once.
     pub(super) async fn of_log(
@@ -74,7 +81,11 @@ impl Recent {
         // From the newest page to the oldest, since it is not known how many events the memory holds.
         while through > Position::START && pages.len() < PAGES && bytes < most_bytes {
             let after = Position((through.0 - PAGE_EVENTS).max(0));
-            let page = database.events(after, through, PAGE_EVENTS.unsigned_abs()).await?;
+            let page = match database.events(after, through, PAGE_EVENTS.unsigned_abs()).await {
+                // Whoever needs it comes upon it in the log.
+                Err(Unavailable::Damaged) => break,
+                page => page?,
+            };
             bytes += page.iter().map(|event| bytes_of(event)).sum::<usize>();
             pages.push(page);
             through = after;

@@ -17,6 +17,16 @@ pub(super) struct Redaction {
     pub(super) at: Timestamp,
 }
 
+/// What a reader is to heed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heed {
+    /// The text of this message is not shown any more.
+    Redacted(Redaction),
+    /// This node passed over a part of the log. It does not know what was redacted there, so nothing is shown any more
+    /// that was read before.
+    PassedOver,
+}
+
 /// All redactions, in order. A clone shares them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Redactions(
@@ -30,7 +40,7 @@ pub(super) struct Heeded(Arc<Link>);
 
 /// A place between two redactions.
 #[derive(Debug, Default)]
-struct Link(OnceLock<(Redaction, Heeded)>);
+struct Link(OnceLock<(Heed, Heeded)>);
 
 impl Redactions {
     /// For a reader of what is read after this call: all redactions up to now are heeded in that.
@@ -40,19 +50,28 @@ impl Redactions {
 
     /// Adds one, which every reader comes to.
     pub(super) fn add(&self, redaction: Redaction) {
+        self.extend(Heed::Redacted(redaction));
+    }
+
+    /// Says to every reader that this node passed over a part of the log.
+    pub(super) fn pass_over(&self) {
+        self.extend(Heed::PassedOver);
+    }
+
+    fn extend(&self, heed: Heed) {
         let mut end = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let next = Heeded::default();
-        let _ = end.0.0.set((redaction, next.clone()));
+        let _ = end.0.0.set((heed, next.clone()));
         *end = next;
     }
 }
 
 impl Heeded {
-    /// The next redaction, which is heeded from here on. It costs one atomic load when there is none.
-    pub(super) fn next(&mut self) -> Option<Redaction> {
-        let (redaction, next) = self.0.0.get()?.clone();
+    /// What is next, which is heeded from here on. It costs one atomic load when there is nothing.
+    pub(super) fn next(&mut self) -> Option<Heed> {
+        let (heed, next) = self.0.0.get()?.clone();
         *self = next;
-        Some(redaction)
+        Some(heed)
     }
 }
 
@@ -80,8 +99,11 @@ mod tests {
             redactions.add(Redaction { epoch, conversation, position: Position(position), at });
         };
         let positions = |mut heeded: Heeded| {
-            std::iter::from_fn(move || heeded.next().map(|redaction| redaction.position.0))
-                .collect::<Vec<_>>()
+            let position = |heed| match heed {
+                Heed::Redacted(redaction) => redaction.position.0,
+                Heed::PassedOver => panic!("nothing was passed over"),
+            };
+            std::iter::from_fn(move || heeded.next().map(position)).collect::<Vec<_>>()
         };
         let first = redactions.all_heeded();
         (0..3).for_each(add);

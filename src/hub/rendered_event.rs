@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::Answer;
 use super::memory_use::{MemoryShare, MemoryUse};
-use super::redactions::{Heeded, Redaction};
+use super::redactions::{Heed, Heeded, Redaction};
 use crate::messaging::{Change, Epoch, Event, Message, Place, Record, Sent, View};
 
 /// Answers that one event keeps. They are looked for one by one. If more operations and views than this render one
@@ -46,6 +46,9 @@ struct Shown {
     heeded: Heeded,
     /// What is left of the event of a message that was redacted since it was read.
     redacted: Option<Change>,
+    /// Whether this node passed over a part of the log since the event was read. Then nobody knows what of it was
+    /// redacted.
+    is_lost: bool,
     // A handful of operations render one event, so a list is faster than a map.
     renders: Vec<(Fingerprint, View, Render)>,
 }
@@ -59,7 +62,7 @@ impl RenderedEvent {
     /// its answers, counts in `memory`.
     pub(super) fn new(event: Arc<Event>, epoch: Epoch, heeded: Heeded, memory: &MemoryUse) -> Self {
         let memory = memory.share(size_of::<Self>() + bytes_of(&event));
-        let shown = Mutex::new(Shown { heeded, redacted: None, renders: Vec::new() });
+        let shown = Mutex::new(Shown { heeded, redacted: None, is_lost: false, renders: Vec::new() });
         Self { event, epoch, made: Instant::now(), shown, memory }
     }
 
@@ -86,10 +89,21 @@ impl RenderedEvent {
     /// What may be shown now: every redaction that this node has applied is heeded.
     fn shown(&self) -> MutexGuard<'_, Shown> {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(redaction) = shown.heeded.next() {
-            self.redact(&mut shown, &redaction);
+        while let Some(heed) = shown.heeded.next() {
+            match heed {
+                Heed::Redacted(redaction) => self.redact(&mut shown, &redaction),
+                Heed::PassedOver => {
+                    shown.is_lost = true;
+                    self.forget_answers(&mut shown);
+                }
+            }
         }
         shown
+    }
+
+    /// Whether the event may show what was redacted. Nobody may be shown it, nor what was rendered from it.
+    pub fn is_lost(&self) -> bool {
+        self.shown().is_lost
     }
 
     /// Takes the text away if this event sent the message, and every answer that may show it: any event of the
@@ -105,6 +119,10 @@ impl RenderedEvent {
             let message = Arc::new(message.redacted(redaction.at));
             shown.redacted.get_or_insert(Sent { message }.into());
         }
+        self.forget_answers(shown);
+    }
+
+    fn forget_answers(&self, shown: &mut Shown) {
         for (.., cell) in shown.renders.drain(..) {
             self.memory.subtract(ANSWER_BYTES + cell.get().map_or(0, text_bytes));
         }
@@ -118,6 +136,9 @@ impl RenderedEvent {
     /// The answer of the operation for this view of the event; `None` if nobody has rendered it yet.
     pub fn rendered(&self, operation: Fingerprint, view: View) -> Option<Rendered> {
         let shown = self.shown();
+        if shown.is_lost {
+            return None;
+        }
         let (.., cell) = shown.renders.iter().find(|(o, v, _)| *o == operation && *v == view)?;
         cell.get().cloned()
     }

@@ -1,7 +1,8 @@
 //! The hub's task. It applies notifications, fills gaps from the log and admits subscribers. It finishes one of these
 //! before it begins another. So its routing table always belongs to exactly one position, and needs no lock.
 
-use std::cmp::Ordering;
+use std::cmp;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,15 +11,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tracing::Instrument;
 
 use super::VisibleEvent;
-use super::damage::Damage;
+use super::damage::{Damage, Missed};
 use super::joining::{Handover, Join, JoinError};
 use super::older::Older;
 use super::recent::{Found, Recent};
 use super::redactions::Redaction;
 use super::routing::{Interest, Routing};
 use crate::feed::{Feed, LogNotification};
-use crate::log::{ConversationFilter, Database, PolledHead, SubscriptionFilter, Unavailable, Viewer};
-use crate::messaging::{Change, Epoch, Event, Kinds, Place, Position, Redacted};
+use crate::log::{Database, PolledHead, SubscriptionFilter, Unavailable};
+use crate::messaging::{Change, Epoch, Event, Place, Position, Redacted};
 use crate::metrics::{METRICS, Reason};
 use crate::vitals::{Part, Vitals};
 
@@ -49,6 +50,7 @@ pub struct Hub {
     pub(super) older: Older,
     pub(super) damage: Damage,
     noted: Noted,
+    leaving: Arc<AtomicI64>,
 }
 
 /// How far the hub has queued every event for those who follow; `None` while it cannot read the log, which may have more.
@@ -87,9 +89,15 @@ impl Hub {
         let recent = Recent::of_log(&database, applied, redactions, options.recent_bytes).await?;
         let (joins, requests) = mpsc::channel(JOIN_QUEUE);
         let (routing, noted) = (Routing::default(), Noted(Arc::new(Mutex::new(Some(applied)))));
-        let damage = Damage::new(Arc::clone(&vitals));
-        let hub = Self { joins, older, damage: damage.clone(), noted: noted.clone() };
-        let task = Task { database, feed, vitals, options, applied, noted, routing, recent, damage };
+        let (damage, leaving) = (Damage::new(Arc::clone(&vitals)), Arc::default());
+        let hub = Self {
+            joins,
+            older,
+            damage: damage.clone(),
+            noted: noted.clone(),
+            leaving: Arc::clone(&leaving),
+        };
+        let task = Task { database, feed, vitals, options, applied, noted, leaving, routing, recent, damage };
         tokio::spawn(task.run(news, requests));
         Ok(hub)
     }
@@ -99,6 +107,12 @@ impl Hub {
         self.noted.get()
     }
 
+    /// The position of the newest event by which somebody left a conversation, of those that this node has applied. A view
+    /// of an event before it may be too wide by now.
+    pub(super) fn newest_leaving(&self) -> Position {
+        Position(self.leaving.load(Ordering::Acquire))
+    }
+
     /// The event at a position, as a service sees it; `None` if the log does not have it.
     pub async fn event_at(
         &self,
@@ -106,12 +120,7 @@ impl Hub {
         epoch: Epoch,
         position: Position,
     ) -> Result<Option<VisibleEvent>, Unavailable> {
-        let filter = SubscriptionFilter {
-            viewer: Viewer::Service,
-            conversations: ConversationFilter::All,
-            kinds: Kinds::ALL,
-            is_reciprocal: false,
-        };
+        let filter = SubscriptionFilter::EVERYTHING;
         // Before the read, so that none comes between.
         let heeded = self.older.redactions.all_heeded();
         let before = Position(position.0 - 1);
@@ -144,6 +153,8 @@ pub(super) struct Task {
     pub(super) applied: Place,
     /// The same, for those who follow. It is set when an event has been routed.
     noted: Noted,
+    /// See [`Hub::newest_leaving`].
+    leaving: Arc<AtomicI64>,
     pub(super) routing: Routing,
     /// The events up to `applied`.
     pub(super) recent: Recent,
@@ -188,7 +199,7 @@ impl Task {
                             self.vitals.works(Part::Hub);
                             self.damage.look_again(&self.database).await;
                         }
-                        Err(Unavailable) => {
+                        Err(Unavailable::Now | Unavailable::Damaged) => {
                             self.noted.set(None);
                             self.vitals.fails(Part::Hub, "The log cannot be read.");
                         }
@@ -216,7 +227,13 @@ impl Task {
         // log, and the head tells which. If the log cannot be read now, the next notification or poll reads it.
         let is_of_this_log =
             news.head.epoch == self.applied.epoch && self.applied.position < news.head.position;
-        if !is_of_this_log || self.catch_up(news.head.position, Reason::Gap).await == Ok(false) {
+        let is_whole = is_of_this_log
+            && match self.catch_up(news.head.position, Reason::Gap).await {
+                Ok(continues) => continues,
+                Err(Unavailable::Damaged) => false,
+                Err(Unavailable::Now) => true,
+            };
+        if !is_whole {
             let _ = self.refresh(Reason::Gap).await;
         }
     }
@@ -225,6 +242,15 @@ impl Task {
     fn forget(&mut self) {
         self.routing = Routing::default();
         self.recent.begin_after(self.applied);
+    }
+
+    /// Goes on from a place without the events before it. Every subscriber is dropped, and is not shown what it holds.
+    fn pass_over_to(&mut self, place: Place) {
+        self.applied = place;
+        self.routing = Routing::default();
+        self.recent.pass_over(place);
+        self.noted.set(Some(place));
+        METRICS.log_position.set(place.position.0);
     }
 
     /// Applies everything that is new in the log. Begins anew when the log does not continue what this node applied.
@@ -239,13 +265,23 @@ impl Task {
         let is_known = head.epoch == self.applied.epoch
             && is_at_home
             && match head.position.cmp(&self.applied.position) {
-                Ordering::Less => false,
-                Ordering::Equal => head == self.applied,
+                cmp::Ordering::Less => false,
+                cmp::Ordering::Equal => head == self.applied,
                 // The first event after this position shows whether the log continues it.
-                Ordering::Greater => true,
+                cmp::Ordering::Greater => true,
             };
-        if is_known && trimmed <= self.applied.position && self.catch_up(head.position, reason).await? {
-            return Ok(());
+        if is_known && trimmed <= self.applied.position {
+            match self.catch_up(head.position, reason).await {
+                Err(Unavailable::Damaged) => {
+                    self.pass_over_damage(head);
+                    return Ok(());
+                }
+                continues => {
+                    if continues? {
+                        return Ok(());
+                    }
+                }
+            }
         }
         // It may have been trimmed just now.
         if is_known && self.applied.position < self.database.trimmed().await? {
@@ -264,10 +300,17 @@ impl Task {
             found,
             "what this node missed of the log is no longer kept: whoever follows takes a new snapshot"
         );
-        self.applied = head;
-        self.forget();
-        self.noted.set(Some(self.applied));
-        METRICS.log_position.set(self.applied.position.0);
+        self.pass_over_to(head);
+    }
+
+    /// Goes on from the present head of the log, since an event before it is damaged. Every subscriber goes on from the log.
+    /// Those who may see the event come upon it there, and take a new snapshot.
+    fn pass_over_damage(&mut self, head: Place) {
+        let filter = SubscriptionFilter::EVERYTHING;
+        let (after, through) = (self.applied.position, head.position);
+        let most = usize::try_from(PAGE_EVENTS).unwrap_or(usize::MAX);
+        self.damage.note(Missed { filter, after, through, most });
+        self.pass_over_to(head);
     }
 
     /// Ends every subscription and goes on from the present head of the log, in a new epoch. Events that subscribers
@@ -289,12 +332,10 @@ impl Task {
                 "a new epoch of the log has begun: whoever follows takes a new snapshot"
             );
         }
-        self.applied = self.database.renew(self.applied.epoch).await?;
+        let renewed = self.database.renew(self.applied.epoch).await?;
         // The subscribers read the log as soon as they are dropped here. The new epoch is in the log by then.
-        self.forget();
-        self.noted.set(Some(self.applied));
+        self.pass_over_to(renewed);
         self.feed.enter(self.applied.epoch);
-        METRICS.log_position.set(self.applied.position.0);
         METRICS.enter_epoch(self.applied.epoch.0);
         Ok(())
     }
@@ -325,6 +366,9 @@ impl Task {
         if let Change::Redacted(Redacted { position }) = event.change {
             let Place { epoch, .. } = self.applied;
             self.recent.redact(Redaction { epoch, conversation: event.conversation, position, at: event.at });
+        }
+        if !event.change.leaving(&event.actor).is_empty() {
+            self.leaving.store(event.position.0, Ordering::Release);
         }
         self.routing.route(&self.recent.push(event));
         self.noted.set(Some(self.applied));

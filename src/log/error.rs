@@ -2,6 +2,7 @@
 //! a cause is told to the operator and becomes [`Unavailable`].
 
 use std::error::Error as _;
+use std::fmt::Display;
 
 use sea_orm::sqlx;
 use sea_orm::{DbErr, RuntimeErr};
@@ -14,10 +15,16 @@ use crate::trouble::Trouble;
 /// Operations on the database fail.
 pub(super) static DATABASE: Trouble = Trouble::new("the database fails", "the database answers again");
 
-/// The database cannot answer now. The cause has been logged; nothing was changed.
+/// Why the database does not answer. The cause has been logged; nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the database cannot answer now")]
-pub struct Unavailable;
+pub enum Unavailable {
+    /// It cannot answer now.
+    #[error("the database cannot answer now")]
+    Now,
+    /// A row of it is damaged. Another try comes to the same until somebody has mended the row.
+    #[error("a row of the database is damaged")]
+    Damaged,
+}
 
 /// Why a part of the log cannot be read. The cause has been logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,14 +38,20 @@ pub enum ReadError {
 }
 
 impl From<Unavailable> for ReadError {
-    fn from(_: Unavailable) -> Self {
-        Self::Unavailable
+    fn from(unavailable: Unavailable) -> Self {
+        match unavailable {
+            Unavailable::Now => Self::Unavailable,
+            Unavailable::Damaged => Self::Damaged,
+        }
     }
 }
 
 impl From<ReadError> for Unavailable {
-    fn from(_: ReadError) -> Self {
-        Self
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Unavailable | ReadError::Trimmed => Self::Now,
+            ReadError::Damaged => Self::Damaged,
+        }
     }
 }
 
@@ -60,6 +73,9 @@ pub(super) enum StorageFault {
     /// The database answered with a row that herald does not write.
     #[error(transparent)]
     Inconsistent(#[from] InconsistentRow),
+    /// Another row refers to this one, and herald deletes none of its kind.
+    #[error("row {id} of {table} is missing")]
+    Missing { table: &'static str, id: String },
     /// Herald writes the row of `log_head` when it starts.
     #[error("the row of log_head is missing")]
     NoHead,
@@ -92,23 +108,11 @@ pub(super) trait During<T> {
     /// Logs the cause, if there is one, with `operation`: a verb and its object, such as "read the head". The current
     /// span adds the id of the request.
     fn during(self, operation: &'static str) -> Result<T, Unavailable>;
-
-    /// The same for a part of the log, and tells whether it is damaged.
-    fn reading(self, operation: &'static str) -> Result<T, ReadError>;
 }
 
 impl<T, E: Into<StorageFault>> During<T> for Result<T, E> {
     fn during(self, operation: &'static str) -> Result<T, Unavailable> {
         self.map_err(|fault| report(operation, fault.into()))
-    }
-
-    fn reading(self, operation: &'static str) -> Result<T, ReadError> {
-        self.map_err(|fault| {
-            let fault = fault.into();
-            let is_damaged = is_damaged(&fault);
-            let Unavailable = report(operation, fault);
-            if is_damaged { ReadError::Damaged } else { ReadError::Unavailable }
-        })
     }
 }
 
@@ -118,7 +122,12 @@ pub(super) fn report(operation: &'static str, source: StorageFault) -> Unavailab
     METRICS.database_failures.inc();
     tracing::debug!(operation, error = error.source(), "{error}");
     DATABASE.note_during(operation, &error.source);
-    Unavailable
+    if is_damaged(&error.source) { Unavailable::Damaged } else { Unavailable::Now }
+}
+
+/// Tells the operator that a row is missing to which another row refers. `id` is its primary key.
+pub fn missing(table: &'static str, id: impl Display) -> Unavailable {
+    report("read what a row refers to", StorageFault::Missing { table, id: id.to_string() })
 }
 
 /// The database's code for a statement that it rejected; `None` for every other failure. The code is empty where the
@@ -136,7 +145,7 @@ pub(super) fn code(error: &DbErr) -> Option<String> {
 pub(super) fn may_be_one_commands_fault(fault: &StorageFault) -> bool {
     match fault {
         StorageFault::Database(error) => may_be_one_keys_fault(error),
-        StorageFault::Inconsistent(_) => true,
+        StorageFault::Inconsistent(_) | StorageFault::Missing { .. } => true,
         StorageFault::NoHead => false,
     }
 }
@@ -145,7 +154,7 @@ pub(super) fn may_be_one_commands_fault(fault: &StorageFault) -> bool {
 fn is_damaged(fault: &StorageFault) -> bool {
     match fault {
         StorageFault::Database(error) => is_undecodable(error),
-        StorageFault::Inconsistent(_) => true,
+        StorageFault::Inconsistent(_) | StorageFault::Missing { .. } => true,
         StorageFault::NoHead => false,
     }
 }

@@ -49,7 +49,7 @@ pub use batch::Each;
 pub use blocks::BlockKey;
 pub use check::{Census, check};
 pub use database::{Database, DatabaseOptions, Observer};
-pub use error::{ReadError, Unavailable};
+pub use error::{ReadError, Unavailable, missing};
 pub use export::MarkMade;
 pub use head::PolledHead;
 pub use keys::KeyRow;

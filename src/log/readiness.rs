@@ -49,6 +49,15 @@ impl Unready {
     }
 }
 
+impl From<Unavailable> for Unready {
+    fn from(unavailable: Unavailable) -> Self {
+        match unavailable {
+            Unavailable::Now => Self::Silent,
+            Unavailable::Damaged => Self::Damaged,
+        }
+    }
+}
+
 #[derive(FromQueryResult)]
 struct AppliedRow {
     version: String,
@@ -68,7 +77,7 @@ impl Database {
             Err(error) if is_damage(&error) => return Err(Unready::Damaged),
             rows => rows
                 .during("read the version of the schema")
-                .map_err(|Unavailable| Unready::Silent)?
+                .map_err(Unready::from)?
                 .into_iter()
                 .map(|row| row.version)
                 .collect(),
@@ -88,7 +97,7 @@ impl Database {
             Err(error) if is_damage(&error) => Err(Unready::Damaged),
             answer => match answer.during("look at every table") {
                 Ok(_) => Ok(()),
-                Err(Unavailable) => Err(Unready::Silent),
+                Err(unavailable) => Err(unavailable.into()),
             },
         }
     }

@@ -69,7 +69,7 @@ impl Retention {
                 // The cause of a failure is logged. The next look tries again.
                 match retention.take_turn().await {
                     Ok(Done::InPart) => {}
-                    Ok(Done::Wholly) | Err(Unavailable) => sleep(INTERVAL).await,
+                    Ok(Done::Wholly) | Err(Unavailable::Now | Unavailable::Damaged) => sleep(INTERVAL).await,
                 }
             }
         })
@@ -176,7 +176,7 @@ impl Retention {
                     break;
                 }
                 if Instant::now() >= until {
-                    return Err(Unavailable);
+                    return Err(Unavailable::Now);
                 }
                 sleep(PAUSE).await;
             }
@@ -189,8 +189,8 @@ impl Retention {
         let via = Some(ServiceName::trusted(VIA));
         match self.writer.submit(Command { actor: message.sender, origin: None, via, action }).await {
             Ok(_) => Ok(()),
-            Err(SubmitError::Unavailable) => Err(Unavailable),
-            Err(reason @ (SubmitError::Refused(_) | SubmitError::Rejected)) => {
+            Err(SubmitError::Unavailable) => Err(Unavailable::Now),
+            Err(reason @ (SubmitError::Refused(_) | SubmitError::Rejected | SubmitError::Damaged)) => {
                 // Senders may redact what they sent, so something is wrong with the rows of this one. The others go on.
                 let message = message.id;
                 tracing::error!(%message, ?reason, "a message that is too old cannot be redacted: run `herald check`");

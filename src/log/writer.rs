@@ -63,8 +63,10 @@ pub enum SubmitError {
     Refused(Refusal),
     /// The database, or this node, cannot take it now.
     Unavailable,
-    /// A row that it needs is damaged, or the database rejects what it writes. Another try comes to the same.
+    /// The database rejects what it writes. Another try comes to the same.
     Rejected,
+    /// A row that it needs is damaged. Another try comes to the same until somebody has mended the row.
+    Damaged,
 }
 
 impl SubmitError {
@@ -72,7 +74,7 @@ impl SubmitError {
     fn is_failure(&self) -> bool {
         match self {
             Self::Refused(_) => false,
-            Self::Unavailable | Self::Rejected => true,
+            Self::Unavailable | Self::Rejected | Self::Damaged => true,
         }
     }
 }
@@ -150,8 +152,11 @@ impl Failure {
     /// Logs it. What a command is answered whose batch, if it has others, fails for none of them.
     fn answer(self) -> SubmitError {
         let is_its_own = matches!(&self, Self::BeforeCommit(fault) if may_be_one_commands_fault(fault));
-        let Unavailable = self.report();
-        if is_its_own { SubmitError::Rejected } else { SubmitError::Unavailable }
+        match self.report() {
+            Unavailable::Damaged => SubmitError::Damaged,
+            Unavailable::Now if is_its_own => SubmitError::Rejected,
+            Unavailable::Now => SubmitError::Unavailable,
+        }
     }
 }
 
@@ -191,7 +196,9 @@ impl Task {
                 METRICS.count_command(match &outcome {
                     Ok(_) => metrics::Outcome::Committed,
                     Err(SubmitError::Refused(_)) => metrics::Outcome::Refused,
-                    Err(SubmitError::Unavailable | SubmitError::Rejected) => metrics::Outcome::Failed,
+                    Err(SubmitError::Unavailable | SubmitError::Rejected | SubmitError::Damaged) => {
+                        metrics::Outcome::Failed
+                    }
                 });
                 // The caller may have stopped waiting. The command stays carried out.
                 let _ = answer.send(outcome);

@@ -105,7 +105,7 @@ pub(super) async fn begin_anew(
         return Ok(Ended::Lost);
     }
     let database = &node.engine.services().database;
-    let row = database.webhook(row.id).await?.ok_or(Unavailable)?;
+    let row = database.webhook(row.id).await?.ok_or(Unavailable::Now)?;
     let head = database.head().await?;
     let own = Place { epoch: head.epoch, ..row.place };
     let agrees = database.head_after(own).await?.is_some();

@@ -227,7 +227,7 @@ impl Follower {
         let answer = self.node.engine.undelivered(recipient, conversation, still.newest, has_bodies).await;
         let data = match answer {
             Ok(data) => data,
-            Err(response) if response.is_unavailable() => return Err(Unavailable),
+            Err(response) if response.is_unavailable() => return Err(Unavailable::Now),
             Err(response) => return Ok(Err(response.messages().collect::<Vec<_>>().join(" "))),
         };
         let claim = Claim::new(self.row.id, recipient, still.newest, now);

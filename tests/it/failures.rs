@@ -118,7 +118,7 @@ async fn a_damaged_row_fails_its_own_command_and_no_other_in_the_batch() {
     let answers: Vec<(&String, Value)> = futures_util::future::join_all(sends).await;
     for (conversation, response) in answers {
         if *conversation == damaged {
-            assert_eq!(crate::support::code(&response), "UNAVAILABLE");
+            assert_eq!(crate::support::code(&response), "INTERNAL");
         } else {
             assert!(response.get("errors").is_none(), "{response}");
         }

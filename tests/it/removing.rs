@@ -1,8 +1,9 @@
 //! Owners and members: who owns a conversation, who may remove people, who is told, and what the removed see.
 
+use herald::metrics::METRICS;
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, User, code};
+use crate::support::{Hold, TestApp, User, code, until};
 
 const FOLLOW: &str = "subscription($after: Cursor, $id: ID) { events(after: $after, conversationId: $id) {
     __typename
@@ -156,4 +157,38 @@ async fn all_who_leave_at_once_leave_it_to_somebody_who_stays() {
     let leaving = leave.iter().chain([&ada]).map(|user| user.leave(&room));
     futures_util::future::join_all(leaving).await;
     assert_eq!(owners(&roles(stays, &room).await.0), [&stays.handle]);
+}
+
+// The event waits while the subscriber is busy with the one before it. When it was queued, everything in the conversation
+// was the subscriber's to see.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_event_that_waited_shows_the_removed_nothing_of_what_happened_afterwards() {
+    let (mut hold, observer) = Hold::on("FROM conversations c WHERE c.id IN");
+    let app = TestApp::with(|setup| setup.parts.observer = Some(observer)).await;
+    let (ada, bob, cleo) = (app.user("ada").await, app.user("bob").await, app.user("cleo").await);
+    let room = ada.start(&[&bob, &cleo]).await;
+    let mut socket = bob.socket("desk").await;
+    let shown = "subscription($after: Cursor) { messageSent(after: $after) {
+        message { body } conversation { title participants { nodes { user { handle } } } } } }";
+    socket.follow("m", shown).await;
+    hold.arm();
+    ada.send(&room, "one").await;
+    hold.held().await;
+    ada.send(&room, "two").await;
+    until(|| async { METRICS.log_position.get() == 3 }).await;
+    remove(&ada, &room, &[&bob]).await;
+    remove(&ada, &room, &[&cleo]).await;
+    let rename = "mutation($id: ID!) { renameConversation(input: { conversationId: $id, title: \"secret\" }) { cursor } }";
+    ada.data(rename, json!({ "id": room })).await;
+    until(|| async { METRICS.log_position.get() == 6 }).await;
+    hold.let_go();
+    assert_eq!(socket.next("m").await["messageSent"]["message"]["body"], "one");
+    let told = socket.next("m").await;
+    assert_eq!(told["messageSent"]["message"]["body"], "two");
+    let conversation = &told["messageSent"]["conversation"];
+    assert_eq!(conversation["title"], Value::Null, "{told}");
+    // As of the removal, after which nobody but the other two took part.
+    let there: Vec<_> = conversation["participants"]["nodes"].as_array().unwrap().iter().collect();
+    let handles: Vec<_> = there.iter().map(|node| node["user"]["handle"].as_str().unwrap()).collect();
+    assert_eq!(handles, [ada.handle, cleo.handle]);
 }

@@ -1,18 +1,16 @@
 //! What is older than an operator keeps it goes by itself.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use herald::clock::{Clock, after};
-use herald::feed::{Feed, LogNotification};
-use herald::log::{Database, DatabaseOptions, check};
-use herald::messaging::Place;
+use herald::log::{DatabaseOptions, check};
+use herald::metrics::METRICS;
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
 use crate::command_line::run;
-use crate::support::{Setup, Socket, TestApp, User, code, until};
+use crate::support::{Hold, Setup, Socket, TestApp, Told, User, code, until};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -306,36 +304,6 @@ async fn a_trimmed_log_with_a_message_at_the_end_of_a_page_is_sound() {
     assert!(!succeeded && text.contains("another event has its position"), "{text}");
 }
 
-/// A feed that tells nothing but what the test has it tell.
-#[derive(Debug, Default)]
-struct Told(Mutex<Vec<mpsc::Sender<LogNotification>>>);
-
-impl Feed for Told {
-    fn publish(&self, _: LogNotification) {}
-
-    fn listen(&self) -> mpsc::Receiver<LogNotification> {
-        let (listener, notifications) = mpsc::channel(16);
-        self.0.lock().unwrap().push(listener);
-        notifications
-    }
-}
-
-impl Told {
-    /// Tells the node how far the log has come.
-    async fn tell(&self, app: &TestApp) -> Place {
-        let (url, patience) = (app.database.url.clone(), Duration::from_secs(5));
-        let options = DatabaseOptions { url, readers: 1, patience, observer: None };
-        let database = Database::open_beside(&options).await.unwrap();
-        let head = database.head().await.unwrap();
-        database.close().await;
-        let listeners = self.0.lock().unwrap().clone();
-        for listener in listeners {
-            listener.send(LogNotification { head, events: Vec::new() }).await.unwrap();
-        }
-        head
-    }
-}
-
 // Such a node has missed events that nobody can read any more. The log is the same all the same.
 #[tokio::test]
 async fn a_node_that_stood_still_for_too_long_goes_on_from_the_end_of_the_log() {
@@ -375,4 +343,36 @@ async fn a_node_that_stood_still_for_too_long_goes_on_from_the_end_of_the_log() 
     ada.send(&room, "later").await;
     assert_eq!(feed.tell(&app).await.epoch, begun.epoch);
     assert_eq!(live.next("f").await["events"]["message"]["body"], "later");
+}
+
+// The subscriber holds an event while the node learns that it missed what came after it: among that, that the message was
+// redacted. The events that say so are gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_a_node_that_stood_still_has_not_shown_yet_is_not_shown_any_more() {
+    let feed = Arc::<Told>::default();
+    let (mut hold, observer) = Hold::on("FROM conversations c WHERE c.id IN");
+    let app = TestApp::with(|setup| {
+        setup.args.limits.poll_interval = 3_600;
+        setup.parts.feed = Some(feed.clone());
+        setup.parts.observer = Some(observer);
+    })
+    .await;
+    let (ada, bob, room) = app.pair().await;
+    feed.tell(&app).await;
+    let mut live = bob.socket("desk").await;
+    let shown = "subscription($after: Cursor) { messageSent(after: $after) { message { body } conversation { title } } }";
+    live.follow("m", shown).await;
+    let secret = ada.send(&room, "secret").await;
+    hold.arm();
+    feed.tell(&app).await;
+    hold.held().await;
+    let redact = "mutation($id: ID!) { redactMessage(input: { messageId: $id }) { cursor } }";
+    ada.data(redact, json!({ "id": secret })).await;
+    ada.send(&room, "missed").await;
+    execute(&app, "DELETE FROM events WHERE position < (SELECT position FROM log_head)").await;
+    execute(&app, "UPDATE log_head SET trimmed = position").await;
+    let head = feed.tell(&app).await;
+    until(|| async { METRICS.log_position.get() == head.position.0 }).await;
+    hold.let_go();
+    assert_eq!(live.refused("m").await, "CURSOR_EXPIRED");
 }

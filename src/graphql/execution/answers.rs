@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::operation::Rendering;
+use super::operation::{Rendering, Unrendered};
 use crate::graphql::response::{Response, failure};
 use crate::graphql::schema::types::Cursor;
 use crate::hub::{Answer, Follower, Told};
@@ -67,7 +67,8 @@ impl Answers {
                     let place = told.place();
                     return Ok(Some(self.answered(&answer, place)));
                 }
-                Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
+                Err(Unrendered::Unavailable) => tokio::time::sleep(RETRY_PAUSE).await,
+                Err(Unrendered::Broken(broken)) => return Err(Box::new(failure(&broken.into()))),
             }
         }
     }

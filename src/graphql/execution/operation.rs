@@ -21,7 +21,7 @@ use crate::graphql::response::{Response, failure};
 use crate::graphql::schema::Schema;
 use crate::graphql::schema::subscription::{EventSource, SubscriptionRequest};
 use crate::graphql::schema::types::CONVERSATION;
-use crate::hub::{Answer, Fingerprint, Told};
+use crate::hub::{Answer, Broken, Fingerprint, Told};
 use crate::log::Unavailable;
 use crate::metrics::METRICS;
 use crate::rates::Rates;
@@ -35,6 +35,35 @@ pub(crate) struct Execution {
     sender: mpsc::Sender<Told>,
     responses: BoxStream<'static, async_graphql::Response>,
     budget: Arc<Budget>,
+}
+
+/// Why an event is not rendered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unrendered {
+    /// The database cannot be read now. Another try may succeed.
+    Unavailable,
+    /// The event cannot be told, so the subscription breaks off.
+    Broken(Broken),
+}
+
+impl Unrendered {
+    /// # Errors
+    /// What is missing from the response to an event.
+    fn check(response: &Response) -> Result<(), Self> {
+        if response.is_damaged() {
+            return Err(Self::Broken(Broken::Damaged));
+        }
+        if response.is_unavailable() { Err(Self::Unavailable) } else { Ok(()) }
+    }
+}
+
+impl From<Unrendered> for Unavailable {
+    fn from(unrendered: Unrendered) -> Self {
+        match unrendered {
+            Unrendered::Broken(Broken::Damaged) => Self::Damaged,
+            Unrendered::Unavailable | Unrendered::Broken(Broken::Expired) => Self::Now,
+        }
+    }
 }
 
 /// What rendering an event came to.
@@ -106,7 +135,7 @@ pub(crate) struct Operation {
 
 impl Operation {
     /// Renders an event for everyone with the same view of it; `None` when that cannot be.
-    async fn render_shared(&self, told: &Told) -> Result<Option<Answer>, Unavailable> {
+    async fn render_shared(&self, told: &Told) -> Result<Option<Answer>, Unrendered> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
         let viewing = || Viewing::Everyone(Arc::clone(&self.asked));
         let (response, execution) = self.render(idle, viewing, told).await;
@@ -115,7 +144,8 @@ impl Operation {
             return Ok(None);
         }
         *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = execution;
-        if response.is_unavailable() { Err(Unavailable) } else { Ok(Some(response.to_shared())) }
+        Unrendered::check(&response)?;
+        Ok(Some(response.to_shared()))
     }
 
     /// Renders an event in this execution, or in a new one: the response, and the execution for the next event.
@@ -153,8 +183,8 @@ impl Rendering {
     /// What this subscriber receives of what it is told.
     ///
     /// # Errors
-    /// [`Unavailable`] when the database could not be read; try again.
-    pub(crate) async fn render(&mut self, told: &Told) -> Result<Answer, Unavailable> {
+    /// Whether to try again, or to break off.
+    pub(crate) async fn render(&mut self, told: &Told) -> Result<Answer, Unrendered> {
         // Mostly somebody has rendered it before.
         if let Told::Event(seen) = told
             && let Some(Some(rendered)) = seen.shared.rendered(self.operation.fingerprint, seen.view)
@@ -162,10 +192,15 @@ impl Rendering {
             return Ok(rendered);
         }
         // Boxed, so that a subscription that just waits does not carry the room for rendering.
-        Box::pin(self.render_first(told)).await
+        let answer = Box::pin(self.render_first(told)).await?;
+        match told {
+            // Something in the answer may have been redacted, and nobody knows.
+            Told::Event(seen) if seen.shared.is_lost() => Err(Unrendered::Broken(Broken::Expired)),
+            _ => Ok(answer),
+        }
     }
 
-    async fn render_first(&mut self, told: &Told) -> Result<Answer, Unavailable> {
+    async fn render_first(&mut self, told: &Told) -> Result<Answer, Unrendered> {
         // Before the others wait for this one to have rendered it.
         if let Some(rates) = &self.rates {
             rates.render(self.caller.owner(), self.operation.prepared.cost.0).await;
@@ -186,11 +221,12 @@ impl Rendering {
         self.render_private(told).await
     }
 
-    async fn render_private(&mut self, told: &Told) -> Result<Answer, Unavailable> {
+    async fn render_private(&mut self, told: &Told) -> Result<Answer, Unrendered> {
         let viewing = || Viewing::One(Arc::clone(&self.caller));
         let (response, execution) = self.operation.render(self.private.take(), viewing, told).await;
         self.private = execution;
-        if response.is_unavailable() { Err(Unavailable) } else { Ok(response.to_shared()) }
+        Unrendered::check(&response)?;
+        Ok(response.to_shared())
     }
 }
 

@@ -9,7 +9,7 @@ use async_graphql::dataloader::{CacheFactory, DataLoader, Loader};
 use crate::accounts::Accounts;
 use crate::log::{
     ConversationRow, Database, Described, Each, OwnParticipation, Page, ParticipantKey, Participating,
-    Receipt, Received, ReportKey, Reported, Unavailable, UnreadTotals, UserRow, Viewer,
+    Receipt, Received, ReportKey, Reported, Unavailable, UnreadTotals, UserRow, Viewer, missing,
 };
 use crate::messaging::{ConversationId, Counts, Event, Message, MessageId, Participation, Position, UserId};
 
@@ -34,7 +34,7 @@ where
     C: CacheFactory,
 {
     let found = loader.load_one(key.clone()).await?;
-    if matches!(found, Some(Err(Unavailable))) {
+    if matches!(found, Some(Err(_))) {
         // The loader must not cache a failure. It can only clear the whole cache.
         loader.clear::<K>();
     }
@@ -94,7 +94,18 @@ impl Loader<MessageFor> for Rows {
 
 /// The key of the message at a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct MessageAt(pub(crate) Position);
+struct MessageAt(Position);
+
+/// Loads the message at a position of which an event tells that there is one.
+///
+/// # Errors
+/// The message cannot be read, or is missing.
+pub(crate) async fn message_at(
+    loader: &DataLoader<Rows>,
+    position: Position,
+) -> Result<Arc<Message>, Unavailable> {
+    load(loader, MessageAt(position)).await?.ok_or_else(|| missing("messages", position.0))
+}
 
 impl Loader<MessageAt> for Rows {
     type Value = Result<Arc<Message>, Unavailable>;
@@ -191,7 +202,7 @@ impl Loader<AllUnread> for Rows {
         let users: Vec<_> = wanted.iter().map(|(user, _)| *user).collect();
         let totals = pair(&users, self.0.unread_totals(&wanted).await);
         let capped = |AllUnread(user, cap): &AllUnread| {
-            totals.get(user).copied().unwrap_or(Err(Unavailable)).map(|totals| totals.up_to(*cap))
+            totals.get(user).copied().unwrap_or(Err(Unavailable::Now)).map(|totals| totals.up_to(*cap))
         };
         Ok(keys.iter().map(|key| (*key, capped(key))).collect())
     }

@@ -50,6 +50,14 @@ pub struct SubscriptionFilter {
 }
 
 impl SubscriptionFilter {
+    /// Every event, as a service sees it.
+    pub const EVERYTHING: Self = Self {
+        viewer: Viewer::Service,
+        conversations: ConversationFilter::All,
+        kinds: Kinds::ALL,
+        is_reciprocal: false,
+    };
+
     /// The mark of somebody else of which the viewer is told only if they share what they receive.
     fn owed(&self, event: &Event) -> Option<(UserId, Mark)> {
         match (self.viewer, &event.change) {
@@ -113,7 +121,7 @@ impl Database {
             }
             Viewer::Service => events_of_all(&mut sql, filter, after, through, limit),
         }
-        let rows: Vec<event::Model> = sql.rows(&self.reader).await.reading("replay events")?;
+        let rows: Vec<event::Model> = sql.rows(&self.reader).await.during("replay events")?;
         let reached = match rows.last() {
             Some(last) if rows.len() == limit => Position(last.position),
             _ => through,
@@ -268,10 +276,10 @@ impl Database {
                 .filter(message::Column::Position.is_in(sent))
                 .all(&self.reader)
                 .await
-                .reading("read the messages of events")?;
+                .during("read the messages of events")?;
             rows.into_iter().map(|row| (row.position, Arc::new(convert::message(row)))).collect()
         };
-        let event = |row| Ok(Arc::new(convert::event(row, &messages).reading("read events")?));
+        let event = |row| Ok(Arc::new(convert::event(row, &messages).during("read events")?));
         rows.into_iter().map(event).collect()
     }
 }

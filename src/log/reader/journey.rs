@@ -68,7 +68,7 @@ impl Database {
             let after: Option<ParticipantKey> = found.last().map(|receipt| receipt.key);
             let page = Page { after, before: None, limit: PAGE_RECEIPTS, direction: Direction::First };
             let read = self.receipts(&[(Arc::clone(message), None, page)]).await.pop();
-            let read = read.unwrap_or(Err(Unavailable))?;
+            let read = read.unwrap_or(Err(Unavailable::Now))?;
             let is_last = read.len() < PAGE_RECEIPTS;
             found.extend(read);
             if is_last {

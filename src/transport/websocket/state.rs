@@ -79,7 +79,7 @@ impl AwaitingInit {
         caller.connection = Some(connection);
         let seat = self.take_seat(shared, &caller)?;
         // The database has logged the cause.
-        let head = services.database.head().await.map_err(|Unavailable| CloseReason::Unavailable)?;
+        let head = services.database.head().await.map_err(|_| CloseReason::Unavailable)?;
         let ready = Ready { caller: Arc::new(caller), operations: Operations::default(), seat };
         Ok((ready, Cursor::new(head)))
     }

@@ -6,21 +6,25 @@ mod app;
 pub(crate) mod certificates;
 mod database;
 mod follower;
+mod hold;
 mod http;
 mod login_system;
 mod open;
 mod receiver;
 mod socket;
+mod told;
 mod user;
 
 pub(crate) use app::{Setup, TestApp};
 pub(crate) use database::{TABLES, TestDatabase};
 pub(crate) use follower::{Follower, Transport};
+pub(crate) use hold::Hold;
 pub(crate) use http::{Reply, request, try_post};
 pub(crate) use login_system::{LoginSystem, SignedBy, now};
 pub(crate) use open::{End, Open};
 pub(crate) use receiver::{Answer, Called, FAILS, OK, Receiver, SECRETS, SteppedClock, secret};
 pub(crate) use socket::Socket;
+pub(crate) use told::Told;
 pub(crate) use user::{PASSWORD, User};
 
 /// The code of a response's first error.

@@ -15,7 +15,7 @@ use crate::graphql::schema::loaders::{
 };
 use crate::graphql::schema::page::{Opaque, PageArgs, connection};
 use crate::graphql::schema::services::services_of;
-use crate::log::{ConversationRow, Described, Direction, Page, ParticipantKey};
+use crate::log::{ConversationRow, Described, Direction, Page, ParticipantKey, missing};
 use crate::messaging::{self, Change, ConversationId, Position, Role, Updated};
 
 /// A conversation of two or of many.
@@ -69,7 +69,8 @@ impl Conversation {
                     };
                     read.boxed()
                 };
-                budget_of(ctx)?.read(1, read).await?.ok_or(Error::NotFound("conversation"))
+                let row = budget_of(ctx)?.read(1, read).await?;
+                Ok(row.ok_or_else(|| missing("conversations", id.0))?)
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::graphql::budget::budget_of;
 use crate::graphql::caller::caller_of;
 use crate::graphql::schema::services::services_of;
-use crate::log::UserRow;
+use crate::log::{UserRow, missing};
 use crate::messaging::{Mark, UserId};
 
 /// Somebody who sends and receives.
@@ -28,7 +28,7 @@ impl User {
     async fn load_row(&self, ctx: &Context<'_>) -> Result<Arc<UserRow>, Error> {
         match &self.known {
             Some(row) => Ok(Arc::clone(row)),
-            None => services_of(ctx)?.user(self.id).await?.ok_or(Error::NotFound("user")),
+            None => Ok(services_of(ctx)?.user(self.id).await?.ok_or_else(|| missing("users", self.id.0))?),
         }
     }
 

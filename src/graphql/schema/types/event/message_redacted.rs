@@ -4,7 +4,7 @@ use async_graphql::{Context, Object, Result};
 
 use super::TypedEvent;
 use crate::error::Error;
-use crate::graphql::schema::loaders::{MessageAt, load};
+use crate::graphql::schema::loaders::message_at;
 use crate::graphql::schema::services::services_of;
 use crate::graphql::schema::types::{Conversation, Cursor, DateTime, Message, Previous, User};
 use crate::messaging::Redacted;
@@ -44,9 +44,8 @@ impl MessageRedacted {
 
     /// The message: its `body` is empty, and its `redactedAt` is set.
     async fn message(&self, ctx: &Context<'_>) -> Result<Message> {
-        let key = MessageAt(self.0.change.position);
-        let message = load(&services_of(ctx)?.rows, key).await.map_err(Error::from)?;
-        Ok(Message::as_of(message.ok_or(Error::NotFound("message"))?, self.0.view().as_of))
+        let row = message_at(&services_of(ctx)?.rows, self.0.change.position).await.map_err(Error::from)?;
+        Ok(Message::as_of(row, self.0.view().as_of))
     }
 
     /// Who redacted it.

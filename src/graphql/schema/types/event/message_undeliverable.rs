@@ -5,7 +5,7 @@ use async_graphql::{Context, Object, Result};
 use super::TypedEvent;
 use crate::error::Error;
 use crate::graphql::budget::budget_of;
-use crate::graphql::schema::loaders::{MessageAt, load};
+use crate::graphql::schema::loaders::message_at;
 use crate::graphql::schema::services::services_of;
 use crate::graphql::schema::types::{Conversation, Cursor, DateTime, Message, Previous, User};
 use crate::messaging::Undeliverable;
@@ -45,8 +45,7 @@ impl MessageUndeliverable {
 
     /// The message.
     async fn message(&self, ctx: &Context<'_>) -> Result<Message> {
-        let found = load(&services_of(ctx)?.rows, MessageAt(self.0.change.message)).await;
-        let row = found.map_err(Error::from)?.ok_or(Error::NotFound("message"))?;
+        let row = message_at(&services_of(ctx)?.rows, self.0.change.message).await.map_err(Error::from)?;
         Ok(Message::as_of(row, self.0.view().as_of))
     }
 

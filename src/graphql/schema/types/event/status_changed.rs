@@ -8,7 +8,7 @@ use super::TypedEvent;
 use crate::error::Error;
 use crate::graphql::budget::budget_of;
 use crate::graphql::caller::viewer_of;
-use crate::graphql::schema::loaders::{MessageAt, load};
+use crate::graphql::schema::loaders::{load, message_at};
 use crate::graphql::schema::page::size;
 use crate::graphql::schema::services::services_of;
 use crate::graphql::schema::types::own_participation::owed;
@@ -94,10 +94,13 @@ impl StatusChanged {
     async fn message(&self, ctx: &Context<'_>) -> Result<Message> {
         let rows = &services_of(ctx)?.rows;
         let newest = match self.0.view().covered {
-            Covered::After(_) => load(rows, MessageAt(self.0.change.range.through)).await,
-            Covered::StaysOf(_) => load(rows, self.received()).await,
+            Covered::After(_) => message_at(rows, self.0.change.range.through).await.map_err(Error::from)?,
+            Covered::StaysOf(_) => {
+                let newest = load(rows, self.received()).await.map_err(Error::from)?;
+                newest.ok_or(Error::NotFound("message"))?
+            }
         };
-        Ok(self.show(newest.map_err(Error::from)?.ok_or(Error::NotFound("message"))?))
+        Ok(self.show(newest))
     }
 
     /// The messages whose receipt by this recipient changed, of those that the viewer may see, newest first, at most
@@ -109,7 +112,8 @@ impl StatusChanged {
         if self.is_told_as_received(ctx).await? {
             // The viewer was told of the ones before this.
             let before = services.database.received_before(&[self.0.event()]).await.pop();
-            received.after = received.after.max(before.unwrap_or(Err(Unavailable)).map_err(Error::from)?);
+            received.after =
+                received.after.max(before.unwrap_or(Err(Unavailable::Now)).map_err(Error::from)?);
         }
         let messages = services.database.messages_received(received, first).await.map_err(Error::from)?;
         budget_of(ctx)?.pay_elements(messages.len()).await;
