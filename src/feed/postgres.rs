@@ -7,7 +7,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPoolOptions};
 use sqlx::{ConnectOptions, Row};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use uuid::Uuid;
 
 use super::{Feed, InProcess, LogNotification};
@@ -16,8 +16,11 @@ use crate::metrics::METRICS;
 use crate::{postgres, random};
 
 /// The name of the log's channel. Postgres separates the channels of its databases. Within one database, the number of
-/// the log's table separates the logs of several schemas.
-const CHANNEL_SQL: &str = "SELECT 'herald_log_' || 'log_head'::regclass::oid::text";
+/// the log's table separates the logs of several schemas. A restore makes the table anew, with another number, so the
+/// name is always asked for. It is null while there is no table.
+const CHANNEL_SQL: &str = "SELECT 'herald_log_' || to_regclass('log_head')::oid::text";
+
+const NOTIFY_SQL: &str = "SELECT pg_notify('herald_log_' || to_regclass('log_head')::oid::text, $1)";
 
 /// The pause before herald connects again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -26,8 +29,8 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// hangs for a quarter of an hour.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long no notification comes before herald checks that the connection still works.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// The time between two checks that the connection still works, and that it listens on the channel of the log.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Carries notifications to every node that is connected to the same database.
 #[derive(Debug)]
@@ -45,13 +48,14 @@ impl Postgres {
     /// Why it cannot listen now, for the operator.
     pub async fn start(url: &str) -> Result<Arc<Self>, String> {
         let options = postgres::parse(url)?;
-        let (listener, channel) = listen(&options)
-            .await
-            .map_err(|error| format!("cannot listen to Postgres: {}", postgres::describe(&error)))?;
+        let cannot = |error| format!("cannot listen to Postgres: {}", postgres::describe_another(&error));
+        let listener = listen(&options).await.map_err(cannot)?;
+        // Opened at once, so that a pooler which is too small shows at the start.
+        let notifier = in_time(connect(&options)).await.map_err(cannot)?;
         let node = random::id();
         let (sender, heads) = watch::channel(None);
         let feed = Arc::new(Self { local: InProcess::default(), heads: sender });
-        tokio::spawn(notify_nodes(options.clone(), channel, node, heads.clone()));
+        tokio::spawn(notify_nodes(options.clone(), notifier, node, heads.clone()));
         tokio::spawn(receive(listener, options, node, Arc::downgrade(&feed), heads));
         Ok(feed)
     }
@@ -71,14 +75,14 @@ impl Feed for Postgres {
 /// Notifies the other nodes of each head, or of a later one, until the feed is gone.
 async fn notify_nodes(
     options: PgConnectOptions,
-    channel: String,
+    notifier: PgConnection,
     node: Uuid,
     mut heads: watch::Receiver<Option<Place>>,
 ) {
-    let mut connection = None;
+    let mut connection = Some(notifier);
     while heads.changed().await.is_ok() {
         let Some(head) = *heads.borrow_and_update() else { continue };
-        let notified = notify(&options, &mut connection, &channel, write(node, head));
+        let notified = notify(&options, &mut connection, write(node, head));
         if let Err(error) = in_time(notified).await {
             let error = postgres::describe(&error);
             tracing::warn!(error, "the other nodes were not notified; they poll the log");
@@ -90,27 +94,50 @@ async fn notify_nodes(
 async fn notify(
     options: &PgConnectOptions,
     connection: &mut Option<PgConnection>,
-    channel: &str,
     payload: String,
 ) -> Result<(), sqlx::Error> {
     let connection = match connection {
         Some(connection) => connection,
-        None => {
-            let mut opened = options.connect().await?;
-            postgres::settle(&mut opened, ANSWER_TIMEOUT).await?;
-            connection.insert(opened)
-        }
+        None => connection.insert(connect(options).await?),
     };
-    sqlx::query("SELECT pg_notify($1, $2)").bind(channel).bind(payload).execute(connection).await?;
+    sqlx::query(NOTIFY_SQL).bind(payload).execute(connection).await?;
     Ok(())
+}
+
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    let mut opened = options.connect().await?;
+    postgres::settle(&mut opened, ANSWER_TIMEOUT).await?;
+    Ok(opened)
 }
 
 async fn in_time<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
     timeout(ANSWER_TIMEOUT, answer).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
-/// Listens on the channel of the log. Returns the listener and the name of the channel.
-async fn listen(options: &PgConnectOptions) -> Result<(PgListener, String), sqlx::Error> {
+/// A connection that listens on the channel of the log.
+struct Listener {
+    connection: PgListener,
+    channel: String,
+}
+
+impl Listener {
+    /// Listens on the channel that the log has now. This also shows whether the connection still works.
+    async fn check(&mut self) -> Result<(), sqlx::Error> {
+        let channel = channel(&mut self.connection).await?;
+        if channel != self.channel {
+            self.connection.listen(&channel).await?;
+            let former = std::mem::replace(&mut self.channel, channel);
+            self.connection.unlisten(&former).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn channel(connection: &mut PgListener) -> Result<String, sqlx::Error> {
+    sqlx::raw_sql(CHANNEL_SQL).fetch_one(connection).await?.try_get(0)
+}
+
+async fn listen(options: &PgConnectOptions) -> Result<Listener, sqlx::Error> {
     in_time(async {
         let pool = PgPoolOptions::new()
             .max_connections(1)
@@ -122,18 +149,18 @@ async fn listen(options: &PgConnectOptions) -> Result<(PgListener, String), sqlx
             })
             .connect_with(options.clone())
             .await?;
-        let mut listener = PgListener::connect_with(&pool).await?;
-        let channel: String = sqlx::raw_sql(CHANNEL_SQL).fetch_one(&mut listener).await?.try_get(0)?;
-        listener.listen(&channel).await?;
+        let mut connection = PgListener::connect_with(&pool).await?;
+        let channel = channel(&mut connection).await?;
+        connection.listen(&channel).await?;
         METRICS.feed_connected.set(1);
-        Ok((listener, channel))
+        Ok(Listener { connection, channel })
     })
     .await
 }
 
 /// Receives the heads that other nodes have written, until the feed is gone.
 async fn receive(
-    mut listener: PgListener,
+    mut listener: Listener,
     options: PgConnectOptions,
     node: Uuid,
     feed: Weak<Postgres>,
@@ -150,7 +177,7 @@ async fn receive(
             );
             listener = loop {
                 sleep(RETRY_PAUSE).await;
-                if let Ok((listener, _)) = listen(&options).await {
+                if let Ok(listener) = listen(&options).await {
                     break listener;
                 }
             };
@@ -164,13 +191,17 @@ async fn receive(
 }
 
 /// Passes notifications on for as long as the connection lasts. Returns why it ended.
-async fn pass_on(mut listener: PgListener, node: Uuid, feed: &Weak<Postgres>) -> sqlx::Error {
+async fn pass_on(mut listener: Listener, node: Uuid, feed: &Weak<Postgres>) -> sqlx::Error {
+    let mut next_check = Instant::now() + CHECK_INTERVAL;
     loop {
-        let notification = match timeout(KEEPALIVE_INTERVAL, listener.recv()).await {
+        let notification = match timeout_at(next_check, listener.connection.recv()).await {
             Ok(Ok(notification)) => notification,
             Ok(Err(error)) => return error,
-            Err(_) => match in_time(sqlx::query("SELECT 1").execute(&mut listener)).await {
-                Ok(_) => continue,
+            Err(_) => match in_time(listener.check()).await {
+                Ok(()) => {
+                    next_check = Instant::now() + CHECK_INTERVAL;
+                    continue;
+                }
                 Err(error) => return error,
             },
         };

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf, absolute};
 use sea_orm::sqlx::{self, Connection};
 
 use super::DatabaseOptions;
-use super::connection::Address;
+use super::address::Address;
 use super::damage::{examine, open, read_position};
 use super::file::SqliteFile;
 

@@ -13,8 +13,10 @@ use sea_orm::{
 };
 
 use super::Observer;
+use super::address::Address;
 use super::diagnosis::Diagnosis;
 use super::error::DATABASE;
+use super::prepared::Prepared;
 use crate::postgres;
 
 /// How much longer than Postgres itself herald waits for a statement. The error that Postgres gives says more than
@@ -38,6 +40,8 @@ pub(super) struct TimeLimited<C> {
     patience: Option<Duration>,
     /// Finds out why there is no connection. `None` for SQLite and within a transaction.
     diagnosis: Option<Diagnosis>,
+    /// The statements that the connections have prepared. `None` for SQLite, which prepares them again by itself.
+    prepared: Option<Prepared>,
 }
 
 impl<C> TimeLimited<C> {
@@ -49,7 +53,7 @@ impl<C> TimeLimited<C> {
         match (&answered, &self.diagnosis) {
             (Ok(_), _) => DATABASE.worked(),
             (Err(DbErr::ConnectionAcquire(_)), Some(diagnosis)) => diagnosis.begin(),
-            _ => {}
+            (Err(error), _) => self.prepared.iter().for_each(|prepared| prepared.note(error)),
         }
         answered
     }
@@ -79,41 +83,6 @@ impl<C: ConnectionTrait> ConnectionTrait for TimeLimited<C> {
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         self.wait(self.inner.query_all_raw(statement)).await
-    }
-}
-
-/// Which database herald uses.
-#[derive(Clone)]
-pub(super) enum Address {
-    /// The URL of a file.
-    Sqlite(String),
-    Postgres(Box<PgConnectOptions>),
-}
-
-impl Address {
-    /// # Errors
-    /// A sentence for the operator. It holds no part of `url`: even a malformed URL may hold a password.
-    pub(super) fn parse(url: &str) -> Result<Self, String> {
-        if postgres::is_postgres(url) {
-            return Ok(Self::Postgres(Box::new(postgres::parse(url)?)));
-        }
-        if !url.starts_with("sqlite:") {
-            let form = if url.contains('=') && !url.contains("://") {
-                ". host=… dbname=… is not read"
-            } else {
-                ""
-            };
-            return Err(format!(
-                "the database's URL cannot be read: expected sqlite://FILE?mode=rwc or \
-                 postgres://USER:PASSWORD@HOST:PORT/NAME{form}"
-            ));
-        }
-        if url.contains(":memory:") || url.contains("mode=memory") {
-            return Err("an SQLite database in memory is not supported: name a file, \
-                 such as sqlite://herald.db?mode=rwc"
-                .into());
-        }
-        Ok(Self::Sqlite(url.into()))
     }
 }
 
@@ -150,12 +119,18 @@ impl TimeLimited<DatabaseConnection> {
                             .pragma("secure_delete", "ON")
                             .statement_cache_capacity(256)
                     });
-                Ok(Self { inner: open_sqlite(connect).await?, patience: None, diagnosis: None })
+                Ok(Self {
+                    inner: open_sqlite(connect).await?,
+                    patience: None,
+                    diagnosis: None,
+                    prepared: None,
+                })
             }
             Address::Postgres(options) => {
-                let inner = open_postgres(options, connections, patience).await?;
+                let prepared = Prepared::default();
+                let inner = open_postgres(options, connections, patience, prepared.clone()).await?;
                 let diagnosis = Some(Diagnosis::new((**options).clone(), patience));
-                Ok(Self { inner, patience: Some(patience + GRACE), diagnosis })
+                Ok(Self { inner, patience: Some(patience + GRACE), diagnosis, prepared: Some(prepared) })
             }
         }
     }
@@ -198,7 +173,7 @@ impl TimeLimited<DatabaseConnection> {
         options: TransactionOptions,
     ) -> Result<TimeLimited<DatabaseTransaction>, DbErr> {
         let inner = self.wait(self.inner.begin_with_options(options)).await?;
-        Ok(TimeLimited { inner, patience: self.patience, diagnosis: None })
+        Ok(TimeLimited { inner, patience: self.patience, diagnosis: None, prepared: self.prepared.clone() })
     }
 
     /// Waits for the statements under way and closes every connection, within the limit on the time of an answer, or within
@@ -218,13 +193,13 @@ impl TimeLimited<DatabaseTransaction> {
     /// Commits. After an error, the transaction may or may not be committed.
     pub(super) async fn commit(self) -> Result<(), DbErr> {
         let Self { inner, patience, .. } = self;
-        TimeLimited { inner: (), patience, diagnosis: None }.wait(inner.commit()).await
+        TimeLimited { inner: (), patience, diagnosis: None, prepared: None }.wait(inner.commit()).await
     }
 
     /// Undoes every change of the transaction.
     pub(super) async fn rollback(self) -> Result<(), DbErr> {
         let Self { inner, patience, .. } = self;
-        TimeLimited { inner: (), patience, diagnosis: None }.wait(inner.rollback()).await
+        TimeLimited { inner: (), patience, diagnosis: None, prepared: None }.wait(inner.rollback()).await
     }
 }
 
@@ -240,7 +215,7 @@ async fn one_of_sqlite(
         .acquire_timeout(patience)
         .sqlx_logging(false)
         .map_sqlx_sqlite_opts(move |sqlite| particular(sqlite.busy_timeout(patience)));
-    Ok(TimeLimited { inner: open_sqlite(connect).await?, patience: None, diagnosis: None })
+    Ok(TimeLimited { inner: open_sqlite(connect).await?, patience: None, diagnosis: None, prepared: None })
 }
 
 async fn open_sqlite(options: ConnectOptions) -> Result<DatabaseConnection, String> {
@@ -254,6 +229,7 @@ async fn open_postgres(
     options: &PgConnectOptions,
     connections: u32,
     patience: Duration,
+    prepared: Prepared,
 ) -> Result<DatabaseConnection, String> {
     let pool = PgPoolOptions::new()
         .max_connections(connections)
@@ -264,6 +240,10 @@ async fn open_postgres(
         .after_connect(move |connection: &mut PgConnection, _| {
             Box::pin(postgres::settle(connection, patience))
         })
+        .before_acquire(move |_, connection| {
+            let is_of_use = !prepared.is_outdated(connection.age);
+            Box::pin(async move { Ok(is_of_use) })
+        })
         .after_release(move |connection: &mut PgConnection, _| {
             Box::pin(async move {
                 let answer = tokio::time::timeout(patience, connection.ping()).await;
@@ -271,7 +251,8 @@ async fn open_postgres(
             })
         });
     let pool = pool.connect_with(options.clone()).await;
-    let pool = pool.map_err(|error| format!("cannot connect to Postgres: {}", postgres::describe(&error)))?;
+    let pool =
+        pool.map_err(|error| format!("cannot connect to Postgres: {}", postgres::describe_another(&error)))?;
     Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
 }
 

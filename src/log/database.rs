@@ -6,7 +6,8 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use tokio::time::{Instant, sleep};
 
-use super::connection::{Address, TimeLimited};
+use super::address::Address;
+use super::connection::TimeLimited;
 use super::file::{FileLock, SqliteFile};
 use super::wal::Wal;
 use super::{damage, restore, schema};

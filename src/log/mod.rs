@@ -4,6 +4,7 @@
 //! query and replay, and the rows of users and sessions. What never lives here: rules (they are in
 //! `messaging`), subscribers, GraphQL. Nothing of sea-orm leaves this module.
 
+mod address;
 mod aging;
 mod backup;
 mod batch;
@@ -27,6 +28,7 @@ mod load;
 mod own;
 mod owners;
 mod passwords;
+mod prepared;
 mod provisioning;
 mod reader;
 mod readiness;

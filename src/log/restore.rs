@@ -19,8 +19,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::address::Address;
 use super::backup::{copy, sync_folder_of};
-use super::connection::Address;
 use super::damage::{examine, open};
 use super::database::acquire_lock;
 use super::file::{RESTORED, SqliteFile};

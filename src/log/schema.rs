@@ -10,7 +10,8 @@ use sea_orm::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::connection::{Address, TimeLimited};
+use super::address::Address;
+use super::connection::TimeLimited;
 use crate::postgres;
 
 /// How many times `--database-timeout` a node waits for another that changes the schema.

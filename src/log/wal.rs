@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-use super::connection::{Address, TimeLimited};
+use super::address::Address;
+use super::connection::TimeLimited;
 use crate::messaging::{Change, Event};
 
 /// The longest time that a checkpoint waits for those who read, since the writer waits meanwhile.

@@ -4,6 +4,10 @@ use std::io::{Error as IoError, ErrorKind};
 
 use sqlx::Error;
 
+/// How many connections herald needs, and what to do where it does not get them.
+pub(super) const ENOUGH: &str = "Each node of herald needs --database-readers + 4 connections at a time: raise \
+    default_pool_size of PgBouncer, or max_connections of Postgres, or connect directly";
+
 /// What is wrong, and what to do. The text leaves out what Postgres quotes, because that may be a part of the URL.
 pub fn describe(error: &Error) -> String {
     match error {
@@ -17,6 +21,14 @@ pub fn describe(error: &Error) -> String {
         }
         Error::InvalidArgument(reason) => reason.clone(),
         other => without_quotes(&other.to_string()),
+    }
+}
+
+/// The same for another connection to a Postgres that has just let herald in.
+pub fn describe_another(error: &Error) -> String {
+    match error {
+        Error::PoolTimedOut => format!("it gives herald no further connection. {ENOUGH}"),
+        other => describe(other),
     }
 }
 

@@ -6,6 +6,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Error, Row};
 use tokio::time::{sleep, timeout};
 
+use super::fault::ENOUGH;
 use super::{describe, settle};
 
 /// How often herald checks that its connections are its own. The first check shows a pooler of transactions, unless
@@ -16,8 +17,7 @@ const SHARED: &str = "a pooler in between pools by transaction or by statement. 
     because LISTEN, settings and prepared statements belong to one connection. Use session pooling (pool_mode = \
     session in PgBouncer), or connect directly";
 
-const TOO_FEW: &str = "a pooler in between gives herald no second connection. Each node of herald needs \
-    --database-readers + 4 connections at a time: raise default_pool_size of PgBouncer, or connect directly";
+const TOO_FEW: &str = "a pooler in between gives herald no second connection";
 
 /// Connects, and checks that this Postgres can hold the log: it is a primary, herald's connections are its own, and the
 /// encoding and the settings are right. Each step may take as long as `patience`.
@@ -84,7 +84,7 @@ impl Inspector<'_> {
         match self.within(sqlx::raw_sql("BEGIN").execute(&mut *other)).await {
             Ok(_) => {}
             // The pooler has only one, and the first connection keeps it.
-            Err(Error::PoolTimedOut) => return Err(refusal(TOO_FEW)),
+            Err(Error::PoolTimedOut) => return Err(refusal(format!("{TOO_FEW}. {ENOUGH}"))),
             // A pooler of statements allows no transactions.
             Err(_) => return Err(refusal(SHARED)),
         }

@@ -12,6 +12,6 @@ mod inspect;
 mod session;
 
 pub use address::{is_postgres, parse};
-pub use fault::describe;
+pub use fault::{describe, describe_another};
 pub use inspect::{inspect, lost, reach};
 pub use session::settle;

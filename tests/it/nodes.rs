@@ -8,7 +8,7 @@ use herald_processes::{Nats, Scratch, free_port};
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};
 
-use crate::support::{Socket, TestApp, TestDatabase};
+use crate::support::{Socket, TestApp, TestDatabase, User};
 
 const EVENTS: &str = "subscription($after: Cursor) { events(after: $after) { __typename
     cursor ... on MessageSent { message { body } } ... on StatusChanged { status } } }";
@@ -312,24 +312,50 @@ async fn a_node_that_lost_the_feed_receives_notifications_again() {
     ada.send(&conversation, "before").await;
     assert_eq!(said(&mut socket).await, "before");
     let database = Database::connect(&app.database.url).await.unwrap();
-    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-        WHERE datname = current_database() AND query LIKE 'LISTEN%'";
-    database.execute_unprepared(cut).await.unwrap();
+    database.execute_unprepared(CUT_LISTENERS).await.unwrap();
     database.close().await.unwrap();
-    // The messages from in between come with the first notification.
+    send_until_heard(&ada, &conversation, &mut socket).await;
+}
+
+const CUT_LISTENERS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND query LIKE 'LISTEN%'";
+
+/// Sends until the other node hears of it. The messages from in between come with the first notification.
+async fn send_until_heard(sender: &User, conversation: &str, socket: &mut Socket) {
     let mut expected = Vec::new();
     let mut heard = Vec::new();
-    for n in 0.. {
-        ada.send(&conversation, &n.to_string()).await;
+    for n in 0..100 {
+        sender.send(conversation, &n.to_string()).await;
         expected.push(json!(n.to_string()));
         let moment = std::time::Duration::from_millis(200);
-        if let Ok(body) = tokio::time::timeout(moment, said(&mut socket)).await {
+        if let Ok(body) = tokio::time::timeout(moment, said(socket)).await {
             heard.push(body);
             break;
         }
     }
     while heard.len() < expected.len() {
-        heard.push(said(&mut socket).await);
+        heard.push(said(socket).await);
     }
     assert_eq!(heard, expected);
+}
+
+// As `pg_restore --clean` makes it. The name of the channel comes from the table.
+#[tokio::test]
+async fn nodes_hear_each_other_when_the_table_of_the_log_is_made_anew() {
+    let Some(app) = on_each_feed().await.into_iter().next() else { return };
+    let (ada, bob, conversation) = app.pair().await;
+    let there = app.another_node().await;
+    let mut socket = bob.at(there).socket("desk").await;
+    socket.follow("e", EVENTS).await;
+    let database = Database::connect(&app.database.url).await.unwrap();
+    let make_anew = "CREATE TABLE made_anew (LIKE log_head INCLUDING ALL);
+        INSERT INTO made_anew SELECT * FROM log_head; DROP TABLE log_head;
+        ALTER TABLE made_anew RENAME TO log_head";
+    database.execute_unprepared(make_anew).await.unwrap();
+    database.execute_unprepared(CUT_LISTENERS).await.unwrap();
+    send_until_heard(&ada, &conversation, &mut socket).await;
+    // Connections that last move to the new channel by themselves.
+    database.execute_unprepared(make_anew).await.unwrap();
+    send_until_heard(&ada, &conversation, &mut socket).await;
+    database.close().await.unwrap();
 }

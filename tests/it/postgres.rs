@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, Database, DatabaseConnection, TransactionTrait};
 use serde_json::{Value, json};
 
 use crate::plans::statements;
-use crate::support::{Socket, TABLES, TestApp, User, code};
+use crate::support::{Socket, TABLES, TestApp, User, code, until};
 
 const SEND: &str = "mutation($id: ID!, $body: String!, $key: String) {
     sendMessage(input: { conversationId: $id, body: $body, idempotencyKey: $key }) { message { id } } }";
@@ -230,4 +230,38 @@ async fn a_later_herald_may_add_columns_while_this_one_serves() {
     }
     statements(&app).await;
     database.close().await.unwrap();
+}
+
+// Postgres refuses a prepared statement whose result would have another type than before.
+#[tokio::test]
+async fn a_later_herald_may_change_the_type_of_a_column_while_this_one_serves() {
+    if std::env::var_os("HERALD_TEST_POSTGRES").is_none() {
+        return;
+    }
+    let app = TestApp::with(|setup| setup.args.database.database_readers = 1).await;
+    let (ada, bob, conversation) = app.pair().await;
+    let mut socket = bob.socket("desk").await;
+    socket.follow("m", SENT).await;
+    let before = bob.cursor().await;
+    ada.send(&conversation, "before").await;
+    statements(&app).await;
+    let database = connect(&app).await;
+    for (table, column) in
+        [("messages", "body"), ("conversations", "title"), ("users", "display_name"), ("events", "data")]
+    {
+        let change = format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE varchar(100000)");
+        database.execute_unprepared(&change).await.unwrap();
+    }
+    database.close().await.unwrap();
+    let shown = "{ conversations(first: 5) { nodes { title messages(first: 5) { nodes { body } } } } }";
+    until(|| async { send(&ada, &conversation, "after").await.get("errors").is_none() }).await;
+    until(|| async { bob.post(shown, json!({})).await.get("errors").is_none() }).await;
+    let mut replayed = bob.socket("phone").await;
+    replayed.follow_after("m", SENT, &before).await;
+    for socket in [&mut socket, &mut replayed] {
+        assert_eq!(said(socket).await, "before");
+        assert_eq!(said(socket).await, "after");
+    }
+    // Nothing is left that fails.
+    statements(&app).await;
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use herald::config::ServeArgs;
 use herald::log::{Database, DatabaseOptions, Observer};
+use herald::{App, Parts};
 use herald_processes::{PgBouncer, Postgres, Scratch};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement, TransactionTrait};
 use serde_json::{Value, json};
@@ -110,11 +112,54 @@ async fn pooling_by_transaction_or_statement_is_refused() {
 async fn a_pooler_that_is_too_small_is_refused_with_what_to_raise() {
     let Some(database) = database().await else { return };
     let scratch = Scratch::create("herald-it").unwrap();
-    let settings = [("default_pool_size", "1")];
     let target = port(&database.url).parse().unwrap();
+    for size in ["1", "2", "3"] {
+        let settings = [("default_pool_size", size)];
+        let pooler = PgBouncer::start(scratch.path(), target, "session", &settings).await.unwrap();
+        let reason = start_refusal(&through(&database.url, pooler.port())).await;
+        assert!(reason.contains("default_pool_size"), "{size}: {reason}");
+    }
+}
+
+/// Why herald does not start with as few connections as it can have.
+async fn start_refusal(url: &str) -> String {
+    let mut args = ServeArgs::default();
+    args.database.database = url.into();
+    (args.database.database_readers, args.database.database_timeout) = (1, 1);
+    let opened = App::open(&args, Parts::default()).await;
+    let refused = opened.map(drop).expect_err("this is to be refused");
+    let mut reasons = refused.to_string();
+    let mut source = std::error::Error::source(&refused);
+    while let Some(error) = source {
+        reasons += &format!(": {error}");
+        source = error.source();
+    }
+    reasons
+}
+
+// Two nodes with one reader each.
+#[tokio::test]
+async fn a_pooler_of_just_enough_connections_is_enough() {
+    let Some(database) = database().await else { return };
+    let scratch = Scratch::create("herald-it").unwrap();
+    let target = port(&database.url).parse().unwrap();
+    let settings = [("default_pool_size", "10")];
     let pooler = PgBouncer::start(scratch.path(), target, "session", &settings).await.unwrap();
-    let reason = refusal(&through(&database.url, pooler.port())).await;
-    assert!(reason.contains("default_pool_size"), "{reason}");
+    let url = through(&database.url, pooler.port());
+    let app = TestApp::with(|setup| {
+        setup.args.database.database.clone_from(&url);
+        setup.args.database.database_readers = 1;
+        setup.args.limits.poll_interval = 3_600;
+    })
+    .await;
+    let there = app.another_node().await;
+    let (ada, bob, conversation) = app.pair().await;
+    let mut socket = bob.at(there).socket("desk").await;
+    socket.follow("m", SENT).await;
+    for n in 0..20 {
+        ada.send(&conversation, &n.to_string()).await;
+        assert_eq!(socket.next("m").await["messageSent"]["message"]["body"], n.to_string());
+    }
 }
 
 /// What a setting is for the writer while it stores a message.

@@ -17,7 +17,8 @@ use sea_orm::{
 };
 
 use self::ledger::Ledger;
-use super::connection::{Address, TimeLimited};
+use super::address::Address;
+use super::connection::TimeLimited;
 use super::error::StorageFault;
 use super::file::SqliteFile;
 use super::sql::Sql;
