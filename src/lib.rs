@@ -125,7 +125,7 @@ impl App {
         let services = Services::new(database.clone(), writer, hub, accounts, rates, limits.clone());
         let services = Services { is_reciprocal: args.reciprocal_receipts, ..services };
         let engine = Engine::new(services, args.introspection == Switch::On, args.federation, trusted)
-            .map_err(StartError::TrustedDocument)?;
+            .map_err(|error| StartError::Document(error.to_string()))?;
         let engine = Arc::new(engine);
         let webhooks =
             Webhooks::open(Arc::clone(&engine), Arc::clone(&vitals), webhook_options(args)?).await?;

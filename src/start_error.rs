@@ -31,9 +31,9 @@ pub enum StartError {
         /// Where it differs.
         source: serde_json::Error,
     },
-    /// A trusted document is not valid.
-    #[error("--trusted-documents: {0}")]
-    TrustedDocument(String),
+    /// A document that herald is to execute is not valid: a trusted one, or one of its own.
+    #[error("{0}")]
+    Document(String),
     /// The keys of the login system cannot be read.
     #[error(transparent)]
     Keys(#[from] KeysError),

@@ -25,6 +25,6 @@ pub(crate) use execution::{Answers, Engine, Prepared, Rendering};
 pub(crate) use members::{Member, members};
 pub(crate) use params::Params;
 pub(crate) use response::{BAD_REQUEST, LIMIT_EXCEEDED, Response, Written, failure, refusal};
-pub use schema::{sdl, subgraph_sdl};
 pub(crate) use schema::services::Services;
 pub(crate) use schema::types::Cursor;
+pub use schema::{sdl, subgraph_sdl};

@@ -32,6 +32,20 @@ use crate::messaging::Place;
 /// The cost from which on an operation takes the room of a large answer before it is executed.
 const LARGE_ANSWER_COST: Cost = Cost(20_000);
 
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EngineError {
+    /// A trusted document does not go by its own SHA-256.
+    #[error("--trusted-documents: {name} is not the SHA-256 of its document, which is {hash}")]
+    Misnamed { name: String, hash: String },
+    /// A trusted document cannot be executed.
+    #[error("--trusted-documents: {hash}: {reasons}")]
+    Refused { hash: String, reasons: String },
+    /// One of herald's own documents cannot be executed, which is a fault in herald.
+    #[error("a document of herald's own: {0}")]
+    Own(String),
+}
+
 /// The schema with all that it needs to execute.
 pub(crate) struct Engine {
     /// Executes plans, and validates nothing.
@@ -50,13 +64,13 @@ impl Engine {
     /// given by the SHA-256 of their text.
     ///
     /// # Errors
-    /// What is wrong with a trusted document, in words for the operator.
+    /// A document that the engine is to execute is wrong.
     pub(crate) fn new(
         services: Services,
         introspection: bool,
         federation: bool,
         trusted: Option<HashMap<String, String>>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, EngineError> {
         let services = Arc::new(services);
         let limits = &services.limits;
         let schema = schema::builder()
@@ -246,14 +260,15 @@ fn recursion(limits: &Limits) -> usize {
 }
 
 /// Has nothing executed but these documents.
-fn trust(documents: &mut Documents, texts: &HashMap<String, String>) -> Result<(), String> {
+fn trust(documents: &mut Documents, texts: &HashMap<String, String>) -> Result<(), EngineError> {
     for (name, text) in texts {
-        if Hash::parse(name) != Some(Hash::of(text)) {
-            return Err(format!("{name} is not the SHA-256 of its document, which is {}", Hash::of(text)));
+        let hash = Hash::of(text);
+        if Hash::parse(name) != Some(hash) {
+            return Err(EngineError::Misnamed { name: name.clone(), hash: hash.to_string() });
         }
     }
     documents.trust(texts.values().map(String::as_str)).map_err(|(hash, refusal)| {
-        let reasons: Vec<_> = refusal.messages().collect();
-        format!("{hash}: {}", reasons.join(" "))
+        let reasons = refusal.messages().collect::<Vec<_>>().join(" ");
+        EngineError::Refused { hash: hash.to_string(), reasons }
     })
 }

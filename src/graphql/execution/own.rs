@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_graphql::Variables;
 use serde_json::{Map, Value, json};
 
+use super::engine::EngineError;
 use super::operation::Rendering;
 use super::{Answers, Engine, Prepared};
 use crate::accounts::{ActAs, Service};
@@ -36,17 +37,17 @@ pub(super) struct Own {
 
 impl Own {
     /// # Errors
-    /// What is wrong with one of the documents, which is a fault in herald.
+    /// One of the documents is wrong, which is a fault in herald.
     pub(super) fn new(
         limits: &Limits,
         definitions: &Arc<document::Schema>,
         large_answers: &Arc<LargeAnswers>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, EngineError> {
         let documents = Documents::new(ServeArgs::default().limits, Arc::clone(definitions));
         let page = limits.max_page_size;
         let prepare = |text: String| {
             prepare(&documents, &text, Map::new(), limits.max_event_bytes(), large_answers)
-                .map_err(|refusal| refusal.messages().collect::<Vec<_>>().join(" "))
+                .map_err(|refusal| EngineError::Own(refusal.messages().collect::<Vec<_>>().join(" ")))
         };
         Ok(Self {
             log: prepare(cloud_events::document(page))?,

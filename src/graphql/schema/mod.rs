@@ -4,14 +4,12 @@
 //! many things by one statement, and pages of Relay. What never lives here: rules of messaging (a resolver makes a
 //! command and does not decide), SQL, and how herald reads or executes a document.
 
-mod account;
 mod federation;
 mod input;
 pub(crate) mod loaders;
 mod mutation;
 mod page;
 mod payload;
-mod provisioning;
 pub(crate) mod query;
 pub(crate) mod services;
 pub(crate) mod subscription;

@@ -4,11 +4,10 @@ use async_graphql::connection::Connection;
 use async_graphql::{Context, ID, Object, Result};
 use futures_util::FutureExt;
 
-use super::account::Session;
 use super::loaders::{AllUnread, load};
 use super::page::{Opaque, PageArgs, connection};
 use super::services::services_of;
-use super::types::{Conversation, Cursor, Message, Node, UnreadTotals, User, node};
+use super::types::{Conversation, Cursor, Message, Node, Session, UnreadTotals, User, node};
 use crate::error::Error;
 use crate::graphql::budget::budget_of;
 use crate::graphql::caller::{caller_of, viewer_of};

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 
-use super::payload::{MessagePayload, UserPayload};
-use super::services::services_of;
-use super::types::{Cursor, Message, User};
 use crate::accounts::{Erased, Scope, Wanted};
 use crate::error::Error;
 use crate::graphql::budget::budget_of;
 use crate::graphql::caller::service_with;
+use crate::graphql::schema::payload::{MessagePayload, UserPayload};
+use crate::graphql::schema::services::services_of;
+use crate::graphql::schema::types::{Cursor, Message, User};
 use crate::log::{Provisioned, UserChange, UserRow};
 use crate::messaging::{Action, MessageId, Reason, Report, UserId};
 

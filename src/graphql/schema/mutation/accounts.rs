@@ -1,12 +1,17 @@
-//! What users do with their own accounts: their name, password and sessions, and whom they block.
+//! What people do with their own accounts: they register and sign in, change their name and password, end sessions, and
+//! block others.
 
-use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
+use async_graphql::{Context, ID, InputObject, SimpleObject};
 
-use super::services::services_of;
-use super::types::{DateTime, User};
+use super::parse_key;
 use crate::error::Error;
 use crate::graphql::caller::{caller_of, viewer_of};
-use crate::log::{SessionRow, UserChange, UserRow};
+use crate::graphql::cookie;
+use crate::graphql::schema::input::{LoginInput, RegisterInput};
+use crate::graphql::schema::payload::{LogoutPayload, SessionPayload};
+use crate::graphql::schema::services::services_of;
+use crate::graphql::schema::types::{DateTime, User};
+use crate::log::{UserChange, UserRow};
 use crate::messaging::{DisplayName, SessionId, UserId};
 
 /// What is to be changed of the viewer's profile.
@@ -59,36 +64,36 @@ pub(super) struct BlockPayload {
     pub(super) user: User,
 }
 
-/// A session in which the viewer is signed in.
-pub(crate) struct Session(pub(super) SessionRow);
-
-/// A session in which the viewer is signed in.
-#[Object]
-impl Session {
-    /// Begins with `ses_`.
-    async fn id(&self) -> ID {
-        self.0.id.to_string().into()
+pub(super) async fn register(ctx: &Context<'_>, input: RegisterInput) -> Result<SessionPayload, Error> {
+    let services = services_of(ctx)?;
+    let from = caller_of(ctx)?.address;
+    let RegisterInput { handle, display_name, password, idempotency_key } = input;
+    if let Some(rates) = &services.rates {
+        // With a key, a registration checks a password, as a sign-in does.
+        match idempotency_key {
+            Some(_) => rates.sign_in(from, &handle)?,
+            None => rates.register(from)?,
+        }
     }
+    let key = parse_key(idempotency_key.as_deref())?;
+    let user = services.accounts.register(from, &handle, &display_name, &password, key.as_ref()).await?;
+    begin_session(ctx, &user).await
+}
 
-    /// When the viewer signed in.
-    async fn created_at(&self) -> DateTime {
-        DateTime(self.0.created_at)
+pub(super) async fn login(ctx: &Context<'_>, input: LoginInput) -> Result<SessionPayload, Error> {
+    let services = services_of(ctx)?;
+    let from = caller_of(ctx)?.address;
+    if let Some(rates) = &services.rates {
+        rates.sign_in(from, &input.handle)?;
     }
+    let user = services.accounts.authenticate(from, &input.handle, &input.password).await?;
+    begin_session(ctx, &user).await
+}
 
-    /// When it was last used, to within some minutes.
-    async fn last_used_at(&self) -> DateTime {
-        DateTime(self.0.last_used_at)
-    }
-
-    /// When it ends, used or not.
-    async fn expires_at(&self) -> DateTime {
-        DateTime(self.0.expires_at)
-    }
-
-    /// Whether this very request is sent in it.
-    async fn is_current(&self, ctx: &Context<'_>) -> Result<bool> {
-        Ok(viewer_of(ctx)?.id == self.0.id)
-    }
+pub(super) async fn logout(ctx: &Context<'_>) -> Result<LogoutPayload, Error> {
+    let ended = services_of(ctx)?.accounts.sessions.end(viewer_of(ctx)?).await?;
+    ctx.append_http_header("set-cookie", cookie::clear(caller_of(ctx)?.is_secure));
+    Ok(LogoutPayload { ended })
 }
 
 pub(super) async fn update_profile(ctx: &Context<'_>, input: ProfileInput) -> Result<User, Error> {
@@ -107,8 +112,11 @@ pub(super) async fn update_profile(ctx: &Context<'_>, input: ProfileInput) -> Re
     Ok(User::by_id(viewer))
 }
 
-/// Changes the viewer's password, which ends all their sessions. Returns the user, for whom a new one is to begin.
-pub(super) async fn change_password(ctx: &Context<'_>, input: ChangePasswordInput) -> Result<UserRow, Error> {
+/// Changes the viewer's password, which ends all their sessions, and begins a new one.
+pub(super) async fn change_password(
+    ctx: &Context<'_>,
+    input: ChangePasswordInput,
+) -> Result<SessionPayload, Error> {
     let viewer = viewer_of(ctx)?.user;
     let services = services_of(ctx)?;
     let from = caller_of(ctx)?.address;
@@ -118,7 +126,9 @@ pub(super) async fn change_password(ctx: &Context<'_>, input: ChangePasswordInpu
         rates.sign_in(from, user.handle.as_str())?;
     }
     let ChangePasswordInput { current_password, new_password } = input;
-    services.accounts.change_password(from, viewer, &current_password, &new_password).await
+    let accounts = &services.accounts;
+    let user = accounts.change_password(from, viewer, &current_password, &new_password).await?;
+    begin_session(ctx, &user).await
 }
 
 pub(super) async fn end_session(ctx: &Context<'_>, input: &EndSessionInput) -> Result<bool, Error> {
@@ -145,4 +155,15 @@ pub(super) async fn block(ctx: &Context<'_>, input: &BlockInput, blocks: bool) -
         services.database.unblock(viewer, other).await?;
     }
     Ok(User::from(row))
+}
+
+async fn begin_session(ctx: &Context<'_>, user: &UserRow) -> Result<SessionPayload, Error> {
+    let accounts = &services_of(ctx)?.accounts;
+    let (token, session) = accounts.sessions.begin(user, &accounts.users).await?;
+    ctx.append_http_header("set-cookie", cookie::set(&token, &session, caller_of(ctx)?.is_secure));
+    Ok(SessionPayload {
+        token: token.to_string(),
+        expires_at: DateTime(session.expires_at),
+        user: User::by_id(session.user),
+    })
 }
