@@ -2,6 +2,7 @@
 
 mod conversations;
 mod events;
+mod filter;
 mod journey;
 mod messages;
 mod receipts;
@@ -9,7 +10,8 @@ mod reports;
 mod unread;
 
 pub use conversations::{ConversationRow, Described, ParticipantKey, Participating};
-pub use events::{ConversationFilter, Membership, SubscriptionFilter, Viewer};
+pub use events::Membership;
+pub use filter::{ConversationFilter, SubscriptionFilter, Viewer};
 pub use journey::Journey;
 pub use messages::Received;
 pub(super) use receipts::told;

@@ -2,6 +2,8 @@
 //! events in memory; what is older comes from the log. Whenever the subscription falls behind, it replays again from its
 //! own position. So a slow subscriber costs a position and not a queue.
 
+mod opening;
+
 use std::collections::VecDeque;
 use std::future;
 use std::pin::Pin;
@@ -9,12 +11,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep};
 
+pub use self::opening::OpenError;
+
 use super::damage::Missed;
 use super::joining::{Handover, JoinError, Then};
 use super::routing::Interest;
 use super::{Hub, VisibleEvent};
-use crate::log::{ConversationFilter, Database, ReadError, SubscriptionFilter, Unavailable, Viewer};
-use crate::messaging::{Origin, Participation, Place, Position, Timestamp, view};
+use crate::log::{Database, ReadError, Unavailable, Viewer};
+use crate::messaging::{Place, Position, Timestamp, view};
 use crate::metrics::{METRICS, Reason, ReplayedFrom};
 
 /// Events per statement of a replay.
@@ -26,45 +30,6 @@ const REPLAY_WINDOW_POSITIONS: i64 = 16_384;
 
 /// The first and the longest pause between two tries while the log cannot be read.
 const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-
-/// Why a subscription does not begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OpenError {
-    /// The log does not have the cursor's place, or no longer has it.
-    Expired,
-    /// The conversation does not exist, or the viewer takes no part in it.
-    NoSuchConversation,
-    /// An event that is to be told is damaged in the log.
-    Damaged,
-    /// The log cannot be read now.
-    Unavailable,
-}
-
-impl From<ReadError> for OpenError {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Damaged => Self::Damaged,
-            ReadError::Trimmed => Self::Expired,
-            ReadError::Unavailable => Self::Unavailable,
-        }
-    }
-}
-
-impl From<Unavailable> for OpenError {
-    fn from(unavailable: Unavailable) -> Self {
-        ReadError::from(unavailable).into()
-    }
-}
-
-impl From<JoinError> for OpenError {
-    fn from(error: JoinError) -> Self {
-        match error {
-            JoinError::Expired => Self::Expired,
-            JoinError::Damaged => Self::Damaged,
-            JoinError::NotRecent | JoinError::Unavailable => Self::Unavailable,
-        }
-    }
-}
 
 /// Why a subscription breaks off. The client needs a new snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,73 +76,6 @@ pub struct EventStream {
 }
 
 impl EventStream {
-    /// Begins a stream after the given place, or at the head of the log, and returns the place with it. It refuses at
-    /// once a place or a conversation that it cannot follow.
-    pub async fn open(
-        hub: Hub,
-        database: Database,
-        filter: SubscriptionFilter,
-        origin: Option<Origin>,
-        after: Option<Place>,
-    ) -> Result<(Self, Place), OpenError> {
-        let begun = match after {
-            Some(after) => after,
-            None => database.head().await?,
-        };
-        let mut stream = Self {
-            hub,
-            database,
-            interest: Interest { filter, origin },
-            position: begun.position,
-            place: begun,
-            window: REPLAY_WINDOW_POSITIONS,
-            replayed: VecDeque::new(),
-            left_through: Position::START,
-            unchecked: None,
-            then: Then::More,
-            is_behind: true,
-        };
-        // Where a client's place is not known to be in the log, the hub does not read the log for its sake.
-        stream.begin(after.is_none().then_some(begun)).await?;
-        Ok((stream, begun))
-    }
-
-    /// Replays until there is something to return, or it is known that there can be.
-    async fn begin(&mut self, mut seen: Option<Place>) -> Result<(), OpenError> {
-        loop {
-            if !self.join(seen).await? {
-                return self.begin_from_log().await;
-            }
-            match self.then {
-                _ if !self.replayed.is_empty() => return Ok(()),
-                Then::Live(_) => return Ok(()),
-                Then::More => {}
-                Then::Left if seen.is_some() => return Err(OpenError::NoSuchConversation),
-                // The hub may not have come to where the viewer joined the conversation.
-                Then::Left => {
-                    seen = Some(self.database.head_after(self.place).await?.ok_or(OpenError::Expired)?);
-                }
-            }
-        }
-    }
-
-    async fn begin_from_log(&mut self) -> Result<(), OpenError> {
-        self.database.head_after(self.place).await?.ok_or(OpenError::Expired)?;
-        let SubscriptionFilter { viewer, conversations, .. } = self.interest.filter;
-        let ConversationFilter::Conversation(conversation) = conversations else { return Ok(()) };
-        let Viewer::User(user) = viewer else { return Ok(()) };
-        let parts = self.database.participations(user, [conversation]).await?;
-        if parts.iter().any(Participation::is_open) {
-            return Ok(());
-        }
-        // A viewer who left meanwhile still sees the events up to their leaving.
-        let left = parts.iter().filter_map(|part| part.interval.left).max().unwrap_or(Position::START);
-        while self.replayed.is_empty() && self.position < left {
-            self.replay(left).await?;
-        }
-        if self.replayed.is_empty() { Err(OpenError::NoSuchConversation) } else { Ok(()) }
-    }
-
     /// Returns the next event, in order, without a gap or a repeat. `None` when there will never be another one: the
     /// viewer has left the one conversation that the stream follows. It may be dropped and called again at any time.
     pub async fn next(&mut self) -> Result<Option<VisibleEvent>, Broken> {
@@ -219,61 +117,9 @@ impl EventStream {
     pub(super) async fn step(&mut self, mut due: Option<Pin<&mut Sleep>>) -> Result<Step, Broken> {
         let mut pause = RETRY_PAUSE.0;
         loop {
-            if !self.replayed.is_empty() {
-                match self.narrow_view().await {
-                    Ok(()) => {}
-                    Err(Unavailable::Damaged) => return Err(Broken::Damaged),
-                    Err(Unavailable::Now) => {
-                        if rest(&mut pause, &mut due).await {
-                            return Ok(Step::Due);
-                        }
-                        continue;
-                    }
-                }
-            }
-            if let Some(seen) = self.replayed.pop_front() {
-                return Ok(Step::Event(seen));
-            }
-            // What waits for the next event takes no room for those that it had.
-            self.replayed = VecDeque::new();
-            if let Then::Live(live) = &mut self.then {
-                // What waits in the queue is told first. After a queue that is closed, it goes on from the log.
-                let is_quiet = self.unchecked.is_none() && live.is_empty() && !live.is_closed();
-                if is_quiet && std::mem::take(&mut self.is_behind) {
-                    return Ok(Step::CaughtUp);
-                }
-                if self.unchecked.is_none() {
-                    self.unchecked = tokio::select! {
-                        biased;
-                        seen = live.recv() => seen,
-                        () = passed(&mut due) => return Ok(Step::Due),
-                    };
-                }
-                if self.unchecked.is_some() {
-                    match self.check_visible().await {
-                        Ok(None) => pause = RETRY_PAUSE.0,
-                        Ok(Some(seen)) => return Ok(Step::Event(seen)),
-                        Err(Unavailable::Damaged) => return Err(Broken::Damaged),
-                        Err(Unavailable::Now) => {
-                            if rest(&mut pause, &mut due).await {
-                                return Ok(Step::Due);
-                            }
-                        }
-                    }
-                    continue;
-                }
-                // The queue overflowed, or no more events come. The hub or the log tells which.
-                (self.then, self.is_behind) = (Then::More, true);
-            }
-            if let Then::Left = self.then {
-                return Ok(Step::Ended);
-            }
-            if due.as_ref().is_some_and(|due| due.deadline() <= Instant::now()) {
-                return Ok(Step::Due);
-            }
-            // Boxed, so that a subscription that just waits does not carry the room for reading the log.
-            match Box::pin(self.advance()).await {
-                Ok(()) => pause = RETRY_PAUSE.0,
+            match self.try_step(&mut due).await {
+                Ok(Some(step)) => return Ok(step),
+                Ok(None) => pause = RETRY_PAUSE.0,
                 Err(JoinError::Expired) => return Err(Broken::Expired),
                 Err(JoinError::Damaged) => return Err(Broken::Damaged),
                 Err(JoinError::NotRecent | JoinError::Unavailable) => {
@@ -283,6 +129,44 @@ impl EventStream {
                 }
             }
         }
+    }
+
+    /// Tries to take a step. `None` when it has only come closer to one.
+    async fn try_step(&mut self, due: &mut Option<Pin<&mut Sleep>>) -> Result<Option<Step>, JoinError> {
+        if !self.replayed.is_empty() {
+            self.narrow_view().await?;
+            return Ok(self.replayed.pop_front().map(Step::Event));
+        }
+        // What waits for the next event takes no room for those that it had.
+        self.replayed = VecDeque::new();
+        if let Then::Live(live) = &mut self.then {
+            // What waits in the queue is told first. After a queue that is closed, it goes on from the log.
+            let is_quiet = self.unchecked.is_none() && live.is_empty() && !live.is_closed();
+            if is_quiet && std::mem::take(&mut self.is_behind) {
+                return Ok(Some(Step::CaughtUp));
+            }
+            if self.unchecked.is_none() {
+                self.unchecked = tokio::select! {
+                    biased;
+                    seen = live.recv() => seen,
+                    () = passed(due) => return Ok(Some(Step::Due)),
+                };
+            }
+            if self.unchecked.is_some() {
+                return Ok(self.check_visible().await?.map(Step::Event));
+            }
+            // The queue overflowed, or no more events come. The hub or the log tells which.
+            (self.then, self.is_behind) = (Then::More, true);
+        }
+        if let Then::Left = self.then {
+            return Ok(Some(Step::Ended));
+        }
+        if due.as_ref().is_some_and(|due| due.deadline() <= Instant::now()) {
+            return Ok(Some(Step::Due));
+        }
+        // Boxed, so that a subscription that just waits does not carry the room for reading the log.
+        Box::pin(self.advance()).await?;
+        Ok(None)
     }
 
     /// Has the next event be seen as of the viewer's leaving, where they have left since it was queued. What happened in the
