@@ -48,7 +48,8 @@ impl Postgres {
     /// Why it cannot listen now, for the operator.
     pub async fn start(url: &str) -> Result<Arc<Self>, String> {
         let options = postgres::parse(url)?;
-        let cannot = |error| format!("cannot listen to Postgres: {}", postgres::describe_another(&error));
+        let cannot =
+            |error: sqlx::Error| format!("cannot listen to Postgres: {}", postgres::describe_another(&error));
         let listener = listen(&options).await.map_err(cannot)?;
         // Opened at once, so that a pooler which is too small shows at the start.
         let notifier = in_time(connect(&options)).await.map_err(cannot)?;

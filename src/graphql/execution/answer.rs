@@ -3,7 +3,7 @@
 //! async-graphql answers fields in the order in which they complete, leaves out those that failed, and takes an object
 //! of which nothing is selected for null. Here fields come in the order of the selection, and a field that failed is
 //! null or takes its parent along (<https://spec.graphql.org/September2025/#sec-Handling-Execution-Errors>). It is
-//! written in one pass: what turns out to be null is cut off again.
+//! written in one pass. What turns out to be null is cut off again.
 
 use apollo_compiler::ast::Type;
 use apollo_compiler::response::JsonMap;
@@ -77,8 +77,8 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    /// Writes an object; `None` stands for one all of whose fields failed. Returns false when it is null instead: what
-    /// was written of it is for the caller to cut off.
+    /// Writes an object. `values` is `None` when every field failed. Returns false when the object turns out to be null.
+    /// The caller then cuts off what was written of it.
     fn object(&mut self, fields: &'a [Field], values: Option<&'a Fields>) -> Result<bool, TooLarge> {
         self.out.push(b'{');
         for (index, field) in fields.iter().enumerate() {
@@ -107,7 +107,7 @@ impl<'a> Writer<'a> {
         Ok(true)
     }
 
-    /// Writes a value. Returns false when it may not be null, and is: then its parent is null.
+    /// Writes a value. Returns false when the value is null although its type forbids that. Its parent is then null.
     fn value(&mut self, value: &'a Value, ty: &'a Type, inner: &'a Inner) -> Result<bool, TooLarge> {
         let start = self.out.len();
         let is_written = match value {

@@ -259,7 +259,7 @@ fn recursion(limits: &Limits) -> usize {
     2 * limits.max_depth + 2
 }
 
-/// Has nothing executed but these documents.
+/// From now on, only these documents are executed.
 fn trust(documents: &mut Documents, texts: &HashMap<String, String>) -> Result<(), EngineError> {
     for (name, text) in texts {
         let hash = Hash::of(text);

@@ -26,11 +26,12 @@ use crate::log::Unavailable;
 use crate::metrics::METRICS;
 use crate::rates::Rates;
 
-/// What is said to who asks for checkpoints and for their conversation.
+/// What a client is told that asks for checkpoints and selects the conversation of every event.
 const NO_CONVERSATION: &str = "cannot be true where `conversation` is selected of every `Event`, because a checkpoint has none: \
      select it in fragments on the events that you follow, like `... on MessageSent`";
 
-/// One long-lived execution: an event in, a response out. Cheaper by half than executing anew for each event.
+/// An execution that lives for many events. Each event goes in and comes out as a response. This costs half of what it
+/// costs to execute anew for each event.
 pub(crate) struct Execution {
     sender: mpsc::Sender<Told>,
     responses: BoxStream<'static, async_graphql::Response>,
@@ -66,7 +67,7 @@ impl From<Unrendered> for Unavailable {
     }
 }
 
-/// What rendering an event came to.
+/// The outcome of one rendering.
 enum Rendered {
     Response(Response),
     /// The execution is of no use any more, and this is the response.
@@ -74,7 +75,7 @@ enum Rendered {
 }
 
 impl Execution {
-    /// Begins to execute, which checks the arguments.
+    /// Begins an execution. The resolver checks the arguments at once.
     fn begin(
         schema: &Schema,
         prepared: &Prepared,
@@ -180,7 +181,7 @@ pub(crate) struct Rendering {
 }
 
 impl Rendering {
-    /// What this subscriber receives of what it is told.
+    /// Renders what happened, or a checkpoint: the answer that this subscriber receives.
     ///
     /// # Errors
     /// Whether to try again, or to break off.

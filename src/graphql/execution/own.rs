@@ -23,7 +23,7 @@ use crate::hub::{Told, VisibleEvent};
 use crate::log::Unavailable;
 use crate::messaging::{ConversationId, Epoch, MessageId, Place, Position, UserId};
 
-/// herald's own documents, and the service that it is for itself.
+/// herald's own documents, and the service as which herald asks.
 pub(super) struct Own {
     documents: Documents,
     large_answers: Arc<LargeAnswers>,

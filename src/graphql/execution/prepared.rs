@@ -13,8 +13,8 @@ use crate::graphql::response::{Data, LIMIT_EXCEEDED, Response, error};
 /// A request that can be executed: its document is valid, its variables fit, and both are within the limits.
 #[derive(Clone)]
 pub(crate) struct Prepared {
-    /// Where the operation asks about the schema. The plan says all else, and a subscription that keeps its document
-    /// would keep many times the memory of its text.
+    /// The document, if the operation asks about the schema. The plan has all else. A document takes many times the memory
+    /// of its text, so a subscription does not keep it.
     pub(super) document: Option<Arc<Document>>,
     pub(super) operation_name: Option<String>,
     pub(in crate::graphql) plan: Arc<Plan>,
@@ -29,7 +29,7 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// What is handed to the executor.
+    /// The request that the executor of async-graphql gets.
     pub(crate) fn request(&self) -> Request {
         let mut request = Request::new(String::new()).variables(self.plan.variables(&self.variables));
         request.set_parsed_query(self.plan.executable());
