@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use herald::clock::Clock;
 use herald::messaging::Timestamp;
-use sea_orm::{ConnectionTrait, Database};
+use sea_orm::{ConnectionTrait, Database, DbBackend};
 use serde_json::{Value, json};
 
 use crate::support::{Follower, Setup, TestApp, Transport, User};
@@ -168,26 +168,32 @@ async fn nobody_is_told_that_they_have_everything_while_the_log_cannot_be_read()
     assert_eq!(until(&mut follower, "MessageSent", &mut last).await["message"]["body"], "it goes on");
 }
 
-// A row that no herald can read stands between the followers and all that comes. Operators and followers are told.
+// Nobody can know what there is when the row of the log's head is damaged. Operators and followers are told.
 #[tokio::test]
-async fn a_damaged_row_in_the_log_is_told_to_who_can_do_something_about_it() {
+async fn a_damaged_head_of_the_log_is_told_to_who_can_do_something_about_it() {
     let app = herald().await;
     let (_, bob, _) = app.pair().await;
     let mut last = json!(bob.cursor().await);
     let mut follower = follow(Transport::WebSocket, &bob, json!({ "after": last })).await;
     until(&mut follower, "Checkpoint", &mut last).await;
     let database = Database::connect(&app.database.url).await.unwrap();
-    let damaged = "INSERT INTO events (position, kind, conversation_id, actor_id, at_micros, chain)
-        SELECT position + 1, 99, conversation_id, actor_id, at_micros + 1, chain FROM events
-        ORDER BY position DESC LIMIT 1";
-    database.execute_unprepared(damaged).await.unwrap();
-    database.execute_unprepared("UPDATE log_head SET position = position + 1").await.unwrap();
+    // A value of another type: Postgres keeps to the type of its column.
+    let (damage, mend) = match database.get_database_backend() {
+        DbBackend::Postgres => (
+            "ALTER TABLE log_head ALTER COLUMN chain TYPE text",
+            "ALTER TABLE log_head ALTER COLUMN chain TYPE bigint USING chain::bigint",
+        ),
+        _ => (
+            "UPDATE log_head SET chain = 'unreadable'",
+            "UPDATE log_head SET chain = (SELECT e.chain FROM events e ORDER BY e.position DESC LIMIT 1)",
+        ),
+    };
+    database.execute_unprepared(damage).await.unwrap();
     while until(&mut follower, "Checkpoint", &mut last).await["caughtUp"] == true {}
     let ready = app.request("GET", "/readyz", &[], b"").await;
     assert_eq!(ready.status, 503);
     assert!(ready.body.contains("The log cannot be read."), "{}", ready.body);
-    database.execute_unprepared("DELETE FROM events WHERE kind = 99").await.unwrap();
-    database.execute_unprepared("UPDATE log_head SET position = position - 1").await.unwrap();
+    database.execute_unprepared(mend).await.unwrap();
     database.close().await.unwrap();
     while until(&mut follower, "Checkpoint", &mut last).await["caughtUp"] == false {}
 }
