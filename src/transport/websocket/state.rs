@@ -9,7 +9,6 @@ use crate::accounts::Credential;
 use crate::config::Limits;
 use crate::error::Error;
 use crate::graphql::{BAD_REQUEST, Caller, Cursor, LIMIT_EXCEEDED, Params, Response, refusal};
-use crate::log::Unavailable;
 use crate::messaging::ConnectionId;
 use crate::random;
 use crate::transport::Shared;
