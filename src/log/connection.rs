@@ -87,7 +87,8 @@ impl<C: ConnectionTrait> ConnectionTrait for TimeLimited<C> {
 }
 
 impl TimeLimited<DatabaseConnection> {
-    /// Opens all `connections` at once, so that a wrong setting shows at the start.
+    /// Opens all `connections` at once, so that a wrong setting shows at the start. When one of them has a statement refused,
+    /// all are opened anew that share `prepared`.
     ///
     /// # Errors
     /// In words for the operator.
@@ -95,6 +96,7 @@ impl TimeLimited<DatabaseConnection> {
         address: &Address,
         connections: u32,
         patience: Duration,
+        prepared: &Prepared,
     ) -> Result<Self, String> {
         match address {
             Address::Sqlite(url) => {
@@ -127,7 +129,7 @@ impl TimeLimited<DatabaseConnection> {
                 })
             }
             Address::Postgres(options) => {
-                let prepared = Prepared::default();
+                let prepared = prepared.clone();
                 let inner = open_postgres(options, connections, patience, prepared.clone()).await?;
                 let diagnosis = Some(Diagnosis::new((**options).clone(), patience));
                 Ok(Self { inner, patience: Some(patience + GRACE), diagnosis, prepared: Some(prepared) })
@@ -144,7 +146,7 @@ impl TimeLimited<DatabaseConnection> {
             Address::Sqlite(url) => {
                 one_of_sqlite(url, patience, |sqlite| sqlite.journal_mode(SqliteJournalMode::Wal)).await
             }
-            Address::Postgres(_) => Self::connect(address, 1, patience).await,
+            Address::Postgres(_) => Self::connect(address, 1, patience, &Prepared::default()).await,
         }
     }
 
@@ -157,7 +159,7 @@ impl TimeLimited<DatabaseConnection> {
             Address::Sqlite(url) => {
                 one_of_sqlite(url, patience, |sqlite| sqlite.create_if_missing(false).read_only(true)).await
             }
-            Address::Postgres(_) => Self::connect(address, 1, patience).await,
+            Address::Postgres(_) => Self::connect(address, 1, patience, &Prepared::default()).await,
         }
     }
 

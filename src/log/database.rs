@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::address::Address;
 use super::connection::TimeLimited;
 use super::file::{FileLock, SqliteFile};
+use super::prepared::Prepared;
 use super::wal::Wal;
 use super::{damage, restore, schema};
 use crate::clock::Clock;
@@ -114,8 +115,9 @@ impl Database {
         let migrated = schema::bring_up_to_date(&connection, &address, *patience).await;
         connection.close().await.map_err(|e| e.to_string())?;
         migrated?;
-        let mut writer = TimeLimited::connect(&address, 1, *patience).await?;
-        let mut reader = TimeLimited::connect(&address, (*readers).max(1), *patience).await?;
+        let prepared = Prepared::default();
+        let mut writer = TimeLimited::connect(&address, 1, *patience, &prepared).await?;
+        let mut reader = TimeLimited::connect(&address, (*readers).max(1), *patience, &prepared).await?;
         if let Some(observer) = observer {
             writer.observe(observer);
             reader.observe(observer);

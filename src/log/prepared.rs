@@ -12,7 +12,7 @@ use sea_orm::{DbErr, RuntimeErr};
 /// and its message may be in any language.
 const REFUSED_BY: &str = "RevalidateCachedQuery";
 
-/// The statements of the connections of one pool. A clone shares them.
+/// The statements of the connections of a database, in all of its pools. A clone shares them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Prepared {
     /// When one was refused last.

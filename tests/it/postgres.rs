@@ -262,4 +262,6 @@ async fn a_later_herald_may_change_the_type_of_a_column_while_this_one_serves() 
         assert_eq!(said(socket).await, "before");
         assert_eq!(said(socket).await, "after");
     }
+    // Nothing is left that fails.
+    statements(&app).await;
 }
