@@ -91,9 +91,11 @@ impl App {
             .await
             .map_err(|error| StartError::Database(error.into()))?
             .with_clock(parts.clock);
-        if database.settle_owners().await.is_err() {
+        if database.settle_participants().await.is_err() {
             // The cause is in the log. Everything else works, and the next start goes on from there.
-            tracing::warn!("not every conversation has its owner yet: run `herald migrate`");
+            tracing::warn!(
+                "not every conversation has its owner yet, or shares only what its people chose: run `herald migrate`"
+            );
         }
         let epoch = database.head().await.map_err(unavailable("the log's head"))?.epoch;
         let feed = match parts.feed {

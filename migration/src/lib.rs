@@ -20,6 +20,7 @@ mod m20261206_000011_blocks;
 mod m20261208_000012_webhooks;
 mod m20261209_000013_sharing;
 mod m20261210_000014_retention;
+mod m20261211_000015_settling;
 
 /// Applies the migrations in order, each once. The table `seaql_migrations` has the names of those that were applied.
 #[derive(Debug)]
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261208_000012_webhooks::Migration),
             Box::new(m20261209_000013_sharing::Migration),
             Box::new(m20261210_000014_retention::Migration),
+            Box::new(m20261211_000015_settling::Migration),
         ]
     }
 }

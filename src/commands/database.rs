@@ -17,8 +17,8 @@ pub(super) async fn migrate(args: &MigrateArgs) -> Result<(), CommandError> {
     let opened =
         if args.restored { Database::open(&options).await } else { Database::open_beside(&options).await };
     let database = opened.map_err(CommandError::database)?;
-    let settled = database.settle_all_owners().await;
-    settled.map_err(CommandError::unavailable("give conversations their owners"))?;
+    let settled = database.settle_all_participants().await;
+    settled.map_err(CommandError::unavailable("set right what earlier versions of herald did"))?;
     print("The schema is current.\n")?;
     if args.restored {
         let head = database.head().await.map_err(CommandError::unavailable("read the log's head"))?;

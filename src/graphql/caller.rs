@@ -46,6 +46,11 @@ impl Caller {
         self.session.is_none() && self.service.as_ref().is_some_and(|service| service.is_herald_itself())
     }
 
+    /// Whether it is a service that acts for nobody.
+    pub(crate) fn is_service_alone(&self) -> bool {
+        self.session.is_none() && self.service.is_some()
+    }
+
     /// Fails unless a user or a service is signed in.
     ///
     /// # Errors

@@ -31,8 +31,8 @@ pub(super) struct Locked {
     /// The earliest time that the next event can have. It is the later of two: the present time, by the clock of
     /// Postgres where the database is Postgres, and the instant after the newest event.
     pub(super) now: Timestamp,
-    /// The position up to which every conversation has its owner. Rows of participants may change with it, and not only
-    /// with the head.
+    /// The position up to which every conversation has its owner, and every stay shares what its user chose. Rows of
+    /// participants may change with it, and not only with the head.
     pub(super) owned_through: Position,
     /// Events before this position may be gone, because they were too old.
     pub(super) trimmed: Position,

@@ -1,5 +1,5 @@
-//! The facts of earlier batches that still hold. Only events change them, a start of herald that gives conversations
-//! their owners, and users who choose what they share, which counts as a change of the user. So while the head of the
+//! The facts of earlier batches that still hold. Only events change them, a start of herald that sets right what earlier
+//! versions wrote, and users who choose what they share, which counts as a change of the user. So while the head of the
 //! log and the count of changes are as the writer left them, everything that the writer knew then is still so, and a
 //! batch has nothing to load. What never lives here: facts that are cheaper to read than to keep (idempotency keys, and
 //! the senders that a mark covers).

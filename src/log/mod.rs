@@ -36,6 +36,7 @@ mod restore;
 mod retention;
 mod schema;
 mod sessions;
+mod settling;
 mod sharing;
 mod sql;
 mod stays;
@@ -60,8 +61,8 @@ pub use passwords::Standing;
 pub use provisioning::{FoundUsers, Provisioned};
 pub use reader::{
     ConversationFilter, ConversationRow, Described, Direction, Journey, MarkTime, Membership, Page,
-    ParticipantKey, Participating, Receipt, Received, ReportKey, Reported, SubscriptionFilter, UnreadTotals,
-    Viewer,
+    ParticipantKey, Participating, Receipt, ReceiptsPage, Received, ReportKey, Reported, SubscriptionFilter,
+    UnreadTotals, Viewer, Whose,
 };
 pub use readiness::Unready;
 pub use restore::{Restored, restore};

@@ -209,6 +209,7 @@ async fn the_first_row_that_breaks_a_promise_is_named() {
         // What is shared.
         ("UPDATE participants SET read_shared_after = NULL WHERE joined_position = 6".into(), "stays: 1: this many do not"),
         ("UPDATE users SET share_delivered = FALSE WHERE handle LIKE 'bob-%'".into(), "stays: 3: this many do not share"),
+        ("UPDATE participants SET read_shared_after = 3 WHERE joined_position = 6".into(), "stays: 1: this many do not share"),
         // Sessions.
         ("UPDATE log_head SET sessions_ended = 0".into(), "session end 1: log_head"),
         ("UPDATE session_ends SET session_id = (SELECT id FROM sessions LIMIT 1)".into(), "session end 1: its session"),

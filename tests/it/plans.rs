@@ -130,7 +130,7 @@ async fn call_webhook(app: &TestApp, receiver: &mut Receiver, clock: &SteppedClo
 /// Follows the statuses from a cursor on, and all that they lead to.
 async fn follow_status(user: &User, after: &str) {
     let query = "subscription($after: Cursor) { statusChanged(after: $after) {
-        message { status receipts { nodes { readAt } } } messages { body }
+        message { status receipts { nodes { readAt } } unread: receipts(notYet: READ) { nodes { status } } } messages { body }
         conversation { participants { nodes { readThrough { id } } } }
     } }";
     let mut socket = user.socket("phone").await;
@@ -147,6 +147,8 @@ async fn look(user: &User, conversation: &str, page: &str) {
                 messages({page}) {{ nodes {{
                     body status sender {{ handle }}
                     receipts({page}) {{ nodes {{ status deliveredAt readAt undeliverable {{ at }} recipient {{ handle }} }} }}
+                    undelivered: receipts({page}, notYet: DELIVERED) {{ nodes {{ status }} }}
+                    unread: receipts({page}, notYet: READ) {{ nodes {{ status }} }}
                 }} }}
             }}
         }}"
@@ -199,19 +201,24 @@ fn is_scan(step: &str) -> bool {
 #[tokio::test]
 async fn no_hot_query_reads_a_table_from_end_to_end() {
     let seen: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let observer = || {
+        let seen = Arc::clone(&seen);
+        Some(Observer(Arc::new(move |sql: &str| {
+            seen.lock().unwrap().insert(sql.to_owned());
+        })))
+    };
     let (mut receiver, clock) = (Receiver::start().await, SteppedClock::new());
-    let app = TestApp::with(|setup| {
+    let mut app = TestApp::with(|setup| {
         receiver.adapt(setup);
         clock.adapt(setup);
         setup.args.webhooks.undelivered_after = vec![30];
-        let seen = Arc::clone(&seen);
-        setup.parts.observer = Some(Observer(Arc::new(move |sql| {
-            seen.lock().unwrap().insert(sql.to_owned());
-        })));
+        setup.parts.observer = observer();
     })
     .await;
     statements(&app).await;
     call_webhook(&app, &mut receiver, &clock).await;
+    // A start looks at what happened since the last one.
+    app.restart_with(|setup| setup.parts.observer = observer()).await;
     let mut options = sea_orm::ConnectOptions::new(&app.database.url);
     options.max_connections(1);
     let database = Database::connect(options).await.unwrap();

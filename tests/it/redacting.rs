@@ -1,5 +1,6 @@
 //! Redacting a message: who may, who is told, and that nothing is left of what it said.
 
+use herald::accounts::Scope;
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::{Value, json};
 
@@ -248,6 +249,41 @@ async fn soon_nothing_of_it_is_left_in_the_files_of_sqlite() {
     drop(bob);
     app.stop().await;
     assert!(!found());
+}
+
+#[tokio::test]
+async fn a_service_redacts_any_message_as_its_sender() {
+    let app = TestApp::start().await;
+    let (ada, bob, room) = app.pair().await;
+    let (moderator, reader) =
+        (app.service("moderator", &[Scope::Send]).await, app.service("reader", &[Scope::Read]).await);
+    let follow =
+        "subscription { events { ... on MessageRedacted { via redactedBy { handle } message { body } } } }";
+    let mut bobs = bob.socket("desk").await;
+    bobs.follow("e", follow).await;
+    let by_ada = ada.send(&room, SECRET).await;
+    let by_bob = bob.send(&room, SECRET).await;
+    // Also of who has left, and where nobody is left.
+    ada.leave(&room).await;
+    let short =
+        "mutation($id: ID!) { redactMessage(input: { messageId: $id }) { message { id redactedAt } } }";
+    assert_eq!(reader.refused(short, json!({ "id": by_ada })).await, "FORBIDDEN");
+    let nothing = "msg_00000000000000000000000000000000";
+    assert_eq!(moderator.refused(short, json!({ "id": nothing })).await, "NOT_FOUND");
+    let redacted = moderator.data(short, json!({ "id": by_ada })).await["redactMessage"]["message"].take();
+    assert!(redacted["id"] == by_ada && !redacted["redactedAt"].is_null(), "{redacted}");
+    let told =
+        json!({ "via": "moderator", "redactedBy": { "handle": ada.handle }, "message": { "body": "" } });
+    assert_eq!(bobs.next("e").await["events"], told);
+    assert_eq!(moderator.data(short, json!({ "id": by_ada })).await["redactMessage"]["message"], redacted);
+    bob.leave(&room).await;
+    let redacted = moderator.data(short, json!({ "id": by_bob })).await["redactMessage"]["message"].take();
+    assert!(!redacted["redactedAt"].is_null(), "{redacted}");
+    // Whoever it acts for is held to what people may.
+    let message = ada.send(&ada.start(&[&bob]).await, SECRET).await;
+    let acting = moderator.acting_as(&bob.id);
+    assert_eq!(acting.refused(short, json!({ "id": message })).await, "FORBIDDEN");
+    moderator.acting_as(&ada.id).data(short, json!({ "id": message })).await;
 }
 
 #[tokio::test]

@@ -34,13 +34,13 @@ const LOG: &str = "subscription($after: Cursor) { log(after: $after) {
     ... on MessageSent { message { body } }
 } }";
 
-async fn share(user: &User, delivered: bool, read: bool) {
+pub(crate) async fn share(user: &User, delivered: bool, read: bool) {
     let input = json!({ "shareDelivered": delivered, "shareRead": read });
     user.data(PROFILE, json!({ "input": input })).await;
 }
 
 /// What a viewer sees of a conversation.
-async fn seen(viewer: &User, conversation: &str) -> Value {
+pub(crate) async fn seen(viewer: &User, conversation: &str) -> Value {
     viewer.data(ALL, json!({ "id": conversation })).await["conversation"].take()
 }
 
@@ -54,13 +54,13 @@ fn of<'a>(nodes: &'a Value, user: &User) -> &'a Value {
 }
 
 /// How far others are told that somebody's marks have come: received and read.
-fn marks<'a>(seen: &'a Value, user: &User) -> [&'a Value; 2] {
+pub(crate) fn marks<'a>(seen: &'a Value, user: &User) -> [&'a Value; 2] {
     let part = of(&seen["participants"]["nodes"], user);
     ["deliveredThrough", "readThrough"].map(|mark| part[mark].get("body").unwrap_or(&Value::Null))
 }
 
 /// How far the message with a body has come, in short: of how many who share, how many received and read it.
-async fn standing(viewer: &User, conversation: &str, body: &str) -> String {
+pub(crate) async fn standing(viewer: &User, conversation: &str, body: &str) -> String {
     let seen = seen(viewer, conversation).await;
     let mut nodes = seen["messages"]["nodes"].as_array().unwrap().iter();
     let message = nodes.find(|message| message["body"] == body).unwrap();

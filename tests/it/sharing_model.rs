@@ -25,6 +25,8 @@ const SEEN: &str = "query($id: ID!) { conversation(id: $id) {
 } } fragment Standing on Message {
     id status recipientCount sharingCount deliveredCount readCount
     receipts(first: 9) { nodes { recipient { id } isShared status deliveredAt readAt } }
+    undelivered: receipts(first: 9, notYet: DELIVERED) { nodes { recipient { id } } }
+    unread: receipts(first: 9, notYet: READ) { nodes { recipient { id } } }
 }";
 const EVENTS: &str = "{ __typename
     ... on StatusChanged { recipient { id } status messages(first: 200) { id } }
@@ -33,6 +35,8 @@ const EVENTS: &str = "{ __typename
 } } fragment Standing on Message {
     id status recipientCount sharingCount deliveredCount readCount
     receipts(first: 9) { nodes { recipient { id } isShared status deliveredAt readAt } }
+    undelivered: receipts(first: 9, notYet: DELIVERED) { nodes { recipient { id } } }
+    unread: receipts(first: 9, notYet: READ) { nodes { recipient { id } } }
 }";
 
 #[derive(Debug, Clone)]
@@ -319,7 +323,11 @@ impl Herald {
             (self.users[*who].id.clone(), json!([is_shared(who, row), status, row.told[0], row.told[1]]))
         };
         let receipts: BTreeMap<_, _> = rows.iter().map(receipt).collect();
-        json!([status, rows.len(), sharing, delivered, read, receipts])
+        let not_yet = [0, 1].map(|kind| {
+            let lacking = rows.iter().filter(|(who, row)| is_shared(who, row) && !row.told[kind]);
+            lacking.map(|(who, _)| self.users[*who].id.as_str()).collect::<BTreeSet<_>>()
+        });
+        json!([status, rows.len(), sharing, delivered, read, receipts, not_yet])
     }
 
     fn compare_messages(&self, shown: &Value, expected: &Seen, who: &str) {
@@ -403,7 +411,11 @@ fn in_short(message: &Value) -> Value {
     let counts =
         ["recipientCount", "sharingCount", "deliveredCount", "readCount"].map(|count| &message[count]);
     let [recipients, sharing, delivered, read] = counts;
-    json!([message["status"], recipients, sharing, delivered, read, receipts])
+    let not_yet = ["undelivered", "unread"].map(|field| {
+        let nodes = message[field]["nodes"].as_array().unwrap().iter();
+        nodes.map(|receipt| receipt["recipient"]["id"].as_str().unwrap()).collect::<BTreeSet<_>>()
+    });
+    json!([message["status"], recipients, sharing, delivered, read, receipts, not_yet])
 }
 
 /// The marks that an event tells of. Whoever has read a message has received it.

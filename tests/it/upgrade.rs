@@ -218,12 +218,12 @@ impl Owners {
     }
 }
 
-fn options(app: &TestApp) -> DatabaseOptions {
+pub(crate) fn options(app: &TestApp) -> DatabaseOptions {
     let (url, patience) = (app.database.url.clone(), std::time::Duration::from_secs(5));
     DatabaseOptions { url, readers: 1, patience, observer: None }
 }
 
-async fn execute(app: &TestApp, statements: &[&str]) {
+pub(crate) async fn execute(app: &TestApp, statements: &[&str]) {
     let database = Database::connect(&app.database.url).await.unwrap();
     for statement in statements {
         database.execute_unprepared(statement).await.unwrap_or_else(|error| panic!("{statement}: {error}"));

@@ -3,7 +3,7 @@
 use sea_orm::FromQueryResult;
 
 use super::{Check, unreadable};
-use crate::log::sharing::is_stale;
+use crate::log::sharing::is_wrong;
 use crate::log::sql::Sql;
 
 /// A number that names a row in an error.
@@ -49,11 +49,12 @@ impl Check<'_> {
 
     /// Checks that stays share what their users chose.
     pub(super) async fn sharing(&self) -> Result<(), String> {
-        let mut stale = Sql::default();
-        stale.push("SELECT COUNT(*) AS number FROM participants WHERE ");
-        is_stale(&mut stale);
-        stale.push(" HAVING COUNT(*) > 0");
-        self.finds_none(stale, "stays:", "this many do not share what their users chose").await
+        let mut wrong = Sql::default();
+        wrong.push("SELECT COUNT(*) AS number FROM participants WHERE ");
+        is_wrong(&mut wrong);
+        wrong.push(" HAVING COUNT(*) > 0");
+        let reason = "this many do not share what their users chose: `herald migrate` has them do so";
+        self.finds_none(wrong, "stays:", reason).await
     }
 
     /// Fails if the statement finds a row. The error names the row by `row` and its number.

@@ -3,13 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
-
-use super::{Direction, Page, ParticipantKey, Receipt};
-use crate::log::entities::{event, message};
+use super::{Direction, Page, ParticipantKey, Receipt, ReceiptsPage, Whose};
+use crate::log::entities::event;
 use crate::log::error::During;
 use crate::log::sql::Sql;
-use crate::log::{Database, Unavailable, UserRow, convert};
+use crate::log::{Database, Unavailable, UserRow};
 use crate::messaging::{Event, Message, MessageId, UserId};
 
 /// Receipts that one statement reads.
@@ -32,9 +30,7 @@ impl Database {
     /// Reads the journey of a message; `None` when there is no such message.
     pub async fn journey(&self, id: MessageId) -> Result<Option<Journey>, Unavailable> {
         let operation = "read the journey of a message";
-        let found = message::Entity::find().filter(message::Column::Id.eq(id.0)).one(&self.reader).await;
-        let Some(row) = found.during(operation)? else { return Ok(None) };
-        let message = Arc::new(convert::message(row));
+        let Some(message) = self.message(id).await? else { return Ok(None) };
         let mut sql = Sql::default();
         sql.push("SELECT ")
             .columns::<event::Entity>("e")
@@ -62,12 +58,13 @@ impl Database {
         Ok(Some(Journey { message, events, receipts, people }))
     }
 
-    async fn all_receipts(&self, message: &Arc<Message>) -> Result<Vec<Receipt>, Unavailable> {
+    async fn all_receipts(&self, message: &Message) -> Result<Vec<Receipt>, Unavailable> {
         let mut found: Vec<Receipt> = Vec::new();
         loop {
             let after: Option<ParticipantKey> = found.last().map(|receipt| receipt.key);
             let page = Page { after, before: None, limit: PAGE_RECEIPTS, direction: Direction::First };
-            let read = self.receipts(&[(Arc::clone(message), None, page)]).await.pop();
+            let wanted = ReceiptsPage::of(message, None, Whose::Everybody, page);
+            let read = self.receipts(&[wanted]).await.pop();
             let read = read.unwrap_or(Err(Unavailable::Now))?;
             let is_last = read.len() < PAGE_RECEIPTS;
             found.extend(read);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter};
 use uuid::Uuid;
 
 use super::{Direction, Page, Viewer};
@@ -55,6 +55,12 @@ impl Database {
             })
             .await;
         found.into_iter().map(|list| list.map(in_order)).collect()
+    }
+
+    /// Reads a message for whoever sees all.
+    pub async fn message(&self, id: MessageId) -> Result<Option<Arc<Message>>, Unavailable> {
+        let found = message::Entity::find().filter(message::Column::Id.eq(id.0)).one(&self.reader).await;
+        Ok(found.during("read a message")?.map(arc))
     }
 
     /// Reads the messages with these ids. `None` when the user of the key may not see the message or takes no part in

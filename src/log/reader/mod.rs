@@ -15,7 +15,7 @@ pub use filter::{ConversationFilter, SubscriptionFilter, Viewer};
 pub use journey::Journey;
 pub use messages::Received;
 pub(super) use receipts::told;
-pub use receipts::{MarkTime, Receipt};
+pub use receipts::{MarkTime, Receipt, ReceiptsPage, Whose};
 pub use reports::{ReportKey, Reported};
 pub(super) use reports::{ReportRow, newest_report};
 pub use unread::UnreadTotals;

@@ -7,7 +7,6 @@
 //! The present marks are told of messages after the position since which their user shares them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
@@ -18,7 +17,7 @@ use crate::log::Database;
 use crate::log::batch::{Each, KEYS_PER_STATEMENT, ask, ask_union};
 use crate::log::sql::{Sql, Unsigned};
 use crate::log::stays::END;
-use crate::messaging::{Counts, Event, Mark, Message, Position, Sharing, Timestamp, UserId};
+use crate::messaging::{ConversationId, Counts, Event, Mark, Message, Position, Sharing, Timestamp, UserId};
 
 /// The time of the mark with which a recipient first covered a message; `None` if none did.
 pub type MarkTime = Option<Timestamp>;
@@ -49,6 +48,42 @@ impl Receipt {
     }
 }
 
+/// Whose receipts are wanted, of the recipients of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Whose {
+    /// Every recipient's.
+    Everybody,
+    /// Those of whom others are told when they receive the message, or were.
+    Sharing,
+    /// Of these, those of whom no mark of this kind was told that covers the message. To read is to receive.
+    NotYet(Mark),
+}
+
+/// A page of the receipts of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ReceiptsPage {
+    /// The place of the message.
+    pub message: Position,
+    /// The conversation that it was sent to.
+    pub conversation: ConversationId,
+    /// Who sent it, and is no recipient.
+    pub sender: UserId,
+    /// The position as of which the receipts are; `None` stands for now.
+    pub as_of: Option<Position>,
+    /// Whose receipts are on the page. Where it is not everybody's, herald may look at every recipient for a page.
+    pub whose: Whose,
+    /// The page.
+    pub page: Page<ParticipantKey>,
+}
+
+impl ReceiptsPage {
+    /// A page of the receipts of this message.
+    pub fn of(message: &Message, as_of: Option<Position>, whose: Whose, page: Page<ParticipantKey>) -> Self {
+        let Message { position, conversation, sender, .. } = *message;
+        Self { message: position, conversation, sender, as_of, whose, page }
+    }
+}
+
 /// Joins a message (`m`) with its recipients: those whose participation (`p`) holds its position.
 const RECIPIENTS: &str = " FROM messages m JOIN participants p ON p.conversation_id = m.conversation_id \
      AND p.joined_position <= m.position \
@@ -59,17 +94,9 @@ impl Database {
     /// Counts how far the messages at these positions have come.
     pub async fn counts(&self, keys: &[Position]) -> Each<Counts> {
         let write = |sql: &mut Sql, keys: &[Position]| {
-            sql.push("SELECT m.position AS position, COUNT(*) AS recipients, SUM(CASE WHEN ");
-            sql.push(IS_TOLD_OF).push(" OR ");
-            told(sql, END);
-            sql.push(" THEN 1 ELSE 0 END) AS sharing, SUM(CASE WHEN CASE WHEN ");
-            sql.push(IS_TOLD_OF).push(" THEN p.delivered_through >= m.position ELSE ");
-            told(sql, END);
-            sql.push(" END THEN 1 ELSE 0 END) AS delivered, SUM(CASE WHEN CASE ");
-            sql.push("WHEN m.position > p.read_shared_after THEN p.read_through >= m.position ELSE ");
-            told_of(sql, Mark::Read, END);
-            sql.push(" END THEN 1 ELSE 0 END) AS seen");
-            sql.push(RECIPIENTS).push(" IN ").bind_list(keys.iter().map(|position| position.0));
+            sql.push("SELECT ");
+            counted(sql, None);
+            sql.push(" IN ").bind_list(keys.iter().map(|position| position.0));
             sql.push(" GROUP BY m.position");
         };
         ask("count receipts", &self.reader, keys, KEYS_PER_STATEMENT, write, |keys, rows: Vec<CountsRow>| {
@@ -83,16 +110,8 @@ impl Database {
     pub async fn counts_as_of(&self, keys: &[(Position, Position)]) -> Each<Counts> {
         let found: Each<Vec<CountsRow>> =
             ask_union("count receipts as of a position", &self.reader, keys, |sql, (position, as_of)| {
-                sql.push("m.position AS position, COUNT(*) AS recipients, SUM(CASE WHEN ");
-                // Who shares is as of now: nobody is told when somebody chooses.
-                sql.push(IS_TOLD_OF).push(" OR ");
-                told(sql, *as_of);
-                sql.push(" THEN 1 ELSE 0 END) AS sharing, SUM(CASE WHEN ");
-                told(sql, *as_of);
-                sql.push(" THEN 1 ELSE 0 END) AS delivered, SUM(CASE WHEN ");
-                told_of(sql, Mark::Read, *as_of);
-                sql.push(" THEN 1 ELSE 0 END) AS seen").push(RECIPIENTS).push(" = ").bind(position.0);
-                sql.push(" GROUP BY m.position");
+                counted(sql, Some(*as_of));
+                sql.push(" = ").bind(position.0).push(" GROUP BY m.position");
             })
             .await;
         let first = |rows: Vec<CountsRow>| rows.first().map(CountsRow::counts).unwrap_or_default();
@@ -117,38 +136,32 @@ impl Database {
     }
 
     /// Reads a page of receipts for each key, in one statement. With a position, the receipts are as of it.
-    pub async fn receipts(
-        &self,
-        keys: &[(Arc<Message>, Option<Position>, Page<ParticipantKey>)],
-    ) -> Each<Vec<Receipt>> {
-        let found: Each<Vec<ReceiptRow>> =
-            ask_union("read receipts", &self.reader, keys, |sql, (message, as_of, page)| {
-                let as_of = as_of.unwrap_or(END);
-                sql.push("p.joined_position AS joined, p.user_id AS recipient, p.delivered_shared_after, ");
-                first_mark(sql, Mark::Delivered, message.position, as_of);
-                sql.push(" AS delivered_at, ");
-                first_mark(sql, Mark::Read, message.position, as_of);
-                sql.push(" AS read_at FROM participants p WHERE p.conversation_id = ");
-                sql.bind(message.conversation.0).push(" AND p.user_id <> ").bind(message.sender.0);
-                sql.push(" AND p.joined_position <= ").bind(message.position.0);
-                sql.push(" AND (p.left_position IS NULL OR p.left_position >= ").bind(message.position.0);
-                sql.push(")");
-                people_page(sql, page);
-            })
-            .await;
-        let receipts =
-            |((message, ..), rows): (&(Arc<Message>, _, _), Result<_, _>)| Ok(receipts(message, rows?));
-        keys.iter().zip(found).map(receipts).collect()
+    pub async fn receipts(&self, keys: &[ReceiptsPage]) -> Each<Vec<Receipt>> {
+        let found: Each<Vec<ReceiptRow>> = ask_union("read receipts", &self.reader, keys, |sql, key| {
+            let as_of = key.as_of.unwrap_or(END);
+            sql.push("p.joined_position AS joined, p.user_id AS recipient, p.delivered_shared_after, ");
+            first_mark(sql, Mark::Delivered, key.message, as_of);
+            sql.push(" AS delivered_at, ");
+            first_mark(sql, Mark::Read, key.message, as_of);
+            sql.push(" AS read_at FROM participants p WHERE p.conversation_id = ");
+            sql.bind(key.conversation.0).push(" AND p.user_id <> ").bind(key.sender.0);
+            sql.push(" AND p.joined_position <= ").bind(key.message.0);
+            sql.push(" AND (p.left_position IS NULL OR p.left_position >= ").bind(key.message.0).push(")");
+            narrow(sql, key);
+            people_page(sql, &key.page);
+        })
+        .await;
+        keys.iter().zip(found).map(|(key, rows)| Ok(receipts(key.message, rows?))).collect()
     }
 }
 
-fn receipts(message: &Message, rows: Vec<ReceiptRow>) -> Vec<Receipt> {
+fn receipts(message: Position, rows: Vec<ReceiptRow>) -> Vec<Receipt> {
     let mut receipts: Vec<_> = rows
         .into_iter()
         .map(|row| {
             // A recipient who read a message without a mark that it arrived received it at that time.
             let delivered_at = row.delivered_at.or(row.read_at).map(Timestamp);
-            let is_told_of = row.delivered_shared_after.is_some_and(|after| message.position.0 > after);
+            let is_told_of = row.delivered_shared_after.is_some_and(|after| message.0 > after);
             Receipt {
                 key: ParticipantKey { joined: Position(row.joined), user: UserId(row.recipient) },
                 delivered_at,
@@ -162,6 +175,31 @@ fn receipts(message: &Message, rows: Vec<ReceiptRow>) -> Vec<Receipt> {
     receipts
 }
 
+/// Narrows recipients (`p`) to those whose receipts are wanted, by what the counts go by.
+fn narrow(sql: &mut Sql, key: &ReceiptsPage) {
+    if key.whose == Whose::Everybody {
+        return;
+    }
+    sql.push(" AND EXISTS (SELECT 1 FROM messages m WHERE m.position = ").bind(key.message.0).push(" AND ");
+    is_shared(sql, key.as_of);
+    if let Whose::NotYet(mark) = key.whose {
+        sql.push(" AND NOT ");
+        is_reached(sql, mark, key.as_of);
+    }
+    sql.push(")");
+}
+
+/// Writes the columns of a [`CountsRow`], and from where they are.
+fn counted(sql: &mut Sql, as_of: Option<Position>) {
+    sql.push("m.position AS position, COUNT(*) AS recipients, SUM(CASE WHEN ");
+    is_shared(sql, as_of);
+    sql.push(" THEN 1 ELSE 0 END) AS sharing, SUM(CASE WHEN ");
+    is_reached(sql, Mark::Delivered, as_of);
+    sql.push(" THEN 1 ELSE 0 END) AS delivered, SUM(CASE WHEN ");
+    is_reached(sql, Mark::Read, as_of);
+    sql.push(" THEN 1 ELSE 0 END) AS seen").push(RECIPIENTS);
+}
+
 /// The time of the mark of this kind, made by `p` up to `as_of`, that first passed `position`. The first mark that
 /// reaches so far is the one, unless it began beyond: then this position was passed by a mark of the other kind.
 fn first_mark(sql: &mut Sql, mark: Mark, position: Position, as_of: Position) {
@@ -173,9 +211,37 @@ fn first_mark(sql: &mut Sql, mark: Mark, position: Position, as_of: Position) {
     sql.push(")");
 }
 
-/// Whether others are told of `m` when `p` receives it, unless that was before. It is unknown, which counts as no, while
-/// `p` does not share this.
-const IS_TOLD_OF: &str = "m.position > p.delivered_shared_after";
+/// Writes whether others are told of `m` when `p` receives it, or were told up to `as_of`. Who shares is as of now in any
+/// case: nobody is told when somebody chooses.
+fn is_shared(sql: &mut Sql, as_of: Option<Position>) {
+    sql.push("(m.position > p.delivered_shared_after OR ");
+    told(sql, as_of.unwrap_or(END));
+    sql.push(")");
+}
+
+/// Writes whether others were told that `p` received or read `m`: now, or as of a position. For now it asks the log only
+/// about messages of which the present mark does not tell.
+fn is_reached(sql: &mut Sql, mark: Mark, as_of: Option<Position>) {
+    if as_of.is_none() {
+        let (through, after) = columns(mark);
+        sql.push(&format!("CASE WHEN m.position > {after} THEN {through} >= m.position ELSE "));
+    }
+    match mark {
+        Mark::Delivered => told(sql, as_of.unwrap_or(END)),
+        Mark::Read => told_of(sql, Mark::Read, as_of.unwrap_or(END)),
+    }
+    if as_of.is_none() {
+        sql.push(" END");
+    }
+}
+
+/// The columns of the present mark, and of the position after which it is shared.
+fn columns(mark: Mark) -> (&'static str, &'static str) {
+    match mark {
+        Mark::Delivered => ("p.delivered_through", "p.delivered_shared_after"),
+        Mark::Read => ("p.read_through", "p.read_shared_after"),
+    }
+}
 
 /// Writes whether others were told up to `as_of` that `p` received or read `m`.
 pub(in crate::log) fn told(sql: &mut Sql, as_of: Position) {
@@ -210,10 +276,7 @@ fn marks_reaching(sql: &mut Sql, mark: Mark, position: impl FnOnce(&mut Sql)) {
 /// the first mark that was told.
 pub(super) fn mark_told(sql: &mut Sql, mark: Mark, as_of: Option<Position>) {
     let Some(as_of) = as_of else {
-        let (through, after) = match mark {
-            Mark::Delivered => ("p.delivered_through", "p.delivered_shared_after"),
-            Mark::Read => ("p.read_through", "p.read_shared_after"),
-        };
+        let (through, after) = columns(mark);
         sql.push(&format!("CASE WHEN {through} > {after} THEN {through} ELSE "));
         last_mark_told(sql, mark, END);
         sql.push(" END");

@@ -27,6 +27,9 @@ interface Page {
   last?: number | null;
 }
 
+/** How far a message may have come, from the least on. */
+const STATUSES = ['SENT', 'DELIVERED', 'READ'] as const;
+
 /** The place of an element in its list, where text stands for positions and for people in the order of joining. */
 type Key = bigint[];
 
@@ -95,7 +98,12 @@ export function roots(world: World, isSignedIn: boolean) {
     ...to,
     conversation: () => conversationBy(to.conversation),
     sender: () => personBy(to.sender),
-    receipts: (args: Page) => page(to.receipts, args, 2, 1, receipt),
+    receipts: ({ notYet, ...args }: Page & { notYet?: Receipt['status'] | null }) => {
+      const isWanted = ({ isShared, status }: Receipt) =>
+        notYet == null || (isShared && STATUSES.indexOf(status) < STATUSES.indexOf(notYet));
+      const edges = to.receipts.edges.filter(({ node }) => isWanted(node));
+      return page({ edges }, args, 2, 1, receipt);
+    },
   });
   const messageBy = (to: Ref | null) => to && message(byId(messages, to.id)!);
   const receipt = (to: Receipt) => ({ ...to, recipient: () => personBy(to.recipient) });

@@ -1,13 +1,12 @@
 //! Loaders of messages, and of how far they have come.
 
-use std::hash::Hash;
 use std::sync::Arc;
 
 use async_graphql::dataloader::{DataLoader, Loader};
 
 use super::{Found, Rows, load, pair, present};
 use crate::log::{
-    Page, ParticipantKey, Receipt, Received, ReportKey, Reported, Unavailable, Viewer, missing,
+    Page, Receipt, ReceiptsPage, Received, ReportKey, Reported, Unavailable, Viewer, missing,
 };
 use crate::messaging::{ConversationId, Counts, Message, MessageId, Position, UserId};
 
@@ -126,38 +125,12 @@ impl Loader<MessagesPage> for Rows {
     }
 }
 
-/// The key of a page of a message's receipts.
-#[derive(Debug, Clone)]
-pub(crate) struct ReceiptsPage(
-    pub(crate) Arc<Message>,
-    /// The position as of which the page is; `None` stands for now.
-    pub(crate) Option<Position>,
-    pub(crate) Page<ParticipantKey>,
-);
-
-impl PartialEq for ReceiptsPage {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.position == other.0.position && self.1 == other.1 && self.2 == other.2
-    }
-}
-
-impl Eq for ReceiptsPage {}
-
-impl Hash for ReceiptsPage {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.position.hash(state);
-        self.1.hash(state);
-        self.2.hash(state);
-    }
-}
-
 impl Loader<ReceiptsPage> for Rows {
     type Value = Result<Vec<Receipt>, Unavailable>;
     type Error = Unavailable;
 
     async fn load(&self, keys: &[ReceiptsPage]) -> Found<ReceiptsPage, Vec<Receipt>> {
-        let wanted: Vec<_> = keys.iter().map(|key| (Arc::clone(&key.0), key.1, key.2.clone())).collect();
-        Ok(pair(keys, self.0.receipts(&wanted).await))
+        Ok(pair(keys, self.0.receipts(keys).await))
     }
 }
 

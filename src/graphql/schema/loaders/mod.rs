@@ -13,7 +13,7 @@ pub(crate) use self::conversations::{
     AllUnread, DescribedAfter, LatestPart, OwnOf, ParticipantsPage, TakesPart, UnreadOf,
 };
 pub(crate) use self::messages::{
-    CountsAt, FirstUnread, MessageFor, MessagesPage, ReceiptsPage, SeenAt, message_at,
+    CountsAt, FirstUnread, MessageFor, MessagesPage, SeenAt, message_at,
 };
 use crate::accounts::Accounts;
 use crate::log::{Database, Each, Unavailable, UserRow};

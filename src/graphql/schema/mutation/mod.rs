@@ -155,8 +155,9 @@ impl Mutation {
     }
 
     /// Takes the body and the metadata of a message away for good. The event that it was sent stays, and shows the
-    /// message as it is now. Only the sender, or an owner of the conversation, may do it (`FORBIDDEN` for others). To
-    /// repeat it changes nothing.
+    /// message as it is now. Only the sender, or an owner of the conversation, may do it (`FORBIDDEN` for others), or a
+    /// service with the scope `send` that acts for nobody: it does so as the sender, for any message. To repeat it
+    /// changes nothing.
     async fn redact_message(&self, ctx: &Context<'_>, input: RedactMessageInput) -> Result<MessagePayload> {
         Ok(messages::redact(ctx, input).await?)
     }

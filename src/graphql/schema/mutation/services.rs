@@ -1,4 +1,5 @@
-//! What only services do: they make, update and disable users, and say what they could not deliver.
+//! What only services do: they make, update and disable users, redact what anybody sent, and say what they could not
+//! deliver.
 
 use std::sync::Arc;
 
@@ -11,8 +12,8 @@ use crate::graphql::caller::service_with;
 use crate::graphql::schema::payload::{MessagePayload, UserPayload};
 use crate::graphql::schema::services::services_of;
 use crate::graphql::schema::types::{Cursor, Message, User};
-use crate::log::{Provisioned, UserChange, UserRow};
-use crate::messaging::{Action, MessageId, Reason, Report, UserId};
+use crate::log::{Committed, Provisioned, UserChange, UserRow};
+use crate::messaging::{Action, MessageId, Reason, Redact, Report, UserId};
 
 /// Users who are to be made or updated.
 #[derive(InputObject)]
@@ -125,6 +126,14 @@ pub(super) async fn erase_user(ctx: &Context<'_>, input: EraseUserInput) -> Resu
     Ok(EraseUserPayload { user, messages_redacted, cursor })
 }
 
+/// Redacts a message as its sender, for a service that acts for nobody.
+pub(super) async fn redact_message(ctx: &Context<'_>, id: MessageId) -> Result<MessagePayload, Error> {
+    service_with(ctx, Scope::Send)?;
+    let services = services_of(ctx)?;
+    let sender = services.database.message(id).await?.ok_or(Error::NotFound("message"))?.sender;
+    seen_by_service(services.submit_as(ctx, sender, Action::Redact(Redact { message: id })).await?)
+}
+
 pub(super) async fn report_undeliverable(
     ctx: &Context<'_>,
     input: UndeliverableInput,
@@ -135,7 +144,11 @@ pub(super) async fn report_undeliverable(
     let reason = Reason::parse(&input.reason).map_err(Error::invalid("reason"))?;
     let action = Action::Report(Report { message, reason });
     let reported = services_of(ctx)?.submit_as(ctx, recipient, action).await?;
-    let cursor = Cursor::new(reported.place);
-    // The service sees the message as it is now, also where the recipient has left.
-    Ok(MessagePayload { message: reported.message.map(Message::now).ok_or(Error::Internal)?, cursor })
+    seen_by_service(reported)
+}
+
+/// Services see a message as it is now, also where whoever they did it as has left.
+fn seen_by_service(done: Committed) -> Result<MessagePayload, Error> {
+    let cursor = Cursor::new(done.place);
+    Ok(MessagePayload { message: done.message.map(Message::now).ok_or(Error::Internal)?, cursor })
 }

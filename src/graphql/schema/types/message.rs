@@ -10,11 +10,11 @@ use super::{Conversation, DateTime, DeliveryStatus, Json, Receipt, User};
 use crate::error::Error;
 use crate::graphql::budget::budget_of;
 use crate::graphql::caller::may_read;
-use crate::graphql::schema::loaders::{CountsAt, ReceiptsPage, load};
+use crate::graphql::schema::loaders::{CountsAt, load};
 use crate::graphql::schema::page::{Opaque, PageArgs, connection};
 use crate::graphql::schema::services::services_of;
-use crate::log::{self, ParticipantKey};
-use crate::messaging::{self, Counts, Position};
+use crate::log::{self, ParticipantKey, ReceiptsPage, Whose};
+use crate::messaging::{self, Counts, Mark, Position, Sharing};
 
 /// A message and how far it has come.
 #[derive(Debug, Clone)]
@@ -122,7 +122,11 @@ impl Message {
         Ok(int(self.counts(ctx).await?.read))
     }
 
-    /// How far it has come with each recipient.
+    /// How far it has come with each recipient. With `notYet`, only with those who share it (`isShared`) and whose
+    /// `status` is below that one, as the viewer sees them: those who are not known to have received it, or to have read
+    /// it. To keep something to oneself is not the same as not yet. So whoever does not share what they receive is not
+    /// among them. Whoever shares that, but not what they read, stays among those who have not read it. Nobody is
+    /// below SENT.
     async fn receipts(
         &self,
         ctx: &Context<'_>,
@@ -130,16 +134,40 @@ impl Message {
         before: Option<String>,
         first: Option<i32>,
         last: Option<i32>,
+        not_yet: Option<DeliveryStatus>,
     ) -> Result<Connection<Opaque<ParticipantKey>, Receipt>> {
         let services = services_of(ctx)?;
         let page = PageArgs { after, before, first, last }.page(&services.limits)?;
-        let key = ReceiptsPage(Arc::clone(&self.row), self.as_of, page.clone());
-        let receipts = load(&services.rows, key).await.map_err(Error::from)?.unwrap_or_default();
         let owed = owed(ctx, self.row.conversation).await?;
+        let receipts = match whose(not_yet, owed) {
+            Some(whose) => {
+                let key = ReceiptsPage::of(&self.row, self.as_of, whose, page.clone());
+                load(&services.rows, key).await.map_err(Error::from)?.unwrap_or_default()
+            }
+            None => Vec::new(),
+        };
         let shown = |receipt: log::Receipt| {
             let receipt = receipt.shown_to_who_shares(owed);
             (receipt.key, Receipt::new(receipt, &self.row, self.as_of))
         };
         Ok(connection(ctx, &page, receipts.into_iter().map(shown)).await?)
+    }
+}
+
+/// Whose receipts are not yet at a status, for a viewer to whom only such marks are shown as they share of their own.
+/// `None` stands for nobody's.
+fn whose(not_yet: Option<DeliveryStatus>, own: Sharing) -> Option<Whose> {
+    let mark = match not_yet {
+        None => return Some(Whose::Everybody),
+        Some(DeliveryStatus::Sent) => return None,
+        Some(DeliveryStatus::Delivered) => Mark::Delivered,
+        Some(DeliveryStatus::Read) => Mark::Read,
+    };
+    match (own.tells(Mark::Delivered), own.tells(mark)) {
+        (_, true) => Some(Whose::NotYet(mark)),
+        // Nobody seems to have read it.
+        (true, false) => Some(Whose::Sharing),
+        // Nobody seems to share.
+        (false, false) => None,
     }
 }

@@ -48,7 +48,8 @@ impl MessageRedacted {
         Ok(Message::as_of(row, self.0.view().as_of))
     }
 
-    /// Who redacted it.
+    /// Who redacted it. Where a service did it for nobody, or because messages are kept only for a time, it is the sender,
+    /// and `via` says so.
     async fn redacted_by(&self) -> User {
         self.0.actor()
     }
