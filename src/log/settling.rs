@@ -118,8 +118,8 @@ impl Database {
         tracing::info!(
             owners,
             sharing,
-            "conversations that an earlier version of herald left without an owner, or in which it shared what people \
-             keep to themselves, are right now"
+            "set right what an earlier version of herald wrote: this many conversations without an owner, and this many in \
+             which it shared what people keep to themselves"
         );
         Ok(())
     }

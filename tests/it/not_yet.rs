@@ -141,7 +141,9 @@ async fn whoever_hides_learns_nothing_by_it_where_receipts_are_reciprocal() {
         assert_eq!(lacking(&ada, message).await, [of(&[]), of(&[])]);
     }
     // Nor live, where others are told the same event.
-    let follow = "subscription { statusChanged { message { receipts(notYet: READ) { nodes { recipient { handle } } } } } }";
+    let follow = "subscription($after: Cursor) { statusChanged(after: $after) {
+        message { receipts(notYet: READ) { nodes { recipient { handle } } } }
+    } }";
     share(&ada, true, false).await;
     let mut adas = ada.socket("desk").await;
     adas.follow("e", follow).await;

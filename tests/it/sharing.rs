@@ -414,7 +414,8 @@ async fn a_report_after_a_delivery_that_is_not_shared_is_what_it_is_before_one()
     bob.mark_read(&received).await;
     let waiting = ada.send(&room, "waiting").await;
     let mut adas = ada.socket("desk").await;
-    let events = "subscription { events { ... on MessageUndeliverable { message { body } reason } } }";
+    let events = "subscription($after: Cursor) { events(after: $after) {
+        ... on MessageUndeliverable { message { body } reason } } }";
     adas.follow("e", events).await;
     let report = async |message: &str| {
         let report =
