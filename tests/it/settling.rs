@@ -50,8 +50,8 @@ async fn whoever_an_earlier_herald_brings_in_shares_what_they_chose_from_the_nex
     let other = ada.start(&[&carol]).await;
     app.stop().await;
     execute(&app, &[OF_BEFORE, "UPDATE log_head SET owned_through = position"]).await;
-    execute(&app, &BEFORE_SETTLING).await;
     assert!(found(&app).await.contains("stays: 1: "));
+    execute(&app, &BEFORE_SETTLING).await;
     app.restart().await;
     is_sound(&app).await;
     let [ada, carol] = [&ada, &carol].map(|user| user.at(app.address));
