@@ -30,7 +30,7 @@ const SEEN: &str = "query($id: ID!) { conversation(id: $id) {
 }";
 const EVENTS: &str = "{ __typename
     ... on StatusChanged { recipient { id } status messages(first: 200) { id } }
-    ... on ParticipantLeft { user { id } conversation { messages(last: 200) { nodes { ...Standing } } } }
+    ... on ParticipantLeft { user { id } conversation { messages(last: 100) { nodes { ...Standing } } } }
     ... on MessageSent { message { body } }
 } } fragment Standing on Message {
     id status recipientCount sharingCount deliveredCount readCount
