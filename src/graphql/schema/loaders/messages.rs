@@ -5,9 +5,7 @@ use std::sync::Arc;
 use async_graphql::dataloader::{DataLoader, Loader};
 
 use super::{Found, Rows, load, pair, present};
-use crate::log::{
-    Page, Receipt, ReceiptsPage, Received, ReportKey, Reported, Unavailable, Viewer, missing,
-};
+use crate::log::{Page, Receipt, ReceiptsPage, Received, ReportKey, Reported, Unavailable, Viewer, missing};
 use crate::messaging::{ConversationId, Counts, Message, MessageId, Position, UserId};
 
 /// The key of a message that a viewer may see, in a conversation that they take part in.
