@@ -47,10 +47,8 @@ impl Accounts {
             }
             redacted += self.redact_all(id, conversation, &submit).await?;
         }
-        // The end of the id, since its beginning is the time.
-        let digits = id.0.simple().to_string();
-        let handle = Handle::trusted(format!("erased-{}", &digits[digits.len() - 12..]));
-        let user = self.database.erase_user(id, &handle, &DisplayName::trusted(ERASED)).await?;
+        let (handle, name) = (Handle::of_erased(id), DisplayName::trusted(ERASED));
+        let user = self.database.erase_user(id, &handle, &name).await?;
         let user = user.ok_or(Error::NotFound("user"))?;
         self.apply_change(&user);
         Ok(Erased { user, redacted })

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use self::characters::{breaks_line, closes_its_directions, is_blank};
+use super::UserId;
 
 /// Why a text is refused, for the person who wrote it. The phrase follows the name of the field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +87,23 @@ impl Handle {
         } else {
             Err(Invalid("must be 3 to 32 of a-z, 0-9, _ and -".into()))
         }
+    }
+}
+
+/// What the handle of an erased user begins with. No handle that a user chooses or is given has the last character.
+const ERASED: &str = "erased~";
+
+impl Handle {
+    /// What an erased user has in the place of a handle: nobody can take it before, and nobody finds the user by it.
+    #[must_use]
+    pub fn of_erased(user: UserId) -> Self {
+        Self(format!("{ERASED}{}", user.0.simple()).into())
+    }
+
+    /// Whether the user was erased.
+    #[must_use]
+    pub fn is_of_erased(&self) -> bool {
+        self.0.starts_with(ERASED)
     }
 }
 

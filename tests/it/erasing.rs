@@ -56,7 +56,7 @@ async fn of_a_user_who_is_erased_only_an_id_is_left() {
     let erased = service.data(ERASE, json!({ "id": ada.id })).await["eraseUser"].take();
     assert_eq!((&erased["user"]["id"], &erased["messagesRedacted"]), (&json!(ada.id), &json!(6)));
     assert_eq!(erased["user"]["displayName"], "Erased user");
-    assert!(erased["user"]["handle"].as_str().unwrap().starts_with("erased-"));
+    assert!(erased["user"]["handle"].as_str().unwrap().starts_with("erased~"));
     assert_eq!(socket.closed().await.code, 4403);
     assert_eq!(follower.next("e").await["events"]["user"]["id"], ada.id);
     for _ in 0..6 {
@@ -99,4 +99,47 @@ async fn only_services_erase_and_only_users_who_exist() {
         assert_eq!(service.refused(ERASE, json!({ "id": id })).await, "NOT_FOUND");
     }
     assert!(!ada.cursor().await.is_empty());
+}
+
+#[tokio::test]
+async fn nobody_keeps_a_user_from_being_erased_by_taking_a_handle() {
+    let app = TestApp::start().await;
+    let service = app.service("duty", &[Scope::Provision]).await;
+    let ada = app.user("ada").await;
+    let digits: String = ada.id.chars().filter(char::is_ascii_hexdigit).collect();
+    app.user(&format!("erased-{}", &digits[digits.len() - 12..])).await;
+    let erased = service.data(ERASE, json!({ "id": ada.id })).await["eraseUser"].take();
+    let handle = erased["user"]["handle"].as_str().unwrap();
+    let register = "mutation($input: RegisterInput!) { register(input: $input) { user { id } } }";
+    let input = json!({ "handle": handle, "displayName": "Ada again", "password": "correct horse battery" });
+    assert_eq!(code(&app.post(register, json!({ "input": input })).await), "BAD_INPUT");
+    assert_eq!(service.data(ERASE, json!({ "id": ada.id })).await["eraseUser"]["user"]["handle"], handle);
+}
+
+#[tokio::test]
+async fn nothing_brings_back_who_was_erased_and_nobody_invites_them() {
+    let app = TestApp::start().await;
+    let service = app.service("duty", &[Scope::Provision, Scope::Send]).await;
+    let (ada, bob) = (app.user("ada").await, app.user("bob").await);
+    let conversation = ada.start(&[&bob]).await;
+    let erased = service.data(ERASE, json!({ "id": ada.id })).await["eraseUser"].take();
+    let handle = erased["user"]["handle"].as_str().unwrap();
+
+    let enable =
+        "mutation($id: ID!) { setUserDisabled(input: { userId: $id, disabled: false }) { user { id } } }";
+    assert_eq!(service.refused(enable, json!({ "id": ada.id })).await, "NOT_FOUND");
+    let acting = service.acting_as(&ada.id);
+    assert_eq!(code(&acting.post("{ viewer { id } }", json!({})).await), "ACCOUNT_DISABLED");
+
+    let start = "mutation($h: [String!]!, $distinct: Boolean) {
+        startConversation(input: { participantHandles: $h, distinct: $distinct }) { conversation { id } } }";
+    for distinct in [false, true] {
+        let refused = bob.refused(start, json!({ "h": [handle], "distinct": distinct })).await;
+        assert_eq!(refused, "BAD_INPUT");
+    }
+    let add = "mutation($id: ID!, $h: [String!]!) {
+        addParticipants(input: { conversationId: $id, handles: $h }) { conversation { id } } }";
+    assert_eq!(bob.refused(add, json!({ "id": conversation, "h": [handle] })).await, "BAD_INPUT");
+    let found = bob.data("query($h: String!) { user(handle: $h) { id } }", json!({ "h": handle })).await;
+    assert_eq!(found["user"], json!(null));
 }
