@@ -58,11 +58,20 @@ pub(super) fn read(
         let message = format!("An input object has the field `{name}` twice.");
         return Err(Box::new(refusal(VALIDATION_FAILED, message)));
     }
+    if let Some(number) = tokens::overflowing_number(text, limits.max_tokens) {
+        let message = format!("The number {} is out of range.", shortened(number));
+        return Err(Box::new(refusal(VALIDATION_FAILED, message)));
+    }
     let parsed = validate(schema, &parsed, &survey)?;
     let mut conditions: Vec<_> = survey.conditions.into_iter().collect();
     conditions.sort();
     let memory_bytes = BASE_MEMORY_BYTES + MEMORY_BYTES_PER_TEXT_BYTE * text.len();
     Ok(Document { hash, parsed, conditions, memory_bytes })
+}
+
+/// The beginning of a number that may have any length.
+fn shortened(number: &str) -> &str {
+    number.get(..20).unwrap_or(number)
 }
 
 fn parse(text: &str, max_tokens: usize) -> Result<Parsed, Box<Response>> {

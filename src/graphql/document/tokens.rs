@@ -50,6 +50,15 @@ pub(super) fn names_inside(text: &str, max_tokens: usize) -> usize {
     names
 }
 
+/// The first number that is too large for every type, if there is one.
+pub(super) fn overflowing_number(text: &str, max_tokens: usize) -> Option<&str> {
+    let (tokens, _) = Lexer::new(text).with_limit(max_tokens).lex();
+    let is_number = |token: &Token<'_>| matches!(token.kind(), TokenKind::Int | TokenKind::Float);
+    let overflows = |token: &Token<'_>| token.data().parse().is_ok_and(f64::is_infinite);
+    let first = tokens.into_iter().find(|token| is_number(token) && overflows(token))?;
+    text.get(first.index()..first.index() + first.data().len())
+}
+
 fn is_significant(token: &Token<'_>) -> bool {
     !matches!(token.kind(), TokenKind::Whitespace | TokenKind::Comment | TokenKind::Comma)
 }

@@ -39,40 +39,80 @@ impl Accepted {
     /// This is written by hand because `headers-accept` and `mediatype` refuse a badly written parameter, such as
     /// `application/json;utf-8`, which clients do send.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let mut values =
-            headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
-        if values.peek().is_none() {
+        let ranges = ranges(headers);
+        if ranges.is_empty() {
             return Self { response: Some(MediaType::Json), stream: None };
         }
-        let (mut response, mut stream) = (None, None);
-        for range in values.flat_map(|value| value.split(',')).map(Range::parse) {
-            match range.media_type.as_str() {
-                "application/graphql-response+json" => {
-                    prefer(&mut response, range.quality, MediaType::GraphqlResponse);
-                }
-                "application/json" | "application/*" | "*/*" => {
-                    prefer(&mut response, range.quality, MediaType::Json);
-                }
-                "text/event-stream" => prefer(&mut stream, range.quality, Framing::EventStream),
+        let response = [MediaType::Json, MediaType::GraphqlResponse];
+        // A client that takes anything means to be answered at once, so a stream is named.
+        let stream = [Framing::EventStream, Framing::Multipart];
+        let is_named = |precision: &Precision| *precision == Precision::Exact;
+        Self {
+            response: preferred(&ranges, response, |range, media_type| match media_type {
+                MediaType::Json => range.takes("application", "json"),
+                MediaType::GraphqlResponse => range.takes("application", "graphql-response+json"),
+            }),
+            stream: preferred(&ranges, stream, |range, framing| match framing {
+                Framing::EventStream => range.takes("text", "event-stream").filter(is_named),
                 // Without this parameter, a client asks for the protocol of `@defer`, which herald does not speak.
-                "multipart/mixed" if range.has_subscription_spec => {
-                    prefer(&mut stream, range.quality, Framing::Multipart);
+                Framing::Multipart => {
+                    range.takes("multipart", "mixed").filter(is_named).filter(|_| range.has_subscription_spec)
                 }
-                _ => {}
-            }
+                Framing::CloudEvents => None,
+            }),
         }
-        Self { response: response.map(|(_, best)| best), stream: stream.map(|(_, best)| best) }
     }
 }
 
 /// Whether a client accepts server-sent events. One that sends no header accepts everything.
 pub(in crate::transport) fn accepts_event_stream(headers: &HeaderMap) -> bool {
-    let mut values =
-        headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
-    values.peek().is_none()
-        || values.flat_map(|value| value.split(',')).map(Range::parse).any(|range| {
-            matches!(range.media_type.as_str(), "text/event-stream" | "text/*" | "*/*") && range.quality > 0.0
-        })
+    let ranges = ranges(headers);
+    ranges.is_empty() || preferred(&ranges, [()], |range, ()| range.takes("text", "event-stream")).is_some()
+}
+
+/// The media ranges of the header. A header without any says nothing, like one that is absent.
+fn ranges(headers: &HeaderMap) -> Vec<Range> {
+    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let texts = values.flat_map(|value| value.split(',')).filter(|text| !text.trim().is_empty());
+    texts.map(Range::parse).collect()
+}
+
+/// The choice that the client prefers. The most precise range that takes a choice gives its quality. Of choices with the
+/// same quality, it is the one whose range comes first, and then the first choice. `None` if the client takes none.
+fn preferred<T: Copy>(
+    ranges: &[Range],
+    choices: impl IntoIterator<Item = T>,
+    takes: impl Fn(&Range, T) -> Option<Precision>,
+) -> Option<T> {
+    let mut best: Option<(f32, usize, T)> = None;
+    for choice in choices {
+        let matching = ranges.iter().enumerate();
+        let matching =
+            matching.filter_map(|(place, range)| Some((takes(range, choice)?, place, range.quality)));
+        // Of two that are as precise, the first one counts.
+        let Some((_, place, quality)) = matching.min_by_key(|(precision, place, _)| (*precision, *place))
+        else {
+            continue;
+        };
+        let is_better = |(other, its_place, _): &(f32, usize, T)| {
+            quality > *other || (quality >= *other && place < *its_place)
+        };
+        if quality > 0.0 && best.as_ref().is_none_or(is_better) {
+            best = Some((quality, place, choice));
+        }
+    }
+    best.map(|(_, _, choice)| choice)
+}
+
+/// The range that takes everything.
+const ANY: &str = "*/*";
+
+/// How much a range says of what it takes, the most precise first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Precision {
+    Exact,
+    Type,
+    Any,
 }
 
 /// One media range of the header.
@@ -88,17 +128,25 @@ impl Range {
     fn parse(text: &str) -> Self {
         let mut parts = text.split(';').map(str::trim);
         let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let parameter =
-            |name: &str| parts.clone().find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
-        let quality = parameter("q").map(without_quotes).map_or(Ok(1.0), str::parse).unwrap_or(0.0);
-        Self { media_type, quality, has_subscription_spec: parameter("subscriptionSpec").is_some() }
+        let parameter = |name: &str| {
+            let value = parts.clone().find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
+            value.map(without_quotes)
+        };
+        let quality = parameter("q").map_or(Ok(1.0), str::parse).unwrap_or(0.0);
+        // Of the only version there is: https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol
+        let has_subscription_spec = parameter("subscriptionSpec") == Some("1.0");
+        Self { media_type, quality, has_subscription_spec }
     }
-}
 
-/// Keeps the choice of the higher quality, and the earlier one of two with the same quality.
-fn prefer<T>(best: &mut Option<(f32, T)>, quality: f32, choice: T) {
-    if quality > 0.0 && best.as_ref().is_none_or(|(highest, _)| quality > *highest) {
-        *best = Some((quality, choice));
+    /// How precisely it takes this media type; `None` if it does not.
+    fn takes(&self, kind: &str, subtype: &str) -> Option<Precision> {
+        if self.media_type == ANY {
+            return Some(Precision::Any);
+        }
+        match self.media_type.strip_prefix(kind)?.strip_prefix('/')? {
+            "*" => Some(Precision::Type),
+            named => (named == subtype).then_some(Precision::Exact),
+        }
     }
 }
 
@@ -137,6 +185,20 @@ mod tests {
         assert_eq!(response("application/json;utf-8"), Some(MediaType::Json));
         assert_eq!(response("text/html"), None);
         assert_eq!(response("application/json;q=0"), None);
+        for none in ["", " ", ","] {
+            assert_eq!(response(none), Some(MediaType::Json), "{none:?}");
+        }
+    }
+
+    #[test]
+    fn the_most_precise_range_gives_the_quality() {
+        let response = |accept| accepted(accept).0;
+        assert_eq!(response("application/json;q=0, */*"), Some(MediaType::GraphqlResponse));
+        assert_eq!(response("application/*;q=0.5, application/json;q=0"), Some(MediaType::GraphqlResponse));
+        assert_eq!(response("*/*;q=0.1, application/*;q=0"), None);
+        assert_eq!(response("application/json;q=0.2, application/*"), Some(MediaType::GraphqlResponse));
+        assert_eq!(accepted("text/*"), (None, None));
+        assert_eq!(accepted("text/*, text/event-stream;q=0"), (None, None));
     }
 
     #[test]
@@ -153,6 +215,7 @@ mod tests {
             (Some(MediaType::Json), Some(Framing::Multipart))
         );
         assert_eq!(accepted("multipart/mixed;deferSpec=20220824"), (None, None));
+        assert_eq!(accepted("multipart/mixed;subscriptionSpec=2.0"), (None, None));
         assert_eq!(accepted("*/*"), (Some(MediaType::Json), None));
     }
 }
