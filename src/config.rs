@@ -172,7 +172,10 @@ pub enum KeyCommand {
 /// The length of a day.
 pub const DAY: Duration = Duration::from_hours(24);
 
-/// Converts a number of seconds from the command line.
+/// The longest time that a flag may name. A clock cannot count to the end of every number of seconds.
+const MOST_DAYS: u64 = 3_650;
+
+/// Converts a number of seconds from the command line. More than ten years count as ten years.
 pub fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
+    Duration::from_secs(seconds.min(MOST_DAYS * DAY.as_secs()))
 }

@@ -4,10 +4,14 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 
 use crate::metrics::METRICS;
+
+/// The pause before a part that panicked starts again.
+const PANIC_PAUSE: Duration = Duration::from_millis(500);
 
 /// A part of herald that can fail while the others work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +82,8 @@ impl Vitals {
                 "a part of herald failed and starts again; this is a fault in herald"
             );
             self.fails(part, "A part of herald has failed and starts again; the log says which.");
+            // What fails at once, again and again, must not take all of the processor and fill the disk.
+            tokio::time::sleep(PANIC_PAUSE).await;
         }
         done
     }

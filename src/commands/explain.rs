@@ -10,7 +10,7 @@ use super::{CommandError, instant, print};
 /// Prints who sent a message, what happened to it and when, and how far it has come with each recipient.
 pub(super) async fn explain(id: &str, args: &DatabaseArgs) -> Result<(), CommandError> {
     let id: MessageId = id.parse().map_err(|_| CommandError::Refused(Error::NotFound("message")))?;
-    let database = Database::open_beside(&args.options(None)).await.map_err(CommandError::database)?;
+    let database = Database::open_existing(&args.options(None)).await.map_err(CommandError::database)?;
     let journey = database.journey(id).await.map_err(CommandError::unavailable("read the log"))?;
     database.close().await;
     let journey = journey.ok_or(CommandError::Refused(Error::NotFound("message")))?;

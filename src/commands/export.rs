@@ -19,7 +19,7 @@ const PAGE: u32 = 500;
 /// Prints everything of a user who is named by id, as `handle:NAME` or as `external:ID`.
 pub(super) async fn export(user: &str, args: &DatabaseArgs) -> Result<(), CommandError> {
     let named: ActAs = user.parse().map_err(|error: Error| CommandError::Refused(error.about("USER")))?;
-    let database = Database::open_beside(&args.options(None)).await.map_err(CommandError::database)?;
+    let database = Database::open_existing(&args.options(None)).await.map_err(CommandError::database)?;
     let user = named.find(&database).await.map_err(unavailable)?;
     let user = user.ok_or(CommandError::Refused(Error::NotFound("user")))?;
     Export { database: &database, user: &user }.all().await?;

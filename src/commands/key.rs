@@ -9,7 +9,8 @@ use super::{CommandError, print};
 
 /// Makes a key. Standard output has nothing but the key, so that a program can take it from there.
 pub(super) async fn add(name: &str, scopes: &[Scope], args: &DatabaseArgs) -> Result<(), CommandError> {
-    let (database, keys) = open(args).await?;
+    let database = Database::open_beside(&args.options(None)).await.map_err(CommandError::database)?;
+    let keys = Keys::new(database.clone());
     let scopes = Scopes::new(scopes);
     let key = keys.add(name, &scopes).await.map_err(CommandError::Refused)?;
     eprintln!("Made a key for {name} with the scopes {scopes}. Keep it: it is not shown again.");
@@ -19,7 +20,7 @@ pub(super) async fn add(name: &str, scopes: &[Scope], args: &DatabaseArgs) -> Re
 
 /// Lists every key, without the key itself.
 pub(super) async fn list(args: &DatabaseArgs) -> Result<(), CommandError> {
-    let (database, _) = open(args).await?;
+    let database = open(args).await?;
     let rows = database.keys().await.map_err(CommandError::unavailable("read the service keys"))?;
     database.close().await;
     for row in rows {
@@ -31,8 +32,8 @@ pub(super) async fn list(args: &DatabaseArgs) -> Result<(), CommandError> {
 
 /// Revokes the valid key with this name.
 pub(super) async fn revoke(name: &str, args: &DatabaseArgs) -> Result<(), CommandError> {
-    let (database, keys) = open(args).await?;
-    keys.revoke(name).await.map_err(CommandError::Refused)?;
+    let database = open(args).await?;
+    Keys::new(database.clone()).revoke(name).await.map_err(CommandError::Refused)?;
     database.close().await;
     eprintln!("Revoked the key of {name}: every herald on this database notices within a second or two.");
     Ok(())
@@ -44,7 +45,6 @@ pub(super) fn second(at: Timestamp) -> String {
     format!("{instant:.0}")
 }
 
-async fn open(args: &DatabaseArgs) -> Result<(Database, Keys), CommandError> {
-    let database = Database::open_beside(&args.options(None)).await.map_err(CommandError::database)?;
-    Ok((database.clone(), Keys::new(database)))
+async fn open(args: &DatabaseArgs) -> Result<Database, CommandError> {
+    Database::open_existing(&args.options(None)).await.map_err(CommandError::database)
 }

@@ -23,7 +23,7 @@ pub(super) async fn add(
 ) -> Result<(), CommandError> {
     let url: WebhookUrl = url.read().map_err(CommandError::Webhook)?;
     url.check(allow_private).map_err(CommandError::Webhook)?;
-    let database = open(args).await?;
+    let database = Database::open_beside(&args.options(None)).await.map_err(CommandError::database)?;
     let secret = Secret::draw();
     let secrets = Secrets::new(vec![secret.clone()]).map_err(CommandError::Webhook)?;
     let head = database.head().await.map_err(CommandError::unavailable("read the log's head"))?;
@@ -137,5 +137,5 @@ fn given_up(call: &StoredCall) -> String {
 }
 
 async fn open(args: &DatabaseArgs) -> Result<Database, CommandError> {
-    Database::open_beside(&args.options(None)).await.map_err(CommandError::database)
+    Database::open_existing(&args.options(None)).await.map_err(CommandError::database)
 }

@@ -14,6 +14,12 @@ pub enum LimitsError {
         /// The flag of the limit.
         flag: &'static str,
     },
+    /// A limit is more than any machine has.
+    #[error("{flag} must be at most {MOST}")]
+    TooLarge {
+        /// The flag of the limit.
+        flag: &'static str,
+    },
     /// The default page is too large.
     #[error(
         "--page-size {page_size} is larger than --max-page-size {max_page_size}: a query without a page size would \
@@ -49,6 +55,9 @@ pub enum LimitsError {
     },
 }
 
+/// The most that a limit may be. What counts with it, such as a queue, has an end of its own above this.
+const MOST: usize = u32::MAX as usize;
+
 /// Bytes of an answer beside the text of a message: its keys, its ids, and what JSON escapes.
 const MESSAGE_ENVELOPE_BYTES: usize = 4 * 1024;
 
@@ -66,7 +75,7 @@ impl Limits {
     /// # Errors
     /// The first limit that does not fit, and what to do.
     pub fn check(&self) -> Result<(), LimitsError> {
-        self.check_positive()?;
+        self.check_each()?;
         if self.page_size > self.max_page_size {
             let (page_size, max_page_size) = (self.page_size, self.max_page_size);
             return Err(LimitsError::PageSize { page_size, max_page_size });
@@ -95,7 +104,8 @@ impl Limits {
         self.max_message_chars.saturating_mul(6).saturating_add(MESSAGE_ENVELOPE_BYTES)
     }
 
-    fn check_positive(&self) -> Result<(), LimitsError> {
+    /// Checks that each limit has a value that it can have at all.
+    fn check_each(&self) -> Result<(), LimitsError> {
         let counts = [
             ("--max-message-chars", self.max_message_chars),
             ("--page-size", self.page_size),
@@ -113,8 +123,21 @@ impl Limits {
             ("--write-queue", self.write_queue),
             ("--max-hashing", self.max_hashing),
         ];
-        match counts.into_iter().find(|(_, count)| *count == 0) {
-            Some((flag, _)) => Err(LimitsError::Zero { flag }),
+        if let Some((flag, _)) = counts.into_iter().find(|(_, count)| *count == 0) {
+            return Err(LimitsError::Zero { flag });
+        }
+        let may_be_zero = [
+            ("--max-page-size", self.max_page_size),
+            ("--max-body-bytes", self.max_body_bytes),
+            ("--max-header-bytes", self.max_header_bytes),
+            ("--max-answer-bytes", self.max_answer_bytes),
+            ("--max-anonymous-sockets", self.max_anonymous_sockets),
+            ("--max-unfinished-bytes", self.max_unfinished_bytes),
+            ("--max-connections-per-address", self.max_connections_per_address.unwrap_or(0)),
+            ("--recent-bytes", self.recent_bytes),
+        ];
+        match counts.into_iter().chain(may_be_zero).find(|(_, count)| *count > MOST) {
+            Some((flag, _)) => Err(LimitsError::TooLarge { flag }),
             None => Ok(()),
         }
     }
@@ -140,5 +163,7 @@ mod tests {
         let long = super::Limits { max_message_chars: 500_000, ..defaults.clone() };
         assert!(long.max_event_bytes() > 500_000 * 6 && long.max_event_bytes() <= long.max_answer_bytes);
         assert!(check(|limits| limits.subscriber_queue = 0).contains("--subscriber-queue"));
+        assert!(check(|limits| limits.write_queue = usize::MAX).contains("--write-queue must be at most"));
+        assert!(check(|limits| limits.max_header_bytes = usize::MAX).contains("--max-header-bytes"));
     }
 }

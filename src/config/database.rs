@@ -21,7 +21,7 @@ pub struct DatabaseArgs {
     #[arg(long, env = "HERALD_DATABASE_READERS", value_name = "N", default_value_t = 4)]
     pub database_readers: u32,
     /// Seconds that the database has to answer each statement. After that, herald answers UNAVAILABLE.
-    #[arg(long, env = "HERALD_DATABASE_TIMEOUT", value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, env = "HERALD_DATABASE_TIMEOUT", value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub database_timeout: u64,
 }
 

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use axum::http::Uri;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 use super::Switch;
 use super::serve::Access;
@@ -37,7 +38,7 @@ pub struct IdentityArgs {
     #[arg(long, env = "HERALD_JWT_JWKS", value_name = "URL|FILE", requires_all = ["jwt_issuer", "jwt_audience"])]
     pub jwt_jwks: Option<KeySource>,
     /// The issuer (`iss`) that tokens must name.
-    #[arg(long, env = "HERALD_JWT_ISSUER", value_name = "ISSUER", requires = "jwt_jwks")]
+    #[arg(long, env = "HERALD_JWT_ISSUER", value_name = "ISSUER", requires = "jwt_jwks", value_parser = NonEmptyStringValueParser::new())]
     pub jwt_issuer: Option<String>,
     /// The audience (`aud`) that tokens must name. Of several, separated by commas, one is enough.
     #[arg(
@@ -45,6 +46,7 @@ pub struct IdentityArgs {
         env = "HERALD_JWT_AUDIENCE",
         value_name = "AUDIENCE",
         requires = "jwt_jwks",
+        value_parser = NonEmptyStringValueParser::new(),
         value_delimiter = ','
     )]
     pub jwt_audience: Vec<String>,

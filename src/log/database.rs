@@ -91,6 +91,17 @@ impl Database {
         Self::open_with(options, true).await
     }
 
+    /// The same for a command that has nothing to do in a new database. It makes none.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub async fn open_existing(options: &DatabaseOptions) -> Result<Self, String> {
+        if let Address::Sqlite(url) = Address::parse(&options.url)? {
+            SqliteFile::find(&url)?;
+        }
+        Self::open_beside(options).await
+    }
+
     async fn open_with(options: &DatabaseOptions, beside: bool) -> Result<Self, String> {
         let DatabaseOptions { url, readers, patience, observer } = options;
         let address = Address::parse(url)?;

@@ -30,7 +30,7 @@ impl SqliteFile {
         if url.contains("mode=rwc") {
             create_private(&named)?;
         }
-        let file = Self::at(&named)?;
+        let file = Self::at(&named, "with ?mode=rwc in its URL, it would be made")?;
         let links = file.path.metadata().map_err(|error| cannot_open(&named, &error))?.nlink();
         // Amid a restore, the previous file has a second name for a moment.
         if links > 1 && !file.beside(RESTORED).exists() {
@@ -48,7 +48,7 @@ impl SqliteFile {
     /// # Errors
     /// In words for the operator.
     pub(super) fn find(url: &str) -> Result<Self, String> {
-        let file = Self::at(&path_in(url)?)?;
+        let file = Self::at(&path_in(url)?, "--database must name the database of a herald")?;
         if file.beside(RESTORED).exists() {
             return Err(format!(
                 "a restore of {} was interrupted: `herald migrate` brings it to its end",
@@ -58,10 +58,10 @@ impl SqliteFile {
         Ok(file)
     }
 
-    fn at(named: &Path) -> Result<Self, String> {
+    fn at(named: &Path, advice: &str) -> Result<Self, String> {
         let path = named.canonicalize().map_err(|error| match error.kind() {
             ErrorKind::NotFound => {
-                format!("there is no {}: with ?mode=rwc in its URL, it would be made", named.display())
+                format!("there is no {}: {advice}", named.display())
             }
             _ => cannot_open(named, &error),
         })?;

@@ -73,6 +73,13 @@ impl FromStr for WebhookUrl {
         if host.is_empty() {
             return Err("a webhook's URL names a host".into());
         }
+        let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+        if has_port && uri.port_u16().is_none_or(|port| port == 0) {
+            return Err("the port of a webhook's URL is from 1 to 65535".into());
+        }
+        if text.contains('#') {
+            return Err("a webhook's URL has no fragment (#): nothing of it would reach the receiver".into());
+        }
         Ok(Self { text: text.to_owned(), host, uri })
     }
 }
