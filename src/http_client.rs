@@ -1,11 +1,11 @@
-//! What herald itself fetches over HTTP. What never lives here: what it is for, and calls to webhooks.
+//! What herald itself asks for over HTTP. What never lives here: what it is for, and calls to webhooks.
 
 use std::io;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
-use hyper::{StatusCode, Uri};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::{Request, StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -40,7 +40,7 @@ pub enum FetchError {
 
 /// A client for HTTP and HTTPS. It follows no redirect, because whoever configures herald says where it is to ask.
 #[derive(Debug, Clone)]
-pub(crate) struct HttpClient(Client<HttpsConnector<HttpConnector>, Empty<Bytes>>);
+pub(crate) struct HttpClient(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
 impl HttpClient {
     /// A client that believes the certificate authorities of the system.
@@ -54,9 +54,16 @@ impl HttpClient {
 
     /// Fetches what is at this URL.
     pub(crate) async fn get(&self, url: Uri) -> Result<Bytes, FetchError> {
+        let mut request = Request::new(Bytes::new());
+        *request.uri_mut() = url;
+        self.send(request).await
+    }
+
+    /// Sends a request, and returns the body of the answer.
+    pub(crate) async fn send(&self, request: Request<Bytes>) -> Result<Bytes, FetchError> {
         let fetch = async {
-            let answer = self.0.get(url).await.map_err(FetchError::Connect)?;
-            if answer.status() != StatusCode::OK {
+            let answer = self.0.request(request.map(Full::new)).await.map_err(FetchError::Connect)?;
+            if !answer.status().is_success() {
                 return Err(FetchError::Status(answer.status()));
             }
             let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES).collect().await;

@@ -23,6 +23,7 @@ pub mod postgres;
 pub mod random;
 pub mod rates;
 mod start_error;
+pub mod trace;
 pub mod transport;
 pub mod trouble;
 pub mod vitals;

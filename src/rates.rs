@@ -20,6 +20,9 @@ const RENDER_RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// The number of checks between two sweeps that remove idle keys.
 const CHECKS_PER_SWEEP: usize = 4_096;
 
+/// Fields as which a question about the schema counts. The whole schema is an answer of some 60 KB.
+const INTROSPECTED_FIELDS: u64 = 50_000;
+
 /// The rate of one kind of request, counted for each key.
 #[derive(Debug)]
 struct Rate<K: Hash + Eq + Clone> {
@@ -140,6 +143,17 @@ impl Rates {
         // A handle has at most 32 bytes. The rest of a longer text would only fill memory.
         let handle: String = handle.chars().take(32).collect();
         self.check(&self.handles, &(network, handle), 1)
+    }
+
+    /// Counts the reading of a document of so many bytes, each as a field. It takes less time, but a document that is
+    /// refused costs its sender nothing more.
+    pub fn read(&self, owner: Owner, bytes: usize) -> Result<(), Error> {
+        self.execute(owner, bytes as u64)
+    }
+
+    /// Counts an answer about the schema.
+    pub fn introspect(&self, owner: Owner) -> Result<(), Error> {
+        self.execute(owner, INTROSPECTED_FIELDS)
     }
 
     /// Counts an execution of `fields` fields.

@@ -1,7 +1,9 @@
 //! Logs a failure that lasts: one line when it begins, some while it lasts, one when it is over. A line for each
 //! failure would hide the first cause. It would also fill the disk, which may be the cause.
 
+use std::error::Error;
 use std::fmt::Display;
+use std::iter;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,6 +16,15 @@ const CAUSE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The time between two lines about the same trouble with the same cause.
 const REMINDER_INTERVAL: Duration = Duration::from_mins(1);
+
+/// An error with all its causes in one line, each once.
+#[must_use]
+pub fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut texts: Vec<String> =
+        iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect();
+    texts.dedup();
+    texts.join(": ")
+}
 
 /// One kind of trouble.
 #[derive(Debug)]

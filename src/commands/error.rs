@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use herald::StartError;
 use herald::log::Unavailable;
+use herald::trace::ExporterError;
 use thiserror::Error;
 use tokio::time::error::Elapsed;
 use tracing_subscriber::filter::ParseError;
@@ -17,6 +18,12 @@ pub(crate) enum CommandError {
     Runtime(#[source] io::Error),
     #[error("--log {filter}")]
     LogFilter { filter: String, source: ParseError },
+    #[error(
+        "--log: `{word}` is no level: use error, warn, info, debug, trace or off, or a filter such as info,herald=debug"
+    )]
+    LogLevel { word: String },
+    #[error("--otlp-endpoint")]
+    Traces(#[from] ExporterError),
     #[error(transparent)]
     Start(#[from] StartError),
     #[error("cannot listen on {address}{purpose}")]

@@ -4,11 +4,15 @@ use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 
 use herald::config::{LogFormat, ServeArgs};
+use herald::trace::Exporter;
 use herald::transport::serve_metrics;
 use herald::{App, Parts};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
 
 use super::{CommandError, block_on};
 
@@ -18,10 +22,11 @@ const BACKLOG_CONNECTIONS: u32 = 4_096;
 
 /// Serves until a signal tells herald to stop.
 pub(super) fn serve(args: &ServeArgs) -> Result<(), CommandError> {
-    set_up_log(args)?;
     // Each socket is a file handle. If the soft limit cannot be raised, it stays.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     block_on(args.workers, async {
+        let traces = args.otlp_endpoint.as_ref().map(Exporter::start).transpose()?;
+        set_up_log(args, traces.as_ref())?;
         let app = App::open(args, Parts::default()).await?;
         let (listener, address) = listen(args.listen, "")?;
         let metrics = match args.metrics_listen {
@@ -38,6 +43,9 @@ pub(super) fn serve(args: &ServeArgs) -> Result<(), CommandError> {
         }
         app.run(listener, stop_signal()).await;
         tracing::info!("stopped");
+        if let Some(traces) = traces {
+            traces.finish().await;
+        }
         Ok(())
     })
 }
@@ -83,16 +91,30 @@ async fn stop_signal() {
     tracing::info!("stopping: finishing what is under way");
 }
 
+/// Whether a part of `--log` is a level, or names what it is about. The library takes every other word for the name of a
+/// program's part that there is not, and then logs nothing at all.
+fn is_log_directive(directive: &str) -> bool {
+    directive.contains(['=', '[']) || directive.parse::<LevelFilter>().is_ok()
+}
+
 /// Sets up the log of a server, on standard error.
-fn set_up_log(args: &ServeArgs) -> Result<(), CommandError> {
+fn set_up_log(args: &ServeArgs, traces: Option<&Exporter>) -> Result<(), CommandError> {
     // The client of NATS logs each failed attempt in several lines; herald logs what matters. A filter may turn it on
     // again.
+    if let Some(word) = args.log.split(',').find(|directive| !is_log_directive(directive.trim())) {
+        return Err(CommandError::LogLevel { word: word.to_owned() });
+    }
     let filter = EnvFilter::try_new(format!("async_nats=off,{}", args.log))
         .map_err(|source| CommandError::LogFilter { filter: args.log.clone(), source })?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    match args.log_format {
-        LogFormat::Text => subscriber.with_target(false).with_ansi(io::stderr().is_terminal()).init(),
-        LogFormat::Json => subscriber.json().init(),
+    let lines = fmt::layer().with_writer(io::stderr);
+    let lines = match args.log_format {
+        LogFormat::Text => lines.with_target(false).with_ansi(io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    // A span that is traced need not be in the log. Where nothing is traced, one filter for all costs less.
+    match traces {
+        Some(traces) => registry().with(lines.with_filter(filter)).with(traces.layer()).init(),
+        None => registry().with(lines).with(filter).init(),
     }
     Ok(())
 }

@@ -97,6 +97,11 @@ pub struct Limits {
     /// first byte to its last.
     #[arg(long, env = "HERALD_REQUEST_TIMEOUT", value_name = "SECONDS", default_value_t = 15)]
     pub request_timeout: u64,
+    /// Seconds after which herald closes a connection on which nothing was asked since the last answer. It has to be
+    /// longer than what a proxy keeps such connections for, which is 60 with nginx and in the clouds. Else a request and the
+    /// end of the connection cross at times, and the proxy cannot repeat a mutation.
+    #[arg(long, env = "HERALD_KEEP_ALIVE_TIMEOUT", value_name = "SECONDS", default_value_t = 75, value_parser = clap::value_parser!(u64).range(1..))]
+    pub keep_alive_timeout: u64,
     /// Seconds in which the client of a WebSocket must send connection_init.
     #[arg(long, env = "HERALD_INIT_TIMEOUT", value_name = "SECONDS", default_value_t = 10)]
     pub init_timeout: u64,

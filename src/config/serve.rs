@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use axum::http::Uri;
 use clap::{Args, Parser, ValueEnum};
 
 use super::{Cli, DatabaseArgs, IdentityArgs, Limits, RetentionArgs, WebhookArgs};
@@ -76,6 +77,10 @@ pub struct ServeArgs {
     /// What to log: error, warn, info, debug or trace, or a filter such as info,herald=debug.
     #[arg(long, env = "HERALD_LOG", value_name = "FILTER", default_value = "info")]
     pub log: String,
+    /// A collector to which herald sends traces, by OTLP over HTTP, such as http://127.0.0.1:4318. By default nothing is
+    /// traced.
+    #[arg(long, env = "HERALD_OTLP_ENDPOINT", value_name = "URL", value_parser = collector)]
+    pub otlp_endpoint: Option<Uri>,
     /// Believe X-Forwarded-For and X-Forwarded-Proto. Use this only behind a proxy that sets them itself.
     #[arg(long, env = "HERALD_TRUST_PROXY")]
     pub trust_proxy: bool,
@@ -127,6 +132,15 @@ impl Default for ServeArgs {
     fn default() -> Self {
         Cli::parse_from(["herald"]).serve
     }
+}
+
+/// The URL of a collector.
+fn collector(text: &str) -> Result<Uri, String> {
+    let url = text.parse::<Uri>().ok();
+    let is_http = |url: &Uri| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some();
+    url.filter(is_http).filter(|url| url.query().is_none()).ok_or_else(|| {
+        "expected http://HOST:PORT or https://HOST:PORT, such as http://127.0.0.1:4318".to_owned()
+    })
 }
 
 /// Reads an origin in the form that browsers write (RFC 6454, section 6.2), or `*`.

@@ -18,6 +18,7 @@ pub use nats::{Nats, NatsOptions};
 pub use postgres::Postgres;
 
 use crate::messaging::{Epoch, Event, Place};
+use crate::trace::TraceContext;
 
 /// Says that the log has grown.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct LogNotification {
     pub head: Place,
     /// The new events, in order. Empty when the feed does not carry them; then the hub reads them from the log.
     pub events: Vec<Arc<Event>>,
+    /// The places at which the traces of the events go on, in the order of the events. What is missing is not traced.
+    pub traces: Vec<Option<TraceContext>>,
 }
 
 /// A channel that carries notifications between nodes.

@@ -210,7 +210,7 @@ async fn pass_on(mut listener: Listener, node: Uuid, feed: &Weak<Postgres>) -> s
             && from != node
         {
             METRICS.count_notification(false);
-            feed.local.publish(LogNotification { head, events: Vec::new() });
+            feed.local.publish(LogNotification { head, events: Vec::new(), traces: Vec::new() });
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::messaging::{
     Body, Chain, Change, ConnectionId, ConversationId, Epoch, Event, Message, MessageId, Metadata, Origin,
     Place, Position, Range, Record, ServiceName, SessionId, Timestamp, Unreadable, UserId,
 };
+use crate::trace::TraceContext;
 
 /// The version of the format. It changes whenever the format or its meaning changes.
 const VERSION: u32 = 5;
@@ -22,6 +23,9 @@ struct WireNotification {
     head: i64,
     chain: i64,
     events: Vec<WireEvent>,
+    /// As in [`LogNotification`]. A node that does not know this member traces less, and misses nothing else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    traces: Vec<Option<String>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -45,9 +49,15 @@ struct WireEvent {
 pub(super) fn encode(notification: &LogNotification, with_events: bool) -> Vec<u8> {
     let events =
         if with_events { notification.events.iter().map(|event| pack(event)).collect() } else { Vec::new() };
-    let Place { epoch, position, chain } = notification.head;
-    let wire =
-        WireNotification { version: VERSION, epoch: epoch.0, head: position.0, chain: chain.0, events };
+    let traces = notification.traces.iter().map(|trace| trace.as_ref().map(TraceContext::to_text));
+    let wire = WireNotification {
+        version: VERSION,
+        epoch: notification.head.epoch.0,
+        head: notification.head.position.0,
+        chain: notification.head.chain.0,
+        traces: if with_events { traces.collect() } else { Vec::new() },
+        events,
+    };
     serde_json::to_vec(&wire).unwrap_or_default()
 }
 
@@ -57,7 +67,8 @@ pub(super) fn decode(bytes: &[u8]) -> Option<LogNotification> {
     let events =
         wire.events.into_iter().map(|event| unpack(event).map(Arc::new)).collect::<Result<_, _>>().ok()?;
     let head = Place { epoch: Epoch(wire.epoch), position: Position(wire.head), chain: Chain(wire.chain) };
-    (wire.version == VERSION).then_some(LogNotification { head, events })
+    let traces = wire.traces.iter().map(|text| TraceContext::of_text(text.as_ref()?)).collect();
+    (wire.version == VERSION).then_some(LogNotification { head, events, traces })
 }
 
 fn pack(event: &Event) -> WireEvent {
@@ -171,7 +182,9 @@ mod tests {
         ];
         let events = (11..).zip(changes).map(|(position, change)| event(position, change)).collect();
         let head = Place { epoch: Epoch(-9), position: Position(21), chain: Chain(-21) };
-        LogNotification { head, events }
+        let traces =
+            vec![None, TraceContext::of_text("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")];
+        LogNotification { head, events, traces }
     }
 
     #[test]
@@ -179,8 +192,9 @@ mod tests {
         let sent = notification();
         let received = decode(&encode(&sent, true)).unwrap();
         assert_eq!((received.head, &received.events), (sent.head, &sent.events));
+        assert_eq!(received.traces, sent.traces);
         let received = decode(&encode(&sent, false)).unwrap();
-        assert_eq!((received.head, received.events.len()), (sent.head, 0));
+        assert_eq!((received.head, received.events.len(), received.traces.len()), (sent.head, 0, 0));
     }
 
     #[test]

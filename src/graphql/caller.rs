@@ -13,6 +13,7 @@ use crate::log::Viewer;
 use crate::messaging::{ConnectionId, Origin, UserId};
 use crate::network::Network;
 use crate::rates::Owner;
+use crate::trace::TraceContext;
 
 /// The sender of a request, as the transport identified them.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub(crate) struct Caller {
     pub service: Option<Arc<Service>>,
     /// The id of their connection, if they named it.
     pub connection: Option<ConnectionId>,
+    /// Where the trace goes on that they named for this connection or operation, if any.
+    pub trace: Option<TraceContext>,
     /// The address that they call from.
     pub address: IpAddr,
     /// Whether they use TLS.

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::document::Hash;
 use super::members::{Member, members};
+use crate::trace::{TRACEPARENT, TraceContext};
 
 /// The parameters of a request (<https://graphql.github.io/graphql-over-http/draft/#sec-Request-Parameters>).
 #[derive(Debug, Default)]
@@ -28,6 +29,9 @@ pub(crate) struct Extensions {
     /// The id of the connection that the request belongs to. It is for clients that cannot send headers: an
     /// `EventSource`, and an operation on a socket that a router shares.
     pub(crate) connection_id: Option<String>,
+    /// Where a trace goes on, in the form of the header `traceparent`. It is for operations on a socket, which have no
+    /// headers.
+    traceparent: Option<String>,
 }
 
 /// A document by its hash
@@ -106,6 +110,11 @@ impl Params {
         self.extensions.as_ref()?.connection_id.as_deref()
     }
 
+    /// Where the trace goes on, when the extensions say so.
+    pub(crate) fn trace(&self) -> Option<TraceContext> {
+        TraceContext::of_text(self.extensions.as_ref()?.traceparent.as_deref()?)
+    }
+
     /// The text of the document, if any. An empty text does not count beside a hash, because some clients always send a
     /// text.
     pub(super) fn text(&self) -> Option<&str> {
@@ -137,11 +146,13 @@ impl Params {
 
 impl Extensions {
     fn read(extensions: Member<'_>) -> Result<Option<Self>, String> {
-        let members = extensions.object("extensions", ["persistedQuery", "connectionId"])?;
-        let Some([persisted_query, connection_id]) = members else { return Ok(None) };
+        let members = extensions.object("extensions", ["persistedQuery", "connectionId", TRACEPARENT])?;
+        let Some([persisted_query, connection_id, traceparent]) = members else { return Ok(None) };
         Ok(Some(Self {
             persisted_query: PersistedQuery::read(persisted_query)?,
             connection_id: connection_id.read("extensions.connectionId", STRING)?,
+            // Whatever is no place in a trace is ignored, of whatever type it is.
+            traceparent: traceparent.read(TRACEPARENT, STRING).unwrap_or_default(),
         }))
     }
 }

@@ -11,6 +11,7 @@ use super::redactions::{Redaction, Redactions};
 use super::rendered_event::bytes_of;
 use crate::log::{Database, Unavailable};
 use crate::messaging::{Chain, Event, Place, Position};
+use crate::trace::TraceContext;
 
 /// The most events that are kept, whatever the memory. At 100 events/s, this is what somebody misses in 80 s: a tunnel, a
 /// restart, a change of networks. Further back the log is as fast, since it goes straight to the viewer's own events.
@@ -98,7 +99,7 @@ impl Recent {
             let continues = place.is_continued_by(&event);
             place = place.at(&event);
             if continues {
-                recent.push(event);
+                recent.push(event, None);
             } else {
                 // This is the oldest event that was read, or one that is older than chains.
                 recent = after(place);
@@ -107,11 +108,12 @@ impl Recent {
         Ok(if place == end { recent } else { after(end) })
     }
 
-    /// Keeps an event, which must continue the newest one.
-    pub(super) fn push(&mut self, event: Arc<Event>) -> Arc<RenderedEvent> {
+    /// Keeps an event, which must continue the newest one, and where its trace goes on, if it has one.
+    pub(super) fn push(&mut self, event: Arc<Event>, trace: Option<TraceContext>) -> Arc<RenderedEvent> {
         let as_of = event.position;
         let heeded = self.redactions.all_heeded();
-        let shared = Arc::new(RenderedEvent::new(event, self.base.epoch, heeded, &self.memory));
+        let shared = RenderedEvent::new(event, self.base.epoch, heeded, &self.memory);
+        let shared = Arc::new(shared.in_trace(trace));
         self.events.push_back(Kept { shared: Arc::clone(&shared), as_of });
         self.shrink();
         shared
@@ -236,7 +238,7 @@ mod tests {
     fn recent(events: &[Arc<Event>], most_bytes: usize) -> Recent {
         let mut recent = Recent::after(BASE, Redactions::default(), most_bytes);
         for event in events {
-            recent.push(Arc::clone(event));
+            recent.push(Arc::clone(event), None);
         }
         recent
     }

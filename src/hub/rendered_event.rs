@@ -10,6 +10,7 @@ use super::Answer;
 use super::memory_use::{MemoryShare, MemoryUse};
 use super::redactions::{Heed, Heeded, Redaction};
 use crate::messaging::{Change, Epoch, Event, Message, Place, Record, Sent, View};
+use crate::trace::TraceContext;
 
 /// Answers that one event keeps. They are looked for one by one. If more operations and views than this render one
 /// event, the oldest answer is forgotten, and rendered again if somebody else asks for it.
@@ -32,6 +33,9 @@ type Render = Arc<OnceCell<Rendered>>;
 pub struct RenderedEvent {
     /// The event itself, as it came: see [`RenderedEvent::change`].
     pub event: Arc<Event>,
+    /// Where the trace of the request that caused it goes on. `None` if that is not traced, or if this node read the event
+    /// from the log, which does not have it.
+    pub trace: Option<TraceContext>,
     /// The epoch of the log in which the event is delivered.
     epoch: Epoch,
     made: Instant,
@@ -63,7 +67,12 @@ impl RenderedEvent {
     pub(super) fn new(event: Arc<Event>, epoch: Epoch, heeded: Heeded, memory: &MemoryUse) -> Self {
         let memory = memory.share(size_of::<Self>() + bytes_of(&event));
         let shown = Mutex::new(Shown { heeded, redacted: None, is_lost: false, renders: Vec::new() });
-        Self { event, epoch, made: Instant::now(), shown, memory }
+        Self { event, trace: None, epoch, made: Instant::now(), shown, memory }
+    }
+
+    /// The event, with the place at which its trace goes on.
+    pub(super) fn in_trace(self, trace: Option<TraceContext>) -> Self {
+        Self { trace, ..self }
     }
 
     /// The same event, which nobody has rendered yet, without what was redacted since.
@@ -73,7 +82,8 @@ impl RenderedEvent {
             Some(change) => Arc::new(Event { change: change.clone(), ..(*self.event).clone() }),
             None => Arc::clone(&self.event),
         };
-        Self::new(event, self.epoch, shown.heeded.clone(), self.memory.sum())
+        let heeded = shown.heeded.clone();
+        Self::new(event, self.epoch, heeded, self.memory.sum()).in_trace(self.trace.clone())
     }
 
     /// Whether an answer may be older than [`Self::MAX_AGE`].

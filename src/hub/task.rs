@@ -1,10 +1,10 @@
 //! The hub's task. It applies notifications, fills gaps from the log and admits subscribers. It finishes one of these
 //! before it begins another. So its routing table always belongs to exactly one position, and needs no lock.
 
-use std::cmp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
+use std::{cmp, iter};
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
@@ -20,6 +20,7 @@ use crate::feed::{Feed, LogNotification};
 use crate::log::{Database, PolledHead, SubscriptionFilter, Unavailable};
 use crate::messaging::{Change, Event, Place, Position, Redacted};
 use crate::metrics::{METRICS, Reason};
+use crate::trace::TraceContext;
 use crate::vitals::{Part, Vitals};
 
 /// Events per statement when the log is read to catch up.
@@ -106,9 +107,10 @@ impl Task {
 
     /// Applies the events of a notification that continue what this node applied, and reads the rest from the log.
     async fn hear(&mut self, news: LogNotification) {
-        for event in news.events {
+        let traces = news.traces.into_iter().chain(iter::repeat(None));
+        for (event, trace) in news.events.into_iter().zip(traces) {
             if self.applied.is_continued_by(&event) {
-                self.apply(event);
+                self.apply(event, trace);
             }
         }
         if self.recent.find(news.head) != Found::Elsewhere {
@@ -243,14 +245,18 @@ impl Task {
                 if !self.applied.is_continued_by(&event) {
                     return Ok(false);
                 }
-                self.apply(event);
+                self.apply(event, None);
             }
         }
         Ok(true)
     }
 
-    fn apply(&mut self, event: Arc<Event>) {
-        let _span = tracing::debug_span!("route", position = event.position.0).entered();
+    fn apply(&mut self, event: Arc<Event>, trace: Option<TraceContext>) {
+        let span = tracing::debug_span!("route", position = event.position.0);
+        if let Some(trace) = &trace {
+            trace.continue_in(&span);
+        }
+        let _entered = span.entered();
         self.applied = self.applied.at(&event);
         METRICS.log_position.set(event.position.0);
         METRICS.events_routed.inc();
@@ -261,7 +267,7 @@ impl Task {
         if !event.change.leaving(&event.actor).is_empty() {
             self.leaving.store(event.position.0, Ordering::Release);
         }
-        self.routing.route(&self.recent.push(event));
+        self.routing.route(&self.recent.push(event, trace));
         self.noted.set(Some(self.applied));
     }
 }

@@ -23,6 +23,7 @@ use crate::messaging::{
     Timestamp, decide,
 };
 use crate::metrics::{self, METRICS};
+use crate::trace::TraceContext;
 use crate::trouble::Trouble;
 use crate::vitals::{Part, Vitals};
 
@@ -81,6 +82,8 @@ impl SubmitError {
 
 struct Submission {
     command: Command,
+    /// The span from here until the command is answered.
+    span: Span,
     answer: oneshot::Sender<Result<Committed, SubmitError>>,
 }
 
@@ -110,7 +113,8 @@ impl Writer {
     /// dropped at any time, which does not undo the command: the command is then wholly committed or wholly absent.
     pub async fn submit(&self, command: Command) -> Result<Committed, SubmitError> {
         let (answer, answered) = oneshot::channel();
-        self.queue.try_send(Submission { command, answer }).map_err(|refused| {
+        let span = tracing::debug_span!("append", position = field::Empty);
+        self.queue.try_send(Submission { command, span: span.clone(), answer }).map_err(|refused| {
             // The queue is closed only when the writer's task has ended.
             if matches!(refused, TrySendError::Full(_)) {
                 METRICS.count_command(metrics::Outcome::Overloaded);
@@ -119,6 +123,9 @@ impl Writer {
             SubmitError::Unavailable
         })?;
         let outcome = answered.await.unwrap_or(Err(SubmitError::Unavailable));
+        if let Ok(committed) = &outcome {
+            span.record("position", committed.place.position.0);
+        }
         if outcome.as_ref().is_err_and(SubmitError::is_failure) {
             // The writer logs the cause for the whole batch. This line has the span of one request.
             tracing::debug!("the command was not carried out");
@@ -162,8 +169,48 @@ impl Failure {
 
 type Outcome = Result<Committed, Refusal>;
 
-/// An event, and the idempotency key of the message that it sent, if that has one.
-type Appended = (Arc<Event>, Option<IdempotencyKey>);
+/// Commands that are carried out together, and the spans of their submissions, in the same order.
+#[derive(Clone, Copy)]
+struct Batch<'a> {
+    commands: &'a [Command],
+    spans: &'a [Span],
+}
+
+impl<'a> Batch<'a> {
+    fn one_by_one(self) -> impl Iterator<Item = Batch<'a>> {
+        self.commands.chunks(1).zip(self.spans.chunks(1)).map(|(commands, spans)| Batch { commands, spans })
+    }
+
+    /// A span in the trace of the first submission that is traced, with links to the others.
+    fn span(self) -> Span {
+        let span = tracing::debug_span!("batch", commands = self.commands.len(), position = field::Empty);
+        let mut traced = self.spans.iter().filter_map(|span| Some((span, TraceContext::of(span)?)));
+        if let Some((_, first)) = traced.next() {
+            first.continue_in(&span);
+        }
+        for (other, _) in traced {
+            span.follows_from(other);
+        }
+        span
+    }
+
+    /// Where the trace of each event goes on. Empty when nothing is traced.
+    fn traces(self, events: &[Appended]) -> Vec<Option<TraceContext>> {
+        if self.spans.iter().all(Span::is_disabled) {
+            return Vec::new();
+        }
+        events.iter().map(|appended| TraceContext::of(&self.spans[appended.by])).collect()
+    }
+}
+
+/// An event that a command led to.
+struct Appended {
+    event: Arc<Event>,
+    /// The idempotency key of the message that it sent, if that has one.
+    key: Option<IdempotencyKey>,
+    /// The index of the command in its batch.
+    by: usize,
+}
 
 struct Task {
     database: Database,
@@ -180,10 +227,11 @@ impl Task {
     async fn run(mut self, mut submissions: mpsc::Receiver<Submission>) {
         let mut batch = Vec::new();
         while submissions.recv_many(&mut batch, self.rules.batch).await > 0 {
-            let (commands, answers): (Vec<_>, Vec<_>) =
-                batch.drain(..).map(|submission| (submission.command, submission.answer)).unzip();
+            let taken = batch.drain(..).map(|Submission { command, span, answer }| (command, (span, answer)));
+            let (commands, (spans, answers)): (Vec<_>, (Vec<_>, Vec<_>)) = taken.unzip();
             let vitals = Arc::clone(&self.vitals);
-            let outcomes = vitals.guard(Part::Writer, self.carry_out(&commands)).await;
+            let taken = Batch { commands: &commands, spans: &spans };
+            let outcomes = vitals.guard(Part::Writer, self.carry_out(taken)).await;
             // The guard gives `None` after a panic. The batch may have been committed all the same.
             let outcomes = outcomes.unwrap_or_else(|| vec![Err(SubmitError::Unavailable); commands.len()]);
             if outcomes.iter().all(|outcome| outcome.as_ref().is_err_and(SubmitError::is_failure)) {
@@ -211,23 +259,24 @@ impl Task {
 
     /// Carries a batch out. If the batch fails for what is in one command, each command gets a try of its own, so that
     /// the others succeed.
-    async fn carry_out(&mut self, commands: &[Command]) -> Vec<Result<Committed, SubmitError>> {
-        match self.commit(commands).await {
+    async fn carry_out(&mut self, batch: Batch<'_>) -> Vec<Result<Committed, SubmitError>> {
+        let commands = batch.commands.len();
+        match self.commit(batch).await {
             Ok(outcomes) => {
                 outcomes.into_iter().map(|outcome| outcome.map_err(SubmitError::Refused)).collect()
             }
-            Err(Failure::BeforeCommit(error)) if commands.len() > 1 && may_be_one_commands_fault(&error) => {
-                tracing::warn!(%error, commands = commands.len(), "a batch failed, trying one by one");
-                self.one_by_one(commands).await
+            Err(Failure::BeforeCommit(error)) if commands > 1 && may_be_one_commands_fault(&error) => {
+                tracing::warn!(%error, commands, "a batch failed, trying one by one");
+                self.one_by_one(batch).await
             }
-            Err(failure) => vec![Err(failure.answer()); commands.len()],
+            Err(failure) => vec![Err(failure.answer()); commands],
         }
     }
 
-    async fn one_by_one(&mut self, commands: &[Command]) -> Vec<Result<Committed, SubmitError>> {
-        let mut outcomes = Vec::with_capacity(commands.len());
-        for command in commands {
-            match self.commit(std::slice::from_ref(command)).await {
+    async fn one_by_one(&mut self, batch: Batch<'_>) -> Vec<Result<Committed, SubmitError>> {
+        let mut outcomes = Vec::with_capacity(batch.commands.len());
+        for single in batch.one_by_one() {
+            match self.commit(single).await {
                 Ok(outcome) => {
                     outcomes.extend(outcome.into_iter().map(|o| o.map_err(SubmitError::Refused)));
                 }
@@ -241,36 +290,36 @@ impl Task {
                 }
             }
         }
-        outcomes.resize(commands.len(), Err(SubmitError::Unavailable));
+        outcomes.resize(batch.commands.len(), Err(SubmitError::Unavailable));
         outcomes
     }
 
-    async fn commit(&mut self, commands: &[Command]) -> Result<Vec<Outcome>, Failure> {
+    async fn commit(&mut self, batch: Batch<'_>) -> Result<Vec<Outcome>, Failure> {
         METRICS.batches.inc();
         let begun = Instant::now();
-        let span = tracing::debug_span!("batch", commands = commands.len(), position = field::Empty);
-        let committed = self.transact(commands).instrument(span).await;
+        let committed = self.transact(batch).instrument(batch.span()).await;
         METRICS.batch_seconds.observe(begun.elapsed().as_secs_f64());
         committed
     }
 
-    async fn transact(&mut self, commands: &[Command]) -> Result<Vec<Outcome>, Failure> {
+    async fn transact(&mut self, batch: Batch<'_>) -> Result<Vec<Outcome>, Failure> {
         let mut known = std::mem::take(&mut self.known);
         let Locked { transaction, head, now, owned_through, users_changed, .. } =
             self.database.lock().await?;
         known.hold_at(head, owned_through, users_changed);
         let mut facts = self.no_facts(head, now);
-        load(&transaction, commands, &known, &mut facts).await?;
-        let (outcomes, events) = decide_all(commands, &mut facts);
+        load(&transaction, batch.commands, &known, &mut facts).await?;
+        let (outcomes, events) = decide_all(batch.commands, &mut facts);
         Span::current().record("position", facts.head.position.0);
         if events.is_empty() && facts.new_starts().is_empty() {
             transaction.rollback().await?;
         } else {
-            let rows: Vec<_> = events.iter().map(|(event, key)| (event.as_ref(), key.as_ref())).collect();
+            let rows: Vec<_> =
+                events.iter().map(|appended| (&*appended.event, appended.key.as_ref())).collect();
             store(&transaction, &rows, &facts).await?;
             transaction.commit().await.map_err(|error| Failure::AtCommit(error.into()))?;
             if let Some(emptying) = &self.emptying {
-                emptying.after(events.iter().map(|(event, _)| &**event));
+                emptying.after(events.iter().map(|appended| &*appended.event));
             }
         }
         known.keep(&facts, users_changed);
@@ -279,7 +328,8 @@ impl Task {
         if !events.is_empty() {
             self.feed.publish(LogNotification {
                 head: facts.head,
-                events: events.into_iter().map(|(event, _)| event).collect(),
+                traces: batch.traces(&events),
+                events: events.into_iter().map(|appended| appended.event).collect(),
             });
         }
         Ok(outcomes)
@@ -296,11 +346,15 @@ impl Task {
 fn decide_all(commands: &[Command], facts: &mut Facts) -> (Vec<Outcome>, Vec<Appended>) {
     let mut outcomes = Vec::with_capacity(commands.len());
     let mut events = Vec::with_capacity(commands.len());
-    for command in commands {
+    for (by, command) in commands.iter().enumerate() {
         outcomes.push(decide(facts, command).map(|decision| {
             facts.apply(&decision);
             let Decision { events: decided, message, message_key, conversation, .. } = decision;
-            events.extend(decided.into_iter().map(|event| (Arc::new(event), message_key.clone())));
+            events.extend(decided.into_iter().map(|event| Appended {
+                event: Arc::new(event),
+                key: message_key.clone(),
+                by,
+            }));
             let about = message.as_ref().map(|message| message.conversation).or(conversation);
             let as_of = about.and_then(|about| facts.left(about, command.actor));
             Committed { place: facts.head, message, conversation, as_of }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::{Extensions, HeaderMap, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, header};
 use cookie::Cookie;
 use tracing::Span;
 
@@ -34,6 +34,7 @@ pub(super) async fn identify(
         session: None,
         service: None,
         connection: connection.map(|id| connection_id(id, "X-Connection-Id")).transpose()?,
+        trace: None,
         address: address(shared, headers, extensions),
         is_secure: shared.trust_proxy && last_forwarded(headers, "x-forwarded-proto") == Some("https"),
     };
@@ -93,13 +94,17 @@ pub(super) async fn act(accounts: &Accounts, user: &str, caller: &mut Caller) ->
     Ok(())
 }
 
-/// The span of one operation, within the span of its request or its socket.
+/// The span of one operation, within the span of its request or its socket, or in the trace that the client named.
 pub(super) fn operation_span(prepared: &Prepared, caller: &Caller) -> Span {
-    tracing::debug_span!(
+    let span = tracing::debug_span!(
         "operation",
         kind = %prepared.kind,
         connection = caller.connection.as_ref().map(tracing::field::display),
-    )
+    );
+    if let Some(trace) = &caller.trace {
+        trace.continue_in(&span);
+    }
+    span
 }
 
 /// The credential in the `Authorization` header. A value that is not even text stands for nobody.
@@ -136,9 +141,14 @@ pub(super) fn connection_id(id: &str, place: &'static str) -> Result<ConnectionI
 /// Browsers say where a request comes from. A client that does not say so is not a browser.
 fn refuse_foreign_page(shared: &Shared, headers: &HeaderMap) -> Result<(), RequestError> {
     let host = text(headers, header::HOST.as_str()).unwrap_or_default();
-    let is_foreign = match text(headers, header::ORIGIN.as_str()) {
-        Some(origin) => !shared.origins.allows(origin) && !origins::is_of_host(origin, host),
-        None => matches!(text(headers, "sec-fetch-site"), Some("cross-site" | "same-site")),
+    let is_own = |origin: &str| shared.origins.allows(origin) || origins::is_of_host(origin, host);
+    let mut origins = headers.get_all(header::ORIGIN).iter().peekable();
+    let is_foreign = if origins.peek().is_some() {
+        // What cannot be read is of no page that is known.
+        origins.any(|origin| !origin.to_str().is_ok_and(is_own))
+    } else {
+        let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+        site.is_some_and(|site| !matches!(site, b"same-origin" | b"none"))
     };
     if is_foreign { Err(RequestError::CookieFromForeignPage) } else { Ok(()) }
 }
@@ -150,13 +160,22 @@ pub(super) fn address(shared: &Shared, headers: &HeaderMap, extensions: &Extensi
     if !shared.trust_proxy {
         return peer;
     }
-    last_forwarded(headers, "x-forwarded-for").and_then(|address| address.parse().ok()).unwrap_or(peer)
+    last_forwarded(headers, "x-forwarded-for").and_then(forwarded_address).unwrap_or(peer)
+}
+
+/// The address in an entry of `X-Forwarded-For`. Some proxies add the port, and some write an IPv6 address in brackets or
+/// quotes.
+fn forwarded_address(entry: &str) -> Option<IpAddr> {
+    let entry = entry.trim_matches('"');
+    let with_port = || Some(entry.parse::<SocketAddr>().ok()?.ip());
+    let in_brackets = || entry.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    entry.parse().ok().or_else(with_port).or_else(in_brackets)
 }
 
 /// The last entry of a header to which proxies add. Some extend the line, and some add a line.
 fn last_forwarded<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let last = headers.get_all(name).iter().next_back()?;
-    last.to_str().ok()?.rsplit(',').next().map(str::trim)
+    last.to_str().ok()?.rsplit(',').map(str::trim).find(|entry| !entry.is_empty())
 }
 
 /// The token in the cookie. A malformed token is treated as none. herald sets the cookie itself, so it is a token of

@@ -1,9 +1,7 @@
 //! One attempt at a call: a signed POST, and what its answer means. It follows no redirect, reads little of an answer, and
 //! ends after a while whatever the receiver does.
 
-use std::error::Error as StdError;
 use std::io;
-use std::iter;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -18,6 +16,7 @@ use super::address::Resolver;
 use super::signature::Secrets;
 use super::url::WebhookUrl;
 use crate::messaging::Timestamp;
+use crate::trouble::causes;
 
 /// The time after which an attempt has failed.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
@@ -136,14 +135,6 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     }
     let until = jiff::fmt::rfc2822::parse(text).ok()?.timestamp().as_microsecond();
     Some(Duration::from_micros(u64::try_from(until.saturating_sub(now.0)).unwrap_or(0)))
-}
-
-/// An error with all its causes, each once.
-fn causes(error: &(dyn StdError + 'static)) -> String {
-    let mut texts: Vec<String> =
-        iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect();
-    texts.dedup();
-    texts.join(": ")
 }
 
 #[cfg(test)]

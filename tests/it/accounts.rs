@@ -345,6 +345,9 @@ async fn behind_a_proxy_addresses_are_told_apart_by_what_the_proxy_says() {
     assert_eq!(code(&register("carol", "203.0.113.1").await), "RATE_LIMITED");
     // The proxy adds the address that it sees at the end. The client itself may have written everything before it.
     assert_eq!(code(&register("carol", "198.51.100.7, 203.0.113.1").await), "RATE_LIMITED");
+    for written in ["203.0.113.1:8080", "\"203.0.113.1\"", "203.0.113.1,", "203.0.113.1 , "] {
+        assert_eq!(code(&register("carol", written).await), "RATE_LIMITED", "{written}");
+    }
     // Some proxies add the address as another line.
     let two = [("x-forwarded-for", "198.51.100.7"), ("x-forwarded-for", "203.0.113.1")];
     let refused = ask(&app, &two, REGISTER, newcomer("carol", "Carol", SECRET)).await;

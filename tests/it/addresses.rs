@@ -7,7 +7,7 @@ use futures_util::SinkExt;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -291,4 +291,39 @@ async fn a_message_that_does_not_arrive_is_not_waited_for() {
     assert_eq!(closed.code, 1013, "{closed:?}");
     // This socket has sent only pongs, for longer than a message may take.
     heard(&mut honest).await;
+}
+
+#[tokio::test]
+async fn everybody_for_whom_there_is_no_place_is_told_so() {
+    let app = TestApp::with(|setup| setup.args.limits.max_connections = 2).await;
+    let _held = [app.socket().await, app.socket().await];
+    let mut asking = Vec::new();
+    // More than herald reads at a time, and all of them have asked before it reads the first.
+    for _ in 0..300 {
+        let mut stream = connect_from([127, 0, 0, 5], app.address).await;
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: herald\r\n\r\n").await.unwrap();
+        asking.push(stream);
+    }
+    for mut stream in asking {
+        let mut answer = Vec::new();
+        let read = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an answer in time");
+        let reply = Reply::parse(&answer);
+        assert_eq!(reply.status, 503, "{read:?} {reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_waits_longer_for_the_next_request_than_a_head_may_take() {
+    let app = TestApp::with(|setup| {
+        setup.args.limits.request_timeout = 1;
+        setup.args.limits.keep_alive_timeout = 2;
+    })
+    .await;
+    let mut stream = TcpStream::connect(app.address).await.unwrap();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: herald\r\n\r\n").await.unwrap();
+    let begun = Instant::now();
+    let mut answer = Vec::new();
+    timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an end").unwrap();
+    assert_eq!(Reply::parse(&answer).status, 200);
+    assert!(begun.elapsed() >= Duration::from_secs(2), "{:?}", begun.elapsed());
 }

@@ -7,7 +7,7 @@ use herald::log::{Database, DatabaseOptions};
 use serde_json::{Value, json};
 
 use crate::crash::Process;
-use crate::support::{End, Follower, Open, Socket, TestApp, Transport, User, code};
+use crate::support::{End, Follower, Open, Socket, TestApp, Transport, User, code, request};
 
 const LOG: &str = "subscription($after: Cursor, $checkpoints: Boolean = false) {
     log(after: $after, checkpoints: $checkpoints) {
@@ -145,6 +145,10 @@ async fn the_log_is_for_services_whose_key_has_the_scope() {
     let mut socket: Socket = acting.socket("one").await;
     socket.subscribe("1", LOG, json!({})).await;
     assert_eq!(socket.refused("1").await, "BAD_INPUT");
+    let authorization = format!("Bearer {}", acting.token);
+    let headers = [("authorization", &*authorization), ("x-act-as", &*ada.id)];
+    let refused = request(app.address, "GET", "/log", &headers, b"").await;
+    assert_eq!((refused.status, code(&refused.json())), (400, "BAD_INPUT"));
     let nobody = User { token: String::new(), ..ada.clone() };
     let unknown = User { token: format!("hsk_{}", "A".repeat(43)), ..ada };
     for caller in [nobody, unknown] {

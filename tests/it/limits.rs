@@ -360,3 +360,26 @@ async fn only_the_operation_that_is_executed_costs() {
         assert_eq!(code(&dear), "LIMIT_EXCEEDED");
     }
 }
+
+#[tokio::test]
+async fn times_without_end_are_as_good_as_long_ones() {
+    let app = TestApp::with(|setup| {
+        let limits = &mut setup.args.limits;
+        limits.poll_interval = u64::MAX;
+        limits.ping_interval = u64::MAX;
+        limits.request_timeout = u64::MAX;
+        limits.keep_alive_timeout = u64::MAX;
+        limits.init_timeout = u64::MAX;
+        limits.write_timeout = u64::MAX;
+        limits.checkpoint_interval = u64::MAX;
+        limits.anonymous_timeout = u64::MAX;
+    })
+    .await;
+    let (ada, bob, conversation) = app.pair().await;
+    let mut socket = bob.socket("desk").await;
+    socket
+        .follow("m", "subscription($after: Cursor) { messageSent(after: $after) { message { body } } }")
+        .await;
+    ada.send(&conversation, "hello").await;
+    assert_eq!(socket.next("m").await["messageSent"]["message"]["body"], "hello");
+}

@@ -81,6 +81,7 @@ mod texts;
 mod their_nats;
 mod their_postgres;
 mod times;
+mod traces;
 mod undeliverable;
 mod undelivered;
 mod unread;

@@ -219,3 +219,35 @@ async fn a_subscription_that_costs_more_than_its_rate_waits_and_loses_nothing() 
         assert_eq!(socket.next("m").await["messageSent"]["message"]["body"], n.to_string());
     }
 }
+
+#[tokio::test]
+async fn documents_that_are_refused_cost_their_sender_something() {
+    let app = limited(|limits| {
+        limits.fields_per_second = 1;
+        limits.max_complexity = 20_000;
+    })
+    .await;
+    let known = "{ __typename }";
+    app.post(known, json!({})).await;
+    let refused = |n: usize| format!("{{ none{n} {} }}", "x ".repeat(3_000));
+    let codes: Vec<_> = futures_util::future::join_all((0..6).map(|n| {
+        let (document, app) = (refused(n), &app);
+        async move { code(&app.post(&document, json!({})).await).to_owned() }
+    }))
+    .await;
+    let of = |wanted: &str| codes.iter().filter(|code| *code == wanted).count();
+    assert_eq!((of("GRAPHQL_VALIDATION_FAILED"), of("RATE_LIMITED")), (3, 3), "{codes:?}");
+    // What is known is not read again.
+    assert_eq!(app.post(known, json!({})).await, json!({ "data": { "__typename": "Query" } }));
+}
+
+#[tokio::test]
+async fn questions_about_the_schema_cost_more_than_other_questions() {
+    let app = limited(|limits| limits.fields_per_second = 10_000).await;
+    let ask = "{ __schema { queryType { name } } }";
+    let mut answered = 0;
+    while app.post(ask, json!({})).await.get("errors").is_none() {
+        answered += 1;
+    }
+    assert!((1..=3).contains(&answered), "{answered}");
+}

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::KeySource;
 use crate::http_client::{FetchError, HttpClient};
-use crate::trouble::Trouble;
+use crate::trouble::{Trouble, causes};
 
 /// The time between two readings of a key set. A login system that takes a key back is obeyed after this time.
 const REFRESH_INTERVAL: Duration = Duration::from_mins(5);
@@ -192,17 +192,6 @@ async fn refresh(set: Weak<KeySet>) {
         let mut last = set.last.lock().await;
         *last = Some(set.refresh().await);
     }
-}
-
-/// An error with its sources, in one line.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        line = format!("{line}: {cause}");
-        source = cause.source();
-    }
-    line
 }
 
 #[derive(Deserialize)]

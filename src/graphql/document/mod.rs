@@ -16,8 +16,9 @@ use async_graphql::Variables;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use super::response::{BAD_REQUEST, Response, VALIDATION_FAILED, refusal};
+use super::response::{BAD_REQUEST, Response, VALIDATION_FAILED, failure, refusal};
 use crate::config::Limits;
+use crate::error::Error;
 
 mod collect;
 mod cost;
@@ -152,14 +153,15 @@ impl Documents {
         Ok(())
     }
 
-    /// The document with this text, this hash, or both.
+    /// The document with this text, this hash, or both. A text that is not known has to be read, if `may_read` lets it.
     ///
     /// # Errors
-    /// The response that says what is wrong with the document, or that its text is needed.
+    /// The response that says what is wrong with the document, or that its text is needed, or why it may not be read.
     pub(super) fn find(
         &self,
         text: Option<&str>,
         named: Option<Hash>,
+        may_read: impl FnOnce(&str) -> Result<(), Error>,
     ) -> Result<Arc<Document>, Box<Response>> {
         let refuse = |code: &str, message: &str| Err(Box::new(refusal(code, message)));
         let hash = match (text.map(Hash::of), named) {
@@ -182,6 +184,7 @@ impl Documents {
             // Clients recognise exactly this message, and then send the text with the hash.
             return refuse("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound");
         };
+        may_read(text).map_err(|error| Box::new(failure(&error)))?;
         let document = Arc::new(parse::read(&self.schema, &self.limits, hash, text)?);
         self.recent.insert(hash, Arc::clone(&document));
         Ok(document)

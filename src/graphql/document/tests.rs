@@ -12,7 +12,7 @@ fn new_documents() -> Documents {
 
 fn plan(text: &str) -> Result<Arc<Plan>, Box<Response>> {
     let documents = new_documents();
-    let document = documents.find(Some(text), None)?;
+    let document = documents.find(Some(text), None, |_| Ok(()))?;
     documents.plan(&document, None, &Variables::default())
 }
 
@@ -76,7 +76,7 @@ fn conditions_are_applied_and_an_object_of_which_nothing_is_left_is_still_asked_
     assert_eq!(executed("{ ...F @skip(if: true) cursor } fragment F on Query { viewer { id } }"), "cursor");
     let documents = new_documents();
     let text = "query($a: Boolean!) { cursor @skip(if: $a) viewer @include(if: $a) { id } }";
-    let document = documents.find(Some(text), None).unwrap();
+    let document = documents.find(Some(text), None, |_| Ok(())).unwrap();
     for (given, keys) in [(true, ["viewer"]), (false, ["cursor"])] {
         let operation = document.operation(None).unwrap();
         let given = json!({"a": given}).as_object().unwrap().clone();
@@ -173,9 +173,10 @@ fn at_most_a_hundred_errors_are_told() {
 #[test]
 fn a_document_that_comes_again_is_not_read_again() {
     let documents = new_documents();
-    let first = documents.find(Some("{ cursor }"), None).unwrap();
-    let again = documents.find(Some("{ cursor }"), Some(Hash::of("{ cursor }"))).unwrap();
-    let by_name = documents.find(None, Some(Hash::of("{ cursor }"))).unwrap();
+    let first = documents.find(Some("{ cursor }"), None, |_| Ok(())).unwrap();
+    let again =
+        documents.find(Some("{ cursor }"), Some(Hash::of("{ cursor }")), |_| panic!("it is known")).unwrap();
+    let by_name = documents.find(None, Some(Hash::of("{ cursor }")), |_| panic!("it is known")).unwrap();
     assert!(Arc::ptr_eq(&first, &again) && Arc::ptr_eq(&first, &by_name));
     let plan = |document| documents.plan(document, None, &Variables::default()).unwrap();
     assert!(Arc::ptr_eq(&plan(&first), &plan(&again)));
@@ -183,7 +184,7 @@ fn a_document_that_comes_again_is_not_read_again() {
 
 fn fingerprint(text: &str, variables: &serde_json::Value) -> [u8; 16] {
     let documents = new_documents();
-    let document = documents.find(Some(text), None).unwrap();
+    let document = documents.find(Some(text), None, |_| Ok(())).unwrap();
     let operation = document.operation(None).unwrap();
     let variables = documents.variables(operation, variables.as_object().unwrap().clone()).unwrap();
     documents.plan(&document, None, &variables).unwrap().fingerprint(&variables)

@@ -83,7 +83,7 @@ impl Values<'_> {
     }
 }
 
-/// The number in a text. A number that is too large for every type becomes null; validation has refused it already.
+/// The number in a text. A number that is too large for every type becomes null; no document with one is valid.
 fn number_of(text: &str) -> Lowered {
     // The text is read as an integer first, so that `-0` is 0 and not a floating-point number.
     let whole = text.parse::<i64>().map(Number::from);

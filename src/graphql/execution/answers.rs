@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Span;
+
 use super::operation::{Rendering, Unrendered};
 use crate::graphql::response::{Response, failure};
 use crate::graphql::schema::types::Cursor;
-use crate::hub::{Answer, Follower, Told};
+use crate::hub::{Answer, Follower, Told, VisibleEvent};
 use crate::messaging::Place;
 use crate::metrics::{Counted, METRICS};
 
@@ -62,6 +64,8 @@ impl Answers {
                     }
                 }
             };
+            // It lasts until the transport has the answer.
+            let _delivery = delivery_span(told);
             match self.rendering.render(told).await {
                 Ok(answer) => {
                     let place = told.place();
@@ -83,4 +87,13 @@ impl Answers {
         METRICS.deliveries.inc();
         text
     }
+}
+
+/// The span of a delivery, in the trace of the request that caused the event, if that is traced.
+fn delivery_span(told: &Told) -> Option<Span> {
+    let Told::Event(VisibleEvent { shared, .. }) = told else { return None };
+    let trace = shared.trace.as_ref()?;
+    let span = tracing::debug_span!(parent: None, "deliver", position = shared.event.position.0);
+    trace.continue_in(&span);
+    Some(span)
 }

@@ -28,6 +28,7 @@ use crate::graphql::schema::{self, Schema};
 use crate::hub::{EventStream, Follower};
 use crate::log::{ConversationFilter, SubscriptionFilter, Viewer};
 use crate::messaging::Place;
+use crate::rates::Owner;
 
 /// The cost from which on an operation takes the room of a large answer before it is executed.
 const LARGE_ANSWER_COST: Cost = Cost(20_000);
@@ -94,13 +95,16 @@ impl Engine {
         &self.services
     }
 
-    /// Finds a request's document or reads it, finds the operation in it, and holds it to the limits.
+    /// Finds a request's document or reads it, finds the operation in it, and holds it to the limits. To read a document,
+    /// which takes time even if it is refused then, counts on the account of `owner`.
     ///
     /// # Errors
     /// The response that says what is wrong with it.
-    pub(crate) fn prepare(&self, mut params: Params) -> Result<Prepared, Box<Response>> {
+    pub(crate) fn prepare(&self, mut params: Params, owner: Owner) -> Result<Prepared, Box<Response>> {
         let hash = params.hash().map_err(|reason| Box::new(refusal(BAD_REQUEST, reason)))?;
-        let document = self.documents.find(params.text(), hash)?;
+        let rates = self.services.rates.as_deref();
+        let may_read = |text: &str| rates.map_or(Ok(()), |rates| rates.read(owner, text.len()));
+        let document = self.documents.find(params.text(), hash, may_read)?;
         let given = params.variables.take().unwrap_or_default();
         let operation_name = params.operation_name;
         let operation = document.operation(operation_name.as_deref())?;
@@ -110,6 +114,11 @@ impl Engine {
             let message = "Introspection is switched off on this server: its schema.graphql is published \
                  with herald.";
             return Err(Box::new(refusal("INTROSPECTION_DISABLED", message)));
+        }
+        if plan.asks_schema {
+            rates
+                .map_or(Ok(()), |rates| rates.introspect(owner))
+                .map_err(|error| Box::new(failure(&error)))?;
         }
         let limits = &self.services.limits;
         let (cost, most) = (Cost::of(&plan, &variables), limits.max_complexity);

@@ -69,6 +69,7 @@ impl Own {
             session: None,
             service: Some(Arc::clone(&self.service)),
             connection: None,
+            trace: None,
             address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             is_secure: true,
         }
@@ -82,7 +83,7 @@ fn prepare(
     most: usize,
     large_answers: &Arc<LargeAnswers>,
 ) -> Result<Prepared, Box<Response>> {
-    let document = documents.find(Some(text), None)?;
+    let document = documents.find(Some(text), None, |_| Ok(()))?;
     let variables: Variables = documents.variables(document.operation(None)?, given)?;
     let plan = documents.plan(&document, None, &variables)?;
     Ok(Prepared {

@@ -54,6 +54,9 @@ pub(in crate::transport) enum RequestError {
     UndecodableUrl(#[source] QueryRejection),
     #[error("The URL is not a GraphQL request: {reason}.")]
     InvalidUrl { reason: String },
+    /// An intermediary may have read another name than herald would.
+    #[error("A request names its host in one `Host` header (RFC 9112, section 3.2).")]
+    NotOneHost,
     #[error("The request has no `query`.")]
     NoDocument,
     #[error("{place} {reason}.")]
@@ -145,6 +148,7 @@ impl RequestError {
             | Self::InvalidBody { .. }
             | Self::UndecodableUrl(_)
             | Self::InvalidUrl { .. }
+            | Self::NotOneHost
             | Self::NoDocument
             | Self::InvalidConnectionId { .. }
             | Self::NoStreamAccepted
@@ -173,6 +177,7 @@ fn log_status(code: &str) -> (StatusCode, &'static str) {
     match code {
         "UNAUTHENTICATED" => (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"),
         "FORBIDDEN" => (StatusCode::FORBIDDEN, "FORBIDDEN"),
+        "BAD_INPUT" => (StatusCode::BAD_REQUEST, "BAD_INPUT"),
         "CURSOR_INVALID" => (StatusCode::BAD_REQUEST, "CURSOR_INVALID"),
         // The place is not there any more, and will not be again.
         "CURSOR_EXPIRED" => (StatusCode::GONE, "CURSOR_EXPIRED"),

@@ -89,7 +89,7 @@ async fn execute(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let caller = Arc::new(operation_caller(shared, parts, &params).await?);
-    let prepared = match shared.engine.prepare(params) {
+    let prepared = match shared.engine.prepare(params, caller.owner()) {
         Ok(prepared) => prepared,
         Err(refusal) => return Ok(form.write(*refusal)),
     };
@@ -116,6 +116,7 @@ async fn operation_caller(shared: &Shared, parts: &Parts, params: &Params) -> Re
     if let Some(id) = params.connection_id() {
         caller.connection = Some(caller::connection_id(id, "`extensions.connectionId`")?);
     }
+    caller.trace = params.trace();
     Ok(caller)
 }
 

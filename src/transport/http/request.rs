@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use axum::extract::Query;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header};
+use percent_encoding::percent_decode_str;
 
 use super::error::RequestError;
 use crate::graphql::Params;
@@ -14,6 +15,9 @@ const LAST_EVENT_ID: &str = "last-event-id";
 
 /// The parameter of the URL that replaces this header where a client cannot send headers (event-source-polyfill).
 const LAST_EVENT_ID_PARAMETER: &str = "lastEventId";
+
+/// The parameters of a GraphQL request in a URL.
+const PARAMETERS: [&str; 5] = ["query", "variables", "extensions", "operationName", "documentId"];
 
 /// Accepts JSON only, because a foreign page can send every other content type without asking first.
 ///
@@ -38,8 +42,7 @@ pub(super) fn body_params(bytes: &[u8]) -> Result<Params, RequestError> {
 
 /// The parameters in the URL of a GET.
 pub(super) fn url_params(uri: &Uri) -> Result<Params, RequestError> {
-    let Query(mut fields) =
-        Query::<HashMap<String, String>>::try_from_uri(uri).map_err(RequestError::UndecodableUrl)?;
+    let mut fields = url_fields(uri)?;
     let mut text = |name: &str| fields.remove(name).filter(|text| !text.is_empty());
     let (variables, extensions) = (text("variables"), text("extensions"));
     let params = Params {
@@ -50,6 +53,23 @@ pub(super) fn url_params(uri: &Uri) -> Result<Params, RequestError> {
     };
     let params = params.with_json(variables.as_deref(), extensions.as_deref());
     params.map_err(|reason| RequestError::InvalidUrl { reason })
+}
+
+/// The parameters that a URL names, each once. One that means nothing to herald may come more often.
+fn url_fields(uri: &Uri) -> Result<HashMap<String, String>, RequestError> {
+    if percent_decode_str(uri.query().unwrap_or_default()).decode_utf8().is_err() {
+        return Err(RequestError::InvalidUrl { reason: "it is not UTF-8".into() });
+    }
+    let Query(pairs) =
+        Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(RequestError::UndecodableUrl)?;
+    let mut fields = HashMap::new();
+    for (name, value) in pairs {
+        if PARAMETERS.contains(&name.as_str()) && fields.contains_key(&name) {
+            return Err(RequestError::InvalidUrl { reason: format!("it has `{name}` twice") });
+        }
+        fields.insert(name, value);
+    }
+    Ok(fields)
 }
 
 /// The last event that an `EventSource` received before it connected again. The header wins over the URL, because the

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use hyper::body::Incoming;
@@ -28,6 +28,7 @@ use super::metered::MeteredStream;
 use crate::config::seconds;
 use crate::network::Network;
 use crate::random;
+use crate::trace::TraceContext;
 use crate::transport::http::RequestError;
 use crate::transport::{Shared, caller, health};
 
@@ -65,7 +66,8 @@ impl Accepted {
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(seconds(limits.request_timeout))
+            // From the answer before to the end of the next head. The head itself has less time, which `Intake` keeps.
+            .header_read_timeout(seconds(limits.keep_alive_timeout) + seconds(limits.request_timeout))
             .max_buf_size(limits.max_header_bytes.max(MIN_HEADER_LIMIT_BYTES))
             .serve_connection(TokioIo::new(Box::pin(stream)), service)
             .with_upgrades();
@@ -96,6 +98,11 @@ impl Accepted {
             };
             request.extensions_mut().insert(Arc::new(place));
         }
+        if request.version() == Version::HTTP_11
+            && request.headers().get_all(header::HOST).iter().count() != 1
+        {
+            return RequestError::NotOneHost.into_response();
+        }
         request.extensions_mut().insert(Arc::clone(&intake));
         intake.begin_request(account);
         let id = request_id(request.headers());
@@ -108,6 +115,9 @@ impl Accepted {
             user = Empty,
             status = Empty,
         );
+        if let Some(trace) = TraceContext::of_headers(request.headers()) {
+            trace.continue_in(&span);
+        }
         let response = respond(router, request, id).instrument(span).await;
         intake.end_request();
         response

@@ -1,7 +1,7 @@
 //! Counts the bytes of a connection that belong to a message or request that has arrived only in part.
 //!
-//! They count on the account of an address. The part of a WebSocket message also has a time in which the rest must
-//! follow.
+//! They count on the account of an address. The part of a head or of a WebSocket message also has a time in which the
+//! rest must follow.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,8 +18,8 @@ const CONTROL_FRAME_OVERHEAD_BYTES: usize = 6;
 /// What the bytes of a connection belong to. Whoever parses them tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// The head of the next request.
-    Head,
+    /// The head of the next request. It has this time from its first byte to its last.
+    Head(Duration),
     /// The body of a request. Its reader counts the bytes, and refuses a body that is too large with an answer.
     Body,
     /// WebSocket messages, each of which has this time.
@@ -29,10 +29,11 @@ enum Phase {
 #[derive(Debug)]
 struct State {
     account: Arc<Account>,
+    head_timeout: Duration,
     phase: Phase,
     /// The counted bytes of what has arrived only in part.
     bytes: usize,
-    /// The time by which the rest of a WebSocket message must arrive.
+    /// The time by which the rest of a head or of a WebSocket message must arrive.
     due: Option<Instant>,
 }
 
@@ -41,7 +42,7 @@ struct State {
 pub(in crate::transport) enum Unfinished {
     #[error("its address has too much under way")]
     TooManyBytes,
-    #[error("a message did not arrive in time")]
+    #[error("a head or a message did not arrive in time")]
     TooSlow,
 }
 
@@ -50,8 +51,11 @@ pub(in crate::transport) enum Unfinished {
 pub(in crate::transport) struct Intake(Mutex<State>);
 
 impl Intake {
-    pub(super) fn new(account: Arc<Account>) -> Self {
-        Self(Mutex::new(State { account, phase: Phase::Head, bytes: 0, due: None }))
+    /// The count of a connection that was just accepted. The head of its first request has to be there within
+    /// `head_timeout`.
+    pub(super) fn new(account: Arc<Account>, head_timeout: Duration) -> Self {
+        let due = Some(Instant::now() + head_timeout);
+        Self(Mutex::new(State { account, head_timeout, phase: Phase::Head(head_timeout), bytes: 0, due }))
     }
 
     /// Says that a request's head is complete. The rest of the request counts on `account`: behind a proxy, only the
@@ -67,7 +71,7 @@ impl Intake {
     pub(super) fn end_request(&self) {
         let mut state = self.state();
         state.keep(0);
-        state.phase = Phase::Head;
+        state.phase = Phase::Head(state.head_timeout);
     }
 
     /// Says that WebSocket messages follow. Each has `message_timeout` from its first byte to its last.
@@ -100,13 +104,14 @@ impl Intake {
         let mut state = self.state();
         match state.phase {
             Phase::Body => return Ok(()),
-            Phase::Socket(timeout) if state.due.is_none() => state.due = Some(Instant::now() + timeout),
-            Phase::Head | Phase::Socket(_) => {}
+            Phase::Head(timeout) | Phase::Socket(timeout) => {
+                state.due.get_or_insert_with(|| Instant::now() + timeout);
+            }
         }
         if state.add(bytes) { Ok(()) } else { Err(Unfinished::TooManyBytes) }
     }
 
-    /// The time by which the rest of a WebSocket message must arrive; `None` while no message is under way.
+    /// The time by which the rest of a head or of a WebSocket message must arrive; `None` while none is under way.
     pub(super) fn due(&self) -> Option<Instant> {
         self.state().due
     }

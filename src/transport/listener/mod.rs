@@ -96,7 +96,7 @@ impl Acceptor {
         let accepted = Accepted {
             place: Arc::new(place),
             address,
-            intake: Arc::new(Intake::new(account)),
+            intake: Arc::new(Intake::new(account, seconds(self.shared.limits.request_timeout))),
             router: self.router.clone(),
             shared: Arc::clone(&self.shared),
         };

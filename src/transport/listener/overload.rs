@@ -13,6 +13,7 @@ use axum::response::Response;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::network::Network;
@@ -42,6 +43,8 @@ struct Reading {
     task: AbortHandle,
     /// Whether the head is complete.
     has_head: Arc<AtomicBool>,
+    /// Tells it to wait no longer.
+    replaced: CancellationToken,
 }
 
 /// The connections whose heads herald reads, oldest first.
@@ -59,10 +62,10 @@ impl Overload {
     ) {
         self.0.retain(|reading| !reading.task.is_finished());
         self.free_a_place(network);
-        let has_head = Arc::new(AtomicBool::new(false));
-        let answering = answer(stream, Arc::clone(shared), Arc::clone(&has_head));
-        let task = connections.spawn(answering).abort_handle();
-        self.0.push_back(Reading { network, task, has_head });
+        let (has_head, replaced) = (Arc::new(AtomicBool::new(false)), CancellationToken::new());
+        let serving = serve(stream, Arc::clone(shared), Arc::clone(&has_head), replaced.clone());
+        let task = connections.spawn(serving).abort_handle();
+        self.0.push_back(Reading { network, task, has_head, replaced });
     }
 
     fn free_a_place(&mut self, network: Network) {
@@ -78,13 +81,38 @@ impl Overload {
             None
         };
         if let Some(reading) = replaced.and_then(|index| self.0.remove(index)) {
-            reading.task.abort();
+            reading.replaced.cancel();
         }
     }
 }
 
-async fn answer(mut stream: TcpStream, shared: Arc<Shared>, has_head: Arc<AtomicBool>) {
-    let head = tokio::time::timeout(TIMEOUT, read_head(&mut stream)).await.unwrap_or_default();
+async fn serve(
+    mut stream: TcpStream,
+    shared: Arc<Shared>,
+    has_head: Arc<AtomicBool>,
+    replaced: CancellationToken,
+) {
+    tokio::select! {
+        biased;
+        () = answer(&mut stream, shared, &has_head) => return,
+        () = replaced.cancelled() => {}
+    }
+    if !has_head.load(Ordering::Relaxed) {
+        answer_at_once(&stream).await;
+    }
+}
+
+/// Tells a client that there is no place, without waiting for the rest of its head.
+async fn answer_at_once(stream: &TcpStream) {
+    // A new connection takes an answer as soon as the runtime has looked at it.
+    let _ = tokio::time::timeout(TIMEOUT, stream.writable()).await;
+    // Unread bytes would make the system reset the connection, and the client lose the answer.
+    let _ = stream.try_read(&mut [0; MAX_HEAD_BYTES]);
+    let _ = stream.try_write(UNAVAILABLE.as_bytes());
+}
+
+async fn answer(stream: &mut TcpStream, shared: Arc<Shared>, has_head: &AtomicBool) {
+    let head = tokio::time::timeout(TIMEOUT, read_head(stream)).await.unwrap_or_default();
     has_head.store(true, Ordering::Relaxed);
     let answer = match requested_path(&head) {
         Some(b"/healthz") => to_bytes(health::live().await).await,

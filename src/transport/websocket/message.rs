@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::graphql::{Member, Params, members};
+use crate::trace::TRACEPARENT;
 
 /// The longest id that a client may give an operation. Clients use counters or UUIDs.
 const MAX_ID_BYTES: usize = 128;
@@ -55,6 +56,8 @@ pub(super) struct InitPayload {
     /// The user for whom a service acts.
     pub(super) act_as: Option<String>,
     pub(super) connection_id: Option<String>,
+    /// Where a trace goes on, in the form of the header `traceparent`.
+    pub(super) traceparent: Option<String>,
 }
 
 impl ClientMessage {
@@ -86,8 +89,9 @@ impl ClientMessage {
 
 impl InitPayload {
     fn read(payload: Member<'_>) -> Result<Self, String> {
-        let names = ["authorization", "Authorization", "connectionId", "actAs"];
-        let Some([lower, upper, connection_id, act_as]) = payload.object("payload", names)? else {
+        let names = ["authorization", "Authorization", "connectionId", "actAs", TRACEPARENT];
+        let members = payload.object("payload", names)?;
+        let Some([lower, upper, connection_id, act_as, traceparent]) = members else {
             return Ok(Self::default());
         };
         let authorizations = [lower.read(names[0], "a string"), upper.read(names[1], "a string")];
@@ -95,6 +99,8 @@ impl InitPayload {
             authorizations: authorizations.into_iter().filter_map(Result::transpose).collect(),
             connection_id: connection_id.read(names[2], "a string")?,
             act_as: act_as.read(names[3], "a string")?,
+            // Whatever is no place in a trace is ignored, of whatever type it is.
+            traceparent: traceparent.read(names[4], "a string").unwrap_or_default(),
         })
     }
 }

@@ -74,7 +74,7 @@ async fn begin(
     caller: Arc<Caller>,
     params: Params,
 ) -> Result<Box<Answers>, (OperationOutput, State)> {
-    let prepared = shared.engine.prepare(params).map_err(|refusal| refused(&refusal))?;
+    let prepared = shared.engine.prepare(params, caller.owner()).map_err(|refusal| refused(&refusal))?;
     let span = caller::operation_span(&prepared, &caller);
     let beginning = async {
         match prepared.kind {

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::graphql::{BAD_REQUEST, Caller, Cursor, LIMIT_EXCEEDED, Params, Response, refusal};
 use crate::messaging::ConnectionId;
 use crate::random;
+use crate::trace::TraceContext;
 use crate::transport::Shared;
 use crate::transport::caller::{act, parse_credential, sign_in};
 use crate::transport::listener::Place;
@@ -60,7 +61,7 @@ impl AwaitingInit {
         shared: &Shared,
         payload: InitPayload,
     ) -> Result<(Ready, Cursor), CloseReason> {
-        let InitPayload { authorizations, act_as, connection_id } = payload;
+        let InitPayload { authorizations, act_as, connection_id, traceparent } = payload;
         let services = shared.engine.services();
         let mut caller = Caller::clone(&self.caller);
         if let Some(credential) = first_credential(authorizations)? {
@@ -76,6 +77,7 @@ impl AwaitingInit {
             (None, None) => ConnectionId::trusted(format!("con_{}", random::id().simple())),
         };
         caller.connection = Some(connection);
+        caller.trace = traceparent.as_deref().and_then(TraceContext::of_text);
         let seat = self.take_seat(shared, &caller)?;
         // The database has logged the cause.
         let head = services.database.head().await.map_err(|_| CloseReason::Unavailable)?;
@@ -138,10 +140,18 @@ impl Ready {
         if self.operations.len() >= max {
             return Err(refuse(LIMIT_EXCEEDED, format!("A socket has at most {max} operations under way.")));
         }
-        let Some(id) = params.connection_id() else { return Ok((Arc::clone(&self.caller), *params)) };
-        let connection = ConnectionId::parse(id)
-            .map_err(|invalid| refuse(BAD_REQUEST, format!("`extensions.connectionId` {}.", invalid.0)))?;
-        let caller = Caller { connection: Some(connection), ..Caller::clone(&self.caller) };
+        let (id, trace) = (params.connection_id(), params.trace());
+        if id.is_none() && trace.is_none() {
+            return Ok((Arc::clone(&self.caller), *params));
+        }
+        let mut caller = Caller::clone(&self.caller);
+        if let Some(id) = id {
+            let connection = ConnectionId::parse(id).map_err(|invalid| {
+                refuse(BAD_REQUEST, format!("`extensions.connectionId` {}.", invalid.0))
+            })?;
+            caller.connection = Some(connection);
+        }
+        caller.trace = trace.or(caller.trace);
         Ok((Arc::new(caller), *params))
     }
 }
