@@ -7,9 +7,12 @@ import type { Chat } from './chat.ts';
 import { test as base } from './fixtures.ts';
 import { Person } from './person.ts';
 
-const test = base.extend('others', ({ herald }) =>
-  Promise.all(['Bob', 'Carol', 'Dave', 'Erin'].map((name) => Person.register(herald, name))),
-);
+// One after the other, since people who join at once are listed in the order in which they registered.
+const test = base.extend('others', async ({ herald }) => {
+  const others: Person[] = [];
+  for (const name of ['Bob', 'Carol', 'Dave', 'Erin']) others.push(await Person.register(herald, name));
+  return others;
+});
 
 /** The recipients by the heading over them. */
 const groups = (chat: Chat) =>
