@@ -34,7 +34,7 @@ impl Told {
         database.close().await;
         let listeners = self.0.lock().unwrap().clone();
         for listener in listeners {
-            listener.send(LogNotification { head, events: Vec::new() }).await.unwrap();
+            listener.send(LogNotification { head, events: Vec::new(), traces: Vec::new() }).await.unwrap();
         }
         head
     }
