@@ -148,12 +148,17 @@ impl Rates {
     /// Counts the reading of a document of so many bytes, each as a field. It takes less time, but a document that is
     /// refused costs its sender nothing more.
     pub fn read(&self, owner: Owner, bytes: usize) -> Result<(), Error> {
-        self.execute(owner, bytes as u64)
+        self.execute(owner, self.leaving_room(bytes as u64))
     }
 
     /// Counts an answer about the schema.
     pub fn introspect(&self, owner: Owner) -> Result<(), Error> {
-        self.execute(owner, INTROSPECTED_FIELDS)
+        self.execute(owner, self.leaving_room(INTROSPECTED_FIELDS))
+    }
+
+    /// At most half of what may be counted at once, so that the request can be executed as well, however low the rate is.
+    fn leaving_room(&self, fields: u64) -> u64 {
+        fields.min(u64::from(self.fields.burst.get()) / 2)
     }
 
     /// Counts an execution of `fields` fields.

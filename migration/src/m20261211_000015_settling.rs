@@ -7,10 +7,13 @@ pub(crate) struct Migration;
 
 /// Up to `owned_through` it was also seen that every stay shares what its user chose. So everything is looked at once
 /// more, and the starts and joins with the leavings: kinds 1, 2 and 3.
+///
+/// The head comes first, as with every writer: in another order the two would wait for each other. Readers wait only for
+/// the index that goes, which is quick, and not while the other one is made.
 const UP: &str = "
-DROP INDEX events_by_owning;
-CREATE INDEX events_by_stay ON events (position) WHERE kind IN (1, 2, 3);
 UPDATE log_head SET owned_through = 0;
+CREATE INDEX events_by_stay ON events (position) WHERE kind IN (1, 2, 3);
+DROP INDEX events_by_owning;
 ";
 
 #[allow(elided_lifetimes_in_paths, reason = "the trait, expanded by async_trait, leaves this one out")]

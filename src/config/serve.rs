@@ -37,6 +37,7 @@ pub enum Access {
 
 /// The arguments of `herald serve`.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag, which is there or not")]
 pub struct ServeArgs {
     /// Address and port to listen on.
     #[arg(long, env = "HERALD_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8000")]

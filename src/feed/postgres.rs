@@ -83,8 +83,8 @@ async fn notify_nodes(
     let mut connection = Some(notifier);
     while heads.changed().await.is_ok() {
         let Some(head) = *heads.borrow_and_update() else { continue };
-        let notified = notify(&options, &mut connection, write(node, head));
-        if let Err(error) = in_time(notified).await {
+        let sent = notify(&options, &mut connection, write(node, head));
+        if let Err(error) = in_time(sent).await {
             let error = postgres::describe(&error);
             tracing::warn!(error, "the other nodes were not notified; they poll the log");
             connection = None;

@@ -8,6 +8,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::event_stream::Step;
 use super::{Broken, EventStream, VisibleEvent};
+use crate::log::Unavailable;
 use crate::messaging::{Place, Timestamp};
 
 /// What a subscriber is told.
@@ -63,6 +64,14 @@ impl Follower {
         let checkpoints =
             interval.map(|interval| Box::new(Checkpoints { interval, due: Box::pin(sleep(interval)) }));
         Self { events, checkpoints }
+    }
+
+    /// Has something that was returned be seen as of the viewer's leaving, where they may have left since.
+    pub async fn narrow(&self, told: &mut Told) -> Result<(), Unavailable> {
+        match told {
+            Told::Event(seen) => self.events.narrow(seen).await,
+            Told::Checkpoint(_) => Ok(()),
+        }
     }
 
     /// Returns what comes next. `None` when there will never be anything again: the viewer has left the one conversation

@@ -1,6 +1,5 @@
 //! The handle to the hub: what those who follow the log ask of its task, and what they can tell without asking it.
 
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::VisibleEvent;
 use super::damage::Damage;
 use super::joining::{Handover, Join, JoinError};
+use super::leavings::Leavings;
 use super::older::Older;
 use super::recent::Recent;
 use super::routing::{Interest, Routing};
@@ -37,7 +37,7 @@ pub struct Hub {
     pub(super) older: Older,
     pub(super) damage: Damage,
     noted: Noted,
-    leaving: Arc<AtomicI64>,
+    pub(super) leavings: Leavings,
 }
 
 /// How far the hub has queued every event for those who follow; `None` while it cannot read the log, which may have more.
@@ -76,15 +76,11 @@ impl Hub {
         let recent = Recent::of_log(&database, applied, redactions, options.recent_bytes).await?;
         let (joins, requests) = mpsc::channel(JOIN_QUEUE);
         let (routing, noted) = (Routing::default(), Noted(Arc::new(Mutex::new(Some(applied)))));
-        let (damage, leaving) = (Damage::new(Arc::clone(&vitals)), Arc::default());
-        let hub = Self {
-            joins,
-            older,
-            damage: damage.clone(),
-            noted: noted.clone(),
-            leaving: Arc::clone(&leaving),
-        };
-        let task = Task { database, feed, vitals, options, applied, noted, leaving, routing, recent, damage };
+        let (damage, leavings) = (Damage::new(Arc::clone(&vitals)), Leavings::default());
+        let hub =
+            Self { joins, older, damage: damage.clone(), noted: noted.clone(), leavings: leavings.clone() };
+        let task =
+            Task { database, feed, vitals, options, applied, noted, leavings, routing, recent, damage };
         tokio::spawn(task.run(news, requests));
         Ok(hub)
     }
@@ -92,12 +88,6 @@ impl Hub {
     /// A place up to which every event has been queued for those who follow; `None` while the log cannot be read.
     pub(super) fn applied(&self) -> Option<Place> {
         self.noted.get()
-    }
-
-    /// The position of the newest event by which somebody left a conversation, of those that this node has applied. A view
-    /// of an event before it may be too wide by now.
-    pub(super) fn newest_leaving(&self) -> Position {
-        Position(self.leaving.load(Ordering::Acquire))
     }
 
     /// The event at a position, as a service sees it; `None` if the log does not have it.

@@ -15,6 +15,7 @@ mod event_stream;
 mod follower;
 mod handle;
 mod joining;
+mod leavings;
 mod memory_use;
 mod older;
 mod recent;

@@ -2,7 +2,6 @@
 //! before it begins another. So its routing table always belongs to exactly one position, and needs no lock.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use std::{cmp, iter};
 
@@ -13,6 +12,7 @@ use tracing::Instrument;
 use super::damage::{Damage, Missed};
 use super::handle::{HubOptions, Noted};
 use super::joining::Join;
+use super::leavings::Leavings;
 use super::recent::{Found, Recent};
 use super::redactions::Redaction;
 use super::routing::Routing;
@@ -41,8 +41,7 @@ pub(super) struct Task {
     pub(super) applied: Place,
     /// The same, for those who follow. It is set when an event has been routed.
     pub(super) noted: Noted,
-    /// See [`super::Hub::newest_leaving`].
-    pub(super) leaving: Arc<AtomicI64>,
+    pub(super) leavings: Leavings,
     pub(super) routing: Routing,
     /// The events up to `applied`.
     pub(super) recent: Recent,
@@ -142,6 +141,7 @@ impl Task {
         self.applied = place;
         self.routing = Routing::default();
         self.recent.pass_over(place);
+        self.leavings.begin_after(place.position);
         self.noted.set(Some(place));
         METRICS.log_position.set(place.position.0);
     }
@@ -264,8 +264,9 @@ impl Task {
             let Place { epoch, .. } = self.applied;
             self.recent.redact(Redaction { epoch, conversation: event.conversation, position, at: event.at });
         }
-        if !event.change.leaving(&event.actor).is_empty() {
-            self.leaving.store(event.position.0, Ordering::Release);
+        let leaving = event.change.leaving(&event.actor);
+        if !leaving.is_empty() {
+            self.leavings.note(leaving, event.position);
         }
         self.routing.route(&self.recent.push(event, trace));
         self.noted.set(Some(self.applied));

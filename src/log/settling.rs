@@ -14,8 +14,9 @@ use super::sharing::{is_wrong, set_right};
 use super::sql::Sql;
 use super::{Database, Unavailable};
 
-/// Starts, joins and leavings that are looked at together. Two statements set all of their conversations right.
-const PAGE_EVENTS: i64 = 1_000;
+/// Starts, joins and leavings that are looked at together. Two statements set all of their conversations right. Each may be
+/// of a thousand people, all of whom one statement looks at.
+const PAGE_EVENTS: i64 = 100;
 
 /// The newest event, and up to where everything was seen to be right.
 #[derive(FromQueryResult)]

@@ -89,7 +89,7 @@ impl Database {
     ) -> Result<Option<UserRow>, StorageFault> {
         let Locked { transaction, head, now, .. } = self.lock().await?;
         let known = user::Entity::find_by_id(id.0).one(&transaction).await?;
-        let was_erased = |user: &user::Model| Handle::trusted(user.handle.as_str()).is_of_erased();
+        let was_erased = |user: &user::Model| Handle::trusted(user.handle.as_str()).is_of_erased(id);
         // Nothing brings back who was erased. To erase somebody once more begins with this change, and does no harm.
         let Some(known) = known.filter(|user| !was_erased(user) || change.disabled == Some(true)) else {
             transaction.rollback().await?;

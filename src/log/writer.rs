@@ -181,14 +181,17 @@ impl<'a> Batch<'a> {
         self.commands.chunks(1).zip(self.spans.chunks(1)).map(|(commands, spans)| Batch { commands, spans })
     }
 
-    /// A span in the trace of the first submission that is traced, with links to the others.
+    /// A span in the trace of the first submission whose trace is kept, with links to the others.
     fn span(self) -> Span {
         let span = tracing::debug_span!("batch", commands = self.commands.len(), position = field::Empty);
-        let mut traced = self.spans.iter().filter_map(|span| Some((span, TraceContext::of(span)?)));
-        if let Some((_, first)) = traced.next() {
+        let mut kept = self.spans.iter().filter_map(|span| Some((span, TraceContext::of_kept(span)?)));
+        if let Some((_, first)) = kept.next() {
+            first.continue_in(&span);
+        } else if let Some(first) = self.spans.iter().find_map(TraceContext::of) {
+            // Its client does not keep its trace, and so no batch is kept for it.
             first.continue_in(&span);
         }
-        for (other, _) in traced {
+        for (other, _) in kept {
             span.follows_from(other);
         }
         span
@@ -196,10 +199,9 @@ impl<'a> Batch<'a> {
 
     /// Where the trace of each event goes on. Empty when nothing is traced.
     fn traces(self, events: &[Appended]) -> Vec<Option<TraceContext>> {
-        if self.spans.iter().all(Span::is_disabled) {
-            return Vec::new();
-        }
-        events.iter().map(|appended| TraceContext::of(&self.spans[appended.by])).collect()
+        let traces: Vec<_> =
+            events.iter().map(|appended| TraceContext::of_kept(&self.spans[appended.by])).collect();
+        if traces.iter().all(Option::is_none) { Vec::new() } else { traces }
     }
 }
 

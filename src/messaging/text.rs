@@ -100,10 +100,13 @@ impl Handle {
         Self(format!("{ERASED}{}", user.0.simple()).into())
     }
 
-    /// Whether the user was erased.
+    /// Whether it says that its user was erased. Earlier versions gave a handle that others could have taken, but not
+    /// before they knew the id.
     #[must_use]
-    pub fn is_of_erased(&self) -> bool {
-        self.0.starts_with(ERASED)
+    pub fn is_of_erased(&self, user: UserId) -> bool {
+        let digits = user.0.simple().to_string();
+        let by_earlier_versions = || self.0.strip_prefix("erased-").is_some_and(|end| end == &digits[20..]);
+        self.0.starts_with(ERASED) || by_earlier_versions()
     }
 }
 

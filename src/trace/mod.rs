@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry::trace::{SpanContext, TraceContextExt};
+use opentelemetry::trace::{SpanContext, TraceContextExt, TraceState};
 use opentelemetry::{Context, propagation};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
@@ -24,8 +24,10 @@ pub use exporter::{Exporter, ExporterError};
 pub(crate) const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
 
-/// A place in a trace: what comes next is a child of this span. Only traces that are sampled have one. A clone costs one
-/// atomic increment.
+/// The longest `tracestate` that is passed on. The recommendation asks for at least so much (section 3.3.1.5).
+const MAX_TRACESTATE_BYTES: usize = 512;
+
+/// A place in a trace: what comes next is a child of this span. A clone costs one atomic increment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceContext(Arc<SpanContext>);
 
@@ -35,7 +37,7 @@ impl TraceContext {
     pub(crate) fn of_headers(headers: &HeaderMap) -> Option<Self> {
         let parent = headers.get(TRACEPARENT)?.to_str().ok()?;
         let state = headers.get(TRACESTATE).and_then(|state| state.to_str().ok());
-        Self::read(parent, state)
+        Self::read(parent, state.filter(|state| state.len() <= MAX_TRACESTATE_BYTES))
     }
 
     /// The place that a text names which has the form of the header `traceparent`. `None` if it names none.
@@ -49,18 +51,25 @@ impl TraceContext {
         Self::of_context(&TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier))
     }
 
-    /// The place of a span. `None` if the span is not traced.
+    /// The place of a span, without what vendors keep in the trace's state: events carry it along, once for each
+    /// subscriber. `None` if the span is not in a trace.
     pub(crate) fn of(span: &Span) -> Option<Self> {
-        if span.is_disabled() { None } else { Self::of_context(&span.context()).filter(Self::is_sampled) }
+        if span.is_disabled() {
+            return None;
+        }
+        let Self(place) = Self::of_context(&span.context())?;
+        let (trace, span, flags) = (place.trace_id(), place.span_id(), place.trace_flags());
+        Some(Self(Arc::new(SpanContext::new(trace, span, flags, false, TraceState::NONE))))
+    }
+
+    /// The same, if the trace is kept.
+    pub(crate) fn of_kept(span: &Span) -> Option<Self> {
+        Self::of(span).filter(|place| place.0.is_sampled())
     }
 
     fn of_context(context: &Context) -> Option<Self> {
         let context = context.span().span_context().clone();
         context.is_valid().then(|| Self(Arc::new(context)))
-    }
-
-    fn is_sampled(&self) -> bool {
-        self.0.is_sampled()
     }
 
     /// Makes a span, which has just begun, a child of this place.
@@ -74,6 +83,16 @@ impl TraceContext {
         let context = &*self.0;
         format!("00-{}-{}-{:02x}", context.trace_id(), context.span_id(), context.trace_flags().to_u8())
     }
+}
+
+/// Begins a trace with a span that has just begun, and links it to the span around it.
+pub(crate) fn begin(span: &Span) {
+    if span.is_disabled() {
+        return;
+    }
+    span.follows_from(Span::current());
+    // It fails where nothing is traced.
+    let _ = span.set_parent(Context::new());
 }
 
 /// Headers, for the library that reads them.

@@ -7,7 +7,7 @@ const ROOMS: [&str; 10] =
     ["messaging", "feed", "log", "hub", "error", "rates", "accounts", "graphql", "webhook", "transport"];
 
 /// What stands beside the rooms, for everyone.
-const BESIDE: [&str; 10] = [
+const BESIDE: [&str; 11] = [
     "config",
     "clock",
     "http_client",
@@ -16,6 +16,7 @@ const BESIDE: [&str; 10] = [
     "postgres",
     "random",
     "start_error",
+    "trace",
     "trouble",
     "vitals",
 ];

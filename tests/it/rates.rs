@@ -230,13 +230,11 @@ async fn documents_that_are_refused_cost_their_sender_something() {
     let known = "{ __typename }";
     app.post(known, json!({})).await;
     let refused = |n: usize| format!("{{ none{n} {} }}", "x ".repeat(3_000));
-    let codes: Vec<_> = futures_util::future::join_all((0..6).map(|n| {
-        let (document, app) = (refused(n), &app);
-        async move { code(&app.post(&document, json!({})).await).to_owned() }
-    }))
-    .await;
-    let of = |wanted: &str| codes.iter().filter(|code| *code == wanted).count();
-    assert_eq!((of("GRAPHQL_VALIDATION_FAILED"), of("RATE_LIMITED")), (3, 3), "{codes:?}");
+    let mut codes = Vec::new();
+    for n in 0..100 {
+        codes.push(code(&app.post(&refused(n), json!({})).await).to_owned());
+    }
+    assert_eq!((&*codes[0], &*codes[99]), ("GRAPHQL_VALIDATION_FAILED", "RATE_LIMITED"), "{codes:?}");
     // What is known is not read again.
     assert_eq!(app.post(known, json!({})).await, json!({ "data": { "__typename": "Query" } }));
 }

@@ -120,7 +120,7 @@ async fn a_trace_leads_from_the_clients_span_through_the_batch_to_the_delivery()
     let database = TestDatabase::create().await;
     let herald = collector.herald(&database, &[]).await;
     let (ada, conversation, mut socket) = pair(herald.address, herald.address).await;
-    let (trace, client) = (0xada, 0xc11e47_u64);
+    let (trace, client) = (0xada, 0xc11e_u64);
     send_traced(&ada, &conversation, "hello", &traceparent(trace, client)).await;
     socket.next("m").await;
 

@@ -8,7 +8,8 @@ use tracing::Span;
 use super::operation::{Rendering, Unrendered};
 use crate::graphql::response::{Response, failure};
 use crate::graphql::schema::types::Cursor;
-use crate::hub::{Answer, Follower, Told, VisibleEvent};
+use crate::hub::{Answer, Broken, Follower, Told, VisibleEvent};
+use crate::log::Unavailable;
 use crate::messaging::Place;
 use crate::metrics::{Counted, METRICS};
 
@@ -54,8 +55,18 @@ impl Answers {
     /// The response that says why the subscription breaks off. The last answer.
     pub(crate) async fn next(&mut self) -> Result<Option<Arc<str>>, Box<Response>> {
         loop {
-            let told = match &self.told {
-                Some(told) => told,
+            let told = match &mut self.told {
+                Some(told) => {
+                    // It has waited since it was told.
+                    match self.follower.narrow(told).await {
+                        Ok(()) => told,
+                        Err(Unavailable::Damaged) => return Err(Box::new(failure(&Broken::Damaged.into()))),
+                        Err(Unavailable::Now) => {
+                            tokio::time::sleep(RETRY_PAUSE).await;
+                            continue;
+                        }
+                    }
+                }
                 None => {
                     let followed = self.follower.next().await;
                     match followed.map_err(|broken| Box::new(failure(&broken.into())))? {

@@ -96,6 +96,9 @@ impl Subgraph {
     /// Its schema definition.
     async fn sdl(&self, ctx: &Context<'_>) -> Result<&'static str> {
         let sdl = subgraph_sdl();
+        if let Some(rates) = &services_of(ctx)?.rates {
+            rates.introspect(caller_of(ctx)?.owner())?;
+        }
         budget_of(ctx)?.pay(sdl.len()).await;
         Ok(sdl)
     }

@@ -134,7 +134,7 @@ impl EventStream {
     /// Tries to take a step. `None` when it has only come closer to one.
     async fn try_step(&mut self, due: &mut Option<Pin<&mut Sleep>>) -> Result<Option<Step>, JoinError> {
         if !self.replayed.is_empty() {
-            self.narrow_view().await?;
+            self.narrow_next().await?;
             return Ok(self.replayed.pop_front().map(Step::Event));
         }
         // What waits for the next event takes no room for those that it had.
@@ -169,29 +169,25 @@ impl EventStream {
         Ok(None)
     }
 
-    /// Has the next event be seen as of the viewer's leaving, where they have left since it was queued. What happened in the
-    /// conversation afterwards is not theirs to see. It costs a statement only where somebody has left.
-    async fn narrow_view(&mut self) -> Result<(), Unavailable> {
+    /// Has an event that was returned be seen as of the viewer's leaving, where they may have left since it was queued or
+    /// read.
+    pub(super) async fn narrow(&self, seen: &mut VisibleEvent) -> Result<(), Unavailable> {
+        let known = seen.shared.event.position;
+        narrow(&self.hub, &self.database, self.interest.filter.viewer, seen, known).await
+    }
+
+    /// The same for the next event.
+    async fn narrow_next(&mut self) -> Result<(), Unavailable> {
         let is_replayed = !self.replayed.is_empty();
         let Some(seen) = self.replayed.front_mut().or(self.unchecked.as_mut()) else { return Ok(()) };
-        let event = &seen.shared.event;
-        let known = if is_replayed { event.position.max(self.left_through) } else { event.position };
-        let Viewer::User(user) = self.interest.filter.viewer else { return Ok(()) };
-        if seen.view.as_of.is_some() || self.hub.newest_leaving() <= known {
-            return Ok(());
-        }
-        // Boxed, so that a subscription that just waits does not carry the room for reading the log.
-        let stays = Box::pin(self.database.participations(user, [event.conversation])).await?;
-        let intervals: Vec<_> = stays.iter().map(|stay| stay.interval).collect();
-        if let Some(view) = view(event, user, &intervals) {
-            seen.view = view;
-        }
-        Ok(())
+        let queued = seen.shared.event.position;
+        let known = if is_replayed { queued.max(self.left_through) } else { queued };
+        narrow(&self.hub, &self.database, self.interest.filter.viewer, seen, known).await
     }
 
     /// Takes the live event, unless it shows this viewer nothing. Most events need no statement for this.
     async fn check_visible(&mut self) -> Result<Option<VisibleEvent>, Unavailable> {
-        self.narrow_view().await?;
+        self.narrow_next().await?;
         let Some(seen) = &self.unchecked else { return Ok(None) };
         let event = &seen.shared.event;
         // Boxed, so that a subscription that just waits does not carry the room for reading the log.
@@ -222,7 +218,7 @@ impl EventStream {
 
     /// Has the hub hand over what comes after this place. `false` if this is not a recent place.
     async fn join(&mut self, at_least: Option<Place>) -> Result<bool, JoinError> {
-        let left_through = self.hub.newest_leaving();
+        let left_through = self.hub.leavings.newest();
         let handover = match self.hub.join(self.interest.clone(), self.place, at_least).await {
             Err(JoinError::NotRecent) => return Ok(false),
             handover => handover?,
@@ -245,7 +241,7 @@ impl EventStream {
         METRICS.count_log_read(Reason::Replay);
         // Before the read, so that none comes between.
         let heeded = self.hub.older.redactions.all_heeded();
-        let left_through = self.hub.newest_leaving();
+        let left_through = self.hub.leavings.newest();
         let missed =
             Missed { filter: self.interest.filter, after: self.position, through, most: PAGE_EVENTS };
         let (events, reached) = self.hub.damage.read(&self.database, missed).await?;
@@ -266,6 +262,29 @@ impl EventStream {
         (self.position, self.left_through) = (reached, left_through);
         Ok(())
     }
+}
+
+/// Has an event be seen as of the viewer's leaving, if they may have left after `known`. What happened in the conversation
+/// afterwards is not theirs to see. It costs a statement only where they may have.
+async fn narrow(
+    hub: &Hub,
+    database: &Database,
+    viewer: Viewer,
+    seen: &mut VisibleEvent,
+    known: Position,
+) -> Result<(), Unavailable> {
+    let Viewer::User(user) = viewer else { return Ok(()) };
+    if seen.view.as_of.is_some() || !hub.leavings.may_have_left(user, known) {
+        return Ok(());
+    }
+    let event = &seen.shared.event;
+    // Boxed, so that a subscription that just waits does not carry the room for reading the log.
+    let stays = Box::pin(database.participations(user, [event.conversation])).await?;
+    let intervals: Vec<_> = stays.iter().map(|stay| stay.interval).collect();
+    if let Some(view) = view(event, user, &intervals) {
+        seen.view = view;
+    }
+    Ok(())
 }
 
 /// Completes when it is due; never without a time.

@@ -129,8 +129,8 @@ impl Range {
         let mut parts = text.split(';').map(str::trim);
         let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
         let parameter = |name: &str| {
-            let value = parts.clone().find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
-            value.map(without_quotes)
+            let mut pairs = parts.clone().filter_map(|part| part.split_once('='));
+            pairs.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| without_quotes(value))
         };
         let quality = parameter("q").map_or(Ok(1.0), str::parse).unwrap_or(0.0);
         // Of the only version there is: https://www.apollographql.com/docs/graphos/routing/operations/subscriptions/multipart-protocol
@@ -185,6 +185,7 @@ mod tests {
         assert_eq!(response("application/json;utf-8"), Some(MediaType::Json));
         assert_eq!(response("text/html"), None);
         assert_eq!(response("application/json;q=0"), None);
+        assert_eq!(response("application/json;Q=0"), None);
         for none in ["", " ", ","] {
             assert_eq!(response(none), Some(MediaType::Json), "{none:?}");
         }

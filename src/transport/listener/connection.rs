@@ -94,14 +94,14 @@ impl Accepted {
         let account = shared.addresses.account(Network::of(client));
         if shared.trust_proxy && !health::is_health_check(request.uri()) {
             let Some(place) = account.take_connection() else {
-                return RequestError::TooManyRequests.into_response();
+                return refuse(&intake, RequestError::TooManyRequests);
             };
             request.extensions_mut().insert(Arc::new(place));
         }
         if request.version() == Version::HTTP_11
             && request.headers().get_all(header::HOST).iter().count() != 1
         {
-            return RequestError::NotOneHost.into_response();
+            return refuse(&intake, RequestError::NotOneHost);
         }
         request.extensions_mut().insert(Arc::clone(&intake));
         intake.begin_request(account);
@@ -122,6 +122,12 @@ impl Accepted {
         intake.end_request();
         response
     }
+}
+
+/// Refuses a request by its head, which has arrived as a whole. The connection goes on.
+fn refuse(intake: &Intake, error: RequestError) -> Response {
+    intake.settle();
+    error.into_response()
 }
 
 async fn respond(router: Router, request: Request, id: HeaderValue) -> Response {

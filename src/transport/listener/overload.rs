@@ -28,6 +28,9 @@ const MAX_READING_PER_ADDRESS: usize = 64;
 /// The time in which a connection sends its head, and then accepts the answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The time in which a connection that another one replaces accepts the answer.
+const LINGER: Duration = Duration::from_millis(100);
+
 /// The longest head that herald reads here, and the longest body that it sends.
 const MAX_HEAD_BYTES: usize = 4 * 1024;
 
@@ -98,17 +101,14 @@ async fn serve(
         () = replaced.cancelled() => {}
     }
     if !has_head.load(Ordering::Relaxed) {
-        answer_at_once(&stream).await;
+        answer_at_once(&mut stream).await;
     }
 }
 
 /// Tells a client that there is no place, without waiting for the rest of its head.
-async fn answer_at_once(stream: &TcpStream) {
+async fn answer_at_once(stream: &mut TcpStream) {
     // A new connection takes an answer as soon as the runtime has looked at it.
-    let _ = tokio::time::timeout(TIMEOUT, stream.writable()).await;
-    // Unread bytes would make the system reset the connection, and the client lose the answer.
-    let _ = stream.try_read(&mut [0; MAX_HEAD_BYTES]);
-    let _ = stream.try_write(UNAVAILABLE.as_bytes());
+    let _ = tokio::time::timeout(LINGER, send(stream, UNAVAILABLE.as_bytes())).await;
 }
 
 async fn answer(stream: &mut TcpStream, shared: Arc<Shared>, has_head: &AtomicBool) {
@@ -119,16 +119,18 @@ async fn answer(stream: &mut TcpStream, shared: Arc<Shared>, has_head: &AtomicBo
         Some(b"/readyz") => to_bytes(health::ready(State(shared)).await).await,
         _ => UNAVAILABLE.as_bytes().to_vec(),
     };
-    let sending = async {
-        stream.write_all(&answer).await?;
-        stream.shutdown().await?;
-        // Unread bytes would make the system reset the connection, and the client lose the answer.
-        let mut rest = [0; 1024];
-        while stream.read(&mut rest).await? > 0 {}
-        io::Result::Ok(())
-    };
     // A client that does not take the answer in time goes without it.
-    let _ = tokio::time::timeout(TIMEOUT, sending).await;
+    let _ = tokio::time::timeout(TIMEOUT, send(stream, &answer)).await;
+}
+
+/// Sends an answer, and waits until the client has ended the connection, too.
+async fn send(stream: &mut TcpStream, answer: &[u8]) -> io::Result<()> {
+    stream.write_all(answer).await?;
+    stream.shutdown().await?;
+    // Unread bytes would make the system reset the connection, and the client lose the answer.
+    let mut rest = [0; 1024];
+    while stream.read(&mut rest).await? > 0 {}
+    Ok(())
 }
 
 /// Reads up to the end of a request's head, but at most [`MAX_HEAD_BYTES`].

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use tracing::Instrument;
 
 use crate::graphql::{Answers, Caller, Params, Prepared, Response, Written};
+use crate::trace;
 use crate::transport::{Shared, caller};
 
 /// The pause before a subscription tries to begin again while the database does not answer.
@@ -76,6 +77,10 @@ async fn begin(
 ) -> Result<Box<Answers>, (OperationOutput, State)> {
     let prepared = shared.engine.prepare(params, caller.owner()).map_err(|refusal| refused(&refusal))?;
     let span = caller::operation_span(&prepared, &caller);
+    if caller.trace.is_none() {
+        // A socket may last for days. A trace of all that is done on it would be of no use.
+        trace::begin(&span);
+    }
     let beginning = async {
         match prepared.kind {
             OperationType::Subscription => subscribe(shared, &prepared, caller).await,

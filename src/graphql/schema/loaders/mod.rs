@@ -12,9 +12,7 @@ use async_graphql::dataloader::{CacheFactory, DataLoader, Loader};
 pub(crate) use self::conversations::{
     AllUnread, DescribedAfter, LatestPart, OwnOf, ParticipantsPage, TakesPart, UnreadOf,
 };
-pub(crate) use self::messages::{
-    CountsAt, FirstUnread, MessageFor, MessagesPage, SeenAt, message_at,
-};
+pub(crate) use self::messages::{CountsAt, FirstUnread, MessageFor, MessagesPage, SeenAt, message_at};
 use crate::accounts::Accounts;
 use crate::log::{Database, Each, Unavailable, UserRow};
 use crate::messaging::UserId;

@@ -28,10 +28,13 @@ impl ScalarType for DateTime {
     fn to_value(&self) -> Value {
         let instant = Instant::from_microsecond(self.0.0);
         // Only a broken clock has a time outside of the calendar.
-        let instant = instant.unwrap_or(if self.0.0 < 0 { Instant::MIN } else { LATEST });
+        let instant = instant.unwrap_or(if self.0.0 < 0 { EARLIEST } else { LATEST });
         Value::String(format!("{instant:.6}"))
     }
 }
+
+/// The first instant whose year has four digits and is not 0.
+const EARLIEST: Instant = Instant::constant(-62_135_596_800, 0);
 
 /// The latest instant that herald can write. A client that means "for ever" may name a later one, which counts as this.
 const LATEST: Instant = Instant::constant(253_402_207_200, 0);
@@ -48,17 +51,20 @@ fn read(text: &str) -> Option<Timestamp> {
         && has_form(clock, "00:00:00")
         && (fraction.is_empty() || fraction.strip_prefix('.').is_some_and(is_fraction))
         && (zone.eq_ignore_ascii_case("z") || has_form(zone.get(1..)?, "00:00"));
-    if !has_form || date.starts_with("0000") {
+    if !has_form {
         return None;
     }
-    // The library goes no further, so that every zone can show an instant.
-    if date.starts_with("9999-12-3") {
-        let civil = text.get(..19)?.replace(['t', ' '], "T").parse::<jiff::civil::DateTime>().ok()?;
-        if civil >= jiff::civil::date(9999, 12, 30).at(0, 0, 0, 0) {
-            return Some(Timestamp(LATEST.as_microsecond()));
+    // The library reads nine digits of a second, and herald keeps six.
+    let fraction = fraction.get(..10).unwrap_or(fraction);
+    let parse = |date: &str| format!("{date}T{clock}{fraction}{zone}").parse::<Instant>();
+    match parse(date) {
+        Ok(instant) => (instant >= EARLIEST).then(|| Timestamp(instant.min(LATEST).as_microsecond())),
+        // The library goes no further than the latest instant. In another year, it would be one.
+        Err(_) if date.starts_with("9999-12-") && parse(&date.replacen("9999", "9998", 1)).is_ok() => {
+            Some(Timestamp(LATEST.as_microsecond()))
         }
+        Err(_) => None,
     }
-    text.parse::<Instant>().ok().map(|instant| Timestamp(instant.as_microsecond()))
 }
 
 /// Whether a text has digits where the pattern has them, and the same characters elsewhere.
@@ -90,6 +96,10 @@ mod tests {
             ("9999-12-31T23:59:59Z", LATEST.as_microsecond()),
             ("9999-12-31T23:59:59.9999999Z", LATEST.as_microsecond()),
             ("9999-12-30T22:00:00.000001Z", LATEST.as_microsecond()),
+            ("9999-12-30T22:00:00Z", LATEST.as_microsecond()),
+            ("9999-12-30T21:59:59Z", LATEST.as_microsecond() - 1_000_000),
+            ("9999-12-30T00:00:00+02:00", LATEST.as_microsecond() - 24 * 3_600_000_000),
+            ("1970-01-01T00:00:00.1234567890123Z", 123_456),
         ] {
             assert_eq!(read(text), Some(Timestamp(micros)), "{text}");
         }
@@ -108,6 +118,8 @@ mod tests {
             "2030-02-30T00:00:00Z",
             "2030-01-01T24:00:00Z",
             "9999-12-32T00:00:00Z",
+            "9999-12-31T00:00:00+99:99",
+            "0001-01-01T00:00:00+01:00",
             "-000001-01-01T00:00:00Z",
             "0000-01-01T00:00:00Z",
             "+012026-01-01T00:00:00Z",
