@@ -92,13 +92,14 @@ mod tests {
     #[test]
     fn of_whom_is_forgotten_anybody_may_have_left() {
         let leavings = Leavings::default();
-        for number in 0..=MAX_USERS {
-            leavings.note(&[user(number)], Position(1 + number as i64));
+        for (number, position) in (0..=MAX_USERS).zip(1..) {
+            leavings.note(&[user(number)], Position(position));
         }
-        let newest = 1 + MAX_USERS as i64;
+        let newest = leavings.newest();
+        let before = Position(newest.0 - 1);
         assert!(leavings.may_have_left(user(7), Position(1)));
-        assert!(!leavings.may_have_left(user(7), Position(newest - 1)));
-        assert!(leavings.may_have_left(user(MAX_USERS), Position(newest - 1)));
+        assert!(!leavings.may_have_left(user(7), before));
+        assert!(leavings.may_have_left(user(MAX_USERS), before));
     }
 
     #[test]
