@@ -196,7 +196,7 @@ async fn a_key_that_fails_spoils_no_other_answer() {
     let answer = bob.post(list, json!({})).await;
     let errors = answer["errors"].as_array().unwrap();
     assert_eq!(errors.len(), 1, "{answer}");
-    assert_eq!(code(&answer), "UNAVAILABLE");
+    assert_eq!(code(&answer), "INTERNAL");
     assert_eq!(errors[0]["path"], json!(["conversations", "nodes", 20, "lastMessage"]));
     let nodes = answer["data"]["conversations"]["nodes"].as_array().unwrap();
     let read: Vec<_> = nodes[..20].iter().map(|node| node["lastMessage"]["body"].as_str().unwrap()).collect();
