@@ -74,11 +74,12 @@ impl<'a> Ledger<'a> {
             Kind::Started => self.join(event),
             // A recipient stays one, also after they have left.
             Kind::Undeliverable => self.report(event),
+            // So does a sender.
+            Kind::Redacted => self.redact(event),
             _ if !takes_part => Err("somebody acts who takes no part"),
             Kind::Joined => self.join(event),
             Kind::Left => self.leave(event),
             Kind::Removed => self.remove(event),
-            Kind::Redacted => self.redact(event),
             Kind::Updated if !self.owns(&event.conversation, &event.actor) => {
                 Err("somebody changed a conversation that they do not own")
             }
