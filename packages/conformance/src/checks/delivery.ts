@@ -21,7 +21,11 @@ export const delivery: Check[] = [
     async run(world) {
       const after = await world.cursor();
       const said = await world.sayAll('past', 30);
-      same(await world.follow({ after }).textsUntil('past 29'), said, 'replay');
+      const stream = world.follow({ after });
+      same(await stream.textsUntil('past 29'), said, 'replay');
+      // What is told twice comes before what is said later.
+      const later = await world.sayAll('later', 1);
+      same(await stream.textsUntil('later 0'), [...said, ...later], 'replay, and what follows');
     },
   },
   {
