@@ -119,11 +119,19 @@ mod tests {
             "ftp://a.example/",
             "https://",
             "https://:1/",
+            "https://a.example:99999/",
+            "https://a.example:0/",
+            "https://[2001:db8::1]:65536/",
+            "https://a.example/path#part",
             &long,
         ];
         for wrong in wrong.into_iter().chain(["https://user:password@a.example/", "file:///etc/passwd"]) {
             let error = wrong.parse::<WebhookUrl>().expect_err(wrong);
             assert!(!error.contains("password@"), "{error}");
+        }
+        for right in ["https://a.example:65535/", "https://[2606:4700::1]/", "https://[2606:4700::1]:8443/x"]
+        {
+            right.parse::<WebhookUrl>().unwrap_or_else(|error| panic!("{right}: {error}"));
         }
     }
 

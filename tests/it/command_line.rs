@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use herald_processes::Scratch;
 use sea_orm::{ConnectionTrait, Database};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -111,6 +112,14 @@ async fn what_cannot_be_is_said_in_words() {
         (vec!["serve", "--database", "mysql://localhost/herald"], "expected sqlite://"),
         (vec!["serve", "--listen", "nonsense"], "--listen"),
         (vec!["serve", "--log", "a=b=c"], "--log"),
+        // The library takes both for names, and then logs nothing.
+        (vec!["serve", "--log", "inof"], "is no level"),
+        (vec!["serve", "--log", "info,WARNING"], "is no level"),
+        (vec!["serve", "--otlp-endpoint", "127.0.0.1:4318"], "expected http://HOST:PORT"),
+        (vec!["serve", "--otlp-endpoint", "ftp://127.0.0.1"], "expected http://HOST:PORT"),
+        (vec!["serve", "--jwt-jwks", "a", "--jwt-issuer", "", "--jwt-audience", "b"], "--jwt-issuer"),
+        (vec!["serve", "--jwt-jwks", "a", "--jwt-issuer", "b", "--jwt-audience", "c,,d"], "--jwt-audience"),
+        (vec!["serve", "--database-timeout", "4294967296"], "--database-timeout"),
         (vec!["sing"], "sing"),
     ] {
         let (succeeded, text) = run(&args, "").await;
@@ -147,4 +156,27 @@ async fn the_journey_of_a_message_is_explained() {
         let (succeeded, text) = run(&["explain", nothing, "--database", &app.database.url], "").await;
         assert!(!succeeded && text.contains("There is no such message"), "{text}");
     }
+}
+
+#[tokio::test]
+async fn commands_that_only_look_make_no_database() {
+    let scratch = Scratch::create("herald-looking").unwrap();
+    let file = scratch.path().join("none.db");
+    let url = format!("sqlite://{}?mode=rwc", file.display());
+    for look in [
+        &["explain", "msg_00000000000000000000000000000007"][..],
+        &["key", "list"],
+        &["key", "revoke", "crm"],
+        &["webhook", "list"],
+        &["user", "export", "usr_00000000000000000000000000000007"],
+        &["check"],
+        &["backup", "copy.db"],
+    ] {
+        let (succeeded, text) = run(&[look, &["--database", &url]].concat(), "").await;
+        assert!(!succeeded && text.contains("there is no"), "{look:?}: {text}");
+        assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "{look:?} has made a file");
+    }
+    // A key may be made before herald serves for the first time.
+    let (succeeded, text) = run(&["key", "add", "crm", "--scope", "send", "--database", &url], "").await;
+    assert!(succeeded && file.exists(), "{text}");
 }

@@ -482,3 +482,37 @@ async fn a_client_that_goes_away_leaves_its_message_wholly_there_or_absent() {
     ada.send(&conversation, "the end").await;
     assert_eq!(desk.next("e").await["events"]["message"]["body"], "the end");
 }
+
+#[tokio::test]
+async fn a_request_names_its_host_once() {
+    let app = TestApp::start().await;
+    let get =
+        |line: &str, hosts: &str| format!("GET {line}\r\n{hosts}connection: close\r\n\r\n").into_bytes();
+    for hosts in ["", "host: a.example\r\nhost: b.example\r\n", "host: a.example\r\nhost: a.example\r\n"] {
+        let line = "/graphql?query=%7Bcursor%7D HTTP/1.1";
+        assert_eq!(refusal(&exchange(app.address, &get(line, hosts)).await, 400), "BAD_REQUEST", "{hosts:?}");
+    }
+    for (line, hosts) in [
+        ("/healthz HTTP/1.0", ""),
+        ("/healthz HTTP/1.1", "host: a.example\r\n"),
+        ("http://a.example/healthz HTTP/1.1", "Host: a.example\r\n"),
+    ] {
+        assert_eq!(exchange(app.address, &get(line, hosts)).await.status, 200, "{line} {hosts:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_url_names_each_parameter_once_and_is_utf_8() {
+    let app = TestApp::start().await;
+    for query in [
+        "query=%7Bcursor%7D&query=%7B__typename%7D",
+        "query=%7Bcursor%7D&variables=%7B%7D&variables=%7B%7D",
+        "query=%FF%7Bcursor%7D",
+        "query=%7Bcursor%7D&variables=%FF",
+    ] {
+        let reply = app.request("GET", &format!("/graphql?{query}"), &[], b"").await;
+        assert_eq!(refusal(&reply, 400), "BAD_REQUEST", "{query}");
+    }
+    let tracked = "/graphql?query=%7B__typename%7D&utm=1&utm=2";
+    assert_eq!(app.request("GET", tracked, &[], b"").await.status, 200);
+}

@@ -60,6 +60,18 @@ async fn no_other_origin_is_let_in_unless_it_is_allowed() {
     assert_eq!(preflight(&app, APP).await.status, 405);
     let cookie = cookie(&app, &app.user("ada").await).await;
     assert_eq!(statuses(&app, &cookie, APP).await, [403, 403, 403, 403]);
+    let get = async |headers: &[(&str, &str)]| {
+        let headers = [&[("cookie", &*cookie)][..], headers].concat();
+        app.request("GET", "/graphql?query=%7Bcursor%7D", &headers, b"").await.status
+    };
+    let own = format!("http://{}", app.address);
+    for odd in [[("origin", "\u{ff}")], [("sec-fetch-site", "\u{ff}")], [("sec-fetch-site", "CROSS-SITE")]] {
+        assert_eq!(get(&odd).await, 403, "{odd:?}");
+    }
+    assert_eq!(get(&[("origin", &own), ("origin", APP)]).await, 403);
+    for right in [&[][..], &[("sec-fetch-site", "same-origin")], &[("sec-fetch-site", "none")]] {
+        assert_eq!(get(right).await, 200, "{right:?}");
+    }
     assert_eq!(statuses(&app, &cookie, &format!("http://{}", app.address)).await, [200, 200, 200, 101]);
     let plain = app.request("GET", "/graphql?query=%7Bcursor%7D", &[("origin", APP)], b"").await;
     assert_eq!((plain.status, plain.header("access-control-allow-origin")), (200, None));

@@ -249,3 +249,15 @@ async fn questions_about_the_schema_cost_more_than_other_questions() {
     }
     assert!((1..=3).contains(&answered), "{answered}");
 }
+
+#[tokio::test]
+async fn the_schema_of_a_subgraph_costs_as_much_as_a_question_about_the_schema() {
+    let app = TestApp::with(|setup| {
+        setup.args.federation = true;
+        setup.args.rate_limit = Switch::On;
+        setup.args.limits.fields_per_second = 10_000;
+    })
+    .await;
+    let ask = "{ a: _service { sdl } b: _service { sdl } c: _service { sdl } d: _service { sdl } }";
+    assert_eq!(code(&app.post(ask, json!({})).await), "RATE_LIMITED");
+}

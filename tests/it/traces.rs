@@ -198,6 +198,8 @@ async fn a_trace_that_its_client_does_not_keep_is_not_sent() {
     collector.trace(4, &[("request", 1), ("deliver", 1)]).await;
     let spans = collector.spans.lock().await;
     assert!(spans.iter().all(|span| span.trace_id != 3_u128.to_be_bytes()));
+    // Nor does its batch begin a trace of its own.
+    assert!(spans.iter().all(|span| span.name != "batch" || !span.parent_span_id.is_empty()));
 }
 
 #[tokio::test]

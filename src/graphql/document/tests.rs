@@ -257,3 +257,22 @@ fn variables_are_coerced_as_the_specification_says() {
         assert!(coerce(declared, given.clone()).is_err(), "{declared} {given}");
     }
 }
+
+#[test]
+fn a_number_out_of_range_is_refused_wherever_it_stands() {
+    let with = |metadata: &str| {
+        format!(
+            "mutation {{ sendMessage(input: {{ conversationId: \"c\", body: \"m\", metadata: {metadata} }}) {{ cursor }} }}"
+        )
+    };
+    let digits = "9".repeat(400);
+    for number in ["1e400", "-1e400", "[1, [1e400]]", "{ a: { b: 1e400 } }", &digits] {
+        assert_eq!(code(&with(number)), VALIDATION_FAILED, "{number}");
+    }
+    let default = "mutation($m: JSON = 1e400) { sendMessage(input: { conversationId: \"c\", body: \"m\", metadata: $m }) \
+                   { cursor } }";
+    assert_eq!(code(default), VALIDATION_FAILED);
+    for right in ["1e308", "-1e308", "1e-400", "\"1e400\""] {
+        assert!(plan(&with(right)).is_ok(), "{right}");
+    }
+}
